@@ -1,0 +1,79 @@
+"""What every command shares: exit codes, JSON or text on stdout, progress on stderr, and no traceback for an error of ours."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import click
+
+from chronos_assets.errors import ChronosError
+
+INTERRUPTED = 130
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout and nothing else there.")
+
+
+def run_command(command: click.Command) -> NoReturn:
+    """Run a click command as a process: 0 done, 1 failed, 2 usage, 3 refused, 4 no service, 130 interrupted.
+
+    SIGTERM is turned into the same clean unwinding as Ctrl-C, with exit status 143.
+    """
+    signal.signal(signal.SIGTERM, _terminate)
+    logging.basicConfig(
+        level=os.environ.get("CHRONOS_LOG_LEVEL", "WARNING"), stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s"
+    )
+    try:
+        outcome = command.main(standalone_mode=False)
+        code = outcome if isinstance(outcome, int) else 0
+    except ChronosError as error:
+        code = report_error(error)
+    except click.exceptions.Abort:
+        click.echo("interrupted; what was complete is kept", err=True)
+        code = INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except KeyboardInterrupt:
+        click.echo("interrupted; what was complete is kept", err=True)
+        code = INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    sys.exit(code)
+
+
+def report_error(error: ChronosError) -> int:
+    """Print `error` as one sentence on stderr (and as JSON on stdout where `--json` was given); returns its exit code."""
+    context_json = "--json" in sys.argv[1:]
+    if context_json:
+        print_json({"error": error.as_dict()})
+    click.echo(f"error: {error}", err=True)
+    return error.exit_code
+
+
+def print_json(document: Any) -> None:
+    """One JSON document on stdout; NaN and infinity never get out."""
+    click.echo(json.dumps(document, indent=2, default=str, allow_nan=False))
+
+
+def emit(document: Any, as_json: bool, text: Callable[[Any], str]) -> None:
+    """Print `document` as JSON or through `text`."""
+    if as_json:
+        print_json(document)
+    else:
+        click.echo(text(document))
+
+
+def say(line: str) -> None:
+    """A line of progress or advice, on stderr."""
+    click.echo(line, err=True)
+
+
+def _terminate(signum: int, frame: object) -> NoReturn:
+    raise SystemExit(128 + signum)

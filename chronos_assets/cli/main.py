@@ -1,0 +1,59 @@
+"""`chronos`: the group of commands. Each command's module is imported only when the command runs, so `--help` stays fast."""
+
+from __future__ import annotations
+
+import importlib
+
+import click
+
+from chronos_assets.cli.common import run_command
+
+# name -> (module, attribute, one line for the listing)
+COMMANDS: dict[str, tuple[str, str, str]] = {
+    "demo": ("chronos_assets.cli.run", "demo", "Build a real dataset and take it all the way, from file to trades."),
+    "run": ("chronos_assets.cli.run", "run", "Take one manifest through the whole lineage, through Dagster."),
+    "backfill": ("chronos_assets.cli.run", "backfill", "Run datasets whose manifest or file changed, through Dagster."),
+    "dev": ("chronos_assets.cli.dev", "dev", "Start the servers, the Dagster UI and its daemon."),
+    "services": ("chronos_assets.cli.services", "services", "Start, stop or show the embedded servers."),
+    "config": ("chronos_assets.cli.config", "config", "Show every setting, its value and where it came from."),
+    "inspect": ("chronos_assets.cli.inspect", "inspect", "Say what an indicator file holds, or why it is refused."),
+    "manifest": ("chronos_assets.cli.manifest", "manifest", "Write a manifest for a file, or refresh its checksum."),
+    "datasets": ("chronos_assets.cli.datasets", "datasets", "List, show or retire published datasets."),
+    "folds": ("chronos_assets.cli.walkforward", "folds", "Show the plan of walk-forward folds."),
+    "walkforward": ("chronos_assets.cli.walkforward", "walkforward", "Train the missing folds of a walk-forward run."),
+    "sweep": ("chronos_assets.cli.walkforward", "sweep", "Run a grid of walk-forward parameters and rank the results."),
+    "runs": ("chronos_assets.cli.walkforward", "runs", "List or retire walk-forward runs."),
+    "simulate": ("chronos_assets.cli.simulate", "simulate", "Turn the predictions of a run into trades."),
+    "trace": ("chronos_assets.cli.simulate", "trace", "Follow a trade back to its fold, model, bars and file."),
+    "report": ("chronos_assets.cli.simulate", "report", "Write the tear sheet of a simulation as one HTML file."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands' names and imports a command's module when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        module, attribute, _ = COMMANDS[name]
+        command = getattr(importlib.import_module(module), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, _, line) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="chronos-assets")
+def chronos() -> None:
+    """From an indicator file to simulated trades, every step checked before the next one trusts it."""
+
+
+def main() -> None:
+    """Entry point of `chronos`."""
+    run_command(chronos)

@@ -1,0 +1,1 @@
+"""Training one fold, and the executors that train many."""

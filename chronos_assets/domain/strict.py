@@ -1,0 +1,78 @@
+"""Reading mappings that people write: unknown keys are an error that names the nearest known key."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from chronos_assets.errors import ChronosError
+
+
+class StrictModel(BaseModel):
+    """Base of manifests and profiles: frozen, no unknown keys, no silent conversion of text to numbers."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, populate_by_name=True)
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that looks most like `name`, or None where none does."""
+    by_fold = {k.casefold(): k for k in known}
+    found = difflib.get_close_matches(name.casefold(), by_fold, n=1, cutoff=0.5)
+    return by_fold[found[0]] if found else None
+
+
+def parse_strict(model: type[Model], data: Mapping[str, Any], *, error: type[ChronosError], what: str, **where: Any) -> Model:
+    """Validate `data` as `model`; raises `error` whose message names the key, what was found, and the nearest known key."""
+    try:
+        return model.model_validate(data)
+    except ValidationError as failure:
+        first = failure.errors(include_url=False)[0]
+        path = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            known = _known_keys(model, first["loc"][:-1])
+            close = nearest(str(first["loc"][-1]), known)
+            hint = f"Did you mean {close!r}?" if close else ""
+            raise error(
+                f"{what} has the unknown key {path!r}",
+                code="unknown_key",
+                expected=f"one of {', '.join(sorted(known))}" if known else None,
+                hint=hint,
+                **where,
+            ) from None
+        if first["type"] == "missing":
+            raise error(f"{what} lacks the key {path!r}", code="missing_key", **where) from None
+        raise error(
+            f"{what}: {path}: {first['msg']}" if path else f"{what}: {first['msg']}",
+            code="invalid_value",
+            found=repr(first.get("input"))[:200],
+            **where,
+        ) from None
+
+
+def _known_keys(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
+    """Field names of the model that lies at `path` below `model` (dictionaries of models included)."""
+    current: Any = model
+    for part in path:
+        if isinstance(current, type) and issubclass(current, BaseModel):
+            field = current.model_fields.get(str(part))
+            current = _inner_model(field.annotation) if field else None
+    if isinstance(current, type) and issubclass(current, BaseModel):
+        return [f.alias or n for n, f in current.model_fields.items()]
+    return []
+
+
+def _inner_model(annotation: Any) -> Any:
+    """The first pydantic model found in a (possibly nested) annotation such as `dict[str, Profile] | None`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for argument in getattr(annotation, "__args__", ()):
+        found = _inner_model(argument)
+        if found is not None:
+            return found
+    return None

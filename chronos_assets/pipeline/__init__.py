@@ -1,0 +1,1 @@
+"""The use cases: export, backfill, walk-forward, simulate, validate. No Dagster."""

@@ -1,0 +1,1 @@
+"""The embedded QuestDB and Postgres: install, start, stop."""

@@ -1,0 +1,133 @@
+"""The one reader of the environment.
+
+Every setting has a name, a default that suits a laptop, and one line that says what it is for. Nothing else in the package looks
+at `os.environ` for configuration. Secrets are `SecretStr`: they print as asterisks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import platformdirs
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from chronos_assets.errors import UsageError
+
+PREFIX = "CHRONOS_"
+
+
+def find_project(start: Path | None = None) -> Path:
+    """The nearest folder at or above `start` (default: the working directory) that holds `dagster.yaml` and `exports/`; else `start`."""
+    here = (start or Path.cwd()).resolve()
+    for folder in (here, *here.parents):
+        if (folder / "dagster.yaml").is_file() and (folder / "exports").is_dir():
+            return folder
+    return here
+
+
+def _default_home() -> Path:
+    """One folder per project below the user's data directory, so that two checkouts never share a registry."""
+    project = find_project()
+    digest = hashlib.sha256(str(project).encode()).hexdigest()[:8]
+    return Path(platformdirs.user_data_dir("chronos_assets")) / f"{project.name or 'root'}-{digest}"
+
+
+class Settings(BaseSettings):
+    """All settings, frozen. Read from the environment (`CHRONOS_*`) by `load_settings`."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", env_ignore_empty=True, validate_default=True)
+
+    # Places
+    home: Path = Field(default_factory=_default_home, description="Folder of everything kept: servers' data, artifacts, logs.")
+    cache: Path = Field(
+        default_factory=lambda: Path(platformdirs.user_cache_dir("chronos_assets")),
+        description="Folder of downloads that can be fetched again (the QuestDB jar).",
+    )
+    exports_dir: Path = Field(default_factory=lambda: find_project() / "exports", description="Folder of the manifests.")
+    data_roots: Annotated[tuple[Path, ...], NoDecode] = Field(
+        default=(), description="Further folders that a manifest's source_file may lie in, separated as PATH is."
+    )
+
+    # Servers elsewhere: where set, nothing embedded is started for that store
+    questdb_conf: SecretStr | None = Field(
+        default=None, description="QuestDB client string, for example http::addr=host:9000;username=u;password=p;"
+    )
+    questdb_http: str | None = Field(
+        default=None, description="host:port for reading from QuestDB where questdb_conf is tcp:: (which can only write)."
+    )
+    questdb_user: str | None = Field(default=None, description="User for reading from QuestDB where questdb_conf carries none.")
+    questdb_password: SecretStr | None = Field(default=None, description="Password that goes with questdb_user.")
+    postgres_dsn: SecretStr | None = Field(
+        default=None, description="Postgres connection, for example postgresql://user:password@host:5432/chronos"
+    )
+
+    # Embedded servers
+    questdb_http_port: int = Field(default=9000, ge=1, le=65535, description="Preferred HTTP port; a free one is taken where it is in use.")
+    questdb_pg_port: int = Field(default=8812, ge=1, le=65535, description="Preferred PGWire port of QuestDB.")
+    questdb_ilp_port: int = Field(default=9009, ge=1, le=65535, description="Preferred ILP/TCP port of QuestDB.")
+    questdb_ilp_tcp: bool = Field(default=False, description="Open the ILP/TCP listener (it has no password).")
+    questdb_jar: Path | None = Field(default=None, description="A questdb-9.3.4.jar that you already have; its SHA-256 is checked.")
+    questdb_memory: str = Field(default="512m", pattern=r"^\d+[mg]$", description="Java heap of the embedded QuestDB.")
+    postgres_port: int = Field(default=5432, ge=1, le=65535, description="Preferred Postgres port.")
+    postgres_os_user: str | None = Field(
+        default=None, description="Unprivileged user that runs the embedded Postgres when we are root (default: postgres, else nobody)."
+    )
+    start_timeout_seconds: float = Field(default=60.0, gt=0, description="How long a server may take to answer after its start.")
+
+    # Export
+    batch_rows: int = Field(default=2000, ge=1, le=100_000, description="Rows in one ILP request.")
+    apply_timeout_seconds: float = Field(default=300.0, gt=0, description="How long QuestDB may take to make written rows visible.")
+
+    # Walk-forward
+    executor: Literal["threads", "ray"] = Field(default="threads", description="Where folds run.")
+    workers: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, description="Folds trained at the same time.")
+    device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="Device that trains folds.")
+    ray_address: str | None = Field(default=None, description="Address of an existing Ray cluster; a local one is started without it.")
+
+    # Dagster
+    dagster_host: str = Field(default="127.0.0.1", description="Address that the Dagster UI binds to.")
+    dagster_port: int = Field(default=3000, ge=1, le=65535, description="Preferred port of the Dagster UI.")
+
+    @field_validator("data_roots", mode="before")
+    @classmethod
+    def _split_roots(cls, value: Any) -> Any:
+        return tuple(Path(p) for p in value.split(os.pathsep) if p) if isinstance(value, str) else value
+
+    @field_validator("home", "cache", "exports_dir", "questdb_jar", mode="after")
+    @classmethod
+    def _absolute(cls, value: Path | None) -> Path | None:
+        return None if value is None else value.expanduser().absolute()
+
+    @cached_property
+    def artifacts_dir(self) -> Path:
+        """Where Arrow files, models and reports are kept."""
+        return self.home / "artifacts"
+
+    def source_of(self, name: str) -> str:
+        """Where the value of setting `name` came from: `environment CHRONOS_X`, or `default`."""
+        return f"environment {PREFIX}{name.upper()}" if name in self.model_fields_set else "default"
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the settings from the environment; `overrides` win (used by tests and by command-line flags).
+
+    Raises `UsageError` that names the variable, what it holds and what it may hold.
+    """
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = str(first["loc"][0]) if first["loc"] else "?"
+        field = Settings.model_fields.get(name)
+        secret = field is not None and "SecretStr" in str(field.annotation)
+        raise UsageError(
+            f"setting {PREFIX}{name.upper()} cannot be used: {first['msg']}",
+            code="setting_invalid",
+            found="***" if secret else first.get("input"),
+            hint="`chronos config show` lists every setting.",
+        ) from None

@@ -1,0 +1,1 @@
+"""Where things are kept: QuestDB, Postgres, files. Driver errors are wrapped here, once."""
