@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import math
 import os
 from pathlib import Path
 
@@ -110,7 +111,7 @@ def indicators() -> dict[str, pl.Expr]:
         return (close - close.rolling_mean(bars)) / average_true_range(bars)
 
     def momentum(bars: int) -> pl.Expr:
-        return (close - close.shift(bars)) / (average_true_range(60) * bars**0.5)
+        return (close - close.shift(bars)) / (average_true_range(60) * math.sqrt(bars))
 
     def stochastic(bars: int) -> pl.Expr:
         lowest, highest = low.rolling_min(bars), high.rolling_max(bars)
