@@ -92,6 +92,21 @@ class Settings(BaseSettings):
     # Dagster
     dagster_host: str = Field(default="127.0.0.1", description="Address that the Dagster UI binds to.")
     dagster_port: int = Field(default=3000, ge=1, le=65535, description="Preferred port of the Dagster UI.")
+    dagster_postgres_url: SecretStr | None = Field(
+        default=None,
+        description="Postgres of Dagster itself, as postgresql+psycopg2://user:password@host:5432/dagster (default: beside ours).",
+    )
+    nightly_cron: str = Field(default="0 2 * * *", description="When the nightly backfill starts, as five cron fields.")
+    nightly_timezone: str = Field(default="UTC", description="Time zone that nightly_cron is read in.")
+    manifest_poll_seconds: int = Field(default=30, ge=1, description="How often manifests and their files are looked at for changes.")
+
+    # Alerts: a failed run is always logged; these tell somebody else as well
+    alert_webhook: SecretStr | None = Field(default=None, description="URL that receives a JSON document for each failed run.")
+    alert_email_to: str | None = Field(default=None, description="Address that receives a mail for each failed run.")
+    alert_email_from: str = Field(default="chronos@localhost", description="Sender of those mails.")
+    alert_smtp: str = Field(default="127.0.0.1:25", description="host:port of the mail server.")
+    alert_smtp_user: str | None = Field(default=None, description="User at the mail server; without one nothing is authenticated.")
+    alert_smtp_password: SecretStr | None = Field(default=None, description="Password that goes with alert_smtp_user.")
 
     @field_validator("data_roots", mode="before")
     @classmethod
