@@ -1,1 +1,1 @@
-"""Dagster: assets, checks, partitions, resources, jobs, schedules, sensors, metadata. Every step calls a use case."""
+"""Dagster: assets, checks, partitions, resources, jobs, schedules, sensors and what they show. No rule of the product is decided here."""

@@ -1,0 +1,180 @@
+"""Where Dagster keeps things: the classes that `dagster.yaml` names, and how the command line opens the same instance.
+
+Addresses and passwords are looked up when a process starts, from the settings or from the running services; none stands in a
+configuration file.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+from dagster import DagsterInstance, DagsterRun
+from dagster._core.instance.ref import InstanceRef
+from dagster._core.launcher.base import CheckRunHealthResult, WorkerStatus
+from dagster._core.launcher.default_run_launcher import DefaultRunLauncher
+from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
+from dagster._core.storage.root import LocalArtifactStorage
+from dagster._serdes import ConfigurableClassData
+from dagster_postgres import DagsterPostgresStorage
+from pydantic import SecretStr
+
+from chronos_assets.errors import ServiceUnavailableError
+from chronos_assets.orchestration.liveness import worker_state
+from chronos_assets.settings import PREFIX, Settings, find_project, load_settings
+
+_WORKER_STATUS = {True: WorkerStatus.RUNNING, False: WorkerStatus.FAILED, None: WorkerStatus.UNKNOWN}
+
+
+class ServicesStopped(click.ClickException):
+    """Dagster's Postgres does not answer; a click error, so that `dagster ...` prints the sentence and no traceback."""
+
+    exit_code = ServiceUnavailableError.exit_code
+
+
+def storage_url(settings: Settings) -> str:
+    """The SQLAlchemy URL of Dagster's own records; raises `ServiceUnavailableError` where nothing runs."""
+    from chronos_assets.services import connect, dagster_postgres_url  # noqa: PLC0415  not where a URL is set
+
+    if settings.dagster_postgres_url is not None:
+        return settings.dagster_postgres_url.get_secret_value()
+    return dagster_postgres_url(connect(settings, start=False))
+
+
+class ServicesPostgresStorage(DagsterPostgresStorage):
+    """dagster-postgres on the URL of the settings or of the running services."""
+
+    @classmethod
+    def config_type(cls) -> dict[str, Any]:
+        return {}
+
+    @classmethod
+    def from_config_value(  # the argument list is Dagster's
+        cls,
+        inst_data: ConfigurableClassData | None,
+        config_value: Mapping[str, Any],  # noqa: ARG003  of the interface
+    ) -> ServicesPostgresStorage:
+        try:
+            url = storage_url(load_settings())
+        except ServiceUnavailableError as error:
+            raise ServicesStopped(
+                f"Dagster keeps its records in Postgres, which is not running: `chronos services start`. ({error})"
+            ) from error
+        return cls(postgres_url=url, inst_data=inst_data)
+
+
+class HomeArtifactStorage(LocalArtifactStorage):
+    """Local files of Dagster below `CHRONOS_HOME`."""
+
+    @classmethod
+    def config_type(cls) -> dict[str, Any]:
+        return {}
+
+    @classmethod
+    def from_config_value(  # the argument list is Dagster's
+        cls,
+        inst_data: ConfigurableClassData | None,
+        config_value: Mapping[str, Any],  # noqa: ARG003  of the interface
+    ) -> HomeArtifactStorage:
+        return cls(base_dir=str(files_dir(load_settings())), inst_data=inst_data)
+
+
+class HomeComputeLogManager(LocalComputeLogManager):
+    """Captured output of steps below `CHRONOS_HOME`."""
+
+    @classmethod
+    def config_type(cls) -> dict[str, Any]:
+        return {}
+
+    @classmethod
+    def from_config_value(  # the argument list is Dagster's
+        cls,
+        inst_data: ConfigurableClassData | None,
+        config_value: Mapping[str, Any],  # noqa: ARG003  of the interface
+    ) -> HomeComputeLogManager:
+        return cls(base_dir=str(files_dir(load_settings()) / "output"), inst_data=inst_data)
+
+
+class WatchedRunLauncher(DefaultRunLauncher):
+    """The default launcher, which also answers whether a run's process still lives on this machine."""
+
+    @property
+    def supports_check_run_worker_health(self) -> bool:
+        return True
+
+    def check_run_worker_health(self, run: DagsterRun) -> CheckRunHealthResult:
+        alive, words = worker_state(self._instance, run)
+        status = _WORKER_STATUS[alive]
+        # "cannot tell" (another machine) must not end a run: only the limits of run_monitoring do
+        return CheckRunHealthResult(WorkerStatus.RUNNING if status is WorkerStatus.UNKNOWN else status, words)
+
+
+def files_dir(settings: Settings) -> Path:
+    """Folder of Dagster's local files, created where missing."""
+    folder = settings.home / "dagster"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def config_dir() -> Path:
+    """The folder whose `dagster.yaml` applies: the project of the working directory, else the checkout of this package."""
+    project = find_project()
+    checkout = Path(__file__).resolve().parents[2]
+    return project if (project / "dagster.yaml").is_file() else checkout
+
+
+@contextmanager
+def open_instance(settings: Settings, *, captured_output: bool = True) -> Iterator[DagsterInstance]:
+    """The persistent instance that the UI shows; `captured_output=False` leaves this process's stdout and stderr alone."""
+    overrides: dict[str, Any] = {}
+    if not captured_output:
+        overrides["compute_logs"] = {"module": "dagster", "class": "NoOpComputeLogManager", "config": {}}
+    with pinned_environment(settings):
+        ref = InstanceRef.from_dir(str(files_dir(settings)), config_dir=str(config_dir()), overrides=overrides)
+        with DagsterInstance.from_ref(ref) as instance:
+            yield instance
+
+
+def environment_of(settings: Settings) -> dict[str, str]:
+    """The variables that make another process read the same settings: the places, and all that was set here."""
+    names = settings.model_fields_set | {"home", "cache", "exports_dir"}
+    return {f"{PREFIX}{name.upper()}": _as_text(getattr(settings, name)) for name in sorted(names) if getattr(settings, name) is not None}
+
+
+def _as_text(value: object) -> str:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    return os.pathsep.join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+@contextmanager
+def pinned_environment(settings: Settings) -> Iterator[None]:
+    """Set `environment_of(settings)` for this process and its children, and put it back afterwards."""
+    before = {name: os.environ.get(name) for name in environment_of(settings)}
+    os.environ.update(environment_of(settings))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def free_port(host: str, preferred: int) -> int:
+    """`preferred` where nobody listens there, else a free port of the system's choice."""
+    for port in (preferred, 0):
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise ServiceUnavailableError(f"no free port on {host}", code="no_free_port")

@@ -1,0 +1,93 @@
+"""What a page of Dagster shows of our results: numbers that plot over time, small pictures, bounded tables, links to the console."""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+from dagster import MetadataValue, TableColumn, TableRecord, TableSchema
+from dagster._core.definitions.metadata import MarkdownMetadataValue, TableMetadataValue, UrlMetadataValue
+
+POINTS = 60
+WIDTH, HEIGHT = 354, 48  # in pixels; the page shows a data URI inline only where the whole text is below 1,000 characters
+TABLE_ROWS = 10
+
+
+def numbers(values: Mapping[str, Any], prefix: str = "") -> dict[str, int | float]:
+    """Those of `values` that are finite numbers (booleans left out), under `prefix` + name: Dagster plots each over time."""
+    return {
+        f"{prefix}{name}": value
+        for name, value in values.items()
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    }
+
+
+def sparkline(values: Sequence[float | None], caption: str) -> MarkdownMetadataValue:
+    """`values` as one line of at most 60 points, drawn inline with `caption` beside it (the caption alone where there is no line)."""
+    known = [float(v) for v in values if v is not None and math.isfinite(v)]
+    if len(known) < 2:
+        return MetadataValue.md(caption)
+    line = _sample(known)
+    low, high = min(line), max(line)
+    span = (high - low) or 1.0
+    step = 118 / (len(line) - 1)
+    points = " ".join(f"{round(i * step)},{round(15 - 14 * (v - low) / span)}" for i, v in enumerate(line))
+    colour = "#2a7" if line[-1] >= line[0] else "#c43"
+    svg = (
+        f"<svg xmlns='http://www.w3.org/2000/svg' width='{WIDTH}' height='{HEIGHT}' viewBox='0 0 118 16'>"
+        f"<polyline fill='none' stroke='{colour}' stroke-width='.6' points='{points}'/></svg>"
+    )
+    return MetadataValue.md(f"![{caption}](data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}) {caption}")
+
+
+def table(rows: Sequence[Mapping[str, Any]]) -> TableMetadataValue:
+    """At most ten `rows` as a table; columns are those of the first row."""
+    shown = [{key: _cell(value) for key, value in row.items()} for row in rows[:TABLE_ROWS]]
+    columns = [TableColumn(name, _column_type(shown, name)) for name in (shown[0] if shown else {})]
+    return MetadataValue.table([TableRecord(row) for row in shown], schema=TableSchema(columns))
+
+
+def column_schema(columns: Sequence[tuple[str, str, str]]) -> TableSchema:
+    """A schema of (name, type, description)."""
+    return TableSchema([TableColumn(name, kind, description=text) for name, kind, text in columns])
+
+
+def markdown_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """At most ten `rows` as a Markdown table, for the description of a check."""
+    if not rows:
+        return ""
+    names = list(rows[0])
+    lines = ["| " + " | ".join(names) + " |", "|" + " --- |" * len(names)]
+    lines += ["| " + " | ".join(_escaped(row.get(name)) for name in names) + " |" for row in rows[:TABLE_ROWS]]
+    return "\n".join(lines)
+
+
+def console_link(questdb_http: str, sql: str) -> UrlMetadataValue:
+    """The QuestDB console with `sql` filled in and run."""
+    return MetadataValue.url(f"http://{questdb_http}/?query={quote(sql)}&executeQuery=true")
+
+
+def _sample(values: list[float]) -> list[float]:
+    """At most `POINTS` of the values, evenly spaced, first and last among them."""
+    if len(values) <= POINTS:
+        return values
+    last = len(values) - 1
+    return [values[round(i * last / (POINTS - 1))] for i in range(POINTS)]
+
+
+def _cell(value: Any) -> str | int | float | bool | None:
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value if value is None or isinstance(value, (str, int, float, bool)) else str(value)
+
+
+def _column_type(rows: list[dict[str, Any]], name: str) -> str:
+    kinds = {type(row[name]) for row in rows if row[name] is not None}
+    return {frozenset({int}): "int", frozenset({float}): "float", frozenset({bool}): "bool"}.get(frozenset(kinds), "string")
+
+
+def _escaped(value: object) -> str:
+    return str("" if value is None else value).replace("|", "\\|").replace("\n", " ")

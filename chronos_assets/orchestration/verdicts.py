@@ -1,0 +1,48 @@
+"""What a check says: the verdict in one line, at most ten failing rows, what it means, and the command that shows more."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from dagster import AssetCheckResult, AssetCheckSeverity, AssetKey, Failure
+
+from chronos_assets.orchestration.metadata import markdown_table
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One check's answer. `sentence` is the line that the run page, the alert and the command line show."""
+
+    passed: bool
+    sentence: str
+    rows: Sequence[Mapping[str, Any]] = ()
+    meaning: str = ""
+    command: str = ""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    warn_only: bool = False
+
+    def markdown(self) -> str:
+        """The description that the check's page renders."""
+        parts = [f"**{self.sentence}**"]
+        if not self.passed:
+            parts += [markdown_table(self.rows), self.meaning, f"More: `{self.command}`" if self.command else ""]
+        return "\n\n".join(part for part in parts if part)
+
+    def result(self, asset: str, check: str) -> AssetCheckResult:
+        """The evaluation that Dagster records."""
+        severity = AssetCheckSeverity.WARN if self.warn_only else AssetCheckSeverity.ERROR
+        return AssetCheckResult(
+            passed=self.passed,
+            asset_key=AssetKey(asset),
+            check_name=check,
+            severity=severity,
+            description=self.markdown(),
+            metadata=dict(self.metadata),
+        )
+
+    def stop(self) -> None:
+        """Fail the step with the sentence where the verdict is an error, so that the run page says it and downstream does not run."""
+        if not self.passed and not self.warn_only:
+            raise Failure(description=self.sentence, allow_retries=False, metadata={"more": self.command, "exit_code": 3})
