@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from chronos_assets.domain.strict import StrictModel
 
@@ -20,6 +20,8 @@ Objective = Literal["auto", "reg:squarederror", "reg:quantileerror", "reg:pseudo
 
 class ModelProfile(StrictModel):
     """Parameters of XGBoost. Names are XGBoost's own where it has one."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
 
     objective: Objective = Field("auto", description="auto: binary:logistic where the target holds only 0 and 1, else reg:squarederror.")
     quantile_alpha: float = Field(0.5, gt=0, lt=1, description="The quantile that reg:quantileerror predicts.")
@@ -42,6 +44,8 @@ class ModelProfile(StrictModel):
 class ThresholdProfile(StrictModel):
     """How the two thresholds of a fold are chosen."""
 
+    model_config = ConfigDict(allow_inf_nan=False)
+
     method: Literal["optimal", "percentile", "zero"] = "optimal"
     min_fraction: float = Field(0.05, gt=0, le=1, description="Least share of the cases that a side keeps (optimal).")
     data: Literal["validation", "train", "both"] = Field("validation", description="Cases that thresholds are chosen on.")
@@ -51,6 +55,8 @@ class ThresholdProfile(StrictModel):
 
 class WalkforwardProfile(StrictModel):
     """One walk-forward request. Sizes are bars; `train`, `test` and a text `step` are calendar windows such as `2y`, `1M`, `2w`, `30d`."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
 
     target: str | None = Field(None, description="Target column; the dataset's first target where none is named.")
     features: Literal["all"] | list[str] = Field("all", description="`all`, or patterns (`RSI*`); a pattern after `!` takes columns out.")
