@@ -1,0 +1,95 @@
+"""Profit factor and the metrics of signals. Sums are exactly rounded (`math.fsum`), so no order of folds or workers changes them.
+
+Sources: [AM] Aronson & Masters 2013, [M] Masters 2018; choices in DEFINITIONS, "Signals and fold metrics" and "Profit factor".
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from chronos_assets.domain.targets import Floats, case_returns
+from chronos_assets.domain.thresholds import Thresholds
+
+
+def profit_factor(values: ArrayLike) -> tuple[float | None, bool]:
+    """`(sum of gains / |sum of losses|, no_losses)` of returns or pnl [AM].
+
+    No losses and some gains: `(inf, True)`. No values, or neither gains nor losses: `(None, False)`. What a value stands for (a bar or a
+    trade) is the caller's to say.
+    """
+    array = np.asarray(values, dtype=np.float64)
+    gains = math.fsum(array[array > 0])
+    losses = -math.fsum(array[array < 0])
+    if losses > 0:
+        return gains / losses, False
+    return (math.inf, True) if gains > 0 else (None, False)
+
+
+@dataclass(frozen=True)
+class SignalMetrics:
+    """Metrics of a set of signals. `profit_factor` is infinite in memory where there were no losses, None where it has no value."""
+
+    n_signals: int
+    hit_rate: float | None
+    signal_sum: float
+    mean: float | None
+    median: float | None
+    std: float | None
+    profit_factor: float | None
+    no_losses: bool
+
+    def as_json(self) -> dict[str, Any]:
+        """The stored form: no infinity, `no_losses` says why there is no number."""
+        row = asdict(self)
+        for name, value in row.items():
+            if isinstance(value, float) and not math.isfinite(value):
+                row[name] = None
+        return row
+
+
+def signal_metrics(returns: ArrayLike) -> SignalMetrics:
+    """Metrics of signals by their returns (already negated for shorts): hit rate counts returns > 0, std divides by n - 1."""
+    array = np.asarray(returns, dtype=np.float64)
+    n = len(array)
+    if not n:
+        return SignalMetrics(0, None, 0.0, None, None, None, None, False)
+    total = math.fsum(array)
+    mean = total / n
+    std = math.sqrt(math.fsum((array - mean) ** 2) / (n - 1)) if n > 1 else None
+    factor, no_losses = profit_factor(array)
+    return SignalMetrics(n, int(np.count_nonzero(array > 0)) / n, total, mean, float(np.median(array)), std, factor, no_losses)
+
+
+@dataclass(frozen=True)
+class SideReturns:
+    """Returns of the long and of the short signals of some bars, shorts negated."""
+
+    long: Floats
+    short: Floats
+
+    def metrics(self) -> dict[str, SignalMetrics]:
+        """Metrics of `long`, `short` and `both`."""
+        both = np.concatenate([self.long, self.short])
+        return {"long": signal_metrics(self.long), "short": signal_metrics(self.short), "both": signal_metrics(both)}
+
+    def as_json(self) -> dict[str, dict[str, Any]]:
+        """The stored form of `metrics()`."""
+        return {side: m.as_json() for side, m in self.metrics().items()}
+
+
+def side_returns(predictions: Floats, targets: Floats, thresholds: Thresholds, *, binary: bool) -> SideReturns:
+    """Returns of the signals that `thresholds` give on these bars; bars with a null (NaN) target are not scored."""
+    long, short = thresholds.signals(predictions)
+    return returns_by_side(long, short, targets, binary=binary)
+
+
+def returns_by_side(long: NDArray[np.bool_], short: NDArray[np.bool_], targets: Floats, *, binary: bool) -> SideReturns:
+    """Returns of given signals; bars with a null (NaN) target are not scored."""
+    known = ~np.isnan(targets)
+    returns = case_returns(targets, binary=binary)
+    return SideReturns(returns[long & known], -returns[short & known])
