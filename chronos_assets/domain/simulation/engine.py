@@ -1,0 +1,107 @@
+"""One simulation from its inputs: signals and bars in, trades and equity out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from chronos_assets.domain.simulation import kernel
+from chronos_assets.domain.simulation.prices import Floats, PriceBars, average_true_range
+from chronos_assets.domain.simulation.rules import EXIT_REASONS, Rules
+from chronos_assets.errors import RefusedError
+
+NO_FOLD = -1
+
+
+@dataclass(frozen=True)
+class Signals:
+    """What the run says about each bar, [bars] each; NaN where there is no prediction or the side is off; fold -1 between tests."""
+
+    prediction: Floats
+    long_threshold: Floats
+    short_threshold: Floats
+    fold: npt.NDArray[np.int64]
+
+    def span(self, start: int, end: int) -> Signals:
+        """The bars `[start, end)`."""
+        return Signals(self.prediction[start:end], self.long_threshold[start:end], self.short_threshold[start:end], self.fold[start:end])
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """Trades (one row each, in order) and equity and signed units at every close."""
+
+    rules: Rules
+    bars: PriceBars
+    trades: pl.DataFrame
+    equity: Floats
+    position: Floats
+
+
+def simulate(bars: PriceBars, signals: Signals, rules: Rules, *, atr: Floats | None = None) -> Simulation:
+    """Run the rules over `bars`, all of which lie in the simulation; `atr` is that of each bar, reckoned with the bars before the first.
+
+    Raises `RefusedError` where there is no bar, or none with prices.
+    """
+    n = len(bars)
+    if n == 0 or not bars.priced.any():
+        raise RefusedError("none of the bars to simulate has prices", code="no_prices", found=f"{n} bars")
+    equity, position = np.empty(n), np.empty(n)
+    index = np.empty((n, kernel.N_BARS_COLUMNS), dtype=np.int64)
+    value = np.empty((n, kernel.N_VALUE_COLUMNS))
+    count = kernel.trade_bars(
+        rules,
+        bars.opens,
+        bars.highs,
+        bars.lows,
+        bars.closes,
+        np.ascontiguousarray(signals.prediction),
+        np.ascontiguousarray(signals.long_threshold),
+        np.ascontiguousarray(signals.short_threshold),
+        ranges_of(bars, rules) if atr is None else np.ascontiguousarray(atr),
+        equity,
+        position,
+        index,
+        value,
+    )
+    return Simulation(rules, bars, _trades(bars, signals, rules, index[:count], value[:count]), equity, position)
+
+
+def ranges_of(bars: PriceBars, rules: Rules) -> Floats:
+    """Average true range at each bar where a rule needs it, else an empty array."""
+    if not rules.needs_atr:
+        return np.empty(0)
+    return average_true_range(bars.highs, bars.lows, bars.closes, rules.atr_bars)  # type: ignore[no-any-return]
+
+
+def _trades(bars: PriceBars, signals: Signals, rules: Rules, index: npt.NDArray[np.int64], value: Floats) -> pl.DataFrame:
+    """The trade tables as a frame; `return_pct` and `cumul_return_pct` are in percent."""
+    decided, entered, left = (index[:, c] for c in (kernel.BARS_DECISION, kernel.BARS_ENTRY, kernel.BARS_EXIT))
+    entry, units, pnl = (value[:, c] for c in (kernel.ENTRY_PRICE, kernel.UNITS, kernel.PNL))
+    reasons = np.array(EXIT_REASONS)
+    return pl.DataFrame(
+        {
+            "trade_no": np.arange(1, len(index) + 1, dtype=np.int64),
+            "side": pl.Series(np.where(index[:, kernel.BARS_SIDE] > 0, "long", "short"), dtype=pl.String),
+            "fold": signals.fold[decided],
+            "exit_reason": pl.Series(reasons[index[:, kernel.BARS_REASON]], dtype=pl.String),
+            "decision_bar": decided,
+            "entry_bar": entered,
+            "exit_bar": left,
+            "decision_timestamp_unix": bars.times[decided],
+            "entry_timestamp_unix": bars.times[entered],
+            "exit_timestamp_unix": bars.times[left],
+            "entry_price": entry,
+            "exit_price": value[:, kernel.EXIT_PRICE],
+            "position_size": units,
+            "pnl": pnl,
+            "costs": value[:, kernel.COSTS],
+            "return_pct": 100.0 * pnl / (units * entry),
+            "cumul_return_pct": 100.0 * (value[:, kernel.EQUITY_AFTER] / rules.capital - 1.0),
+            "entry_signal": value[:, kernel.ENTRY_SIGNAL],
+            "exit_signal": value[:, kernel.EXIT_SIGNAL],
+        }
+    )

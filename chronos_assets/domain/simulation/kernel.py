@@ -1,0 +1,252 @@
+"""The one loop that turns signals and bars into trades and equity, compiled by numba (about two seconds once, then cached on disk).
+
+The rules, in the order in which the loop applies them to bar t:
+
+1. An exit decided at the close of t-1 fills at the open of t. A reversal closes and enters at the same open.
+2. An entry decided at the close of t-1 fills at the open of t. A limit order fills at its price, or at the open where that is better,
+   on one of the bars it is valid for; a newer decision replaces it.
+3. Stop, trailing stop and target are looked at from the entry bar on. Where a stop and the target both lie within the bar, the stop is
+   taken. A level that the bar opens beyond fills at the open. Levels are measured from the raw fill; average true ranges are those of
+   the deciding bar; a trailing stop follows the best High (Low) since entry up to the previous bar. In the bar of a limit fill below
+   its open the High may be older than the fill, so only its close can reach the target and move the trailing stop.
+4. Equity is marked at the close: capital, plus the pnl of closed trades, plus what the open position would bring raw, less its entry costs.
+5. Decisions at the close. In the market: opposite threshold, sign flip, signal decay, time, the first that holds; only a reversal also
+   enters. Flat: an entry where the prediction lies beyond exactly one threshold. The last bar decides nothing.
+
+A bar without prices fills nothing: entries lapse, exits wait for the next open there is, equity is marked at the last close. A NaN
+prediction is no signal and decays nothing; a NaN threshold switches its side off. Nothing is entered once the closed trades have used
+up the capital, nor where the average true range that a rule needs is not known yet.
+"""
+
+# ruff: noqa: PLR0917 - compiled functions take their arrays and numbers by position
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+
+OPPOSITE, SIGN_FLIP, DECAY, TIME, STOP, TRAIL, TARGET, END = 1, 2, 3, 4, 5, 6, 7, 8
+
+# Columns of the two trade tables that the loop fills
+BARS_DECISION, BARS_ENTRY, BARS_EXIT, BARS_SIDE, BARS_REASON = 0, 1, 2, 3, 4
+N_BARS_COLUMNS = 5
+ENTRY_PRICE, EXIT_PRICE, UNITS, PNL, COSTS, EQUITY_AFTER, ENTRY_SIGNAL, EXIT_SIGNAL = 0, 1, 2, 3, 4, 5, 6, 7
+N_VALUE_COLUMNS = 8
+
+jit = numba.njit(cache=True, nogil=True)
+
+
+@jit
+def units_of(rules: Any, cash: float, fill: float, atr: float) -> float:  # pragma: no cover - compiled
+    """Units of a new position, 0 where none can be taken."""
+    price = abs(fill)
+    if cash <= 0.0 or price == 0.0:
+        return 0.0
+    if rules.sizing == 0:
+        return rules.size  # type: ignore[no-any-return]
+    if rules.sizing == 1:
+        return rules.size / price  # type: ignore[no-any-return]
+    if rules.sizing == 2:
+        return rules.size * cash / price  # type: ignore[no-any-return]
+    most = rules.max_leverage * cash / price
+    return min(rules.size * cash / atr, most) if atr > 0.0 else most  # type: ignore[no-any-return]
+
+
+@jit
+def cost_of(rules: Any, units: float, price: float) -> float:  # pragma: no cover - compiled
+    """Commission and slippage of one fill."""
+    return units * abs(price) * rules.cost_fraction + rules.cost_fixed  # type: ignore[no-any-return]
+
+
+@jit
+def levels_of(rules: Any, side: float, fill: float, atr: float) -> tuple[float, float, float, float]:  # pragma: no cover - compiled
+    """Stop, target, and the trailing distance as (fraction of the best price, price difference); an infinite level is off."""
+    size = abs(fill)
+    stop, target = -side * np.inf, side * np.inf
+    if rules.stop_fraction > 0.0:
+        stop = fill - side * size * rules.stop_fraction
+    elif rules.stop_atr > 0.0:
+        stop = fill - side * atr * rules.stop_atr
+    if rules.target_fraction > 0.0:
+        target = fill + side * size * rules.target_fraction
+    elif rules.target_atr > 0.0:
+        target = fill + side * atr * rules.target_atr
+    return stop, target, rules.trail_fraction, (atr * rules.trail_atr if rules.trail_atr > 0.0 else 0.0)
+
+
+@jit
+def level_exit(
+    side: float, open_: float, worst: float, reach: float, stop: float, trail: float, target: float, inside: bool
+) -> tuple[int, float]:  # pragma: no cover - compiled
+    """What a bar does to a position: (reason, price), reason 0 where it stays. `worst` and `reach` are its extremes against and for it."""
+    level, reason = stop, STOP
+    if (trail - stop) * side > 0.0:
+        level, reason = trail, TRAIL
+    if (worst - level) * side <= 0.0:
+        return reason, (open_ if (open_ - level) * side < 0.0 and not inside else level)
+    if (reach - target) * side >= 0.0:
+        return TARGET, (open_ if (open_ - target) * side > 0.0 and not inside else target)
+    return 0, 0.0
+
+
+@jit
+def decided_exit(rules: Any, side: float, signal: float, p: float, entry_signal: float, held: int) -> int:  # pragma: no cover - compiled
+    """The reason to leave at the next open, 0 where there is none."""
+    if rules.opposite and signal == -side:
+        return OPPOSITE
+    if rules.sign_flip and p * entry_signal < 0.0:
+        return SIGN_FLIP
+    if rules.decay_share > 0.0 and abs(p) < rules.decay_share * abs(entry_signal):
+        return DECAY
+    return TIME if rules.max_bars > 0 and held >= rules.max_bars else 0
+
+
+@jit
+def trade_bars(  # noqa: PLR0912, PLR0915 - one pass over the bars, in the order of the rules above
+    rules: Any,
+    opens: Floats,
+    highs: Floats,
+    lows: Floats,
+    closes: Floats,
+    prediction: Floats,
+    long_threshold: Floats,
+    short_threshold: Floats,
+    atr: Floats,
+    equity: Floats,
+    position: Floats,
+    trade_index: npt.NDArray[np.int64],
+    trade_value: Floats,
+) -> int:  # pragma: no cover - compiled
+    """Fill `equity`, `position` (shape [bars]) and the trade tables (shape [bars, columns]); returns the number of trades.
+
+    A bar whose open is NaN has no prices. `equity` and `position` may have length 0: then only the trades are written. `atr` may have
+    length 0 where no rule needs it.
+    """
+    n = opens.shape[0]
+    mark = equity.shape[0] == n
+    trades, entered, order_bar, quiet_until, leaving = 0, 0, 0, 0, 0
+    cash = rules.capital  # capital and the pnl of every closed trade
+    side, order = 0.0, 0.0  # +1 long, -1 short, 0 none: of the position, of the order that waits
+    units = fill = entry_cost = entry_signal = limit = best = range_ = 0.0
+    stop = target = trail_share = trail_distance = 0.0
+    last_close = exit_signal = np.nan
+    for t in range(n):
+        open_, p = opens[t], prediction[t]
+        closed, exit_price = 0, 0.0  # an exit inside this bar, or at its close
+        if not np.isnan(open_):
+            if leaving != 0:
+                cost = entry_cost + cost_of(rules, units, open_)
+                pnl = units * side * (open_ - fill) - cost
+                cash += pnl
+                _close(trade_index, trade_value, trades, t, leaving, open_, pnl, cost, cash, exit_signal)
+                trades, side, leaving = trades + 1, 0.0, 0
+            inside = False  # filled beyond the open: the bar's best price may be older than the fill
+            if order != 0.0:
+                price = open_
+                hit = True
+                if rules.limit_order and (open_ - limit) * order > 0.0:
+                    price, inside = limit, True
+                    hit = lows[t] <= limit if order > 0.0 else highs[t] >= limit
+                if hit:
+                    range_ = atr[order_bar] if rules.needs_atr else np.nan
+                    units = units_of(rules, cash, price, range_)
+                    if 0.0 < units < np.inf:
+                        side, fill, best, entered, entry_signal = order, price, price, t, prediction[order_bar]
+                        entry_cost = cost_of(rules, units, fill)
+                        stop, target, trail_share, trail_distance = levels_of(rules, side, fill, range_)
+                        _open(trade_index, trade_value, trades, order_bar, t, side, fill, units, entry_signal)
+                if hit or t >= order_bar + rules.limit_bars:
+                    order = 0.0
+            if side != 0.0:
+                worst, reach = (lows[t], highs[t]) if side > 0.0 else (highs[t], lows[t])
+                if inside:
+                    reach = closes[t]
+                trail = -side * np.inf
+                if trail_share > 0.0 or trail_distance > 0.0:
+                    trail = best - side * (abs(best) * trail_share + trail_distance)
+                closed, exit_price = level_exit(side, open_, worst, reach, stop, trail, target, inside)
+                if (reach - best) * side > 0.0:
+                    best = reach
+                if closed != 0:
+                    exit_signal = prediction[t - 1]
+            last_close = closes[t]
+        elif not rules.limit_order or t >= order_bar + rules.limit_bars:
+            order = 0.0
+        if t == n - 1 and side != 0.0 and closed == 0:
+            closed, exit_price, exit_signal = END, last_close, p
+        if closed != 0:
+            cost = entry_cost + cost_of(rules, units, exit_price)
+            pnl = units * side * (exit_price - fill) - cost
+            cash += pnl
+            _close(trade_index, trade_value, trades, t, closed, exit_price, pnl, cost, cash, exit_signal)
+            trades, side, leaving = trades + 1, 0.0, 0
+            if closed in (STOP, TRAIL):
+                quiet_until = t + rules.cooldown_bars
+        if mark:
+            position[t] = side * units
+            equity[t] = cash if side == 0.0 else cash + (units * side * (last_close - fill) - entry_cost)
+        if t == n - 1:
+            break
+        # Decisions at the close of t
+        signal = (1.0 if p >= long_threshold[t] else 0.0) - (1.0 if p <= short_threshold[t] else 0.0)
+        if side != 0.0:
+            if leaving == 0:
+                leaving = decided_exit(rules, side, signal, p, entry_signal, t - entered + 1)
+                exit_signal = p
+            if leaving != OPPOSITE or signal != -side:
+                continue
+        elif t < quiet_until:
+            continue
+        if (signal > 0.0 and rules.allow_long) or (signal < 0.0 and rules.allow_short):
+            if (rules.needs_atr and not np.isfinite(atr[t])) or (rules.limit_order and np.isnan(last_close)):
+                continue
+            order, order_bar = signal, t
+            limit = last_close - signal * abs(last_close) * rules.limit_fraction
+    return trades
+
+
+@jit
+def _open(
+    trade_index: npt.NDArray[np.int64],
+    trade_value: Floats,
+    row: int,
+    decided: int,
+    entered: int,
+    side: float,
+    fill: float,
+    units: float,
+    entry_signal: float,
+) -> None:  # pragma: no cover - compiled
+    trade_index[row, BARS_DECISION] = decided
+    trade_index[row, BARS_ENTRY] = entered
+    trade_index[row, BARS_SIDE] = int(side)
+    trade_value[row, ENTRY_PRICE] = fill
+    trade_value[row, UNITS] = units
+    trade_value[row, ENTRY_SIGNAL] = entry_signal
+
+
+@jit
+def _close(
+    trade_index: npt.NDArray[np.int64],
+    trade_value: Floats,
+    row: int,
+    left: int,
+    reason: int,
+    exit_price: float,
+    pnl: float,
+    costs: float,
+    cash: float,
+    exit_signal: float,
+) -> None:  # pragma: no cover - compiled
+    trade_index[row, BARS_EXIT] = left
+    trade_index[row, BARS_REASON] = reason
+    trade_value[row, EXIT_PRICE] = exit_price
+    trade_value[row, PNL] = pnl
+    trade_value[row, COSTS] = costs
+    trade_value[row, EQUITY_AFTER] = cash
+    trade_value[row, EXIT_SIGNAL] = exit_signal

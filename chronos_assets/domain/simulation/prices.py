@@ -1,0 +1,100 @@
+"""The bars that a simulation trades on: checked once, NaN where a bar has no usable prices."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from chronos_assets.domain.simulation.kernel import jit
+from chronos_assets.errors import RefusedError
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class PriceBars:
+    """Bars in time order: `times` int64 UTC seconds, the rest float64 [bars]. A bar without prices is NaN in all four."""
+
+    times: npt.NDArray[np.int64]
+    opens: Floats
+    highs: Floats
+    lows: Floats
+    closes: Floats
+    incomplete: int  # bars that had some of the four prices, not all: treated as bars without prices
+    inconsistent: int  # bars whose High is below, or Low above, another of their prices: traded as they are
+
+    @property
+    def priced(self) -> npt.NDArray[np.bool_]:
+        """Which bars have prices."""
+        return ~np.isnan(self.opens)
+
+    def span(self, start: int, end: int) -> PriceBars:
+        """The bars `[start, end)`, counted afresh."""
+        window = slice(start, end)
+        return price_bars(self.times[window], self.opens[window], self.highs[window], self.lows[window], self.closes[window])
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+
+def price_bars(times: npt.NDArray[np.int64], opens: Floats, highs: Floats, lows: Floats, closes: Floats) -> PriceBars:
+    """Check four price columns (float64 [bars], NaN where missing); raises `RefusedError` for a price of zero or below.
+
+    Percent levels, fractions of a value traded and percentages of return have no meaning below zero, so such bars are refused rather
+    than traded.
+    """
+    table = np.stack([np.asarray(column, dtype=np.float64) for column in (opens, highs, lows, closes)])
+    finite = np.isfinite(table)
+    complete = finite.all(axis=0)
+    wrong = np.flatnonzero((finite & (table <= 0.0)).any(axis=0))
+    if wrong.size:
+        bar = int(wrong[0])
+        raise RefusedError(
+            f"{wrong.size} bars have a price of zero or below; the first is bar {bar}",
+            code="price_not_positive",
+            expected="prices above zero",
+            found=", ".join(str(value) for value in table[:, bar]),
+            hint="Give the dataset prices that were not adjusted below zero (manifest keys `columns` or `ohlcv_file`).",
+            bar_time=int(times[bar]),
+        )
+    table = np.where(complete, table, np.nan)
+    with np.errstate(invalid="ignore"):
+        bad = (table[1] < table.max(axis=0)) | (table[2] > table.min(axis=0))
+    some = finite.any(axis=0) & ~complete
+    return PriceBars(
+        np.ascontiguousarray(times, dtype=np.int64),
+        *(np.ascontiguousarray(row) for row in table),
+        incomplete=int(some.sum()),
+        inconsistent=int(bad.sum()),
+    )
+
+
+@jit
+def average_true_range(highs: Floats, lows: Floats, closes: Floats, bars: int) -> Floats:  # pragma: no cover - compiled
+    """Simple mean of the true range over the last `bars` bars that have prices, the current one included ([M]).
+
+    float64 [bars]; NaN until so many are known; a bar without prices repeats the value before it. The first true range is High - Low.
+    """
+    n = closes.shape[0]
+    out = np.full(n, np.nan)
+    ring = np.empty(bars)
+    seen = 0
+    previous = np.nan
+    value = np.nan
+    for t in range(n):
+        if not np.isnan(closes[t]):
+            high, low = highs[t], lows[t]
+            if not np.isnan(previous):
+                high, low = max(high, previous), min(low, previous)
+            ring[seen % bars] = high - low
+            seen += 1
+            previous = closes[t]
+            if seen >= bars:
+                value = 0.0
+                for k in range(bars):
+                    value += ring[k]
+                value /= bars
+        out[t] = value
+    return out
