@@ -74,7 +74,7 @@ def ranges_of(bars: PriceBars, rules: Rules) -> Floats:
     """Average true range at each bar where a rule needs it, else an empty array."""
     if not rules.needs_atr:
         return np.empty(0)
-    return average_true_range(bars.highs, bars.lows, bars.closes, rules.atr_bars)  # type: ignore[no-any-return]
+    return average_true_range(bars.highs, bars.lows, bars.closes, rules.atr_bars)
 
 
 def _trades(bars: PriceBars, signals: Signals, rules: Rules, index: npt.NDArray[np.int64], value: Floats) -> pl.DataFrame:

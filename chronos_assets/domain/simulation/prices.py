@@ -63,12 +63,9 @@ def price_bars(times: npt.NDArray[np.int64], opens: Floats, highs: Floats, lows:
     with np.errstate(invalid="ignore"):
         bad = (table[1] < table.max(axis=0)) | (table[2] > table.min(axis=0))
     some = finite.any(axis=0) & ~complete
-    return PriceBars(
-        np.ascontiguousarray(times, dtype=np.int64),
-        *(np.ascontiguousarray(row) for row in table),
-        incomplete=int(some.sum()),
-        inconsistent=int(bad.sum()),
-    )
+    four = [np.ascontiguousarray(row) for row in table]
+    stamps = np.ascontiguousarray(times, dtype=np.int64)
+    return PriceBars(stamps, four[0], four[1], four[2], four[3], incomplete=int(some.sum()), inconsistent=int(bad.sum()))
 
 
 @jit
