@@ -57,7 +57,7 @@ def signal_metrics(returns: ArrayLike) -> SignalMetrics:
     array = np.asarray(returns, dtype=np.float64)
     n = len(array)
     if not n:
-        return SignalMetrics(0, None, 0.0, None, None, None, None, False)
+        return SignalMetrics(0, None, 0.0, None, None, None, None, no_losses=False)
     total = math.fsum(array)
     mean = total / n
     std = math.sqrt(math.fsum((array - mean) ** 2) / (n - 1)) if n > 1 else None

@@ -60,7 +60,7 @@ def choose_thresholds(predictions: Floats, returns: Floats, profile: ThresholdPr
     else:
         best_long = optimal_cut(predictions, returns, profile.min_fraction)
         best_short = optimal_cut(-predictions, -returns, profile.min_fraction)
-        return Thresholds(best_long, None if best_short is None else -best_short, profile.method, profile.data, n)
+        return Thresholds(best_long, None if best_short is None else 0.0 - best_short, profile.method, profile.data, n)
     return Thresholds(long, short, profile.method, profile.data, n)
 
 
