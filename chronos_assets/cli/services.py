@@ -1,0 +1,83 @@
+"""`chronos services start|stop|status`: the embedded servers, by hand."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from chronos_assets import services as servers
+from chronos_assets.cli.common import emit, json_option, say
+from chronos_assets.services import ServiceStatus
+from chronos_assets.settings import load_settings
+
+
+@click.group()
+def services() -> None:
+    """Start, stop or show the embedded servers."""
+
+
+@services.command()
+@json_option
+def start(as_json: bool) -> None:
+    """Start the embedded servers (those that run already are shared)."""
+    settings = load_settings()
+    servers.start(settings, say)
+    emit(_documents(servers.status(settings)), as_json, _as_text)
+
+
+@services.command()
+@json_option
+def stop(as_json: bool) -> None:
+    """Stop the embedded servers; what they hold is kept."""
+    stopped = servers.stop(load_settings(), say)
+    emit({"stopped": stopped}, as_json, lambda document: f"stopped: {', '.join(document['stopped']) or 'nothing ran'}")
+
+
+@services.command()
+@json_option
+def status(as_json: bool) -> None:
+    """Show both stores: address, process, memory, data on disk."""
+    emit(_documents(servers.status(load_settings())), as_json, _as_text)
+
+
+def _documents(found: list[ServiceStatus]) -> dict[str, Any]:
+    return {"services": [asdict(entry) for entry in found]}
+
+
+def _as_text(document: dict[str, Any]) -> str:
+    return "\n".join(_entry_text(entry) for entry in document["services"])
+
+
+def _entry_text(entry: dict[str, Any]) -> str:
+    title = {"questdb": "QuestDB", "postgres": "Postgres"}[entry["name"]]
+    if entry["mode"] == "remote":
+        return f"{title}: remote, {'answers' if entry['answers'] else 'DOES NOT ANSWER'}\n  address    {entry['address']}"
+    state = "stopped" if not entry["running"] else "running" if entry["answers"] else "running, DOES NOT ANSWER"
+    lines = [f"{title} {entry['version']}: {state}"]
+    if entry["running"]:
+        ports = ", ".join(f"{kind} {port}" for kind, port in entry["ports"].items())
+        user = f", as user {entry['os_user']}" if entry["os_user"] else ""
+        lines += [
+            f"  address    {entry['address']}" + (" (console, user chronos)" if entry["name"] == "questdb" else ""),
+            f"  ports      {ports}",
+            f"  process    {entry['pid']}{user}, up {_duration(entry['uptime_seconds'])}",
+            f"  memory     {_size(entry['rss_bytes'])} main process, {_size(entry['memory_bytes'])} in all",
+        ]
+    lines += [
+        f"  data       {entry['data_dir']} ({_size(entry['data_bytes'])})",
+        f"  log        {entry['log']}",
+        f"  passwords  {entry['password_file']}",
+    ]
+    return "\n".join(lines)
+
+
+def _size(count: int) -> str:
+    return f"{count / 2**20:.0f} MiB" if count >= 2**20 else f"{count / 2**10:.0f} KiB"
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"

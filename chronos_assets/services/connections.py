@@ -1,0 +1,197 @@
+"""Where the two stores are and how to get in: the one value that the rest of the house takes from `services`.
+
+Here too: what a QuestDB client string and a Postgres address from the settings mean. Nothing here opens a connection or starts a
+process. Passwords never show in `repr`, and never in an error.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
+
+from chronos_assets.errors import UsageError
+from chronos_assets.settings import Settings
+
+QUESTDB = "questdb"
+POSTGRES = "postgres"
+SCHEMES = ("http", "https", "tcp", "tcps")
+DEFAULT_HTTP_PORT = 9000
+DEFAULT_ILP_PORT = 9009
+DAGSTER_DATABASE = "dagster"
+
+
+@dataclass(frozen=True)
+class Connections:
+    """Addresses and credentials of both stores. `embedded` names those that we run ourselves."""
+
+    questdb_conf: str = field(repr=False)
+    questdb_http: str
+    questdb_user: str | None
+    questdb_password: str | None = field(repr=False)
+    postgres_dsn: str = field(repr=False)
+    embedded: frozenset[str] = frozenset()
+
+    @property
+    def questdb_url(self) -> str:
+        """Base address for reading: `https` where the client string says so, else `http`."""
+        scheme = "https" if self.questdb_conf.startswith(("https::", "tcps::")) else "http"
+        return f"{scheme}://{self.questdb_http}"
+
+
+@dataclass(frozen=True)
+class QuestDBAddress:
+    """How to get into one QuestDB: the part of `Connections` that is about it."""
+
+    conf: str = field(repr=False)
+    http: str
+    user: str | None
+    password: str | None = field(repr=False)
+
+
+@dataclass(frozen=True)
+class ClientString:
+    """A QuestDB client string in parts."""
+
+    scheme: str
+    host: str
+    port: int
+    options: dict[str, str] = field(repr=False)
+
+    @property
+    def over_http(self) -> bool:
+        """Whether the address that takes rows also answers queries."""
+        return self.scheme in ("http", "https")
+
+
+def parse_client_string(conf: str, *, setting: str = "CHRONOS_QUESTDB_CONF") -> ClientString:
+    """Take `scheme::addr=host:port;key=value;...` apart (`;;` in a value stands for `;`).
+
+    Raises `UsageError` that names the setting and the fault, never the string itself: it may hold a password.
+    """
+    scheme, separator, rest = conf.strip().partition("::")
+    if not separator or scheme not in SCHEMES:
+        raise _bad_conf(setting, f"its scheme is not one of {', '.join(SCHEMES)}")
+    options = dict(_pairs(rest, setting))
+    address = options.pop("addr", "")
+    if not address:
+        raise _bad_conf(setting, "it has no addr=host:port")
+    default_port = DEFAULT_HTTP_PORT if scheme in ("http", "https") else DEFAULT_ILP_PORT
+    host, port = split_address(address, default_port, setting=f"{setting} (addr)")
+    return ClientString(scheme, host, port, options)
+
+
+def split_address(address: str, default_port: int, *, setting: str) -> tuple[str, int]:
+    """`host:port`, `host` or `[v6]:port` in parts; raises `UsageError` that names the setting."""
+    host, _, port = address.rpartition(":") if ":" in address.rpartition("]")[2] else (address, "", str(default_port))
+    bare = host.removeprefix("[").removesuffix("]")
+    if not bare or any(c in bare for c in "/@ ") or not port.isascii() or not port.isdigit() or not 1 <= int(port) <= 65535:
+        raise UsageError(f"{setting} is not an address", code="address_invalid", expected="host:port", found=address)
+    return host, int(port)
+
+
+def remote_questdb(settings: Settings) -> QuestDBAddress:
+    """How to get into the QuestDB that the settings name."""
+    assert settings.questdb_conf is not None
+    conf = settings.questdb_conf.get_secret_value().strip()
+    parsed = parse_client_string(conf)
+    user = parsed.options.get("username") if parsed.over_http else None
+    password = parsed.options.get("password") if parsed.over_http else None
+    if settings.questdb_http:
+        host, port = split_address(settings.questdb_http, DEFAULT_HTTP_PORT, setting="CHRONOS_QUESTDB_HTTP")
+    elif parsed.over_http:
+        host, port = parsed.host, parsed.port
+    else:
+        raise UsageError(
+            f"CHRONOS_QUESTDB_CONF is {parsed.scheme}::, which can only write, and no address for reading is set",
+            code="questdb_http_missing",
+            hint="Set CHRONOS_QUESTDB_HTTP=host:9000 (and CHRONOS_QUESTDB_USER, CHRONOS_QUESTDB_PASSWORD where it asks for them).",
+        )
+    if settings.questdb_user:
+        user = settings.questdb_user
+    if settings.questdb_password is not None:
+        password = settings.questdb_password.get_secret_value()
+    return QuestDBAddress(conf if conf.endswith(";") else f"{conf};", f"{host}:{port}", user, password)
+
+
+def remote_postgres(settings: Settings) -> str:
+    """The Postgres address that the settings name, checked for its shape."""
+    assert settings.postgres_dsn is not None
+    dsn = settings.postgres_dsn.get_secret_value().strip()
+    _check_postgres_url(dsn, "CHRONOS_POSTGRES_DSN")
+    return dsn
+
+
+def dagster_postgres_url(connections: Connections, settings: Settings) -> str:
+    """The SQLAlchemy address of Dagster's own storage.
+
+    Embedded: the database `dagster` beside ours. Remote: the setting `dagster_postgres_url`, else our database. The driver is always
+    psycopg2, the only one that dagster-postgres speaks.
+    """
+    if settings.dagster_postgres_url is not None:
+        url = settings.dagster_postgres_url.get_secret_value().strip()
+        _check_postgres_url(url, "CHRONOS_DAGSTER_POSTGRES_URL")
+        return _with_driver(url)
+    database = DAGSTER_DATABASE if POSTGRES in connections.embedded else None
+    return _with_driver(connections.postgres_dsn, database=database)
+
+
+def mask_url(text: str) -> str:
+    """A Postgres address with its password, wherever it stands in it, as asterisks."""
+    parts = urlsplit(text)
+    if parts.scheme == "" or "://" not in text:
+        return "***"
+    userinfo, at, host = parts.netloc.rpartition("@")
+    if at and ":" in userinfo:
+        userinfo = f"{userinfo.partition(':')[0]}:***"
+    query = urlencode([(k, "***" if "pass" in k.lower() else v) for k, v in parse_qsl(parts.query)], safe="*/")
+    return urlunsplit((parts.scheme, f"{userinfo}{at}{host}", parts.path, query, ""))
+
+
+def mask_client_string(conf: str) -> str:
+    """A QuestDB client string with every secret as asterisks (all of it where it cannot be read)."""
+    try:
+        parsed = parse_client_string(conf)
+    except UsageError:
+        return "***"
+    secret = ("password", "token", "token_x", "token_y", "tls_roots_password")
+    options = "".join(f"{key}={'***' if key in secret else value};" for key, value in parsed.options.items())
+    return f"{parsed.scheme}::addr={parsed.host}:{parsed.port};{options}"
+
+
+def _pairs(rest: str, setting: str) -> list[tuple[str, str]]:
+    pairs = []
+    for part in rest.replace(";;", "\0").split(";"):
+        if not part.strip():
+            continue
+        key, equals, value = part.partition("=")
+        if not equals or not key.strip().isidentifier():
+            raise _bad_conf(setting, "a part of it is not key=value")
+        pairs.append((key.strip(), value.replace("\0", ";")))
+    return pairs
+
+
+def _bad_conf(setting: str, why: str) -> UsageError:
+    return UsageError(
+        f"{setting} is not a QuestDB client string: {why}",
+        code="questdb_conf_invalid",
+        expected="http::addr=host:9000;username=u;password=p;",
+    )
+
+
+def _check_postgres_url(url: str, setting: str) -> None:
+    expected = "postgresql://user:password@host:5432/database"
+    try:
+        parts = urlsplit(url)
+        well_formed = bool(parts.port is None or parts.port) and bool(parts.hostname or "host=" in parts.query)
+    except ValueError:
+        well_formed = False
+        parts = urlsplit("")
+    scheme = parts.scheme.partition("+")[0]
+    if not well_formed or scheme not in ("postgresql", "postgres") or not parts.path.strip("/"):
+        raise UsageError(f"{setting} is not a Postgres address", code="postgres_dsn_invalid", expected=expected)
+
+
+def _with_driver(url: str, *, database: str | None = None) -> str:
+    parts = urlsplit(url)
+    path = f"/{quote(database)}" if database else f"/{quote(unquote(parts.path.lstrip('/')))}"
+    return urlunsplit(("postgresql+psycopg2", parts.netloc, path, parts.query, ""))

@@ -1,0 +1,293 @@
+"""The life of one embedded server: started once, found again, shared, stopped. The same for QuestDB and Postgres.
+
+What differs between the two (launch line, how to ask whether it answers, how to stop) is behind `EmbeddedServer`. Everything here
+that starts or ends a process is called under the start lock.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+import json
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol
+
+import psutil
+
+from chronos_assets.errors import ServiceStartError
+from chronos_assets.services import locks, ports, processes, state
+from chronos_assets.services.places import Places
+from chronos_assets.services.state import ServerRecord
+from chronos_assets.settings import Settings
+
+Say = Callable[[str], None]
+MARKER = "chronos_assets.json"
+_PORT_ATTEMPTS = 3
+_APPEAR_SECONDS = 5.0
+_LEFTOVER_SIGNALS = [(signal.SIGTERM, 3.0), (signal.SIGQUIT, 2.0), (signal.SIGKILL, 5.0)]
+
+
+class Answer(enum.Enum):
+    """What a server says when it is asked."""
+
+    NONE = "none"
+    READY = "ready"
+    DENIED = "denied"
+
+
+class EmbeddedServer(Protocol):
+    """What the life of a server needs to know about it."""
+
+    @property
+    def settings(self) -> Settings: ...
+    @property
+    def places(self) -> Places: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def title(self) -> str: ...
+    @property
+    def version(self) -> str: ...
+    @property
+    def data_dir(self) -> Path: ...
+    @property
+    def os_user(self) -> str | None: ...
+    @property
+    def programs(self) -> str | None: ...
+
+    def preferred_ports(self) -> dict[str, tuple[str, int]]:
+        """Per kind of port: the setting that names it, and its value."""
+
+    def options(self) -> dict[str, str]:
+        """What else the launch depends on, for the record."""
+
+    def owns(self, process: psutil.Process) -> bool:
+        """Whether `process` is this server's main process."""
+
+    def leftovers(self) -> list[psutil.Process]:
+        """Further processes on the same data that can outlive the main one."""
+
+    def spawn(self, record: ServerRecord, lock: int, say: Say) -> int:
+        """Start the server; returns its process id."""
+
+    def answer(self, record: ServerRecord) -> Answer:
+        """Ask the server, with our password."""
+
+    def after_start(self, record: ServerRecord) -> None:
+        """What a fresh server still needs (databases)."""
+
+    def stop_signals(self) -> list[tuple[signal.Signals, float]]:
+        """Signals that stop it, the gentlest first, each with the seconds it may take."""
+
+
+def running(server: EmbeddedServer) -> tuple[ServerRecord, psutil.Process] | None:
+    """The record and process of a server that was seen ready, still lives and still listens; no lock is taken."""
+    record = state.load_records(server.places.state).get(server.name)
+    if record is None or not record.ready:
+        return None
+    process = processes.lookup(record.pid, server.owns)
+    if process is None or not all(ports.answers(port) for port in record.ports.values()):
+        return None
+    return record, process
+
+
+def ensure(server: EmbeddedServer, say: Say) -> Callable[[], ServerRecord]:
+    """Adopt the server where it runs, else spawn it. Returns what waits until it answers and gives its record."""
+    if running(server) is not None or _adopted(server, say):
+        return lambda: state.load_records(server.places.state)[server.name]
+    record = _spawn(server, say, taken=frozenset())
+    return lambda: _wait_ready(server, record, say)
+
+
+def stop(server: EmbeddedServer) -> bool:
+    """End the server and everything left of it; returns whether anything ran."""
+    found = _settled_processes(server)
+    processes.end([p for p in found if server.owns(p)], server.stop_signals())
+    rest = [*processes.find(server.owns), *server.leftovers()]
+    processes.end(rest, _LEFTOVER_SIGNALS)
+    alive = [p.pid for p in (*found, *rest) if processes.is_alive(p)]
+    if alive:
+        raise ServiceStartError(
+            f"{server.title} did not stop", code="stop_failed", found=f"process {alive}", hint="You may not have the right to end it."
+        )
+    record = state.load_records(server.places.state).get(server.name)
+    if record is not None and record.pid is not None:
+        state.save_record(server.places.state, replace(record, pid=None, process_started_at=None, ready=False))
+    return bool(found)
+
+
+def check_marker(folder: Path, kind: str, version: str) -> None:
+    """Refuse a data folder that somebody else made, or a newer us; put our mark into an empty one."""
+    mark = folder / MARKER
+    known = _read_marker(mark)
+    hint = "Set CHRONOS_HOME to another folder, or move that one away."
+    if known is None and any(folder.iterdir()):
+        raise ServiceStartError(
+            f"the folder for {kind} holds something that is not ours", code="foreign_data_directory", hint=hint, folder=folder
+        )
+    if known is not None and (known.get("kind"), str(known.get("version")).partition(".")[0]) != (kind, version.partition(".")[0]):
+        raise ServiceStartError(
+            f"the folder for {kind} was written by another server",
+            code="foreign_data_directory",
+            expected=f"{kind} {version}",
+            found=f"{known.get('kind')} {known.get('version')}",
+            hint=hint,
+            folder=folder,
+        )
+    if known is None:
+        mark.write_text(json.dumps({"product": "chronos_assets", "kind": kind, "version": version}), encoding="utf-8")
+
+
+def _read_marker(mark: Path) -> dict[str, object] | None:
+    try:
+        document = json.loads(mark.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+    return document if isinstance(document, dict) else None
+
+
+def _adopted(server: EmbeddedServer, say: Say) -> bool:
+    """Take over what already runs on our data; ends what cannot be taken over. False where nothing runs (any more)."""
+    found = _settled_processes(server)
+    main = [p for p in found if server.owns(p)]
+    record = state.load_records(server.places.state).get(server.name)
+    if len(main) == 1 and record is not None and record.ports:
+        say(f"{server.title} already runs (process {main[0].pid}); waiting for it to answer")
+        answer = _wait_answer(server, record, main[0])
+        if answer is Answer.READY:
+            _remember_ready(server, record, main[0])
+            return True
+        if answer is Answer.NONE and record.ready and processes.is_alive(main[0]):
+            raise ServiceStartError(
+                f"{server.title} runs (process {main[0].pid}) but does not answer",
+                code="server_unresponsive",
+                hint="`chronos services stop` ends it; then start again.",
+                log=server.places.log(server.name),
+            )
+    if found:
+        say(f"ending what was left of {server.title}")
+        stop(server)
+    return False
+
+
+def _settled_processes(server: EmbeddedServer) -> list[psutil.Process]:
+    """All processes on this server's data. Where its lock is held and none is seen yet, one is about to appear: wait for it."""
+    found: list[psutil.Process] = []
+
+    def look() -> bool:
+        found[:] = [*processes.find(server.owns), *server.leftovers()]
+        return bool(found) or not locks.is_locked(server.places.server_lock(server.name))
+
+    if not processes.wait_until(look, _APPEAR_SECONDS):
+        raise ServiceStartError(
+            f"something of {server.title} still runs and cannot be found",
+            code="server_lock_held",
+            hint=f"`fuser {server.places.server_lock(server.name)}` shows which process.",
+        )
+    return found
+
+
+@contextlib.contextmanager
+def _server_lock(server: EmbeddedServer) -> Iterator[int]:
+    """The lock that the server inherits; ours is closed again once the server has it."""
+    path = server.places.server_lock(server.name)
+    taken: list[int] = []
+
+    def take() -> bool:
+        descriptor = locks.try_lock(path)
+        if descriptor is not None:
+            taken.append(descriptor)
+        return descriptor is not None
+
+    if not processes.wait_until(take, _APPEAR_SECONDS):
+        raise ServiceStartError(f"something of {server.title} still runs on its data", code="server_lock_held", folder=server.data_dir)
+    try:
+        yield taken[0]
+    finally:
+        os.close(taken[0])
+
+
+def _spawn(server: EmbeddedServer, say: Say, *, taken: frozenset[int]) -> ServerRecord:
+    record = ServerRecord(
+        name=server.name,
+        version=server.version,
+        data_dir=str(server.data_dir),
+        ports=_choose_ports(server, say, taken),
+        os_user=server.os_user,
+        programs=server.programs,
+        options=server.options(),
+    )
+    with _server_lock(server) as lock:
+        # Written before the process exists, so that whoever finds the process knows its ports.
+        state.save_record(server.places.state, record)
+        pid = server.spawn(record, lock, say)
+    process = processes.lookup(pid, lambda _: True)
+    record = replace(record, pid=pid, process_started_at=process.create_time() if process else None)
+    state.save_record(server.places.state, record)
+    return record
+
+
+def _choose_ports(server: EmbeddedServer, say: Say, taken: frozenset[int]) -> dict[str, int]:
+    """A setting that was given wins over the port of last time, which wins over the default; where it is in use, a free one."""
+    last = state.load_records(server.places.state).get(server.name)
+    chosen: dict[str, int] = {}
+    for kind, (setting, value) in server.preferred_ports().items():
+        given = setting in server.settings.model_fields_set
+        wanted = value if given or last is None else last.ports.get(kind, value)
+        chosen[kind] = ports.choose(wanted, {*taken, *chosen.values()})
+        if chosen[kind] != wanted:
+            say(f"port {wanted} is in use; {server.title} takes {chosen[kind]} ({kind})")
+    return chosen
+
+
+def _wait_ready(server: EmbeddedServer, record: ServerRecord, say: Say) -> ServerRecord:
+    taken: frozenset[int] = frozenset()
+    for _ in range(_PORT_ATTEMPTS):
+        process = processes.lookup(record.pid, lambda _: True)
+        answer = Answer.NONE if process is None else _wait_answer(server, record, process)
+        if answer is Answer.READY and process is not None:
+            server.after_start(record)
+            return _remember_ready(server, record, process)
+        if process is not None and processes.is_alive(process):
+            stop(server)
+            raise _start_failed(server, f"did not answer within {server.settings.start_timeout_seconds:.0f} s")
+        # It ended by itself. Where somebody took a port between our look and its start, other ports help.
+        lost = frozenset(port for port in record.ports.values() if not ports.is_free(port))
+        if not lost:
+            break
+        taken |= lost
+        record = _spawn(server, say, taken=taken)
+    stop(server)
+    raise _start_failed(server, "ended right after its start")
+
+
+def _wait_answer(server: EmbeddedServer, record: ServerRecord, process: psutil.Process) -> Answer:
+    deadline = time.monotonic() + server.settings.start_timeout_seconds
+    while processes.is_alive(process) and time.monotonic() < deadline:
+        answer = server.answer(record)
+        if answer is not Answer.NONE:
+            return answer
+        time.sleep(0.05)
+    return Answer.NONE
+
+
+def _remember_ready(server: EmbeddedServer, record: ServerRecord, process: psutil.Process) -> ServerRecord:
+    ready = replace(record, pid=process.pid, process_started_at=process.create_time(), ready=True)
+    state.save_record(server.places.state, ready)
+    return ready
+
+
+def _start_failed(server: EmbeddedServer, what: str) -> ServiceStartError:
+    log = server.places.log(server.name)
+    last: Sequence[str] = processes.tail(log).splitlines()
+    full = any("No space left on device" in line for line in last)
+    return ServiceStartError(
+        f"the disk is full: {server.title} {what}" if full else f"{server.title} {what}",
+        code="disk_full" if full else "server_start_failed",
+        hint="\n".join([f"The end of its log ({log}):", *last]) if last else f"Its log is {log}.",
+    )

@@ -1,0 +1,98 @@
+"""Where everything of the embedded servers lies below `settings.home`, and how it is kept private.
+
+Only paths and their permissions: no process is looked at here.
+"""
+
+from __future__ import annotations
+
+import errno
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from chronos_assets.errors import ServiceStartError
+from chronos_assets.settings import Settings
+
+FREE_BYTES_NEEDED = 256 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Places:
+    """The folders and files of one set of servers. All paths are resolved, so that they can be compared with a command line."""
+
+    home: Path
+
+    @classmethod
+    def of(cls, settings: Settings) -> Places:
+        return cls(settings.home.resolve())
+
+    @property
+    def folder(self) -> Path:
+        """State, locks and passwords."""
+        return self.home / "services"
+
+    @property
+    def start_lock(self) -> Path:
+        return self.folder / "start.lock"
+
+    @property
+    def state(self) -> Path:
+        return self.folder / "state.json"
+
+    @property
+    def passwords(self) -> Path:
+        return self.folder / "passwords.json"
+
+    @property
+    def questdb(self) -> Path:
+        """The data of QuestDB."""
+        return self.home / "questdb"
+
+    @property
+    def postgres(self) -> Path:
+        """The data of Postgres where its user can reach the home; see `postgres_user` for where it is otherwise."""
+        return self.home / "postgres"
+
+    def server_lock(self, name: str) -> Path:
+        """Held by the server itself for as long as any of its processes lives."""
+        return self.folder / f"{name}.lock"
+
+    def log(self, name: str) -> Path:
+        return self.home / "logs" / f"{name}.log"
+
+    def create(self) -> None:
+        """Make the folders; raises `ServiceStartError` where the home cannot be written or the disk is full."""
+        try:
+            self.home.mkdir(parents=True, exist_ok=True)
+            for folder in (self.folder, self.home / "logs"):
+                folder.mkdir(mode=0o700, exist_ok=True)
+            free = shutil.disk_usage(self.home).free
+        except OSError as error:
+            raise cannot_write(self.home, error) from error
+        if free < FREE_BYTES_NEEDED:
+            raise ServiceStartError(
+                "the disk is almost full",
+                code="disk_full",
+                expected=f"{FREE_BYTES_NEEDED // 2**20} MiB free for the servers",
+                found=f"{free // 2**20} MiB",
+                hint="Free some space, or set CHRONOS_HOME to a folder on another disk.",
+                folder=self.home,
+            )
+
+
+def cannot_write(path: Path, error: OSError) -> ServiceStartError:
+    """The one sentence for a folder that cannot be written: full disk, permission, or what the system says."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return ServiceStartError(
+            "the disk is full", code="disk_full", hint="Free some space, or set CHRONOS_HOME to a folder on another disk.", folder=path
+        )
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return ServiceStartError(
+            "the folder of the servers' data cannot be written",
+            code="permission_denied",
+            found=(error.strerror or "").lower(),
+            hint="Give yourself write permission there, or set CHRONOS_HOME to a folder of yours.",
+            folder=error.filename or path,
+        )
+    reason = error.strerror or str(error)
+    return ServiceStartError(f"the folder of the servers' data cannot be used: {reason}", code="home_unusable", folder=path)

@@ -1,0 +1,130 @@
+"""The set of servers as a whole: connect, start, stop.
+
+A store that the settings place elsewhere is left alone; the others are embedded, shared by every command with the same home, and keep
+running until `stop`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from chronos_assets.errors import ServiceUnavailableError
+from chronos_assets.services import embedded, locks, state
+from chronos_assets.services.connections import POSTGRES, QUESTDB, Connections, remote_postgres, remote_questdb
+from chronos_assets.services.embedded import EmbeddedServer
+from chronos_assets.services.places import Places
+from chronos_assets.services.postgres import EmbeddedPostgres, embedded_dsn
+from chronos_assets.services.questdb import EmbeddedQuestDB, embedded_questdb
+from chronos_assets.services.state import Passwords, ServerRecord
+from chronos_assets.settings import Settings
+
+Say = Callable[[str], None]
+
+
+def connect(settings: Settings, *, start: bool = True, progress: Say | None = None) -> Connections:
+    """Addresses of both stores; embedded ones are started where they do not run.
+
+    With `start=False` nothing is started: `ServiceUnavailableError` where an embedded store does not run.
+    """
+    found = _running_records(settings)
+    if found is not None:
+        return _connections(settings, *found)
+    if start:
+        return start_servers(settings, progress)
+    raise ServiceUnavailableError(
+        "the embedded servers do not run", code="services_not_running", hint="`chronos services start` starts them.", home=settings.home
+    )
+
+
+def start_servers(settings: Settings, progress: Say | None = None, *, durable: bool = True) -> Connections:
+    """Start the embedded servers that do not run yet, and wait until they answer.
+
+    Raises `ServiceStartError`, with nothing of this attempt left running. `durable=False` trades Postgres' safety for speed, for tests.
+    """
+    say = progress or _silent
+    found = _running_records(settings)
+    if found is not None:
+        return _connections(settings, *found)
+    places = Places.of(settings)
+    places.create()
+    with _start_lock(settings, places, say):
+        secrets = state.passwords(places.passwords)
+        servers = _embedded(settings, places, secrets, durable=durable)
+        records = _ensure_all(servers, say)
+    return _connections(settings, records, secrets)
+
+
+def stop_servers(settings: Settings, progress: Say | None = None) -> list[str]:
+    """Stop the embedded servers and whatever is left of them; the names of those that ran."""
+    places = Places.of(settings)
+    if not places.folder.is_dir():
+        return []
+    with _start_lock(settings, places, progress or _silent):
+        secrets = state.read_passwords(places.passwords) or Passwords("", "", "")
+        # Both, whatever the settings say now: they may have been embedded when they were started.
+        servers: tuple[EmbeddedServer, ...] = (EmbeddedQuestDB(settings, places, secrets), EmbeddedPostgres(settings, places, secrets))
+        return [server.name for server in servers if embedded.stop(server)]
+
+
+def _embedded(settings: Settings, places: Places, secrets: Passwords, *, durable: bool = True) -> list[EmbeddedServer]:
+    servers: list[EmbeddedServer] = []
+    if settings.questdb_conf is None:
+        servers.append(EmbeddedQuestDB(settings, places, secrets))
+    if settings.postgres_dsn is None:
+        servers.append(EmbeddedPostgres(settings, places, secrets, durable=durable))
+    return servers
+
+
+def _ensure_all(servers: list[EmbeddedServer], say: Say) -> dict[str, ServerRecord]:
+    """Launch all, then wait for all, so that one boots while the other does. What this call launched is stopped where one fails."""
+    launched: list[EmbeddedServer] = []
+    try:
+        waits = []
+        for server in servers:
+            before = embedded.running(server)
+            if before is None:
+                launched.append(server)
+            waits.append((server.name, embedded.ensure(server, say)))
+        return {name: wait() for name, wait in reversed(waits)}
+    except BaseException:
+        for server in launched:
+            with contextlib.suppress(Exception):
+                embedded.stop(server)
+        raise
+
+
+def _running_records(settings: Settings) -> tuple[dict[str, ServerRecord], Passwords] | None:
+    """Records of every embedded server where all of them run and the passwords are known; no lock is taken."""
+    if settings.questdb_conf is not None and settings.postgres_dsn is not None:
+        return {}, Passwords("", "", "")
+    places = Places.of(settings)
+    secrets = state.read_passwords(places.passwords)
+    if secrets is None:
+        return None
+    records = {}
+    for server in _embedded(settings, places, secrets):
+        seen = embedded.running(server)
+        if seen is None:
+            return None
+        records[server.name] = seen[0]
+    return records, secrets
+
+
+def _connections(settings: Settings, records: dict[str, ServerRecord], secrets: Passwords) -> Connections:
+    questdb = embedded_questdb(records[QUESTDB], secrets) if QUESTDB in records else remote_questdb(settings)
+    dsn = embedded_dsn(records[POSTGRES], secrets) if POSTGRES in records else remote_postgres(settings)
+    return Connections(questdb.conf, questdb.http, questdb.user, questdb.password, dsn, frozenset(records))
+
+
+@contextmanager
+def _start_lock(settings: Settings, places: Places, say: Say) -> Iterator[None]:
+    timeout = 2 * settings.start_timeout_seconds + 60
+    waiting = "another command is starting or stopping the servers; waiting for it"
+    with locks.start_lock(places.start_lock, timeout_seconds=timeout, waiting=lambda: say(waiting)):
+        yield
+
+
+def _silent(line: str) -> None:
+    return None
