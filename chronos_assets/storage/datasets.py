@@ -1,0 +1,150 @@
+"""The registry of published datasets, and the one way to read their bars.
+
+A reader asks the registry first: it gives the tag and the range of bars that were published, so that rows which are being written,
+or were left by an attempt that failed, are never seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+import polars as pl
+
+from chronos_assets.domain.strict import nearest
+from chronos_assets.errors import NotPublishedError, StoreError, UsageError
+from chronos_assets.storage.identifiers import quote_identifier, quote_literal
+from chronos_assets.storage.postgres import Postgres
+from chronos_assets.storage.queries import query
+from chronos_assets.storage.questdb import QuestDB
+from chronos_assets.storage.stores import Stores
+from chronos_assets.storage.tables import INDICATOR_BARS
+
+Role = Literal["feature", "target", "price"]
+KEY_COLUMNS = ("date_i", "time_i", "timestamp_unix")
+# Cells in one answer of QuestDB: about 100 MB, whatever the number of columns.
+CELLS_PER_READ = 12_000_000
+# Columns in one query: longer ones would not fit into the request line that the server takes.
+COLUMNS_PER_QUERY = 400
+
+
+@dataclass(frozen=True)
+class DatasetColumn:
+    """One column of a dataset: its name in the file, what it is for, and its name in QuestDB."""
+
+    name: str
+    role: Role
+    questdb_column: str
+
+
+@dataclass(frozen=True)
+class DatasetRecord:
+    """One row of `indicator_datasets`. `checksum` and `content_hash` are empty where an older program published it."""
+
+    dataset_id: str
+    symbol: str
+    granularity: str
+    source: str
+    questdb_tag: str
+    row_count: int
+    first_bar_ts: datetime
+    last_bar_ts: datetime
+    revision: int
+    checksum: str
+    content_hash: str
+    columns: tuple[DatasetColumn, ...]
+    created_at: datetime
+    updated_at: datetime
+
+    def names(self, role: Role) -> list[str]:
+        """Names of the columns with `role`, in file order."""
+        return [column.name for column in self.columns if column.role == role]
+
+    def column(self, name: str) -> DatasetColumn:
+        """The column called `name` (exactly, else whatever the case); raises `UsageError` that names the nearest one."""
+        folded = [c for c in self.columns if c.name == name] or [c for c in self.columns if c.name.casefold() == name.casefold()]
+        if not folded:
+            close = nearest(name, [c.name for c in self.columns])
+            raise UsageError(
+                f"dataset {self.dataset_id} has no column {name!r}",
+                code="column_unknown",
+                hint=f"Did you mean {close!r}?" if close else f"`chronos datasets show {self.dataset_id}` lists its columns.",
+                slug=self.dataset_id,
+            )
+        return folded[0]
+
+
+def find_dataset(postgres: Postgres, slug: str) -> DatasetRecord | None:
+    """The published dataset `slug`, or None."""
+    with postgres.connection() as connection:
+        row = connection.execute(query("dataset"), {"slug": slug}).fetchone()
+    return None if row is None else record_from(row)
+
+
+def get_dataset(postgres: Postgres, slug: str) -> DatasetRecord:
+    """The published dataset `slug`; raises `NotPublishedError`."""
+    record = find_dataset(postgres, slug)
+    if record is None:
+        close = nearest(slug, [r.dataset_id for r in list_datasets(postgres)])
+        raise NotPublishedError(
+            f"not published: dataset {slug} is not in the registry",
+            code="not_published",
+            hint=(f"Did you mean {close!r}? " if close else "") + f"`chronosflow_export {slug}` publishes it.",
+            slug=slug,
+        )
+    return record
+
+
+def list_datasets(postgres: Postgres) -> list[DatasetRecord]:
+    """All published datasets by name."""
+    with postgres.connection() as connection:
+        return [record_from(row) for row in connection.execute(query("datasets")).fetchall()]
+
+
+def record_from(row: dict[str, Any]) -> DatasetRecord:
+    """A registry row as a record."""
+    columns = tuple(DatasetColumn(c["name"], c["role"], c["questdb_column"]) for c in row["columns"])
+    kept = {k: v for k, v in row.items() if k in DatasetRecord.__dataclass_fields__}
+    return DatasetRecord(**(kept | {"columns": columns, "checksum": row["checksum"] or "", "content_hash": row["content_hash"] or ""}))
+
+
+def read_bars(stores: Stores, record: DatasetRecord, columns: Sequence[str] | None = None) -> pl.DataFrame:
+    """Published bars in order: `timestamp_unix` (int64), then the asked `columns` (default: all) as float64 under their dataset names.
+
+    Raises `StoreError` where QuestDB does not hold as many bars as were published.
+    """
+    asked = [c if isinstance(c, DatasetColumn) else record.column(c) for c in (record.columns if columns is None else columns)]
+    first, last = int(record.first_bar_ts.timestamp()), int(record.last_bar_ts.timestamp())
+    chunks = max(1, -(-record.row_count * (len(asked) + 1) // CELLS_PER_READ))
+    step = max(1, -(-(last - first + 1) // chunks))
+    starts = range(first, last + 1, step)
+    frames = [read_range(stores.questdb, record.questdb_tag, asked, first=t, last=min(t + step - 1, last)) for t in starts]
+    bars = pl.concat(frames)
+    if bars.height != record.row_count:
+        raise StoreError(
+            f"QuestDB holds another number of bars of {record.dataset_id} than were published",
+            code="bars_missing",
+            expected=record.row_count,
+            found=bars.height,
+            hint=f"`validate_dataset {record.dataset_id}` says what differs.",
+            slug=record.dataset_id,
+        )
+    return bars
+
+
+def read_range(
+    questdb: QuestDB, tag: str, columns: Sequence[DatasetColumn], *, first: int, last: int, keys: Sequence[str] = ("timestamp_unix",)
+) -> pl.DataFrame:
+    """Bars of `tag` between two times (unix seconds, both included), in order: the key columns, then `columns`."""
+    where = f"dataset = {quote_literal(tag)} AND timestamp BETWEEN {first * 1_000_000_000} AND {last * 1_000_000_000}"
+    parts = []
+    for start in range(0, max(1, len(columns)), COLUMNS_PER_QUERY):
+        group = columns[start : start + COLUMNS_PER_QUERY]
+        names = [*(keys if start == 0 else ()), *(c.questdb_column for c in group)]
+        sql = f"SELECT {', '.join(map(quote_identifier, names))} FROM {INDICATOR_BARS.name} WHERE {where} ORDER BY timestamp"  # noqa: S608 - every name and literal went through `identifiers`
+        part = questdb.read(sql)
+        part.columns = [*(keys if start == 0 else ()), *(c.name for c in group)]
+        parts.append(part)
+    return parts[0] if len(parts) == 1 else pl.concat(parts, how="horizontal")

@@ -1,0 +1,152 @@
+"""Postgres as the rest of the house sees it: connections, session locks, migrations. Driver errors are wrapped here, once.
+
+Connections are in autocommit mode and give rows as dictionaries: `with postgres.connection() as c, c.transaction(): ...` makes a
+transaction, and a single statement is one by itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.rows import DictRow, dict_row
+
+from chronos_assets.errors import ChronosError, ConflictError, ServiceUnavailableError, StoreError
+from chronos_assets.storage.queries import query
+
+CONNECT_SECONDS = 10
+_LOCK_POLL_SECONDS = 0.1
+# TCP keepalive finds a server that went away without a word; UTC keeps every timestamp that is shown or compared in one zone.
+_OPTIONS: dict[str, Any] = {
+    "application_name": "chronos_assets",
+    "connect_timeout": CONNECT_SECONDS,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+}
+
+
+class Postgres:
+    """One Postgres database. `repr` and errors show host, port and database, never user or password."""
+
+    def __init__(self, dsn: str) -> None:
+        # SQLAlchemy's way of naming a driver means nothing to psycopg.
+        for prefix in ("postgresql+psycopg://", "postgresql+psycopg2://"):
+            dsn = dsn.replace(prefix, "postgresql://", 1) if dsn.startswith(prefix) else dsn
+        self._dsn = dsn
+        self.address = _address(dsn)
+
+    def __repr__(self) -> str:
+        return f"Postgres({self.address})"
+
+    @contextmanager
+    def connection(self) -> Iterator[psycopg.Connection[DictRow]]:
+        """A connection of its own, closed at the end. psycopg's errors come out as `ServiceUnavailableError` or `StoreError`."""
+        with self.wrapped():
+            connection = self.connect()
+            try:
+                yield connection
+            finally:
+                connection.close()
+
+    def connect(self) -> psycopg.Connection[DictRow]:
+        """An open connection in autocommit mode, in UTC; the caller closes it."""
+        connection = psycopg.connect(self._dsn, autocommit=True, row_factory=dict_row, **_OPTIONS)
+        connection.execute("SET TIME ZONE 'UTC'")
+        return connection
+
+    @contextmanager
+    def wrapped(self) -> Iterator[None]:
+        """Turn psycopg's errors into ours."""
+        try:
+            yield
+        except psycopg.Error as error:
+            raise self._as_ours(error) from error
+
+    def _as_ours(self, error: psycopg.Error) -> ChronosError:
+        first_line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        if isinstance(error, psycopg.OperationalError) and (error.sqlstate is None or error.sqlstate.startswith(("08", "57P"))):
+            return ServiceUnavailableError(
+                "Postgres cannot be reached",
+                code="postgres_unreachable",
+                found=None if "password" in first_line else first_line[:200],
+                hint="`chronos services status` shows the embedded servers; `chronos config show` the addresses in use.",
+                address=self.address,
+            )
+        if error.sqlstate and error.sqlstate.startswith("28"):
+            return StoreError("Postgres refused the user or password", code="postgres_denied", address=self.address)
+        return StoreError("Postgres refused a statement", code="postgres_refused", found=first_line[:300], address=self.address)
+
+    @contextmanager
+    def session_lock(
+        self, key: str, *, wait_seconds: float = 0, what: str = "", waiting: Callable[[], None] | None = None
+    ) -> Iterator[psycopg.Connection[DictRow]]:
+        """Hold the advisory lock of `key` on a connection of its own, which is given: what it commits is committed under the lock.
+
+        Raises `ConflictError` ("another process works on WHAT") when the lock is not free within `wait_seconds`. The lock goes when
+        the process or the connection dies.
+        """
+        with self.wrapped():
+            connection = self.connect()
+        try:
+            with self.wrapped():
+                self._take(connection, key, wait_seconds, what or key, waiting)
+            yield connection
+        finally:
+            connection.close()
+
+    def _take(
+        self, connection: psycopg.Connection[DictRow], key: str, wait_seconds: float, what: str, waiting: Callable[[], None] | None
+    ) -> None:
+        deadline = time.monotonic() + wait_seconds
+        while not _one(connection, "try_lock", key=lock_number(key)):
+            if waiting is not None:
+                waiting()
+                waiting = None
+            if time.monotonic() >= deadline:
+                raise ConflictError(
+                    f"another process works on {what}",
+                    code="locked",
+                    hint="Wait for it to end, then run the command again. A process that died leaves no lock.",
+                )
+            time.sleep(_LOCK_POLL_SECONDS)
+
+    def lock_is_free(self, key: str) -> bool:
+        """True where nobody holds the advisory lock of `key`."""
+        with self.connection() as connection:
+            return not _one(connection, "lock_is_held", key=lock_number(key))
+
+    def migrate(self) -> None:
+        """Bring the schema to the newest version; safe when many processes start at once. Cheap where nothing is to do."""
+        from chronos_assets.storage.migrate import migrate
+
+        with self.wrapped():
+            migrate(self)
+
+
+def lock_number(key: str) -> int:
+    """The signed 64-bit number that stands for `key` among the advisory locks of the database."""
+    digest = hashlib.sha256(f"chronos_assets:{key}".encode()).digest()
+    return int.from_bytes(digest[:8], "big", signed=True)
+
+
+def _one(connection: psycopg.Connection[DictRow], name: str, **binds: Any) -> Any:
+    row = connection.execute(query(name), binds).fetchone()
+    return next(iter(row.values())) if row else None
+
+
+def _address(dsn: str) -> str:
+    try:
+        parts = conninfo_to_dict(dsn)
+    except psycopg.ProgrammingError:
+        raise StoreError(
+            "the Postgres connection string cannot be read",
+            code="postgres_dsn_invalid",
+            expected="postgresql://USER:PASSWORD@HOST:PORT/DATABASE",
+        ) from None
+    return f"{parts.get('host', 'localhost')}:{parts.get('port', 5432)}/{parts.get('dbname', '')}"

@@ -1,0 +1,217 @@
+"""QuestDB as the rest of the house sees it: tables made beforehand, rows in by ILP, frames out as Parquet, and a wait until visible.
+
+Nothing here knows what a dataset, a run or a simulation is.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import polars as pl
+
+from chronos_assets.errors import ServiceUnavailableError, StoreError, UsageError
+from chronos_assets.storage.conf import ClientConf, parse_conf
+from chronos_assets.storage.frames import prepare
+from chronos_assets.storage.identifiers import quote_identifier, quote_literal
+from chronos_assets.storage.questdb_http import HttpReader, as_rows
+from chronos_assets.storage.questdb_write import RowsWritten, WriteResult, send
+from chronos_assets.storage.tables import TABLES, TIMESTAMP, TableSpec
+
+_FIXED = {spec.name: spec.types for spec in TABLES}
+_DDL_TRIES = 6
+# `Waiting(pending_transactions)` is called now and then while rows become visible.
+Waiting = Callable[[int], None]
+
+
+class QuestDB:
+    """One QuestDB server. `conf` chooses the transport of writes; reads go to `http_addr`."""
+
+    def __init__(self, conf: str, http_addr: str, user: str | None = None, password: str | None = None) -> None:
+        self.conf: ClientConf = parse_conf(conf)
+        options = self.conf.options
+        self.http = HttpReader(
+            f"{self.conf.read_scheme}://{http_addr}",
+            user or options.get("username"),
+            password or options.get("password"),
+            options.get("token"),
+        )
+
+    def __repr__(self) -> str:
+        return f"QuestDB(write={self.conf.scheme}::{self.conf.address}, read={self.http.base})"
+
+    @property
+    def transport(self) -> str:
+        """`ilp-http` or `ilp-tcp`."""
+        return self.conf.transport
+
+    def ping(self) -> None:
+        """Raise `ServiceUnavailableError` unless the server answers."""
+        self.http.ping()
+
+    def execute(self, sql: str) -> None:
+        """Run one statement."""
+        self.http.exec(sql)
+
+    def rows(self, sql: str) -> list[dict[str, Any]]:
+        """Rows of a small query as dictionaries (JSON types: timestamps are text)."""
+        return as_rows(self.http.exec(sql))
+
+    def read(self, sql: str) -> pl.DataFrame:
+        """Rows of a query as a typed frame; timestamps are `Datetime[ns, UTC]`. Ask for bounded ranges."""
+        return self.http.parquet(sql)
+
+    # Tables
+
+    def columns(self, table: str) -> dict[str, dict[str, Any]]:
+        """Columns of a table as `SHOW COLUMNS` tells them, by name as stored."""
+        return {row["column"]: row for row in self.rows(f"SHOW COLUMNS FROM {quote_identifier(table)}")}
+
+    def ensure_table(self, spec: TableSpec) -> None:
+        """Create the table where it is missing; raises `StoreError` where one of that name has another shape."""
+        self._ddl(spec.ddl())
+        found = {name.casefold(): row for name, row in self.columns(spec.name).items()}
+        for name, kind in spec.types.items():
+            if name.casefold() not in found:
+                self._ddl(f"ALTER TABLE {quote_identifier(spec.name)} ADD COLUMN IF NOT EXISTS {quote_identifier(name)} {kind}")
+            else:
+                _same_type(spec.name, name, kind, found[name.casefold()]["type"])
+        self._same_shape(spec)
+
+    def _same_shape(self, spec: TableSpec) -> None:
+        rows = self.rows(
+            f"SELECT designatedTimestamp, partitionBy, walEnabled, dedup FROM tables() WHERE table_name = {quote_literal(spec.name)}"  # noqa: S608 - quoted
+        )
+        keys = sorted(name for name, row in self.columns(spec.name).items() if row["upsertKey"])
+        expected = {"designatedTimestamp": TIMESTAMP, "partitionBy": "YEAR", "walEnabled": True, "dedup": True}
+        if not rows or rows[0] != expected or keys != sorted((TIMESTAMP, *spec.keys)):
+            raise StoreError(
+                f"QuestDB's table {spec.name!r} exists with another shape",
+                code="table_shape",
+                expected=f"{expected}, DEDUP keys {', '.join((TIMESTAMP, *spec.keys))}",
+                found=f"{rows[0] if rows else 'no such table'}, DEDUP keys {', '.join(keys)}",
+                hint="Rename or drop that table; it is created by the next command.",
+            )
+
+    def ensure_columns(self, table: str, double_names: Iterable[str]) -> None:
+        """Add DOUBLE columns one statement at a time; raises `StoreError` where one exists with another type."""
+        found = {name.casefold(): row["type"] for name, row in self.columns(table).items()}
+        for name in double_names:
+            kind = found.get(name.casefold())
+            if kind is None:
+                self._ddl(f"ALTER TABLE {quote_identifier(table)} ADD COLUMN IF NOT EXISTS {quote_identifier(name)} DOUBLE")
+                found[name.casefold()] = "DOUBLE"
+            else:
+                _same_type(table, name, "DOUBLE", kind)
+
+    def _ddl(self, sql: str) -> None:
+        """Run a statement that several processes may run at once: the ones that lose the race try again."""
+        for attempt in range(_DDL_TRIES):
+            try:
+                self.execute(sql)
+            except StoreError as error:
+                text = str(error.found)
+                contended = any(word in text for word in ("busy", "txn", "concurrent", "table creation", "metadata", "not distinct"))
+                if attempt == _DDL_TRIES - 1 or not contended:
+                    raise
+                time.sleep(0.05 * 2**attempt)
+            else:
+                return
+
+    # Rows in
+
+    def write(
+        self,
+        frame: pl.DataFrame,
+        *,
+        table: str,
+        symbols: Sequence[str],
+        at: str = TIMESTAMP,
+        transport: str | None = None,
+        batch_rows: int = 2000,
+        senders: int = 1,
+        progress: RowsWritten | None = None,
+    ) -> WriteResult:
+        """Send the rows of `frame`: cast to the table's types, sorted by `at`, nulls left out, again where in doubt.
+
+        `at` may also be a column of int64 seconds. Columns are not added: call `ensure_columns` first. Returns once the rows were
+        acknowledged (HTTP) or handed over (TCP); `wait_applied` says when they are visible.
+        """
+        ready = prepare(frame, _FIXED.get(table, {}), symbols=symbols, at=at)
+        return self.write_prepared(
+            [ready], table=table, symbols=symbols, at=at, transport=transport, batch_rows=batch_rows, senders=senders, progress=progress
+        )
+
+    def write_prepared(
+        self,
+        frames: Iterable[pl.DataFrame],
+        *,
+        table: str,
+        symbols: Sequence[str],
+        at: str = TIMESTAMP,
+        transport: str | None = None,
+        batch_rows: int = 2000,
+        senders: int = 1,
+        progress: RowsWritten | None = None,
+    ) -> WriteResult:
+        """Send frames that `frames.prepare` has made, one after the other."""
+        if transport is not None and transport != self.conf.transport:
+            raise UsageError(
+                f"transport {transport} does not go with a {self.conf.scheme}:: client string",
+                code="transport_disagrees",
+                expected=self.conf.transport,
+                found=transport,
+                hint="The scheme of the client string chooses the transport: http:: or tcp::.",
+            )
+        return send(self.conf, frames, table=table, symbols=symbols, at=at, batch_rows=batch_rows, senders=senders, progress=progress)
+
+    def wait_applied(self, table: str, timeout_seconds: float = 300.0, waiting: Waiting | None = None) -> None:
+        """Return once every transaction that the table had at the time of the call is visible.
+
+        Raises `StoreError` where the table is suspended, `ServiceUnavailableError` when the deadline passes.
+        """
+        deadline = time.monotonic() + timeout_seconds
+        pause, target = 0.005, None
+        while True:
+            state = self._wal_state(table)
+            target = int(state["sequencerTxn"]) if target is None else target
+            pending = target - int(state["writerTxn"])
+            if state["suspended"]:
+                raise StoreError(
+                    f"QuestDB has suspended table {table!r}: rows are taken and stay invisible",
+                    code="table_suspended",
+                    found=f"{state['errorTag']} {state['errorMessage']}".strip() or None,
+                    hint=f"Free disk space or repair the cause, then run `ALTER TABLE {table} RESUME WAL` in QuestDB.",
+                )
+            if pending <= 0:
+                return
+            if time.monotonic() > deadline:
+                raise ServiceUnavailableError(
+                    f"QuestDB has not applied all rows of {table!r} in {timeout_seconds:g} s",
+                    code="questdb_slow",
+                    found=f"{pending} transactions waiting",
+                    hint="Run the same command again, or raise CHRONOS_APPLY_TIMEOUT_SECONDS.",
+                )
+            if waiting is not None:
+                waiting(pending)
+            time.sleep(pause)
+            pause = min(pause * 1.5, 0.1)
+
+    def _wal_state(self, table: str) -> dict[str, Any]:
+        columns = "suspended, writerTxn, sequencerTxn, errorTag, errorMessage"
+        rows = self.rows(f"SELECT {columns} FROM wal_tables() WHERE name = {quote_literal(table)}")  # noqa: S608 - quoted
+        if not rows:
+            raise StoreError(f"QuestDB has no table {table!r} with a write-ahead log", code="table_missing")
+        return rows[0]
+
+
+def _same_type(table: str, column: str, expected: str, found: str) -> None:
+    if found != expected:
+        raise StoreError(
+            f"column {column!r} of QuestDB's table {table!r} exists with another type",
+            code="column_type",
+            expected=expected,
+            found=found,
+            hint="Rename the column in the file, or the one in QuestDB.",
+        )

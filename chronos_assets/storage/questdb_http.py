@@ -1,0 +1,91 @@
+"""QuestDB over HTTP: statements and JSON rows from `/exec`, typed frames from `/exp` as Parquet.
+
+Requests carry the password in a header only; no error shows it. A server that cannot be reached and one that refuses are two
+different errors.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import polars as pl
+import requests
+
+from chronos_assets.errors import ServiceUnavailableError, StoreError
+
+CONNECT_SECONDS = 10.0
+READ_SECONDS = 300.0
+
+
+class HttpReader:
+    """One QuestDB server as seen by readers. Safe to use from several threads: every request has its own connection."""
+
+    def __init__(self, base: str, user: str | None, password: str | None, token: str | None = None) -> None:
+        self.base = base
+        self._auth = (user, password or "") if user else None
+        self._headers = {"Authorization": f"Bearer {token}"} if token and not user else {}
+
+    def __repr__(self) -> str:
+        return f"HttpReader({self.base!r})"
+
+    def ping(self) -> None:
+        """Raise `ServiceUnavailableError` unless the server answers."""
+        self._get("/ping", {}, timeout=CONNECT_SECONDS)
+
+    def exec(self, sql: str, *, timeout: float = READ_SECONDS) -> dict[str, Any]:
+        """Run one statement; the JSON answer."""
+        document = self._get("/exec", {"query": sql, "nm": "false"}, timeout=timeout).json()
+        if not isinstance(document, dict):
+            raise StoreError("QuestDB answered with something that is not a result", code="questdb_answer")
+        return document
+
+    def parquet(self, sql: str, *, timeout: float = READ_SECONDS) -> pl.DataFrame:
+        """Rows of a query, typed. Timestamps are `Datetime[ns, UTC]`, NULLs are null."""
+        parameters = {"query": sql, "fmt": "parquet", "compression_codec": "lz4_raw"}
+        body = self._get("/exp", parameters, timeout=timeout).content
+        try:
+            return pl.read_parquet(io.BytesIO(body))
+        except pl.exceptions.PolarsError as error:
+            raise StoreError("QuestDB's answer is not a complete Parquet file", code="questdb_answer", found=str(error)[:200]) from error
+
+    def _get(self, path: str, parameters: dict[str, str], *, timeout: float) -> requests.Response:
+        try:
+            with requests.Session() as session:
+                # Proxies and .netrc of the environment are not meant for a database.
+                session.trust_env = False
+                response = session.get(
+                    self.base + path, params=parameters, auth=self._auth, headers=self._headers, timeout=(CONNECT_SECONDS, timeout)
+                )
+        except requests.RequestException as error:
+            raise ServiceUnavailableError(
+                "QuestDB cannot be reached" if isinstance(error, requests.ConnectionError) else "QuestDB did not answer in time",
+                code="questdb_unreachable",
+                hint="`chronos services status` shows the embedded servers; `chronos config show` the addresses in use.",
+                address=self.base,
+            ) from error
+        if response.status_code >= 400:
+            raise _refused(response, self.base)
+        return response
+
+
+def _refused(response: requests.Response, address: str) -> StoreError:
+    if response.status_code in {401, 403}:
+        return StoreError(
+            "QuestDB refused the user or password",
+            code="questdb_denied",
+            hint="Check username and password in CHRONOS_QUESTDB_CONF, or CHRONOS_QUESTDB_USER and CHRONOS_QUESTDB_PASSWORD.",
+            address=address,
+        )
+    try:
+        reason = str(response.json().get("error", ""))
+    except (requests.JSONDecodeError, AttributeError):
+        reason = response.text
+    return StoreError("QuestDB refused a statement", code="questdb_refused", found=reason[:500] or f"HTTP {response.status_code}")
+
+
+def as_rows(document: dict[str, Any]) -> list[dict[str, Any]]:
+    """The rows of a JSON answer as dictionaries."""
+    names: Sequence[str] = [column["name"] for column in document.get("columns", ())]
+    return [dict(zip(names, row, strict=True)) for row in document.get("dataset", ())]

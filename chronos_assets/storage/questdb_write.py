@@ -1,0 +1,241 @@
+"""Rows into QuestDB by ILP: frames cast to the table's types, sent in batches by one or more senders, again where in doubt.
+
+Over HTTP a batch is acknowledged (it is in the WAL). Over TCP nothing is; only reading back proves delivery. An error while
+flushing leaves it open what arrived, so the slice is sent again: the table's DEDUP keys keep one copy.
+"""
+
+from __future__ import annotations
+
+import queue
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from chronos_assets.errors import ChronosError, ServiceUnavailableError, StoreError
+from chronos_assets.storage.conf import ClientConf, Transport
+
+RowsWritten = Callable[[int], None]
+RETRY_SECONDS = 60.0
+SLICE_BATCHES = 5
+
+
+@dataclass(frozen=True)
+class WriteResult:
+    """What one write did: rows sent, how, how long, and how many slices had to be sent again."""
+
+    rows: int
+    transport: Transport
+    senders: int
+    batch_rows: int
+    seconds: float
+    resent_slices: int = 0
+
+    @property
+    def rows_per_second(self) -> float:
+        return self.rows / self.seconds if self.seconds > 0 else 0.0
+
+
+@dataclass
+class _Job:
+    """State that the senders of one write share."""
+
+    conf: ClientConf
+    table: str
+    symbols: Sequence[str]
+    at: str
+    batch_rows: int
+    progress: RowsWritten | None
+    stop: threading.Event = field(default_factory=threading.Event)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    fed: threading.Event = field(default_factory=threading.Event)
+    rows: int = 0
+    resent: int = 0
+
+    def sent(self, rows: int) -> None:
+        with self.lock:
+            self.rows += rows
+            if self.progress is not None:
+                self.progress(self.rows)
+
+
+def slices(frames: Iterable[pl.DataFrame], rows: int) -> Iterator[pl.DataFrame]:
+    """Cut frames into pieces of at most `rows` rows; no piece spans two frames."""
+    for frame in frames:
+        for start in range(0, frame.height, rows):
+            yield frame.slice(start, rows)
+
+
+def send(
+    conf: ClientConf,
+    frames: Iterable[pl.DataFrame],
+    *,
+    table: str,
+    symbols: Sequence[str],
+    at: str,
+    batch_rows: int,
+    senders: int,
+    progress: RowsWritten | None,
+) -> WriteResult:
+    """Send prepared frames; returns when every slice was handed over (and, over HTTP, acknowledged)."""
+    started = time.monotonic()
+    job = _Job(conf, table, symbols, at, batch_rows, progress)
+    pieces = slices(frames, batch_rows * SLICE_BATCHES)
+    if senders == 1:
+        _send_all(job, pieces)
+    else:
+        _send_in_threads(job, pieces, senders)
+    return WriteResult(job.rows, conf.transport, senders, batch_rows, time.monotonic() - started, job.resent)
+
+
+def _send_in_threads(job: _Job, pieces: Iterator[pl.DataFrame], senders: int) -> None:
+    """Feed `senders` threads from one short queue, so that memory holds a few slices whatever the file's size."""
+    waiting: queue.Queue[pl.DataFrame] = queue.Queue(maxsize=senders)
+
+    def work() -> None:
+        try:
+            _send_all(job, _taken(waiting, job))
+        finally:
+            if sys.exc_info()[0] is not None:
+                job.stop.set()
+
+    with ThreadPoolExecutor(senders, thread_name_prefix="questdb-sender") as pool:
+        futures = [pool.submit(work) for _ in range(senders)]
+        try:
+            for piece in pieces:
+                if not _put(waiting, piece, job):
+                    break
+        except BaseException:
+            job.stop.set()
+            raise
+        finally:
+            job.fed.set()
+    for future in futures:
+        future.result()
+
+
+def _put(waiting: queue.Queue[pl.DataFrame], piece: pl.DataFrame, job: _Job) -> bool:
+    while not job.stop.is_set():
+        try:
+            waiting.put(piece, timeout=0.1)
+        except queue.Full:
+            continue
+        return True
+    return False
+
+
+def _taken(waiting: queue.Queue[pl.DataFrame], job: _Job) -> Iterator[pl.DataFrame]:
+    """Pieces from the queue until all were fed and taken, or another sender failed."""
+    while not job.stop.is_set():
+        fed = job.fed.is_set()
+        try:
+            yield waiting.get(timeout=0.05)
+        except queue.Empty:
+            if fed:
+                return
+
+
+def _send_all(job: _Job, pieces: Iterator[pl.DataFrame]) -> None:
+    """One sender's work: a connection kept over all its slices, renewed after an error."""
+    connection = _Connection(job)
+    try:
+        for piece in pieces:
+            if job.stop.is_set():
+                break
+            _send_in_doubt(job, connection, piece)
+            job.sent(piece.height)
+    except BaseException:
+        connection.drop()
+        raise
+    connection.close()
+
+
+def _send_in_doubt(job: _Job, connection: _Connection, piece: pl.DataFrame) -> None:
+    from questdb import QuestDBError
+
+    deadline = time.monotonic() + RETRY_SECONDS
+    pause = 0.1
+    while True:
+        try:
+            connection.send(piece)
+        except QuestDBError as error:
+            connection.drop()
+            if not _worth_another_try(error) or time.monotonic() > deadline or job.stop.is_set():
+                raise wrapped(error, job.conf) from error
+            with job.lock:
+                job.resent += 1
+            job.stop.wait(pause)
+            pause = min(pause * 2, 2.0)
+        else:
+            return
+
+
+class _Connection:
+    """A sender that is opened on first use and can be thrown away."""
+
+    def __init__(self, job: _Job) -> None:
+        self._job = job
+        self._sender: object | None = None
+
+    def send(self, piece: pl.DataFrame) -> None:
+        from questdb import Sender
+
+        if self._sender is None:
+            sender = Sender.from_conf(self._job.conf.for_batches(self._job.batch_rows))
+            sender.establish()  # type: ignore[no-untyped-call]  # the client's stubs leave it out
+            self._sender = sender
+        frame = piece.to_pandas(use_pyarrow_extension_array=True)
+        self._sender.dataframe(frame, table_name=self._job.table, symbols=list(self._job.symbols), at=self._job.at)  # type: ignore[attr-defined]  # the client publishes no types
+        self._sender.flush()  # type: ignore[attr-defined]  # the client publishes no types
+
+    def drop(self) -> None:
+        """Close without flushing what is buffered: it will be sent again."""
+        if self._sender is not None:
+            self._sender.close(flush=False)  # type: ignore[attr-defined]  # the client publishes no types
+            self._sender = None
+
+    def close(self) -> None:
+        from questdb import QuestDBError
+
+        if self._sender is None:
+            return
+        try:
+            self._sender.close(flush=True)  # type: ignore[attr-defined]  # the client publishes no types
+        except QuestDBError as error:
+            raise wrapped(error, self._job.conf) from error
+        finally:
+            self._sender = None
+
+
+def _worth_another_try(error: Exception) -> bool:
+    from questdb import QuestDBErrorCode as Code
+
+    return getattr(error, "code", None) in {Code.SocketError, Code.ServerFlushError, Code.ConnectTimeout} and not _was_refused(error)
+
+
+def _was_refused(error: Exception) -> bool:
+    """A server that looked at the rows and said no will say no again."""
+    text = str(error)
+    return "[id:" in text or "400" in text or "401" in text or "403" in text
+
+
+def wrapped(error: Exception, conf: ClientConf) -> ChronosError:
+    """The client's error as one of ours, without the client string."""
+    from questdb import QuestDBErrorCode as Code
+
+    code = getattr(error, "code", None)
+    if code in {Code.SocketError, Code.ConnectTimeout, Code.CouldNotResolveAddr} or (
+        code == Code.ServerFlushError and not _was_refused(error)
+    ):
+        return ServiceUnavailableError(
+            "QuestDB took no more rows",
+            code="questdb_unreachable",
+            found=str(error)[:300],
+            hint="What was sent stays invisible; run the same command again, it resumes.",
+            address=conf.address,
+        )
+    return StoreError("QuestDB refused the rows", code="questdb_rows_refused", found=str(error)[:500], address=conf.address)

@@ -1,0 +1,182 @@
+"""The registry's tables as SQLAlchemy metadata: what the migrations must add up to, checked by the suite with Alembic's autogenerate."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import (
+    TIMESTAMP,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Double,
+    ForeignKey,
+    Identity,
+    Index,
+    MetaData,
+    Table,
+    Text,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+METADATA = MetaData()
+_NOW = text("now()")
+_STATUS = "status IN ('queued', 'running', 'completed', 'failed', 'cancelled')"
+
+
+def _utc(name: str, *, null: bool = True, default: Any = None) -> Column[Any]:
+    return Column(name, TIMESTAMP(timezone=True), nullable=null, server_default=default)
+
+
+def _text(name: str, *, null: bool = True) -> Column[Any]:
+    return Column(name, Text, nullable=null)
+
+
+def _count(name: str, *, null: bool = False, default: str | None = None) -> Column[Any]:
+    return Column(name, BigInteger, nullable=null, server_default=None if default is None else text(default))
+
+
+def _json(name: str, *, null: bool = False, default: str | None = None) -> Column[Any]:
+    return Column(name, JSONB, nullable=null, server_default=None if default is None else text(f"'{default}'::jsonb"))
+
+
+Table(
+    "indicator_datasets",
+    METADATA,
+    Column("dataset_id", Text, primary_key=True),
+    *(_text(name, null=False) for name in ("symbol", "granularity", "source", "questdb_tag")),
+    _count("row_count"),
+    _utc("first_bar_ts", null=False),
+    _utc("last_bar_ts", null=False),
+    _utc("created_at", null=False, default=_NOW),
+    _count("revision", default="1"),
+    _text("checksum"),
+    _text("content_hash"),
+    _json("columns", default="[]"),
+    _utc("updated_at", null=False, default=_NOW),
+    CheckConstraint("revision >= 1", name="indicator_datasets_revision_check"),
+    CheckConstraint("row_count >= 0", name="indicator_datasets_row_count_check"),
+    CheckConstraint("first_bar_ts <= last_bar_ts", name="indicator_datasets_range_check"),
+)
+
+Table(
+    "export_audits",
+    METADATA,
+    Column("audit_id", BigInteger, Identity(always=True), primary_key=True),
+    *(_text(name, null=False) for name in ("dataset_id", "questdb_tag", "checksum", "mode")),
+    _count("row_count"),
+    _utc("first_bar_ts", null=False),
+    _utc("last_bar_ts", null=False),
+    _text("content_hash", null=False),
+    _text("verdict", null=False),
+    _json("report", default="{}"),
+    _count("base_revision", default="0"),
+    _utc("started_at", null=False, default=_NOW),
+    _utc("completed_at"),
+    CheckConstraint("mode IN ('full', 'sample')", name="export_audits_mode_check"),
+    CheckConstraint("row_count >= 0", name="export_audits_row_count_check"),
+    CheckConstraint("verdict IN ('running', 'passed', 'failed')", name="export_audits_verdict_check"),
+    CheckConstraint("(verdict = 'running') = (completed_at IS NULL)", name="export_audits_completed_check"),
+    Index("export_audits_dataset", "dataset_id", text("audit_id DESC")),
+    Index("export_audits_tag", "questdb_tag", text("audit_id DESC")),
+)
+
+Table(
+    "walkforward_runs",
+    METADATA,
+    Column("run_id", Uuid, primary_key=True),
+    Column(
+        "dataset_id",
+        Text,
+        ForeignKey("indicator_datasets.dataset_id", name="walkforward_runs_dataset_id_fkey"),
+        nullable=False,
+    ),
+    _text("target_column", null=False),
+    *(_json(name) for name in ("feature_columns", "hyperparameters", "walk_config")),
+    _text("status", null=False),
+    _text("requested_by"),
+    _utc("started_at"),
+    _utc("completed_at"),
+    _count("duration_ms", null=True),
+    _json("summary_metrics", null=True),
+    _utc("created_at", null=False, default=_NOW),
+    *(_text(name) for name in ("dataset_checksum", "questdb_tag", "content_hash", "code_version", "device")),
+    CheckConstraint(_STATUS, name="walkforward_runs_status_check"),
+    Index("walkforward_runs_dataset_created", "dataset_id", text("created_at DESC")),
+)
+
+Table(
+    "walkforward_folds",
+    METADATA,
+    Column(
+        "run_id",
+        Uuid,
+        ForeignKey("walkforward_runs.run_id", name="walkforward_folds_run_id_fkey", ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    Column("fold_number", BigInteger, primary_key=True, autoincrement=False),
+    *(_count(f"{part}_{edge}_idx") for part in ("train", "test") for edge in ("start", "end")),
+    _count("samples_train"),
+    _count("samples_test"),
+    _count("best_iteration", null=True),
+    Column("best_score", Double),
+    _json("thresholds", null=True),
+    _json("metrics", null=True),
+    *(_utc(f"{part}_{edge}_ts") for part in ("train", "test") for edge in ("start", "end")),
+    _text("fold_key"),
+    _text("artifact"),
+    _json("importance", null=True),
+    CheckConstraint("fold_number >= 0", name="walkforward_folds_fold_number_check"),
+    Index("walkforward_folds_run", "run_id"),
+    Index("walkforward_folds_key", "fold_key"),
+)
+
+Table(
+    "simulation_runs",
+    METADATA,
+    Column("simulation_id", Uuid, primary_key=True),
+    Column("run_id", Uuid, ForeignKey("walkforward_runs.run_id", name="simulation_runs_run_id_fkey"), nullable=False),
+    Column(
+        "dataset_id",
+        Text,
+        ForeignKey("indicator_datasets.dataset_id", name="simulation_runs_dataset_id_fkey"),
+        nullable=False,
+    ),
+    _text("mode", null=False),
+    _json("config"),
+    _text("status", null=False),
+    _utc("started_at"),
+    _utc("completed_at"),
+    _json("summary_metrics", null=True),
+    _text("questdb_namespace"),
+    _utc("created_at", null=False, default=_NOW),
+    CheckConstraint(_STATUS, name="simulation_runs_status_check"),
+    CheckConstraint("mode IN ('long', 'short', 'dual')", name="simulation_runs_mode_check"),
+    Index("simulation_runs_run_created", "run_id", text("created_at DESC")),
+)
+
+Table(
+    "simulation_trade_buckets",
+    METADATA,
+    Column(
+        "simulation_id",
+        Uuid,
+        ForeignKey("simulation_runs.simulation_id", name="simulation_trade_buckets_simulation_id_fkey", ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    Column("side", Text, primary_key=True),
+    _count("trade_count"),
+    _count("win_count"),
+    *(Column(name, Double) for name in ("profit_factor", "avg_return_pct", "max_drawdown_pct")),
+    _text("notes"),
+    Column("no_losses", Boolean, nullable=False, server_default=text("false")),
+)
+
+
+def is_ours(item: Any, name: str | None, kind: str, reflected: bool, compare_to: Any) -> bool:
+    """True for our tables and what belongs to them: other programs may keep theirs in the same database."""
+    table = name if kind == "table" else getattr(getattr(item, "table", None), "name", None)
+    return table in METADATA.tables

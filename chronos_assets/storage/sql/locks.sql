@@ -1,0 +1,19 @@
+-- Session advisory locks: held by a connection, gone with it.
+
+-- name: try_lock
+SELECT pg_try_advisory_lock(%(key)s::bigint) AS taken
+
+-- name: lock_is_held
+-- A bigint key is shown in two halves; objsubid 1 marks the one-key form.
+SELECT EXISTS (
+    SELECT 1 FROM pg_locks
+    WHERE locktype = 'advisory' AND objsubid = 1 AND granted
+      AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+      AND ((classid::bigint << 32) | objid::bigint) = %(key)s::bigint
+) AS held
+
+-- name: schema_version
+SELECT version_num FROM chronos_schema_version
+
+-- name: schema_version_exists
+SELECT to_regclass('chronos_schema_version') IS NOT NULL AS present

@@ -1,0 +1,84 @@
+-- Walk-forward runs and their folds.
+
+-- A run begins or begins again: its request stays as it is, its status becomes `running`.
+-- name: run_begin
+INSERT INTO walkforward_runs (
+    run_id, dataset_id, target_column, feature_columns, hyperparameters, walk_config, status, requested_by,
+    started_at, created_at, dataset_checksum, questdb_tag, content_hash, code_version, device
+) VALUES (
+    %(run_id)s, %(dataset_id)s, %(target_column)s, %(feature_columns)s, %(hyperparameters)s, %(walk_config)s, 'running', %(requested_by)s,
+    now(), now(), %(dataset_checksum)s, %(questdb_tag)s, %(content_hash)s, %(code_version)s, %(device)s
+)
+ON CONFLICT (run_id) DO UPDATE SET
+    status = 'running',
+    started_at = now(),
+    completed_at = NULL,
+    dataset_checksum = excluded.dataset_checksum,
+    questdb_tag = excluded.questdb_tag
+
+-- A run ends, in whatever status. Its duration adds up over the attempts that worked on it.
+-- name: run_end
+UPDATE walkforward_runs SET
+    status = %(status)s,
+    completed_at = now(),
+    duration_ms = coalesce(duration_ms, 0) + %(milliseconds)s,
+    summary_metrics = coalesce(%(summary_metrics)s, summary_metrics)
+WHERE run_id = %(run_id)s
+
+-- A run found `running` whose lock nobody holds: the process that ran it is gone.
+-- name: run_declare_dead
+UPDATE walkforward_runs SET
+    status = 'failed',
+    completed_at = now(),
+    summary_metrics = coalesce(summary_metrics, '{}'::jsonb) || %(note)s
+WHERE run_id = %(run_id)s AND status = 'running'
+
+-- name: run_get
+SELECT * FROM walkforward_runs WHERE run_id = %(run_id)s
+
+-- name: run_list
+SELECT r.*, (SELECT count(*) FROM walkforward_folds f WHERE f.run_id = r.run_id) AS folds_present
+FROM walkforward_runs r
+WHERE %(dataset_id)s::text IS NULL OR r.dataset_id = %(dataset_id)s
+ORDER BY r.created_at DESC, r.run_id
+
+-- name: runs_running
+SELECT run_id FROM walkforward_runs WHERE status = 'running'
+
+-- name: run_delete
+DELETE FROM walkforward_runs WHERE run_id = %(run_id)s
+
+-- name: run_folds_delete
+DELETE FROM walkforward_folds WHERE run_id = %(run_id)s
+
+-- Simulations that stand on a run keep it from being retired.
+-- name: run_simulations
+SELECT simulation_id::text AS simulation_id FROM simulation_runs WHERE run_id = %(run_id)s ORDER BY created_at
+
+-- A fold is stored when this commits; its predictions are visible by then.
+-- name: fold_insert
+INSERT INTO walkforward_folds (
+    run_id, fold_number, train_start_idx, train_end_idx, test_start_idx, test_end_idx, train_start_ts, train_end_ts, test_start_ts,
+    test_end_ts, samples_train, samples_test, best_iteration, best_score, thresholds, metrics, fold_key, artifact, importance
+) VALUES (
+    %(run_id)s, %(fold_number)s, %(train_start_idx)s, %(train_end_idx)s, %(test_start_idx)s, %(test_end_idx)s, %(train_start_ts)s,
+    %(train_end_ts)s, %(test_start_ts)s, %(test_end_ts)s, %(samples_train)s, %(samples_test)s, %(best_iteration)s, %(best_score)s,
+    %(thresholds)s, %(metrics)s, %(fold_key)s, %(artifact)s, %(importance)s
+)
+ON CONFLICT (run_id, fold_number) DO NOTHING
+
+-- name: folds_get
+SELECT * FROM walkforward_folds WHERE run_id = %(run_id)s ORDER BY fold_number
+
+-- The newest stored fold of each key, among other runs of the dataset.
+-- name: folds_by_key
+SELECT DISTINCT ON (f.fold_key) f.*
+FROM walkforward_folds f JOIN walkforward_runs r USING (run_id)
+WHERE r.dataset_id = %(dataset_id)s AND f.run_id <> %(run_id)s AND f.fold_key = ANY(%(keys)s)
+ORDER BY f.fold_key, r.created_at DESC
+
+-- Artifacts of a run that no other run needs.
+-- name: run_own_artifacts
+SELECT DISTINCT f.artifact FROM walkforward_folds f
+WHERE f.run_id = %(run_id)s AND f.artifact IS NOT NULL
+  AND NOT EXISTS (SELECT 1 FROM walkforward_folds o WHERE o.artifact = f.artifact AND o.run_id <> f.run_id)
