@@ -15,7 +15,7 @@ from typing import Protocol
 from chronos_assets.compute.training import FoldData, FoldFailure, FoldResult, FoldSpec, train_fold
 from chronos_assets.errors import ChronosError
 
-# Folds handed out beyond those being trained, so that workers stay busy while the caller stores results. Results in memory are bounded by it.
+# Folds handed out beyond those being trained: workers stay busy while the caller stores results, and memory stays bounded.
 AHEAD = 64
 
 

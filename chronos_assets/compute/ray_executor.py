@@ -42,12 +42,13 @@ class RayExecutor:
         ray = self._ray
         with self._session():
             shared = ray.put(data)
+            tasks: dict[str, Any] = {}
             pending: dict[Any, FoldSpec] = {}
             waiting = iter(specs)
             try:
                 while True:
                     while len(pending) < self.workers + AHEAD and (spec := next(waiting, None)) is not None:
-                        pending[self._submit(shared, spec)] = spec
+                        pending[self._submit(tasks, shared, spec)] = spec
                     if not pending:
                         return
                     done, _ = ray.wait(list(pending), num_returns=1)
@@ -57,9 +58,12 @@ class RayExecutor:
                 for reference in pending:
                     ray.cancel(reference, force=False)
 
-    def _submit(self, shared: Any, spec: FoldSpec) -> Any:
-        gpus = self.gpu_fraction if spec.recipe.booster["device"] == "cuda" else 0
-        return self._ray.remote(num_cpus=1, num_gpus=gpus, max_retries=3)(train_fold).remote(shared, spec)
+    def _submit(self, tasks: dict[str, Any], shared: Any, spec: FoldSpec) -> Any:
+        device = spec.recipe.booster["device"]
+        if device not in tasks:
+            gpus = self.gpu_fraction if device == "cuda" else 0
+            tasks[device] = self._ray.remote(num_cpus=1, num_gpus=gpus, max_retries=3)(train_fold)
+        return tasks[device].remote(shared, spec)
 
     def _outcome(self, spec: FoldSpec, reference: Any) -> FoldResult | FoldFailure:
         from ray.exceptions import RayError, RayTaskError  # noqa: PLC0415 - an optional extra
