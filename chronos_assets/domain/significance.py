@@ -1,0 +1,110 @@
+"""Whether a result could be luck: p-values, the deflated Sharpe ratio and the probability of backtest overfitting.
+
+Sources: [PS] Phipson & Smyth 2010; [LP] Lopez de Prado 2018, chapters 11, 12 and 14. The two permutation tests themselves are in
+`domain.signal_test` and `domain.simulation.permutation`, the intervals in `domain.bootstrap`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class PermutationResult:
+    """One statistic against its permutations: `count` of `permutations` were at least as good."""
+
+    statistic: float
+    p_value: float
+    count: int
+    permutations: int
+    permuted_mean: float
+    seed: int
+
+    def as_json(self) -> dict[str, Any]:
+        """The stored form."""
+        return asdict(self)
+
+
+def permutation_result(statistic: float, permuted: Floats, seed: int) -> PermutationResult:
+    """`p = (count + 1) / (n + 1)` with count = permuted results at least as good [PS]."""
+    count = int((permuted >= statistic).sum())
+    return PermutationResult(statistic, (count + 1) / (len(permuted) + 1), count, len(permuted), float(permuted.mean()), seed)
+
+
+def expected_best_sharpe(trials: int, variance: float) -> float:
+    """The Sharpe ratio per bar that the best of `trials` worthless strategies is expected to show [LP, 14.7.2]."""
+    if trials < 2:
+        return 0.0
+    gamma = float(np.euler_gamma)
+    normal = stats.norm.ppf
+    return math.sqrt(variance) * float((1 - gamma) * normal(1 - 1 / trials) + gamma * normal(1 - 1 / (trials * math.e)))
+
+
+def deflated_sharpe(returns: Floats, trial_sharpes: Floats) -> dict[str, Any] | None:
+    """Deflated Sharpe ratio [LP, 14.7.2] of per-bar `returns` (float64 [bars]) chosen among trials with these Sharpe ratios per bar.
+
+    `probability` is that of a true Sharpe ratio above what the best of so many trials would show by luck. None without variation.
+    """
+    n, spread = len(returns), float(returns.std(ddof=1)) if len(returns) > 1 else 0.0
+    if n < 3 or spread == 0.0:
+        return None
+    sharpe = float(returns.mean()) / spread
+    skew, kurtosis = float(stats.skew(returns)), float(stats.kurtosis(returns, fisher=False))
+    variance = float(np.var(trial_sharpes, ddof=1)) if len(trial_sharpes) > 1 else 0.0
+    hurdle = expected_best_sharpe(len(trial_sharpes), variance)
+    width = 1.0 - skew * sharpe + (kurtosis - 1.0) / 4.0 * sharpe**2
+    if width <= 0.0:
+        return None
+    return {
+        "probability": float(stats.norm.cdf((sharpe - hurdle) * math.sqrt(n - 1) / math.sqrt(width))),
+        "sharpe_per_bar": sharpe,
+        "expected_best_per_bar": hurdle,
+        "trials": len(trial_sharpes),
+        "trial_variance": variance,
+    }
+
+
+def probability_of_overfitting(returns: Floats, *, splits: int = 10) -> float | None:
+    """Probability of backtest overfitting by combinatorially symmetric cross-validation [LP, 11.6].
+
+    `returns` is float64 [bars, trials]; the bars are cut into `splits` (even) blocks. The share of the half-and-half choices in which the
+    trial with the best Sharpe ratio in one half ranks at or below the median of the other half. None for fewer than two trials or bars
+    than blocks.
+    """
+    bars, trials = returns.shape
+    if splits % 2 or splits < 2:
+        raise ValueError("splits is an even number")
+    if trials < 2 or bars < 2 * splits:
+        return None
+    edges = np.linspace(0, bars, splits + 1).astype(int)
+    blocks = [returns[a:b] for a, b in itertools.pairwise(edges)]
+    sums, squares = np.array([b.sum(0) for b in blocks]), np.array([(b**2).sum(0) for b in blocks])
+    lengths = np.array([len(b) for b in blocks])
+    below = 0
+    choices = list(itertools.combinations(range(splits), splits // 2))
+    for chosen in choices:
+        inside = np.zeros(splits, dtype=bool)
+        inside[list(chosen)] = True
+        best = int(np.argmax(_sharpes(sums, squares, lengths, inside)))
+        outside = _sharpes(sums, squares, lengths, ~inside)
+        rank = stats.rankdata(outside)[best] / (trials + 1)
+        below += rank <= 0.5
+    return below / len(choices)
+
+
+def _sharpes(sums: Floats, squares: Floats, lengths: npt.NDArray[np.int64], chosen: npt.NDArray[np.bool_]) -> Floats:
+    """Sharpe ratio per bar of each trial over the chosen blocks; 0 without variation."""
+    n = lengths[chosen].sum()
+    mean = sums[chosen].sum(0) / n
+    variance = np.maximum(squares[chosen].sum(0) / n - mean**2, 0.0)
+    spread = np.sqrt(variance)
+    return np.where(spread > 0, mean / np.where(spread > 0, spread, 1.0), 0.0)
