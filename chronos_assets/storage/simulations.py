@@ -171,12 +171,10 @@ def read_equity(stores: Stores, simulation_id: str) -> pl.DataFrame:
 def _read(stores: Stores, table: TableSpec, simulation_id: str, columns: Sequence[str]) -> pl.DataFrame:
     """Rows of one simulation in time order, in bounded pieces."""
     where = f"simulation_id = {quote_literal(simulation_id)}"
-    total = int(stores.questdb.rows(f"SELECT count() AS n FROM {table.name} WHERE {where}")[0]["n"])
-    names = ", ".join((TIMESTAMP, *columns))
-    parts = [
-        stores.questdb.read(f"SELECT {names} FROM {table.name} WHERE {where} ORDER BY {TIMESTAMP} LIMIT {start}, {start + ROWS_PER_READ}")
-        for start in range(0, max(total, 1), ROWS_PER_READ)
-    ]
+    total = int(stores.questdb.rows(f"SELECT count() AS n FROM {table.name} WHERE {where}")[0]["n"])  # noqa: S608 - quoted
+    rows = f"SELECT {', '.join((TIMESTAMP, *columns))} FROM {table.name} WHERE {where} ORDER BY {TIMESTAMP}"  # noqa: S608 - quoted
+    starts = range(0, max(total, 1), ROWS_PER_READ)
+    parts = [stores.questdb.read(f"{rows} LIMIT {start}, {start + ROWS_PER_READ}") for start in starts]
     return pl.concat(parts).with_columns(timestamp_unix=pl.col(TIMESTAMP).dt.timestamp("ns") // 1_000_000_000)
 
 
