@@ -55,7 +55,7 @@ def _entry_text(entry: dict[str, Any]) -> str:
     if entry["mode"] == "remote":
         return f"{title}: remote, {'answers' if entry['answers'] else 'DOES NOT ANSWER'}\n  address    {entry['address']}"
     state = "stopped" if not entry["running"] else "running" if entry["answers"] else "running, DOES NOT ANSWER"
-    lines = [f"{title} {entry['version']}: {state}"]
+    lines = [f"{title}{' ' + entry['version'] if entry['version'] else ''}: {state}"]
     if entry["running"]:
         ports = ", ".join(f"{kind} {port}" for kind, port in entry["ports"].items())
         user = f", as user {entry['os_user']}" if entry["os_user"] else ""

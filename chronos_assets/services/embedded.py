@@ -13,13 +13,13 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
 import psutil
 
-from chronos_assets.errors import ServiceStartError
+from chronos_assets.errors import ChronosError, ServiceStartError
 from chronos_assets.services import locks, ports, processes, state
 from chronos_assets.services.places import Places
 from chronos_assets.services.state import ServerRecord
@@ -27,9 +27,8 @@ from chronos_assets.settings import Settings
 
 Say = Callable[[str], None]
 MARKER = "chronos_assets.json"
-_PORT_ATTEMPTS = 3
+_ATTEMPTS = 4
 _APPEAR_SECONDS = 5.0
-_LEFTOVER_SIGNALS = [(signal.SIGTERM, 3.0), (signal.SIGQUIT, 2.0), (signal.SIGKILL, 5.0)]
 
 
 class Answer(enum.Enum):
@@ -59,6 +58,9 @@ class EmbeddedServer(Protocol):
     def os_user(self) -> str | None: ...
     @property
     def programs(self) -> str | None: ...
+    @property
+    def password_is_in_data(self) -> bool:
+        """Whether the server keeps its password with its data (else each launch gives it)."""
 
     def preferred_ports(self) -> dict[str, tuple[str, int]]:
         """Per kind of port: the setting that names it, and its value."""
@@ -79,7 +81,10 @@ class EmbeddedServer(Protocol):
         """Ask the server, with our password."""
 
     def after_start(self, record: ServerRecord) -> None:
-        """What a fresh server still needs (databases)."""
+        """What a fresh server still needs (databases); does nothing where it is there already."""
+
+    def reset_password(self, lock: int) -> None:
+        """Put our password into the data of a server that does not run."""
 
     def stop_signals(self) -> list[tuple[signal.Signals, float]]:
         """Signals that stop it, the gentlest first, each with the seconds it may take."""
@@ -96,12 +101,70 @@ def running(server: EmbeddedServer) -> tuple[ServerRecord, psutil.Process] | Non
     return record, process
 
 
-def ensure(server: EmbeddedServer, say: Say) -> Callable[[], ServerRecord]:
-    """Adopt the server where it runs, else spawn it. Returns what waits until it answers and gives its record."""
-    if running(server) is not None or _adopted(server, say):
-        return lambda: state.load_records(server.places.state)[server.name]
-    record = _spawn(server, say, taken=frozenset())
-    return lambda: _wait_ready(server, record, say)
+@dataclass
+class Launch:
+    """One attempt to have `server` running. `spawned` says whether this attempt brought a process into being."""
+
+    server: EmbeddedServer
+    say: Say
+    spawned: bool = False
+    _record: ServerRecord | None = field(default=None, init=False)
+
+    def begin(self) -> None:
+        """Adopt the server where it runs, else spawn it."""
+        seen = running(self.server)
+        if seen is not None:
+            self._record = seen[0]
+        elif (adopted := _adopt(self.server, self.say)) is not None:
+            self._record = adopted
+        else:
+            self._spawn(frozenset())
+
+    def finish(self) -> ServerRecord:
+        """Wait until the server answers; returns its record."""
+        assert self._record is not None
+        taken: frozenset[int] = frozenset()
+        for _ in range(_ATTEMPTS):
+            if self._record.ready:
+                return self._record
+            taken |= self._wait(self._record)
+        stop(self.server)
+        raise _start_failed(self.server, "ended right after its start")
+
+    def abandon(self) -> None:
+        """Leave nothing running that this attempt spawned."""
+        if self.spawned:
+            with contextlib.suppress(ChronosError, OSError, psutil.Error):
+                stop(self.server)
+
+    def _wait(self, record: ServerRecord) -> frozenset[int]:
+        """Wait for one spawned process. Where it ended for want of a port, spawn the next one and return the ports that it lost."""
+        server = self.server
+        process = processes.lookup(record.pid, lambda _: True)
+        final = {Answer.READY, Answer.DENIED} if server.password_is_in_data else {Answer.READY}
+        answer = Answer.NONE if process is None else _wait_answer(server, record, process, final)
+        if answer is Answer.READY and process is not None:
+            self._record = _remember_ready(server, record, process)
+            return frozenset()
+        if answer is Answer.DENIED:
+            self.say(f"giving {server.title} a new password: the file that held the old one is gone")
+            stop(server)
+            with _server_lock(server) as lock:
+                server.reset_password(lock)
+            self._spawn(frozenset())
+            return frozenset()
+        if process is not None and processes.is_alive(process):
+            stop(server)
+            raise _start_failed(server, f"did not answer within {server.settings.start_timeout_seconds:.0f} s")
+        lost = frozenset(port for port in record.ports.values() if not ports.is_free(port))
+        if not lost:
+            raise _start_failed(server, "ended right after its start")
+        self._spawn(lost)
+        return lost
+
+    def _spawn(self, taken: frozenset[int]) -> None:
+        self.spawned = True
+        self._record = _spawn(self.server, self.say, taken=taken)
 
 
 def stop(server: EmbeddedServer) -> bool:
@@ -109,7 +172,7 @@ def stop(server: EmbeddedServer) -> bool:
     found = _settled_processes(server)
     processes.end([p for p in found if server.owns(p)], server.stop_signals())
     rest = [*processes.find(server.owns), *server.leftovers()]
-    processes.end(rest, _LEFTOVER_SIGNALS)
+    processes.end(rest, [(signal.SIGTERM, 3.0), (signal.SIGQUIT, 2.0), (signal.SIGKILL, 5.0)])
     alive = [p.pid for p in (*found, *rest) if processes.is_alive(p)]
     if alive:
         raise ServiceStartError(
@@ -126,7 +189,8 @@ def check_marker(folder: Path, kind: str, version: str) -> None:
     mark = folder / MARKER
     known = _read_marker(mark)
     hint = "Set CHRONOS_HOME to another folder, or move that one away."
-    if known is None and any(folder.iterdir()):
+    fresh = mark.with_name(f"{MARKER}.new")
+    if known is None and any(entry != fresh for entry in folder.iterdir()):
         raise ServiceStartError(
             f"the folder for {kind} holds something that is not ours", code="foreign_data_directory", hint=hint, folder=folder
         )
@@ -140,7 +204,8 @@ def check_marker(folder: Path, kind: str, version: str) -> None:
             folder=folder,
         )
     if known is None:
-        mark.write_text(json.dumps({"product": "chronos_assets", "kind": kind, "version": version}), encoding="utf-8")
+        fresh.write_text(json.dumps({"product": "chronos_assets", "kind": kind, "version": version}), encoding="utf-8")
+        fresh.replace(mark)
 
 
 def _read_marker(mark: Path) -> dict[str, object] | None:
@@ -151,17 +216,16 @@ def _read_marker(mark: Path) -> dict[str, object] | None:
     return document if isinstance(document, dict) else None
 
 
-def _adopted(server: EmbeddedServer, say: Say) -> bool:
-    """Take over what already runs on our data; ends what cannot be taken over. False where nothing runs (any more)."""
+def _adopt(server: EmbeddedServer, say: Say) -> ServerRecord | None:
+    """Take over what already runs on our data; ends what cannot be taken over. None where nothing runs (any more)."""
     found = _settled_processes(server)
     main = [p for p in found if server.owns(p)]
     record = state.load_records(server.places.state).get(server.name)
     if len(main) == 1 and record is not None and record.ports:
         say(f"{server.title} already runs (process {main[0].pid}); waiting for it to answer")
-        answer = _wait_answer(server, record, main[0])
+        answer = _wait_answer(server, record, main[0], {Answer.READY, Answer.DENIED})
         if answer is Answer.READY:
-            _remember_ready(server, record, main[0])
-            return True
+            return _remember_ready(server, record, main[0])
         if answer is Answer.NONE and record.ready and processes.is_alive(main[0]):
             raise ServiceStartError(
                 f"{server.title} runs (process {main[0].pid}) but does not answer",
@@ -172,7 +236,7 @@ def _adopted(server: EmbeddedServer, say: Say) -> bool:
     if found:
         say(f"ending what was left of {server.title}")
         stop(server)
-    return False
+    return None
 
 
 def _settled_processes(server: EmbeddedServer) -> list[psutil.Process]:
@@ -187,7 +251,8 @@ def _settled_processes(server: EmbeddedServer) -> list[psutil.Process]:
         raise ServiceStartError(
             f"something of {server.title} still runs and cannot be found",
             code="server_lock_held",
-            hint=f"`fuser {server.places.server_lock(server.name)}` shows which process.",
+            hint="It may run in another container or on another machine that shares this folder; stop it there.",
+            lock=server.places.server_lock(server.name),
         )
     return found
 
@@ -245,38 +310,19 @@ def _choose_ports(server: EmbeddedServer, say: Say, taken: frozenset[int]) -> di
     return chosen
 
 
-def _wait_ready(server: EmbeddedServer, record: ServerRecord, say: Say) -> ServerRecord:
-    taken: frozenset[int] = frozenset()
-    for _ in range(_PORT_ATTEMPTS):
-        process = processes.lookup(record.pid, lambda _: True)
-        answer = Answer.NONE if process is None else _wait_answer(server, record, process)
-        if answer is Answer.READY and process is not None:
-            server.after_start(record)
-            return _remember_ready(server, record, process)
-        if process is not None and processes.is_alive(process):
-            stop(server)
-            raise _start_failed(server, f"did not answer within {server.settings.start_timeout_seconds:.0f} s")
-        # It ended by itself. Where somebody took a port between our look and its start, other ports help.
-        lost = frozenset(port for port in record.ports.values() if not ports.is_free(port))
-        if not lost:
-            break
-        taken |= lost
-        record = _spawn(server, say, taken=taken)
-    stop(server)
-    raise _start_failed(server, "ended right after its start")
-
-
-def _wait_answer(server: EmbeddedServer, record: ServerRecord, process: psutil.Process) -> Answer:
+def _wait_answer(server: EmbeddedServer, record: ServerRecord, process: psutil.Process, final: set[Answer]) -> Answer:
+    """Ask until the answer is one of `final`, the process has ended, or the time is over (then `Answer.NONE`)."""
     deadline = time.monotonic() + server.settings.start_timeout_seconds
     while processes.is_alive(process) and time.monotonic() < deadline:
         answer = server.answer(record)
-        if answer is not Answer.NONE:
+        if answer in final:
             return answer
         time.sleep(0.05)
     return Answer.NONE
 
 
 def _remember_ready(server: EmbeddedServer, record: ServerRecord, process: psutil.Process) -> ServerRecord:
+    server.after_start(record)
     ready = replace(record, pid=process.pid, process_started_at=process.create_time(), ready=True)
     state.save_record(server.places.state, ready)
     return ready

@@ -111,7 +111,7 @@ def _fetch_verified(folder: Path, fetch: Fetch, jar: Path) -> Path:
 
 
 def _from_maven(folder: Path) -> Path:
-    from jgo.maven import MavenContext  # noqa: PLC0415 - needed once per machine only
+    from jgo.maven import MavenContext  # needed once per machine only
 
     context = MavenContext(repo_cache=folder, timeout=_DOWNLOAD_TIMEOUT_SECONDS)
     return Path(context.project(GROUP, ARTIFACT).at_version(VERSION).artifact().resolve())

@@ -25,7 +25,7 @@ def try_lock(path: Path) -> int | None:
     """Take the lock at `path` and return its file descriptor, or None where another process holds it."""
     if sys.platform == "win32":
         raise unsupported_platform()
-    import fcntl  # noqa: PLC0415 - does not exist on every platform, and the message above is clearer than its absence
+    import fcntl  # does not exist on every platform, and the message above is clearer than its absence
 
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

