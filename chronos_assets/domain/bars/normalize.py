@@ -1,0 +1,111 @@
+"""The one door: a file of bars in, an Arrow file of normalized bars and a report out, batch by batch.
+
+The Arrow file holds `date_i`, `time_i`, `timestamp_unix` (int64), then every feature, target and price column (float64) in the order of the
+file. Memory is bounded by the size of a block, whatever the size of the file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import polars as pl
+
+from chronos_assets.domain.bars.keys import FormatChangedError, Keys
+from chronos_assets.domain.bars.names import Column
+from chronos_assets.domain.bars.opening import OpenedFile, open_bars
+from chronos_assets.domain.bars.report import BarsReport
+from chronos_assets.domain.bars.sink import ArrowSink
+from chronos_assets.domain.bars.spec import BarsSpec
+from chronos_assets.domain.bars.stats import Stats
+from chronos_assets.domain.bars.summary import summarize
+from chronos_assets.domain.bars.text import RawBatch
+from chronos_assets.domain.content import ContentHasher
+from chronos_assets.errors import BarsError
+
+Progress = Callable[[str, int, int | None], None]
+
+
+def normalize(source: Path, spec: BarsSpec, destination: Path | None, progress: Progress | None = None) -> BarsReport:
+    """Read `source` as `spec` says, write the bars to `destination` (nowhere where None), and report.
+
+    Raises `BarsError` (or `ManifestError` for patterns that fit no column) that names file, row, column and value; then nothing is left at
+    `destination`. `progress(stage, bytes done, bytes in all)` is called per batch.
+    """
+    reading = None
+    while True:
+        try:
+            return _normalize(source, spec, destination, progress, reading)
+        except FormatChangedError as change:
+            # Later rows showed that the first block had been read the wrong way: once more, with what the whole column says.
+            reading = change.reading
+
+
+def _normalize(source: Path, spec: BarsSpec, destination: Path | None, progress: Progress | None, reading: str | None) -> BarsReport:
+    with contextlib.ExitStack() as stack:
+        file = stack.enter_context(open_bars(source, spec))
+        keys = Keys(file.columns, spec, file.name, reading)
+        stats = Stats([column for column in file.columns if column.is_data])
+        hasher = ContentHasher()
+        pool = stack.enter_context(ThreadPoolExecutor(max_workers=1))
+        sink = stack.enter_context(ArrowSink(destination))
+        hashing: Future[None] | None = None
+        blank_lines = 0
+        for batch in _ahead(file.batches(), stack):
+            blank_lines += batch.blank_lines
+            frame = _bars(batch, file, keys, stats)
+            if hashing is not None:
+                hashing.result()
+            if frame.height:
+                hashing = pool.submit(hasher.update, frame)
+                sink.write(frame)
+            if progress is not None:
+                progress("normalize", file.bytes_read, file.size)
+        if hashing is not None:
+            hashing.result()
+        keys.finish()
+        if not stats.rows:
+            raise _no_rows(file, keys)
+        return summarize(file, spec, keys, stats, hasher.hexdigest(), blank_lines)
+
+
+def _bars(batch: RawBatch, file: OpenedFile, keys: Keys, stats: Stats) -> pl.DataFrame:
+    """One batch of normalized bars: keys first, then the numbers, cleaned."""
+    key_columns, kept, row_of = keys.take(batch)
+    data = [column for column in file.columns if column.is_data]
+    numbers = batch.frame.select(pl.col(str(column.position)).alias(column.name) for column in data)
+    if kept is not None:
+        numbers = numbers.filter(kept)
+    _refuse_filled(batch.frame, file)
+    return pl.DataFrame(key_columns).hstack(stats.take(numbers, row_of))
+
+
+def _refuse_filled(frame: pl.DataFrame, file: OpenedFile) -> None:
+    """A column without a name is what a delimiter at the end of every line leaves; it may hold nothing."""
+    for column in file.columns:
+        if not column.name and column.role == "excluded" and frame[str(column.position)].cast(pl.String).fill_null("").str.strip_chars().ne("").any():
+            raise BarsError(f"column {column.position + 1} has no name but holds values", code="column_unnamed", file=file.name)
+
+
+def _no_rows(file: OpenedFile, keys: Keys) -> BarsError:
+    if keys.other_market_rows:
+        return keys.market_missing()
+    return BarsError("the file has a header but no bars", code="no_rows", file=file.name, hint="Export it again.")
+
+
+def _ahead(batches: Iterator[RawBatch], stack: contextlib.ExitStack) -> Iterator[RawBatch]:
+    """The same batches, the next one being read while the caller works on this one."""
+    pool = stack.enter_context(ThreadPoolExecutor(max_workers=1))
+    end = object()
+    coming = pool.submit(next, batches, end)
+    while (batch := coming.result()) is not end:
+        coming = pool.submit(next, batches, end)
+        assert isinstance(batch, RawBatch)
+        yield batch
+
+
+def data_columns(columns: list[Column]) -> list[Column]:
+    """Columns that become float64 columns of the dataset."""
+    return [column for column in columns if column.is_data]

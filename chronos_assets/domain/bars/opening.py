@@ -1,0 +1,99 @@
+"""Opens a source: finds out what it is, reads its header, and hands out its rows as raw frames."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from chronos_assets.domain.bars.dialect import UTF8_BOM, Dialect, read_header, refuse_encoding
+from chronos_assets.domain.bars.names import Column, resolve_columns
+from chronos_assets.domain.bars.source import HashingReader, Kind, blocks, expanded, file_kind, open_source
+from chronos_assets.domain.bars.spec import BarsSpec
+from chronos_assets.domain.bars.text import RawBatch, read_text
+from chronos_assets.errors import BarsError
+
+
+@dataclass
+class OpenedFile:
+    """A source whose header has been read. `batches()` may be called once; `checksum()` after it."""
+
+    name: str
+    kind: Kind
+    columns: list[Column]
+    dialect: Dialect | None
+    size: int
+    _reader: HashingReader
+    _batches: Iterator[RawBatch]
+
+    def batches(self) -> Iterator[RawBatch]:
+        return self._batches
+
+    @property
+    def bytes_read(self) -> int:
+        return self._reader.bytes_read
+
+    def checksum(self) -> str:
+        return self._reader.checksum()
+
+
+@contextlib.contextmanager
+def open_bars(source: Path, spec: BarsSpec) -> Iterator[OpenedFile]:
+    """The file at `source`, header read; raises `BarsError` for whatever cannot be a file of bars."""
+    name = source.name
+    with open_source(source) as file:
+        kind = file_kind(file, name)
+        reader = HashingReader(file)
+        size = source.stat().st_size
+        if kind in {"parquet", "arrow", "arrow_stream"}:
+            from chronos_assets.domain.bars.columnar import read_columnar
+
+            columns, batches = read_columnar(source, kind, spec, name)
+            yield OpenedFile(name, kind, columns, None, size, reader, batches)
+            return
+        texts = blocks(expanded(reader, kind, spec, name), spec, name)
+        dialect, rest = _header(texts, spec, name)
+        columns = resolve_columns(dialect.header, spec.columns, max_columns=spec.max_columns, file=name, row=dialect.header_line)
+        yield OpenedFile(name, kind, columns, dialect, size, reader, read_text(rest, dialect, columns, spec, name))
+
+
+def _header(texts: Iterator[bytes], spec: BarsSpec, name: str) -> tuple[Dialect, Iterator[bytes]]:
+    """The header's dialect and the text behind it."""
+    lines = 0
+    first = True
+    for text in texts:
+        if first:
+            refuse_encoding(text, name)
+            text = text.removeprefix(UTF8_BOM)  # noqa: PLW2901 - the mark is no part of the text
+            first = False
+        start = 0
+        while start < len(text):
+            end, following = _line(text, start)
+            lines += 1
+            if text[start:end].strip():
+                if end - start > spec.max_line_bytes:
+                    raise BarsError("the header line is too long", code="line_too_long", expected=f"at most {spec.max_line_bytes} bytes", file=name, row=lines)
+                try:
+                    return read_header(text[start:end], lines, spec, name), _chain(text[following:], texts)
+                except csv.Error as error:
+                    raise BarsError(f"the header cannot be read: {error}", code="header_invalid", file=name, row=lines) from None
+            start = following
+    raise BarsError("the file holds nothing but blanks", code="file_empty", file=name, hint="Export it again.")
+
+
+def _line(text: bytes, start: int) -> tuple[int, int]:
+    """End of the line at `start`, and the start of the next; LF, CR LF and CR end a line."""
+    feed, carriage = text.find(b"\n", start), text.find(b"\r", start)
+    if feed < 0 and carriage < 0:
+        return len(text), len(text)
+    if carriage < 0 or (0 <= feed < carriage):
+        return feed, feed + 1
+    return carriage, carriage + (2 if text[carriage + 1 : carriage + 2] == b"\n" else 1)
+
+
+def _chain(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+    if first:
+        yield first
+    yield from rest

@@ -1,0 +1,73 @@
+"""The Arrow file: written under a temporary name beside its destination, synced, then renamed. Nothing partial is ever left."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import polars as pl
+
+
+class ArrowSink:
+    """Context that takes frames of one schema; the file appears under `destination` only when the context ends without an error."""
+
+    def __init__(self, destination: Path | None) -> None:
+        self._destination = destination
+        self._temporary: Path | None = None
+        self._file: Any = None
+        self._writer: Any = None
+
+    def __enter__(self) -> ArrowSink:
+        return self
+
+    def write(self, frame: pl.DataFrame) -> None:
+        """Append `frame` as one record batch."""
+        if self._destination is None:
+            return
+        import pyarrow as pa
+
+        table = frame.to_arrow()
+        if self._writer is None:
+            self._open(table.schema)
+        for batch in table.to_batches():
+            self._writer.write_batch(batch)
+        del pa
+
+    def _open(self, schema: Any) -> None:
+        import pyarrow as pa
+
+        assert self._destination is not None
+        self._destination.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{self._destination.name}.", suffix=".part", dir=self._destination.parent)
+        self._temporary = Path(name)
+        self._file = os.fdopen(handle, "wb")
+        self._writer = pa.ipc.new_file(self._file, schema)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._temporary is None:
+            return
+        try:
+            if kind is None:
+                self._finish()
+        finally:
+            with contextlib.suppress(OSError):
+                self._file.close()
+            self._temporary.unlink(missing_ok=True)
+
+    def _finish(self) -> None:
+        assert self._temporary is not None
+        assert self._destination is not None
+        self._writer.close()
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+        self._temporary.replace(self._destination)
+        folder = os.open(self._destination.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)

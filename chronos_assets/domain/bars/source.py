@@ -1,0 +1,189 @@
+"""Bytes of a source file: its checksum, what its first bytes say it is, and blocks of text that end at a line.
+
+Compressed files are expanded as they are read, within limits on size and ratio, so a small file cannot fill memory or disk. The
+checksum is that of the file as it lies on disk; hashing runs beside the parsing (it releases the interpreter lock).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+from chronos_assets.domain.bars.spec import BarsSpec
+from chronos_assets.errors import BarsError
+
+Kind = Literal["text", "gzip", "zstd", "parquet", "arrow", "arrow_stream"]
+
+_MAGIC: tuple[tuple[bytes, Kind], ...] = (
+    (b"\x1f\x8b", "gzip"),
+    (b"\x28\xb5\x2f\xfd", "zstd"),
+    (b"PAR1", "parquet"),
+    (b"ARROW1\x00\x00", "arrow"),
+    (b"\xff\xff\xff\xff", "arrow_stream"),
+)
+_REFUSED: tuple[tuple[bytes, str, str], ...] = (
+    (b"PK\x03\x04", "a zip archive or an Excel workbook", "Unpack it, or save the sheet as CSV."),
+    (b"\xd0\xcf\x11\xe0", "an old Excel workbook", "Save the sheet as CSV."),
+    (b"BZh", "a bzip2 file", "Unpack it, or compress with gzip or zstd."),
+    (b"\xfd7zXZ\x00", "an xz file", "Unpack it, or compress with gzip or zstd."),
+    (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", "Unpack it."),
+    (b"%PDF", "a PDF document", "Export the table as CSV."),
+    (b"SQLite format 3\x00", "an SQLite database", "Export the table as CSV."),
+    (b"\x89HDF", "an HDF5 file", "Export the table as CSV, Parquet or Arrow."),
+    (b"OBJ\x01", "an Avro file", "Export the table as CSV, Parquet or Arrow."),
+)
+_READ_BYTES = 1 << 20
+_RATIO_FROM_BYTES = 16 << 20
+
+
+def file_checksum(path: Path) -> str:
+    """`sha256:<64 hex>` of the file as it lies on disk."""
+    with open_source(path) as file:
+        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+
+
+def open_source(path: Path) -> BinaryIO:
+    """The file, opened for reading; raises `BarsError` where it is missing, no plain file, or not readable."""
+    try:
+        if path.exists() and not path.is_file():
+            raise BarsError("the source is not a plain file", code="file_unreadable", file=str(path))
+        return path.open("rb")
+    except FileNotFoundError:
+        raise BarsError("the source file does not exist", code="file_missing", file=str(path)) from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise BarsError(f"the source file cannot be read: {reason}", code="file_unreadable", file=str(path)) from None
+
+
+def file_kind(file: BinaryIO, name: str) -> Kind:
+    """What the first bytes of `file` say it is; the position is left at the start."""
+    head = file.read(16)
+    file.seek(0)
+    if not head:
+        raise BarsError("the file is empty", code="file_empty", file=name, hint="Export it again.")
+    for magic, what, hint in _REFUSED:
+        if head.startswith(magic):
+            raise BarsError(f"the file is {what}, not text", code="file_kind", file=name, hint=hint)
+    for magic, kind in _MAGIC:
+        if head.startswith(magic):
+            return kind
+    return "text"
+
+
+class HashingReader(io.RawIOBase):
+    """A file that hashes what is read from it; `checksum()` reads on to the end."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._digest = hashlib.sha256()
+        self.bytes_read = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._file.read(size)
+        self._digest.update(data)
+        self.bytes_read += len(data)
+        return data
+
+    def checksum(self) -> str:
+        """`sha256:<64 hex>` of the whole file."""
+        while self.read(_READ_BYTES):
+            pass
+        return f"sha256:{self._digest.hexdigest()}"
+
+
+def expanded(file: HashingReader, kind: Kind, spec: BarsSpec, name: str) -> Iterator[bytes]:
+    """Pieces of text of a plain, gzip or zstd file; raises `BarsError` where it is cut short, damaged, or grows beyond the limits."""
+    if kind == "text":
+        while piece := file.read(min(spec.block_bytes, 8 << 20)):
+            yield piece
+        return
+    total = 0
+    for piece in _gunzip(file, name) if kind == "gzip" else _unzstd(file, name):
+        total += len(piece)
+        if total > spec.max_expanded_bytes:
+            raise _bomb(name, f"expands to more than {spec.max_expanded_bytes} bytes")
+        if total > max(_RATIO_FROM_BYTES, spec.max_expansion_ratio * file.bytes_read):
+            raise _bomb(name, f"expands by more than {spec.max_expansion_ratio:g} times")
+        yield piece
+
+
+def _bomb(name: str, what: str) -> BarsError:
+    return BarsError(f"the compressed file {what}", code="expansion_limit", file=name, hint="Unpack it yourself if you trust it.")
+
+
+def _gunzip(file: HashingReader, name: str) -> Iterator[bytes]:
+    """Members of a gzip file, one after the other, in pieces of bounded size."""
+    data = file.read(_READ_BYTES)
+    while data:
+        member = zlib.decompressobj(wbits=31)
+        while not member.eof:
+            if not data:
+                raise BarsError("the gzip file is cut short", code="compression_damaged", file=name, hint="Copy it again.")
+            try:
+                piece = member.decompress(data, _READ_BYTES)
+            except zlib.error as error:
+                raise BarsError(
+                    f"the gzip file is damaged: {error}", code="compression_damaged", file=name, hint="Copy it again."
+                ) from None
+            data = member.unconsumed_tail if not member.eof else b""
+            if piece:
+                yield piece
+            if not data and not member.eof:
+                data = file.read(_READ_BYTES)
+                if not data:
+                    try:
+                        rest = member.flush()
+                    except zlib.error as error:
+                        raise BarsError(
+                            f"the gzip file is damaged: {error}", code="compression_damaged", file=name, hint="Copy it again."
+                        ) from None
+                    if rest:
+                        yield rest
+        data = (member.unused_data or file.read(_READ_BYTES)).lstrip(b"\x00")
+
+
+def _unzstd(file: HashingReader, name: str) -> Iterator[bytes]:
+    import zstandard
+
+    try:
+        with zstandard.ZstdDecompressor(max_window_size=128 << 20).stream_reader(file, read_across_frames=True, closefd=False) as stream:
+            while piece := stream.read(_READ_BYTES):
+                yield piece
+    except zstandard.ZstdError as error:
+        raise BarsError(f"the zstd file is damaged: {error}", code="compression_damaged", file=name, hint="Copy it again.") from None
+
+
+def blocks(pieces: Iterator[bytes], spec: BarsSpec, name: str) -> Iterator[bytes]:
+    """Text in blocks of about `block_bytes` that end at a line end (the last one wherever the file ends)."""
+    held: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        held.append(piece)
+        size += len(piece)
+        if size < spec.block_bytes:
+            continue
+        text = b"".join(held)
+        cut = _line_end(text)
+        if cut == 0 and size > spec.max_line_bytes:
+            raise BarsError("a line is too long", code="line_too_long", expected=f"at most {spec.max_line_bytes} bytes", file=name)
+        if cut:
+            yield text[:cut]
+        held, size = [text[cut:]], len(text) - cut
+    rest = b"".join(held)
+    if rest:
+        yield rest
+
+
+def _line_end(text: bytes) -> int:
+    """Position behind the last line end in `text`: LF, or CR where there is no LF (never between CR and LF)."""
+    at = text.rfind(b"\n")
+    if at < 0:
+        at = text.rfind(b"\r", 0, len(text) - 1)
+    return at + 1

@@ -1,0 +1,76 @@
+"""Counts per column, gathered batch by batch: nulls, NaN, non-finite cells, constants, and a bounded sample for look-ahead suspects."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from chronos_assets.domain.bars.lookahead import Sample
+from chronos_assets.domain.bars.names import Column
+
+
+@dataclass
+class ColumnStats:
+    """What is known of one column so far."""
+
+    nulls: int = 0
+    nan: int = 0
+    non_finite: int = 0
+    first_non_finite_row: int | None = None
+    low: float = math.inf
+    high: float = -math.inf
+
+    @property
+    def constant(self) -> bool:
+        """Whether all numbers seen are the same one."""
+        return self.low == self.high
+
+
+class Stats:
+    """Counts of all data columns. `take` also returns the batch with NaN and non-finite cells turned to null."""
+
+    def __init__(self, columns: Sequence[Column]) -> None:
+        self.columns = {column.name: ColumnStats() for column in columns}
+        self.sample = Sample(columns)
+        self.rows = 0
+
+    def take(self, frame: pl.DataFrame, row_of: Callable[[int], int]) -> pl.DataFrame:
+        """Count the cells of `frame` (Float64 columns) and clean it."""
+        if not frame.height:
+            return frame
+        self.rows += frame.height
+        sums = frame.select(pl.all().sum()).row(0)
+        odd = [name for name, total in zip(frame.columns, sums, strict=True) if not math.isfinite(total)]
+        if odd:
+            frame = frame.with_columns(self._clean(name, frame[name], row_of) for name in odd)
+        for name, stats in self.columns.items():
+            stats.nulls += frame[name].null_count()
+        self._ranges(frame)
+        self.sample.add(frame)
+        return frame
+
+    def _clean(self, name: str, values: pl.Series, row_of: Callable[[int], int]) -> pl.Series:
+        stats = self.columns[name]
+        stats.nan += int(values.is_nan().sum())
+        infinite = values.is_infinite()
+        count = int(infinite.sum())
+        if count:
+            if stats.first_non_finite_row is None:
+                stats.first_non_finite_row = row_of(int(infinite.fill_null(False).arg_max() or 0))
+            stats.non_finite += count
+        return pl.select(pl.when(values.is_finite()).then(values)).to_series().alias(name)
+
+    def _ranges(self, frame: pl.DataFrame) -> None:
+        """Extend the ranges of columns that may still be constant."""
+        open_names = [name for name, stats in self.columns.items() if not stats.low < stats.high]
+        if not open_names:
+            return
+        lows = frame.select(pl.col(open_names).min()).row(0)
+        highs = frame.select(pl.col(open_names).max()).row(0)
+        for name, low, high in zip(open_names, lows, highs, strict=True):
+            if low is not None:
+                stats = self.columns[name]
+                stats.low, stats.high = min(stats.low, low), max(stats.high, high)

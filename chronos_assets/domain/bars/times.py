@@ -1,0 +1,191 @@
+"""`Time` as HHMM or HHMMSS, or no time at all: what the column says, then the declared format, then the spacing of the bars, else refused.
+
+Leading zeros and values from 10000 up decide by themselves. A column without either (`400`, `800`, ...) can be read both ways:
+`400` is four hours or four minutes past midnight. It is HHMM where bars follow each other evenly across midnight under that reading, or
+where only one of the two readings fits the granularity. Nothing rolls over: 2400, 2460 and 0075 are refused.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from chronos_assets.domain.bars.cells import Int64s
+from chronos_assets.domain.bars.spec import TimeFormat
+from chronos_assets.errors import BarsError
+
+DAY_SECONDS = 86_400
+_MOSTLY = 0.9
+
+
+class UnclearTimeError(Exception):
+    """The column cannot be read as it is: `index` is the first cell in question (or None), `code` and `message` say why."""
+
+    def __init__(self, code: str, message: str, index: int | None, hint: str) -> None:
+        super().__init__(message)
+        self.code, self.message, self.index, self.hint = code, message, index, hint
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A reading of the column. `firm`: the column itself (or the manifest) says so, and a later exception is an error, not a doubt."""
+
+    format: TimeFormat
+    firm: bool
+    assumed: bool = False
+
+
+@dataclass(frozen=True)
+class Padding:
+    """Leading zeros seen: positions of the first cell padded to four and to six digits."""
+
+    four: int | None = None
+    six: int | None = None
+
+
+def padding_of(cells: pl.Series) -> Padding:
+    """Leading zeros in the text of a Time column (a typed column has none)."""
+    if cells.dtype != pl.String:
+        return Padding()
+    digits = cells.str.strip_chars(" \t").str.replace(r"\.0*$", "")
+    padded = digits.str.starts_with("0")
+    length = digits.str.len_bytes()
+    four, six = (padded & (length == 4)).fill_null(False), (padded & (length == 6)).fill_null(False)
+    return Padding(_first(four.to_numpy()), _first(six.to_numpy()))
+
+
+def seconds_of_day(times: Int64s, time_format: TimeFormat) -> tuple[Int64s, int | None]:
+    """Seconds since midnight, and the position of the first value that is no time (None where all are)."""
+    if time_format == "none":
+        return np.zeros_like(times), None
+    packed = times * 100 if time_format == "hhmm" else times
+    hours, minutes, seconds = packed // 10_000, packed // 100 % 100, packed % 100
+    good = (times >= 0) & (hours < 24) & (minutes < 60) & (seconds < 60)
+    return hours * 3600 + minutes * 60 + seconds, _first(~good)
+
+
+def decide(days: Int64s, times: Int64s, padding: Padding, *, declared: TimeFormat | None, interval: int | None) -> Decision:
+    """How to read `times` (with `days`, days since the epoch, beside them); raises `UnclearTimeError`.
+
+    `interval` is the length of a bar in seconds where it is known. Reading as daily bars is the caller's choice.
+    """
+    if (negative := _first(times < 0)) is not None:
+        raise UnclearTimeError("time_negative", "Time is negative", negative, "Write Time as HHMM or HHMMSS.")
+    if (large := _first(times > 235_959)) is not None:
+        raise UnclearTimeError(
+            "time_invalid", "Time is no time of day", large, "Write Time as HHMM or HHMMSS; midnight is 0 of the next day."
+        )
+    if declared is not None:
+        _refuse_contradiction(declared, padding)
+        return Decision(declared, firm=True)
+    if padding.four is not None and padding.six is not None:
+        raise _mixed(max(padding.four, padding.six))
+    big = times >= 10_000
+    if padding.four is not None:
+        if big.any():
+            raise _mixed(int(np.argmax(big)))
+        return Decision("hhmm", firm=True)
+    if padding.six is not None:
+        return Decision("hhmmss", firm=True)
+    if big.any():
+        return _with_large_values(days, times, big)
+    return _without_evidence(days, times, interval)
+
+
+def _refuse_contradiction(declared: TimeFormat, padding: Padding) -> None:
+    at = padding.four if declared == "hhmmss" else padding.six if declared == "hhmm" else None
+    if at is not None:
+        raise UnclearTimeError(
+            "time_format_contradicted", f"Time is not {declared.upper()} as declared", at, "Correct format.time_format in the manifest."
+        )
+
+
+def _mixed(index: int) -> UnclearTimeError:
+    return UnclearTimeError("time_mixed", "Time mixes HHMM and HHMMSS", index, "Write the whole column in one format.")
+
+
+def _with_large_values(days: Int64s, times: Int64s, big: npt.NDArray[np.bool_]) -> Decision:
+    """HHMMSS, unless nearly all of the column is plainly HHMM and the large values are the exception."""
+    few = big.sum() < (1 - _MOSTLY) * len(times)
+    if few and even_across_midnight(days[~big], times[~big]):
+        raise UnclearTimeError("time_invalid", "Time is no HHMM, as the rest of the column is", int(np.argmax(big)), "Correct the cell.")
+    return Decision("hhmmss", firm=True)
+
+
+def _without_evidence(days: Int64s, times: Int64s, interval: int | None) -> Decision:
+    if not times.any():
+        return Decision("hhmm", firm=False)
+    _, bad_short = seconds_of_day(times, "hhmm")
+    _, bad_long = seconds_of_day(times, "hhmmss")
+    if bad_short is not None:
+        invalid = seconds_of_day(times, "hhmm")[0]
+        beyond = (times // 100 >= 24) | (times % 100 >= 60)
+        if (
+            bad_long is None
+            and (times[beyond] != 2400).any()
+            and _even_within_days(days, times)
+            and not even_across_midnight(days[~beyond], times[~beyond])
+        ):
+            return Decision("hhmmss", firm=False)
+        del invalid
+        raise UnclearTimeError(
+            "time_invalid", "Time is no time of day", bad_short, "Hours go to 23, minutes and seconds to 59; midnight is 0 of the next day."
+        )
+    if interval is not None:
+        short, long = (_fits(days, times, form, interval) for form in ("hhmm", "hhmmss"))
+        if short != long:
+            return Decision("hhmm" if short else "hhmmss", firm=False)
+    if even_across_midnight(days, times):
+        return Decision("hhmm", firm=True)
+    if len(np.unique(days)) >= 3 and len(times) >= 2 * len(np.unique(days)):
+        return Decision("hhmm", firm=False, assumed=True)
+    raise UnclearTimeError(
+        "time_ambiguous",
+        "Time can be read as HHMM and as HHMMSS",
+        int(np.argmax(times > 0)),
+        "Declare it: format.time_format in the manifest, or --format hhmm.",
+    )
+
+
+def even_across_midnight(days: Int64s, times: Int64s) -> bool:
+    """Whether, read as HHMM, the step over midnight is the usual step."""
+    seconds, bad = seconds_of_day(times, "hhmm")
+    if bad is not None or len(times) < 3:
+        return False
+    steps = np.diff(days * DAY_SECONDS + seconds)
+    values, counts = np.unique(steps[steps > 0], return_counts=True)
+    if not len(values):
+        return False
+    usual = values[np.argmax(counts)]
+    over = np.diff(days) == 1
+    return bool(usual < DAY_SECONDS and over.any() and (steps[over] == usual).mean() >= 0.5 and (steps == usual).mean() >= 0.5)
+
+
+def _even_within_days(days: Int64s, times: Int64s) -> bool:
+    """Whether, read as HHMMSS, the steps within days are nearly all the same."""
+    seconds, bad = seconds_of_day(times, "hhmmss")
+    steps = np.diff(seconds)[np.diff(days) == 0]
+    if bad is not None or len(steps) < 2:
+        return False
+    _, counts = np.unique(steps, return_counts=True)
+    return bool(counts.max() >= _MOSTLY * len(steps))
+
+
+def _fits(days: Int64s, times: Int64s, form: TimeFormat, interval: int) -> bool:
+    seconds, _ = seconds_of_day(times, form)
+    steps = np.diff(days * DAY_SECONDS + seconds)
+    return bool(len(steps) and (steps == interval).mean() > 0.05 and (steps < interval).sum() <= (steps == interval).sum() / 2)
+
+
+def _first(mask: npt.NDArray[np.bool_]) -> int | None:
+    return int(np.argmax(mask)) if mask.any() else None
+
+
+def refusal(unclear: UnclearTimeError, value: object, **where: object) -> BarsError:
+    """The error that a user sees for `unclear`, whose cell holds `value`."""
+    return BarsError(
+        unclear.message, code=unclear.code, expected="HHMM (0 to 2359) or HHMMSS (0 to 235959)", found=value, hint=unclear.hint, **where
+    )
