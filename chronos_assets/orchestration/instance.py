@@ -25,7 +25,7 @@ from dagster_postgres import DagsterPostgresStorage
 from pydantic import SecretStr
 
 from chronos_assets.errors import ServiceUnavailableError
-from chronos_assets.orchestration.liveness import worker_state
+from chronos_assets.orchestration.liveness import fail_dead_runs, worker_state
 from chronos_assets.settings import PREFIX, Settings, find_project, load_settings
 
 _WORKER_STATUS = {True: WorkerStatus.RUNNING, False: WorkerStatus.FAILED, None: WorkerStatus.UNKNOWN}
@@ -39,11 +39,10 @@ class ServicesStopped(click.ClickException):
 
 def storage_url(settings: Settings) -> str:
     """The SQLAlchemy URL of Dagster's own records; raises `ServiceUnavailableError` where nothing runs."""
-    from chronos_assets.services import connect, dagster_postgres_url  # noqa: PLC0415  not where a URL is set
+    from chronos_assets.services import Connections, connect, dagster_postgres_url
 
-    if settings.dagster_postgres_url is not None:
-        return settings.dagster_postgres_url.get_secret_value()
-    return dagster_postgres_url(connect(settings, start=False))
+    nowhere = Connections("", "", None, None, "")  # a URL of its own needs no servers of ours
+    return dagster_postgres_url(nowhere if settings.dagster_postgres_url else connect(settings, start=False), settings)
 
 
 class ServicesPostgresStorage(DagsterPostgresStorage):
@@ -178,3 +177,9 @@ def free_port(host: str, preferred: int) -> int:
                 continue
             return int(probe.getsockname()[1])
     raise ServiceUnavailableError(f"no free port on {host}", code="no_free_port")
+
+
+def fail_dead_runs_of(settings: Settings) -> list[str]:
+    """Open the instance and mark runs failed whose process is gone; returns their ids."""
+    with open_instance(settings) as instance:
+        return fail_dead_runs(instance)

@@ -1,0 +1,152 @@
+"""`chronos dev`: the servers, the Dagster UI and its daemon, until Ctrl-C, and nothing left over afterwards."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+import click
+import requests
+
+from chronos_assets.cli.common import say
+from chronos_assets.errors import ConflictError, ServiceStartError
+from chronos_assets.settings import Settings, load_settings
+
+START_SECONDS = 120
+_POLL_SECONDS = 0.25
+
+
+@click.command()
+@click.option("--port", type=int, help="Preferred port of the UI (default: CHRONOS_DAGSTER_PORT, 3000); a free one where it is taken.")
+@click.option("--verbose", is_flag=True, help="Show every line of Dagster's own log.")
+def dev(port: int | None, verbose: bool) -> None:
+    """Start the servers, the Dagster UI and its daemon; Ctrl-C stops all of it."""
+    settings = load_settings(**({"dagster_port": port} if port else {}))
+    _end_like_ctrl_c(signal.SIGHUP)
+    with _only_one(settings) as note, _servers(settings) as lines:
+        code = _serve(settings, note, lines, verbose=verbose)
+    say("stopped")
+    if code:
+        raise ServiceStartError("Dagster ended by itself", code="dagster_ended", found=f"exit status {code}", hint="Its log is above.")
+
+
+@contextmanager
+def _servers(settings: Settings) -> Iterator[list[str]]:
+    """Start what does not run and yield its addresses; at the end stop it again, unless it ran before."""
+    from chronos_assets import services  # noqa: PLC0415  imported where used
+    from chronos_assets.errors import ServiceUnavailableError  # noqa: PLC0415
+
+    try:
+        connections, ours = services.connect(settings, start=False), False
+    except ServiceUnavailableError:
+        connections, ours = services.start(settings, progress=say), True
+    try:
+        postgres = connections.postgres_dsn.rpartition("@")[2]
+        yield [f"QuestDB     {connections.questdb_url}  (user {connections.questdb_user})", f"Postgres    {postgres}"]
+    finally:
+        if ours:
+            say("stopping the servers")
+            services.stop(settings)
+
+
+def _serve(settings: Settings, note: Path, addresses: list[str], *, verbose: bool) -> int:
+    """Run Dagster until it ends or we are told to stop; its exit status, 0 where we stopped it."""
+    from chronos_assets.orchestration.instance import config_dir, environment_of, fail_dead_runs_of, free_port  # noqa: PLC0415  loads Dagster
+
+    port = free_port(settings.dagster_host, settings.dagster_port)
+    url = f"http://{settings.dagster_host}:{port}"
+    for run_id in fail_dead_runs_of(settings):
+        say(f"run {run_id} had been cut off; it is marked failed")
+    log_level = "info" if verbose else "warning"
+    command = [sys.executable, "-W", "ignore", "-m", "dagster", "dev", "--host", settings.dagster_host, "--port", str(port)]
+    command += ["--log-level", log_level, "--module-name", "chronos_assets.definitions"]
+    environment = {**os.environ, **environment_of(settings), "DAGSTER_HOME": str(config_dir()), "PYTHONWARNINGS": "ignore"}
+    with _kept(command, environment) as keeper:
+        if not _wait_until_up(url, keeper):
+            return keeper.wait()
+        note.write_text(json.dumps({"pid": os.getpid(), "url": url}))
+        say("\n".join(["", f"Dagster UI  {url}", *addresses, "", "Ctrl-C stops all of it."]))
+        return keeper.wait()
+
+
+@contextmanager
+def _kept(command: list[str], environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    """`command` below a keeper that ends everything of it as soon as we let go, or die."""
+    reading, writing = os.pipe()
+    arguments = [sys.executable, "-m", "chronos_assets.cli.keeper", str(reading), *command]
+    keeper = subprocess.Popen(arguments, start_new_session=True, pass_fds=[reading], env=environment, cwd=environment["DAGSTER_HOME"])
+    os.close(reading)
+    try:
+        yield keeper
+    finally:
+        if keeper.poll() is None:
+            say("stopping Dagster")
+        os.close(writing)
+        _patiently(keeper)
+
+
+def _patiently(keeper: subprocess.Popen[bytes]) -> None:
+    """Wait for the keeper; further Ctrl-C do not cut it short, it has limits of its own."""
+    while True:
+        try:
+            keeper.wait()
+            return
+        except KeyboardInterrupt:
+            say("still stopping")
+
+
+def _wait_until_up(url: str, keeper: subprocess.Popen[bytes]) -> bool:
+    deadline = time.monotonic() + START_SECONDS
+    while keeper.poll() is None:
+        if time.monotonic() > deadline:
+            raise ServiceStartError("the Dagster UI did not answer in time", code="ui_timeout", expected=f"{START_SECONDS} s", found=url)
+        try:
+            if requests.get(f"{url}/server_info", timeout=2).ok:
+                return True
+        except requests.RequestException:
+            pass  # not listening yet
+        time.sleep(_POLL_SECONDS)
+    return False
+
+
+@contextmanager
+def _only_one(settings: Settings) -> Iterator[Path]:
+    """Hold the lock of `chronos dev` for this home: two daemons on one set of records would start every run twice."""
+    from chronos_assets.services.locks import try_lock  # noqa: PLC0415  imported where used
+
+    folder = settings.home / "dagster"
+    folder.mkdir(parents=True, exist_ok=True)
+    note = folder / "dev.json"
+    descriptor = try_lock(folder / "dev.lock")
+    if descriptor is None:
+        raise ConflictError("`chronos dev` already runs for this home", code="dev_running", found=_noted(note), home=settings.home)
+    try:
+        yield note
+    finally:
+        note.unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+def _noted(note: Path) -> str | None:
+    try:
+        return str(json.loads(note.read_text())["url"])
+    except (OSError, ValueError, KeyError):
+        return None  # it is just starting
+
+
+def _end_like_ctrl_c(number: signal.Signals) -> None:
+    """A closed terminal ends `chronos dev` as Ctrl-C does."""
+
+    def end(signum: int, frame: FrameType | None) -> NoReturn:
+        raise SystemExit(128 + signum)
+
+    signal.signal(number, end)

@@ -1,0 +1,89 @@
+"""Who is told about a failed run: the log always, a webhook and a mailbox where the settings name them.
+
+A sink that fails is logged and stops no other.
+"""
+
+from __future__ import annotations
+
+import logging
+import smtplib
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from email.message import EmailMessage
+
+import requests
+
+from chronos_assets.settings import Settings
+
+TIMEOUT_SECONDS = 10
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Alert:
+    """One failed run in words. `sentence` is the check's own line, or that of the error."""
+
+    slug: str
+    step: str
+    sentence: str
+    run_id: str
+    why: str
+
+    def line(self) -> str:
+        """All of it in one line."""
+        who, where, why = self.slug or "a run", self.step or "start", self.why or "asked for by hand"
+        return f"{who} failed at {where}: {self.sentence} (run {self.run_id[:8]}, {why})"
+
+
+Sink = Callable[[Alert], None]
+
+
+def send(alert: Alert, sinks: list[Sink]) -> None:
+    """Give `alert` to each sink."""
+    for sink in sinks:
+        try:
+            sink(alert)
+        except (OSError, smtplib.SMTPException) as error:  # requests' errors are OSErrors
+            logger.warning("an alert could not be sent (%s): %s", getattr(sink, "__name__", "sink"), type(error).__name__)
+
+
+def sinks_of(settings: Settings) -> list[Sink]:
+    """The sinks that the settings ask for."""
+    found: list[Sink] = [log_sink]
+    if settings.alert_webhook is not None:
+        found.append(webhook_sink(settings.alert_webhook.get_secret_value()))
+    if settings.alert_email_to:
+        found.append(mail_sink(settings))
+    return found
+
+
+def log_sink(alert: Alert) -> None:
+    """One line at level ERROR."""
+    logger.error(alert.line())
+
+
+def webhook_sink(url: str) -> Sink:
+    """POST of a JSON document; `text` is the line, as chat services expect it."""
+
+    def webhook(alert: Alert) -> None:
+        requests.post(url, json={"text": alert.line(), **asdict(alert)}, timeout=TIMEOUT_SECONDS).raise_for_status()
+
+    return webhook
+
+
+def mail_sink(settings: Settings) -> Sink:
+    """A mail whose subject is the sentence."""
+    host, _, port = settings.alert_smtp.partition(":")
+
+    def mail(alert: Alert) -> None:
+        message = EmailMessage()
+        message["Subject"] = f"{alert.slug}: {alert.sentence}"[:200].replace("\n", " ")
+        message["From"], message["To"] = settings.alert_email_from, settings.alert_email_to
+        message.set_content(alert.line())
+        with smtplib.SMTP(host, int(port or 25), timeout=TIMEOUT_SECONDS) as server:
+            if settings.alert_smtp_user and settings.alert_smtp_password:
+                server.starttls()
+                server.login(settings.alert_smtp_user, settings.alert_smtp_password.get_secret_value())
+            server.send_message(message)
+
+    return mail

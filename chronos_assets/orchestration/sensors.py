@@ -1,0 +1,127 @@
+"""What starts runs and what follows them: the manifest sensor, the summary of a night, and the alert of a failed run."""
+
+from __future__ import annotations
+
+from dagster import (
+    AssetKey,
+    AssetObservation,
+    DagsterInstance,
+    DefaultSensorStatus,
+    RunFailureSensorContext,
+    RunRequest,
+    RunsFilter,
+    SensorDefinition,
+    SensorEvaluationContext,
+    SensorResult,
+    SkipReason,
+    run_failure_sensor,
+    sensor,
+)
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+
+from chronos_assets.orchestration.alerts import Alert, send, sinks_of
+from chronos_assets.orchestration.liveness import ACTIVE
+from chronos_assets.orchestration.night import CONTENT_TAG, NIGHT_TAG, WHY_TAG, failure_of, is_summarized, summarize
+from chronos_assets.orchestration.partitions import DATASETS, PARTITION_TAG
+from chronos_assets.orchestration.resources import Workplace
+from chronos_assets.pipeline.backfill import Request, decide, decode_known, encode_known, survey
+
+NIGHT_POLL_SECONDS = 30
+
+
+def manifest_sensor(job: UnresolvedAssetJobDefinition, workplace: Workplace) -> SensorDefinition:
+    """The sensor that adds a partition for each manifest and asks for a run where the manifest or its file changed."""
+
+    @sensor(
+        name="manifest_sensor",
+        job=job,
+        minimum_interval_seconds=workplace.settings.manifest_poll_seconds,
+        default_status=DefaultSensorStatus.RUNNING,
+        description="Adds a partition for each manifest in exports/ and asks for a run where its content, or that of its file, changed.",
+    )
+    def follow_manifests(context: SensorEvaluationContext) -> SensorResult:
+        found = survey(workplace.settings)
+        decision = decide(found, decode_known(context.cursor))
+        have = set(context.instance.get_dynamic_partitions("dataset"))
+        new = sorted({request.slug for request in decision.requests} - have)
+        for report in decision.reports:
+            context.log.warning(report)
+        return SensorResult(
+            run_requests=[run_request(request) for request in decision.requests],
+            skip_reason=None if decision.requests else _skip_words(len(found), decision.reports),
+            dynamic_partitions_requests=[DATASETS.build_add_request(new)] if new else [],
+            cursor=encode_known(decision.known),
+            asset_events=[_observation(request) for request in decision.requests],
+        )
+
+    return follow_manifests
+
+
+def run_request(request: Request, **tags: str) -> RunRequest:
+    """The run of one request, with tags that say why it exists."""
+    return RunRequest(
+        run_key=request.run_key, partition_key=request.slug, tags={WHY_TAG: request.why, CONTENT_TAG: request.content, **tags}
+    )
+
+
+def _skip_words(manifests: int, reports: list[str]) -> SkipReason:
+    nothing = f"nothing changed in {manifests} manifest{'s' if manifests != 1 else ''}"
+    return SkipReason("; ".join([nothing, *reports])[:4000])
+
+
+def _observation(request: Request) -> AssetObservation:
+    return AssetObservation(
+        AssetKey("indicator_csv"),
+        partition=request.slug,
+        description=f"{request.why}: a run is asked for",
+        metadata={"content": request.content},
+    )
+
+
+def night_watch() -> SensorDefinition:
+    """The sensor that materializes `night_summary` when the last run of a night or backfill has ended."""
+
+    @sensor(
+        name="night_watch",
+        minimum_interval_seconds=NIGHT_POLL_SECONDS,
+        default_status=DefaultSensorStatus.RUNNING,
+        description="Writes one summary when all runs of a night have ended.",
+    )
+    def watch_nights(context: SensorEvaluationContext) -> SensorResult:
+        night = latest_night(context.instance)
+        if night is None or night == context.cursor:
+            return SensorResult(skip_reason=SkipReason("no night to sum up"), cursor=context.cursor)
+        if context.instance.get_runs(RunsFilter(tags={NIGHT_TAG: night}, statuses=ACTIVE), limit=1):
+            return SensorResult(skip_reason=SkipReason(f"runs of {night} are not all done"), cursor=context.cursor)
+        if is_summarized(context.instance, night):
+            return SensorResult(skip_reason=SkipReason(f"{night} is summed up"), cursor=night)
+        runs = context.instance.get_runs(RunsFilter(tags={NIGHT_TAG: night}))
+        return SensorResult(asset_events=[summarize(context.instance, night, runs).materialization()], cursor=night)
+
+    return watch_nights
+
+
+def latest_night(instance: DagsterInstance) -> str | None:
+    """Name of the last night that asked for runs."""
+    runs = instance.get_runs(RunsFilter(tags={"dagster/schedule_name": "nightly"}), limit=1)
+    return runs[0].tags.get(NIGHT_TAG) if runs else None
+
+
+def failure_alert(workplace: Workplace) -> SensorDefinition:
+    """The sensor that tells the sinks about each failed run, in the words of the check or error that ended it."""
+
+    @run_failure_sensor(
+        name="failure_alert",
+        default_status=DefaultSensorStatus.RUNNING,
+        monitor_all_code_locations=True,
+        description="Tells the log, and the webhook and mailbox of the settings, why a run failed.",
+    )
+    def tell(context: RunFailureSensorContext) -> None:
+        run = context.dagster_run
+        step, sentence = failure_of(context.instance, run.run_id)
+        alert = Alert(
+            run.tags.get(PARTITION_TAG, ""), step, sentence or context.failure_event.message or "", run.run_id, run.tags.get(WHY_TAG, "")
+        )
+        send(alert, sinks_of(workplace.settings))
+
+    return tell

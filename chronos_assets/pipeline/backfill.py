@@ -1,0 +1,200 @@
+"""What changed since last time: the decision behind the manifest sensor, the nightly schedule and `chronos backfill`.
+
+Content decides, never a file's time: a dataset's content is named by the digests of its manifest and of its files. Digests are
+remembered beside the size and times of the file they came from, so that an untouched file is not read again. A file that is still
+being written is not looked at. A manifest that cannot be read is reported and harms no other; one that is gone is reported too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from chronos_assets.domain.manifest import LoadedManifest, find_manifests, load_manifest
+from chronos_assets.errors import ChronosError
+from chronos_assets.settings import Settings
+
+SETTLE_SECONDS = 5.0
+_BLOCK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Found:
+    """One manifest as it lies there. `content` is None where a `problem` says why, or while its file is still being written."""
+
+    slug: str
+    content: str | None = None
+    problem: str = ""
+    settling: bool = False
+
+
+@dataclass(frozen=True)
+class Known:
+    """What was requested last for a slug: its content, and how many requests there have been (no request key is ever used twice)."""
+
+    content: str
+    attempt: int
+
+
+@dataclass(frozen=True)
+class Request:
+    """One run to ask for, and why."""
+
+    slug: str
+    content: str
+    attempt: int
+    why: str
+
+    @property
+    def run_key(self) -> str:
+        """Unique per slug, content and attempt: A, B, A are three keys."""
+        return f"{self.slug}:{self.content}:{self.attempt}"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Runs to ask for, what to remember, and what to tell the user."""
+
+    requests: list[Request]
+    known: dict[str, Known]
+    reports: list[str] = field(default_factory=list)
+
+
+def decide(found: Iterable[Found], known: Mapping[str, Known], *, force: bool = False) -> Decision:
+    """Pure: a run for each dataset whose content differs from what was requested last (or for all, where forced)."""
+    remembered, requests, reports = dict(known), [], []
+    seen = set()
+    for one in found:
+        seen.add(one.slug)
+        if one.problem:
+            reports.append(f"{one.slug}: {one.problem}")
+        elif one.settling or one.content is None:
+            reports.append(f"{one.slug}: its file is still being written; taken when it is quiet")
+        else:
+            before = known.get(one.slug)
+            why = "forced" if force else _why(before.content if before else None, one.content)
+            if why:
+                request = Request(one.slug, one.content, (before.attempt if before else 0) + 1, why)
+                requests.append(request)
+                remembered[one.slug] = Known(one.content, request.attempt)
+    reports += [
+        f"{slug}: its manifest is gone; the partition stays until `chronos datasets retire {slug}`" for slug in sorted(known.keys() - seen)
+    ]
+    return Decision(requests, remembered, reports)
+
+
+def _why(before: str | None, now: str) -> str:
+    """Why content `now` needs a run, or nothing where it does not."""
+    if before is None:
+        return "new dataset"
+    parts = [name for name, old, new in zip(("manifest", "file"), before.split("-"), now.split("-"), strict=True) if old != new]
+    return f"{' and '.join(parts)} changed" if parts else ""
+
+
+def encode_known(known: Mapping[str, Known]) -> str:
+    """`known` as a cursor: compact, since it is kept with every tick."""
+    return json.dumps({slug: [k.content, k.attempt] for slug, k in sorted(known.items())}, separators=(",", ":"))
+
+
+def decode_known(cursor: str | None) -> dict[str, Known]:
+    """What `encode_known` wrote; nothing is known without a cursor."""
+    return {slug: Known(str(content), int(attempt)) for slug, (content, attempt) in json.loads(cursor or "{}").items()}
+
+
+def survey(
+    settings: Settings, digests: Digests | None = None, *, slugs: Iterable[str] | None = None, settle_seconds: float = SETTLE_SECONDS
+) -> list[Found]:
+    """Look at every manifest (or those of `slugs`) and its files, in alphabetical order.
+
+    A manifest or file that was touched within the last `settle_seconds` counts as still being written.
+    """
+    wanted = None if slugs is None else set(slugs)
+    digests = digests or Digests(settings.home / "digests.json")
+    paths = [path for path in sorted(find_manifests(settings.exports_dir)) if wanted is None or path.stem in wanted]
+    found = [_look(path, settings, digests, settle_seconds) for path in paths]
+    digests.save()
+    return found
+
+
+def _look(path: Path, settings: Settings, digests: Digests, settle_seconds: float) -> Found:
+    try:
+        if _still_written(path, settle_seconds):
+            return Found(path.stem, settling=True)
+        loaded = load_manifest(path, data_roots=settings.data_roots)
+        files = [p for p in (loaded.source_path, loaded.ohlcv_path) if p is not None]
+        if any(_still_written(p, settle_seconds) for p in files):
+            return Found(path.stem, settling=True)
+        sums = [digests.of(p) for p in files]
+    except ChronosError as error:
+        return Found(path.stem, problem=str(error))
+    except OSError as error:
+        return Found(path.stem, problem=f"{path.name}: a file cannot be read: {error.strerror} ({error.filename})")
+    if loaded.manifest.on_change == "refuse" and f"sha256:{sums[0]}" != loaded.manifest.checksum:
+        return Found(path.stem, problem=_mismatch(loaded))
+    content = hashlib.sha256("".join(sums).encode()).hexdigest()[:12]
+    return Found(path.stem, content=f"{_short(loaded.manifest_digest)}-{content}")
+
+
+def _mismatch(loaded: LoadedManifest) -> str:
+    name, slug = loaded.source_path.name, loaded.manifest.dataset
+    return f"{name} differs from the checksum in its manifest; `chronos manifest refresh {slug}` shows what changed and takes it"
+
+
+def _short(digest: str) -> str:
+    return digest.removeprefix("sha256:")[:12]
+
+
+def _still_written(path: Path, settle_seconds: float) -> bool:
+    """Touched within the last seconds: whoever writes it may not be done."""
+    stat = path.stat()
+    return settle_seconds > 0 and time.time() - max(stat.st_mtime, stat.st_ctime) < settle_seconds
+
+
+class Digests:
+    """SHA-256 of files, remembered by path, size and times. Losing the memory costs reading the files again, nothing else."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._path = path
+        self._changed = False
+        self._known: dict[str, list[Any]] = {}
+        if path is not None and path.is_file():
+            try:
+                self._known = json.loads(path.read_text())
+            except ValueError:
+                self._known = {}  # cut short by a crash of an older writer: read the files again
+
+    def of(self, path: Path) -> str:
+        """64 hex digits of the file's bytes."""
+        stat = path.stat()
+        stamp = [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
+        known = self._known.get(str(path))
+        if known is not None and known[0] == stamp:
+            return str(known[1])
+        digest = _sha256(path)
+        self._known[str(path)] = [stamp, digest]
+        self._changed = True
+        return digest
+
+    def save(self) -> None:
+        """Keep what is known for the next process."""
+        if self._path is None or not self._changed:
+            return
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = self._path.with_name(f"{self._path.name}.{os.getpid()}.tmp")
+        temporary.write_text(json.dumps(self._known))
+        temporary.replace(self._path)
+        self._changed = False
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
