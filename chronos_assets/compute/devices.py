@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from collections.abc import Callable
 from functools import cache
 from typing import Literal
 
@@ -21,7 +22,7 @@ AUTO_TABLE: tuple[tuple[int, int], ...] = ()
 @cache
 def count_cuda_devices() -> int:
     """Cuda devices that this process can use: the driver is asked, and XGBoost must have been built with cuda."""
-    import xgboost as xgb  # noqa: PLC0415 - heavy, needed only where folds are trained
+    import xgboost as xgb
 
     if not xgb.build_info().get("USE_CUDA"):
         return 0
@@ -35,9 +36,9 @@ def count_cuda_devices() -> int:
     return count.value
 
 
-def resolve_device(wanted: str, *, gpus: int, fitted_rows: int, features: int) -> Device:
-    """`cpu` or `cuda`; raises `DeviceError` where cuda is asked for and no GPU is there."""
-    if wanted == "cuda" and gpus < 1:
+def resolve_device(wanted: str, *, gpus: Callable[[], int], fitted_rows: int, features: int) -> Device:
+    """`cpu` or `cuda`; raises `DeviceError` where cuda is asked for and no GPU is there. `gpus` is asked only where it matters."""
+    if wanted == "cuda" and gpus() < 1:
         raise DeviceError(
             "device cuda was asked for, and no GPU can be used here",
             code="no_gpu",
@@ -47,5 +48,5 @@ def resolve_device(wanted: str, *, gpus: int, fitted_rows: int, features: int) -
         )
     if wanted == "auto":
         pays = any(features >= least_features and fitted_rows >= least_rows for least_features, least_rows in AUTO_TABLE)
-        return "cuda" if gpus and pays else "cpu"
+        return "cuda" if pays and gpus() else "cpu"
     return "cuda" if wanted == "cuda" else "cpu"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Protocol
 
@@ -27,7 +27,7 @@ class FoldExecutor(Protocol):
     def gpus(self) -> int:
         """Cuda devices that folds could use."""
 
-    def map(self, data: FoldData, specs: Iterable[FoldSpec]) -> Iterator[FoldResult | FoldFailure]:
+    def map(self, data: FoldData, specs: Iterable[FoldSpec]) -> Generator[FoldResult | FoldFailure]:
         """Results of `specs` as they finish, in no order; `data` is given to the workers once."""
 
 
@@ -40,11 +40,11 @@ class ThreadExecutor:
         self.workers = workers
 
     def gpus(self) -> int:
-        from chronos_assets.compute.devices import count_cuda_devices  # noqa: PLC0415 - probes the driver
+        from chronos_assets.compute.devices import count_cuda_devices
 
         return count_cuda_devices()
 
-    def map(self, data: FoldData, specs: Iterable[FoldSpec]) -> Iterator[FoldResult | FoldFailure]:
+    def map(self, data: FoldData, specs: Iterable[FoldSpec]) -> Generator[FoldResult | FoldFailure]:
         """Train `specs` on `workers` threads."""
         stopped = threading.Event()
         pending: dict[Future[FoldResult], FoldSpec] = {}
@@ -84,7 +84,7 @@ def failure(spec: FoldSpec, error: BaseException) -> FoldFailure:
 def make_executor(name: str, workers: int, *, ray_address: str | None = None, gpu_fraction: float = 1.0) -> FoldExecutor:
     """The executor that the settings name."""
     if name == "ray":
-        from chronos_assets.compute.ray_executor import RayExecutor  # noqa: PLC0415 - an optional extra
+        from chronos_assets.compute.ray_executor import RayExecutor
 
         return RayExecutor(workers, address=ray_address, gpu_fraction=gpu_fraction)
     return ThreadExecutor(workers)

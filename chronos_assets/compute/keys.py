@@ -58,7 +58,7 @@ def _canonical(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _recipe_parts(recipe: Recipe) -> dict[str, Any]:
-    import xgboost as xgb  # noqa: PLC0415 - heavy, needed only where folds are trained
+    import xgboost as xgb
 
     return {
         "code": TRAINING_CODE_VERSION,

@@ -27,7 +27,7 @@ class FoldModel:
 
     def scores(self, features: NDArray[np.float32]) -> Floats:
         """Raw outputs, float64 of shape (rows,), for float32 features of shape (rows, features) in the order of `feature_names`."""
-        import xgboost as xgb  # noqa: PLC0415 - heavy, needed only where a model is used
+        import xgboost as xgb
 
         return np.asarray(self.booster.predict(xgb.DMatrix(np.ascontiguousarray(features, dtype=np.float32), nthread=1)), dtype=np.float64)
 
@@ -38,7 +38,7 @@ class FoldModel:
 
 def load_model(content: bytes) -> FoldModel:
     """A model from the bytes of its UBJSON file."""
-    import xgboost as xgb  # noqa: PLC0415 - heavy, needed only where a model is used
+    import xgboost as xgb
 
     booster = xgb.Booster({"nthread": 1})
     booster.load_model(bytearray(content))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -31,13 +31,13 @@ class RayExecutor:
     def gpus(self) -> int:
         """Cuda devices of the cluster; of this machine where Ray is local."""
         if self.address is None:
-            from chronos_assets.compute.devices import count_cuda_devices  # noqa: PLC0415 - probes the driver
+            from chronos_assets.compute.devices import count_cuda_devices
 
             return count_cuda_devices()
         with self._session():
             return int(self._ray.cluster_resources().get("GPU", 0))
 
-    def map(self, data: FoldData, specs: Iterable[FoldSpec]) -> Iterator[FoldResult | FoldFailure]:
+    def map(self, data: FoldData, specs: Iterable[FoldSpec]) -> Generator[FoldResult | FoldFailure]:
         """Train `specs` as tasks of one CPU each, and of `gpu_fraction` GPUs where the device is cuda."""
         ray = self._ray
         with self._session():
@@ -66,7 +66,7 @@ class RayExecutor:
         return tasks[device].remote(shared, spec)
 
     def _outcome(self, spec: FoldSpec, reference: Any) -> FoldResult | FoldFailure:
-        from ray.exceptions import RayError, RayTaskError  # noqa: PLC0415 - an optional extra
+        from ray.exceptions import RayError, RayTaskError
 
         try:
             result: FoldResult = self._ray.get(reference)
@@ -107,7 +107,7 @@ def _import_ray() -> Any:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     try:
-        import ray  # noqa: PLC0415 - an optional extra
+        import ray
     except ImportError as error:
         raise DeviceError(
             "the executor ray was asked for, and Ray is not installed",

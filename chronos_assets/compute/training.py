@@ -172,7 +172,7 @@ def _require_rows(spec: FoldSpec, fitted: int, validation: int) -> None:
 
 def _matrix(data: FoldData, rows: NDArray[np.int64], transform: TargetTransform | None, weights: Floats | None) -> xgb.DMatrix:
     """A DMatrix over a view of the shared features where `rows` are contiguous (no null target among them), else over a copy."""
-    import xgboost as xgb  # noqa: PLC0415 - heavy, needed only where folds are trained
+    import xgboost as xgb
 
     start, end = int(rows[0]), int(rows[-1]) + 1
     features = data.features[start:end] if end - start == len(rows) else data.features[rows]
@@ -193,7 +193,7 @@ def _train(
     recipe: Recipe, fitted: xgb.DMatrix, validation: xgb.DMatrix, stop: Callable[[], bool] | None
 ) -> tuple[xgb.Booster, float | None]:
     """The booster cut after its best iteration (so that every later use takes exactly those trees), and its validation score."""
-    import xgboost as xgb  # noqa: PLC0415 - heavy, needed only where folds are trained
+    import xgboost as xgb
 
     class StopWhenAsked(xgb.callback.TrainingCallback):
         def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:

@@ -1,0 +1,238 @@
+"""Walk-forward: plan the folds of a request, take those already known, train the rest, store each as it finishes.
+
+The same request is the same run (`run_id`): it resumes where folds are missing and returns at once where none are. The run's status is
+true at every moment: `running` only while this process holds the run's lock, and how it ended afterwards.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chronos_assets.compute.executor import FoldExecutor, make_executor
+from chronos_assets.compute.keys import FoldKeys
+from chronos_assets.compute.training import FoldData, FoldFailure, FoldSpec, Recipe
+from chronos_assets.domain.folds import Fold
+from chronos_assets.domain.walkforward_profile import WalkforwardProfile
+from chronos_assets.errors import ChronosError, FoldsFailedError
+from chronos_assets.pipeline.progress import Progress, silent
+from chronos_assets.pipeline.walkforward_data import RunData, make_recipe, read_run_data
+from chronos_assets.pipeline.walkforward_request import WalkforwardRequest, resolve_request, resolve_target
+from chronos_assets.pipeline.walkforward_reuse import copy_known_folds
+from chronos_assets.pipeline.walkforward_store import FoldWriter
+from chronos_assets.pipeline.walkforward_summary import summarize
+from chronos_assets.storage.datasets import get_dataset, read_bars
+from chronos_assets.storage.runs import begin_run, end_run, find_run, get_folds, read_predictions, run_lock
+from chronos_assets.storage.stores import Stores
+
+__all__ = ["WalkforwardResult", "open_executor", "plan_request", "resolve_target", "run_walkforward"]
+
+
+@dataclass(frozen=True)
+class WalkforwardResult:
+    """What one call did, and what the run holds now."""
+
+    run_id: str
+    status: str
+    folds_planned: int
+    folds_trained: int
+    folds_copied: int
+    folds_present: int
+    summary_metrics: dict[str, Any]
+    seconds: float
+    warnings: list[dict[str, str]] = field(default_factory=list)
+    device: str = "cpu"
+    store_seconds: float = 0.0
+
+
+def open_executor(stores: Stores) -> FoldExecutor:
+    """The executor that the settings name."""
+    settings = stores.settings
+    return make_executor(settings.executor, settings.workers, ray_address=settings.ray_address)
+
+
+def plan_request(
+    slug: str, profile: WalkforwardProfile, stores: Stores, *, horizon: int, horizon_assumed: bool, executor: FoldExecutor | None = None
+) -> WalkforwardRequest:
+    """Resolve a request against the published dataset, without training anything."""
+    record = get_dataset(stores.postgres, slug)
+
+    def timestamps() -> NDArray[np.int64]:
+        return read_bars(stores, record, [])["timestamp_unix"].to_numpy()
+
+    return resolve_request(
+        record,
+        profile,
+        horizon=horizon,
+        horizon_assumed=horizon_assumed,
+        executor=executor or open_executor(stores),
+        default_device=stores.settings.device,
+        timestamps=timestamps,
+    )
+
+
+def run_walkforward(
+    slug: str,
+    profile: WalkforwardProfile,
+    stores: Stores,
+    *,
+    horizon: int = 1,
+    horizon_assumed: bool = True,
+    requested_by: str = "chronos",
+    progress: Progress | None = None,
+    executor: FoldExecutor | None = None,
+) -> WalkforwardResult:
+    """Train the missing folds of one request and store them.
+
+    Raises `FoldsFailedError` at the end where folds failed (the others are kept), `ConflictError` where another process works on the
+    same run, `ProfileError` and `DeviceError` before anything is written.
+    """
+    started = time.monotonic()
+    executor = executor or open_executor(stores)
+    request = plan_request(slug, profile, stores, horizon=horizon, horizon_assumed=horizon_assumed, executor=executor)
+    finished = _finished(request, stores, started)
+    if finished is not None:
+        return finished
+    with run_lock(stores.postgres, request.run_id):
+        finished = _finished(request, stores, started)
+        if finished is not None:
+            return finished
+        begin_run(stores.postgres, request.row(requested_by))
+        with _Attempt(stores, request, started) as attempt:
+            attempt.work(executor, progress or silent)
+    return attempt.result()
+
+
+def _finished(request: WalkforwardRequest, stores: Stores, started: float) -> WalkforwardResult | None:
+    """The result of a run that has nothing left to do."""
+    run = find_run(stores.postgres, request.run_id)
+    planned = len(request.folds)
+    if run is None or run.status != "completed" or len(get_folds(stores.postgres, request.run_id)) != planned:
+        return None
+    seconds = time.monotonic() - started
+    return WalkforwardResult(
+        request.run_id, "completed", planned, 0, 0, planned, run.summary_metrics or {}, seconds, request.warnings, request.device
+    )
+
+
+class _Attempt:
+    """One attempt at a run, under its lock. Leaving it writes the status that is true then."""
+
+    def __init__(self, stores: Stores, request: WalkforwardRequest, started: float) -> None:
+        self.stores, self.request, self.started = stores, request, started
+        self.trained = self.copied = self.present = 0
+        self.store_seconds = 0.0
+        self.failures: list[FoldFailure] = []
+        self.summary: dict[str, Any] = {}
+
+    def __enter__(self) -> _Attempt:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        summary = self.summary
+        if kind is None:
+            status = "failed" if self.failures else "completed"
+        elif issubclass(kind, Exception):
+            status, summary = "failed", summary | {"error": _reason(error)}
+        else:
+            status, summary = "cancelled", summary | {"error": {"code": "cancelled", "message": "interrupted; finished folds are kept"}}
+        end_run(self.stores.postgres, self.request.run_id, status, seconds=time.monotonic() - self.started, summary=summary or None)
+
+    def work(self, executor: FoldExecutor, progress: Progress) -> None:
+        """Copy what is known, train the rest, and summarize."""
+        request, planned = self.request, len(self.request.folds)
+        progress("read", 0, planned, f"{request.record.row_count} bars, {len(request.features)} features")
+        data = read_run_data(self.stores, request)
+        recipe = make_recipe(request, data)
+        missing = self._missing(data, recipe)
+        with FoldWriter(self.stores, request, data, recipe.binary) as writer:
+            copied = copy_known_folds(writer, missing)
+            self.copied, self.present = len(copied), self.present + len(copied)
+            progress("folds", self.present, planned, f"{self.copied} copied")
+            ratio = request.profile.val_split_ratio
+            rest = [FoldSpec(fold, fold.split(ratio), key, recipe) for n, (fold, key) in missing.items() if n not in copied]
+            if rest:
+                self._train(executor, data.arrays, rest, writer, progress)
+        self.store_seconds = writer.store_seconds
+        self._summarize(recipe)
+
+    def _missing(self, data: RunData, recipe: Recipe) -> dict[int, tuple[Fold, str]]:
+        """Planned folds that the run does not hold yet, with their keys."""
+        keys = FoldKeys(data.arrays, recipe)
+        stored = {fold.fold_number for fold in get_folds(self.stores.postgres, self.request.run_id)}
+        self.present = len(stored)
+        ratio = self.request.profile.val_split_ratio
+        return {f.number: (f, keys.key(f, f.split(ratio))) for f in self.request.folds if f.number not in stored}
+
+    def _train(self, executor: FoldExecutor, arrays: FoldData, specs: Sequence[FoldSpec], writer: FoldWriter, progress: Progress) -> None:
+        with closing(executor.map(arrays, specs)) as results:
+            for result in results:
+                if isinstance(result, FoldFailure):
+                    self.failures.append(result)
+                else:
+                    writer.add_result(result)
+                    self.trained += 1
+                    self.present += 1
+                progress("folds", self.present, len(self.request.folds), self._detail())
+
+    def _detail(self) -> str:
+        return f"{self.trained} trained, {self.copied} copied" + (f", {len(self.failures)} failed" if self.failures else "")
+
+    def _summarize(self, recipe: Recipe) -> None:
+        run_id = self.request.run_id
+        folds, predictions = get_folds(self.stores.postgres, run_id), read_predictions(self.stores, run_id)
+        self.present = len(folds)
+        self.summary = {
+            "folds_planned": len(self.request.folds),
+            **summarize(folds, predictions, self.request.features, binary=recipe.binary),
+            "warnings": self.request.warnings,
+        }
+        if self.failures:
+            self.summary["failures"] = _failure_rows(self.failures)
+            self.summary["error"] = {"code": "folds_failed", "message": f"{len(self.failures)} folds failed"}
+        elif len(folds) != len(self.request.folds):
+            raise ChronosError("folds of the run are missing", code="run_incomplete", expected=len(self.request.folds), found=len(folds))
+
+    def result(self) -> WalkforwardResult:
+        """The result; raises `FoldsFailedError` where folds failed."""
+        if self.failures:
+            first = min(self.failures, key=lambda failure: failure.fold.number)
+            raise FoldsFailedError(
+                f"{len(self.failures)} of {len(self.request.folds)} folds failed; {self.present} are kept",
+                code="folds_failed",
+                found=f"fold {first.fold.number}: {first.reason}",
+                hint="Run the same command again: only the missing folds are trained.",
+                run_id=self.request.run_id,
+            )
+        return WalkforwardResult(
+            run_id=self.request.run_id,
+            status="completed",
+            folds_planned=len(self.request.folds),
+            folds_trained=self.trained,
+            folds_copied=self.copied,
+            folds_present=self.present,
+            summary_metrics=self.summary,
+            seconds=time.monotonic() - self.started,
+            warnings=self.request.warnings,
+            device=self.request.device,
+            store_seconds=self.store_seconds,
+        )
+
+
+def _reason(error: BaseException | None) -> dict[str, Any]:
+    if isinstance(error, ChronosError):
+        return {"code": error.code, "message": str(error)}
+    return {"code": "error", "message": f"{type(error).__name__}: {error}"[:500]}
+
+
+def _failure_rows(failures: Sequence[FoldFailure]) -> list[dict[str, Any]]:
+    """The failures as they are kept in the summary: at most 100."""
+    ordered = sorted(failures, key=lambda failure: failure.fold.number)[:100]
+    return [{"fold": failure.fold.number, "code": failure.code, "reason": failure.reason} for failure in ordered]

@@ -1,0 +1,232 @@
+"""Walk-forward runs in both stores: their rows, their folds' rows, their predictions.
+
+A fold is stored when its Postgres row commits, and that only after its predictions are visible in QuestDB (`store_folds` keeps the
+order). Whether anybody works on a run is told by the session advisory lock on its `run_id`, never by its status alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import polars as pl
+import psycopg
+from psycopg.rows import DictRow
+from psycopg.types.json import Jsonb
+
+from chronos_assets.domain.strict import nearest
+from chronos_assets.errors import NotPublishedError
+from chronos_assets.storage.identifiers import quote_literal
+from chronos_assets.storage.postgres import Postgres
+from chronos_assets.storage.queries import query
+from chronos_assets.storage.stores import Stores
+from chronos_assets.storage.tables import TIMESTAMP, WALKFORWARD_PREDICTIONS
+
+PREDICTION_COLUMNS = ("bar_index", "prediction", "target_value", "long_threshold", "short_threshold", "score")
+DIED = {"error": {"code": "died", "message": "the process that ran it is gone; the same request resumes it"}}
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One row of `walkforward_runs`."""
+
+    run_id: str
+    dataset_id: str
+    target_column: str
+    feature_columns: list[str]
+    hyperparameters: dict[str, Any]
+    walk_config: dict[str, Any]
+    status: str
+    requested_by: str | None
+    started_at: datetime | None
+    completed_at: datetime | None
+    duration_ms: int | None
+    summary_metrics: dict[str, Any] | None
+    created_at: datetime
+    dataset_checksum: str | None
+    questdb_tag: str | None
+    content_hash: str | None
+    code_version: str | None
+    device: str | None
+    folds_present: int | None = None
+
+
+@dataclass(frozen=True)
+class FoldRecord:
+    """One row of `walkforward_folds`. Indices are half-open row positions; `*_end_ts` is the time of the first bar outside."""
+
+    run_id: str
+    fold_number: int
+    train_start_idx: int
+    train_end_idx: int
+    test_start_idx: int
+    test_end_idx: int
+    train_start_ts: datetime | None
+    train_end_ts: datetime | None
+    test_start_ts: datetime | None
+    test_end_ts: datetime | None
+    samples_train: int
+    samples_test: int
+    best_iteration: int | None
+    best_score: float | None
+    thresholds: dict[str, Any]
+    metrics: dict[str, Any]
+    fold_key: str | None
+    artifact: str | None
+    importance: dict[str, Any] | None
+
+
+def run_lock(postgres: Postgres, run_id: str) -> AbstractContextManager[psycopg.Connection[DictRow]]:
+    """The session lock of a run; raises `ConflictError` where another process works on it."""
+    return postgres.session_lock(_lock_key(run_id), what=f"run {run_id}")
+
+
+def find_run(postgres: Postgres, run_id: str) -> RunRecord | None:
+    """The run, or None. A text that is no UUID is no run."""
+    try:
+        UUID(run_id)
+    except ValueError:
+        return None
+    with postgres.connection() as connection:
+        row = connection.execute(query("run_get"), {"run_id": run_id}).fetchone()
+    return None if row is None else _run_from(row)
+
+
+def get_run(postgres: Postgres, run_id: str) -> RunRecord:
+    """The run; raises `NotPublishedError` with the nearest known run_id."""
+    record = find_run(postgres, run_id)
+    if record is None:
+        close = nearest(run_id, [r.run_id for r in list_runs(postgres)])
+        raise NotPublishedError(
+            f"there is no walk-forward run {run_id}",
+            code="run_unknown",
+            hint=(f"Did you mean {close}? " if close else "") + "`chronos runs list` shows them.",
+        )
+    return record
+
+
+def list_runs(postgres: Postgres, slug: str | None = None) -> list[RunRecord]:
+    """Runs, newest first, with the number of folds that each has stored."""
+    with postgres.connection() as connection:
+        return [_run_from(row) for row in connection.execute(query("run_list"), {"dataset_id": slug}).fetchall()]
+
+
+def begin_run(postgres: Postgres, row: Mapping[str, Any]) -> None:
+    """Write the run's request and the status `running`; call it under the run's lock."""
+    json_columns = ("feature_columns", "hyperparameters", "walk_config")
+    with postgres.connection() as connection:
+        connection.execute(query("run_begin"), {k: Jsonb(v) if k in json_columns else v for k, v in row.items()})
+
+
+def end_run(postgres: Postgres, run_id: str, status: str, *, seconds: float, summary: dict[str, Any] | None) -> None:
+    """Write the status that a run ended with, the time it took, and its summary."""
+    binds = {
+        "run_id": run_id,
+        "status": status,
+        "milliseconds": round(1000 * seconds),
+        "summary_metrics": None if summary is None else Jsonb(summary),
+    }
+    with postgres.connection() as connection:
+        connection.execute(query("run_end"), binds)
+
+
+def declare_dead_runs(postgres: Postgres) -> list[str]:
+    """Set every run that is `running` while nobody holds its lock to `failed`; returns their ids."""
+    with postgres.connection() as connection:
+        running = [str(row["run_id"]) for row in connection.execute(query("runs_running")).fetchall()]
+    return [run_id for run_id in running if postgres.lock_is_free(_lock_key(run_id)) and _declare_dead(postgres, run_id)]
+
+
+def _declare_dead(postgres: Postgres, run_id: str) -> bool:
+    with postgres.connection() as connection:
+        return connection.execute(query("run_declare_dead"), {"run_id": run_id, "note": Jsonb(DIED)}).rowcount == 1
+
+
+def get_folds(postgres: Postgres, run_id: str) -> list[FoldRecord]:
+    """Stored folds of a run, by number."""
+    with postgres.connection() as connection:
+        return [fold_from(row) for row in connection.execute(query("folds_get"), {"run_id": run_id}).fetchall()]
+
+
+def find_folds_by_key(postgres: Postgres, dataset_id: str, run_id: str, keys: Sequence[str]) -> dict[str, FoldRecord]:
+    """The newest stored fold of each key among the dataset's other runs."""
+    with postgres.connection() as connection:
+        rows = connection.execute(query("folds_by_key"), {"dataset_id": dataset_id, "run_id": run_id, "keys": list(keys)}).fetchall()
+    return {row["fold_key"]: fold_from(row) for row in rows}
+
+
+def store_folds(stores: Stores, folds: Sequence[FoldRecord], predictions: pl.DataFrame) -> None:
+    """Store folds: predictions first, a wait until they are visible, then all rows in one transaction.
+
+    `predictions`: `timestamp` (int64 seconds), `run_id`, `fold`, `dataset`, `target` and the columns of `PREDICTION_COLUMNS`.
+    """
+    table = WALKFORWARD_PREDICTIONS
+    if predictions.height:
+        stores.questdb.write(predictions, table=table.name, symbols=table.symbols)
+        stores.questdb.wait_applied(table.name, stores.settings.apply_timeout_seconds)
+    rows = [vars(fold) | {name: Jsonb(getattr(fold, name)) for name in ("thresholds", "metrics", "importance")} for fold in folds]
+    with stores.postgres.connection() as connection, connection.transaction():
+        connection.cursor().executemany(query("fold_insert"), rows)
+
+
+def read_predictions(stores: Stores, run_id: str, folds: Sequence[int] | None = None) -> pl.DataFrame:
+    """Stored predictions of a run in bar order.
+
+    Columns: `timestamp_unix` int64, `bar_index` int64, `fold` int64, then float64 (null for NULL) `prediction`, `target_value`,
+    `long_threshold`, `short_threshold`, `score`.
+    """
+    where = f"run_id = {quote_literal(run_id)}"
+    if folds is not None:
+        where += f" AND fold IN ({', '.join(quote_literal(str(n)) for n in folds)})"
+    names = ", ".join(PREDICTION_COLUMNS)
+    sql = f"SELECT {TIMESTAMP}, fold, {names} FROM {WALKFORWARD_PREDICTIONS.name} WHERE {where}"  # noqa: S608 - literals are quoted
+    frame = stores.questdb.read(sql)
+    seconds = (pl.col(TIMESTAMP).dt.timestamp("ns") // 1_000_000_000).alias("timestamp_unix")
+    doubles = [pl.col(name).cast(pl.Float64).fill_nan(None) for name in PREDICTION_COLUMNS[1:]]
+    typed = frame.select(seconds, pl.col("bar_index").cast(pl.Int64), pl.col("fold").cast(pl.String).cast(pl.Int64), *doubles)
+    return typed.sort("bar_index", "fold")
+
+
+def count_predictions(stores: Stores, run_id: str) -> int:
+    """Stored predictions of a run."""
+    sql = f"SELECT count() AS n FROM {WALKFORWARD_PREDICTIONS.name} WHERE run_id = {quote_literal(run_id)}"  # noqa: S608 - quoted
+    rows = stores.questdb.rows(sql)
+    return int(rows[0]["n"])
+
+
+def simulations_of(postgres: Postgres, run_id: str) -> list[str]:
+    """Simulations that stand on a run."""
+    with postgres.connection() as connection:
+        return [row["simulation_id"] for row in connection.execute(query("run_simulations"), {"run_id": run_id}).fetchall()]
+
+
+def own_artifacts(postgres: Postgres, run_id: str) -> list[str]:
+    """Artifacts of a run that no other run uses, relative to the artifacts' folder."""
+    with postgres.connection() as connection:
+        return [row["artifact"] for row in connection.execute(query("run_own_artifacts"), {"run_id": run_id}).fetchall()]
+
+
+def delete_run(postgres: Postgres, run_id: str) -> None:
+    """Delete a run and its folds from Postgres. QuestDB has no row delete: its predictions stay there, unreachable."""
+    with postgres.connection() as connection, connection.transaction():
+        connection.execute(query("run_folds_delete"), {"run_id": run_id})
+        connection.execute(query("run_delete"), {"run_id": run_id})
+
+
+def _lock_key(run_id: str) -> str:
+    return f"walkforward:{run_id}"
+
+
+def _run_from(row: DictRow) -> RunRecord:
+    kept = {name: value for name, value in row.items() if name in RunRecord.__dataclass_fields__}
+    return RunRecord(**(kept | {"run_id": str(row["run_id"])}))
+
+
+def fold_from(row: DictRow) -> FoldRecord:
+    """A row of `walkforward_folds` as a record."""
+    kept = {name: value for name, value in row.items() if name in FoldRecord.__dataclass_fields__}
+    return FoldRecord(**(kept | {"run_id": str(row["run_id"])}))
