@@ -1,0 +1,274 @@
+"""The manifest `exports/<slug>.yaml`: what a dataset is, where its file lies, and what is to be run on it.
+
+Only four keys are required. A manifest is read once, at the edge: unknown keys name the nearest known one, YAML errors name their line, and
+the path of the source can leave neither the folder of the manifest nor the configured data roots.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import yaml
+from pydantic import Field, field_validator, model_validator
+
+from chronos_assets.domain.bars.spec import BarsSpec, ColumnsSpec, FormatSpec
+from chronos_assets.domain.simulation_profile import SimulationProfile
+from chronos_assets.domain.slug import Slug, granularity_seconds
+from chronos_assets.domain.strict import StrictModel, parse_strict
+from chronos_assets.domain.walkforward_profile import WalkforwardProfile
+from chronos_assets.errors import ChronosError, ManifestError
+
+MAX_MANIFEST_BYTES = 1 << 20
+DEFAULT_PROFILE = "default"
+_CHECKSUM = re.compile(r"sha256:[0-9a-f]{64}")
+_PROFILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
+_P = TypeVar("_P", bound=StrictModel)
+_SOURCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/@-]{0,99}")
+
+
+class Manifest(StrictModel):
+    """One manifest, as it was written; every optional key has a default that suits the dataset."""
+
+    dataset: str
+    source_file: str
+    granularity: str
+    checksum: str
+    on_change: Literal["refuse", "grow"] = "refuse"
+    source: str = "chronosflow"
+    format: FormatSpec = FormatSpec()
+    columns: ColumnsSpec = ColumnsSpec()
+    target_horizon: dict[str, int] = Field(default_factory=dict)
+    ohlcv_file: str | None = None
+    walkforward: dict[str, WalkforwardProfile] = Field(default_factory=dict)
+    simulation: dict[str, SimulationProfile] = Field(default_factory=dict)
+
+    @field_validator("dataset")
+    @classmethod
+    def _slug_rule(cls, value: str) -> str:
+        try:
+            Slug.parse(value)
+        except ChronosError as error:
+            raise ValueError(str(error)) from None
+        return value
+
+    @field_validator("granularity")
+    @classmethod
+    def _interval_rule(cls, value: str) -> str:
+        try:
+            granularity_seconds(value)
+        except ChronosError as error:
+            raise ValueError(str(error)) from None
+        return value
+
+    @field_validator("checksum")
+    @classmethod
+    def _checksum_form(cls, value: str) -> str:
+        if not _CHECKSUM.fullmatch(value):
+            raise ValueError("a checksum is sha256: and 64 hex digits in lower case; `chronos manifest refresh SLUG` writes it")
+        return value
+
+    @field_validator("source")
+    @classmethod
+    def _source_form(cls, value: str) -> str:
+        if not _SOURCE.fullmatch(value):
+            raise ValueError("a source is a short word of letters, digits and _ . : / @ -")
+        return value
+
+    @field_validator("target_horizon")
+    @classmethod
+    def _horizons(cls, value: dict[str, int]) -> dict[str, int]:
+        for target, bars in value.items():
+            if not 1 <= bars <= 100_000:
+                raise ValueError(f"target_horizon.{target} is {bars}; a horizon is 1 to 100000 bars")
+        return value
+
+    @field_validator("walkforward", "simulation")
+    @classmethod
+    def _profile_names(cls, value: dict[str, Any]) -> dict[str, Any]:
+        for name in value:
+            if not _PROFILE_NAME.fullmatch(name):
+                raise ValueError(f"{name!r} is no name of a profile: letters, digits and _ . -, at most 63")
+        return value
+
+    @model_validator(mode="after")
+    def _one_interval(self) -> Manifest:
+        if self.granularity != self.slug.granularity:
+            raise ValueError(f"granularity is {self.granularity}, but the slug says {self.slug.granularity}")
+        return self
+
+    @cached_property
+    def slug(self) -> Slug:
+        """The dataset's slug, in parts."""
+        return Slug.parse(self.dataset)
+
+    def horizon(self, target: str) -> tuple[int, bool]:
+        """Bars that `target` looks ahead, and whether that is assumed (declared neither for it nor as `default`)."""
+        by_fold = {name.casefold(): bars for name, bars in self.target_horizon.items()}
+        bars = by_fold.get(target.casefold(), by_fold.get("default"))
+        return (1, True) if bars is None else (bars, False)
+
+    def walkforward_profile(self, name: str = DEFAULT_PROFILE) -> WalkforwardProfile:
+        """The named walk-forward profile; `default` always exists."""
+        if name == DEFAULT_PROFILE and name not in self.walkforward:
+            return WalkforwardProfile()
+        return _named(self.walkforward, name, "walkforward", self.dataset)
+
+    def simulation_profile(self, name: str = DEFAULT_PROFILE) -> SimulationProfile:
+        """The named simulation profile; `default` always exists."""
+        if name == DEFAULT_PROFILE and name not in self.simulation:
+            return SimulationProfile()
+        return _named(self.simulation, name, "simulation", self.dataset)
+
+    def bars_spec(self) -> BarsSpec:
+        """What the reader of bars is told by this manifest."""
+        return BarsSpec(granularity=self.granularity, format=self.format, columns=self.columns, target_horizon=self.target_horizon)
+
+
+def _named(profiles: dict[str, _P], name: str, what: str, slug: str) -> _P:
+    try:
+        return profiles[name]
+    except KeyError:
+        known = ", ".join(sorted({*profiles, DEFAULT_PROFILE}))
+        raise ManifestError(f"the manifest has no {what} profile {name!r}", code="profile_unknown", expected=f"one of {known}", slug=slug) from None
+
+
+@dataclass(frozen=True)
+class LoadedManifest:
+    """A manifest, where it lies, and the files it names, resolved. `manifest_digest` is the SHA-256 of its text."""
+
+    manifest: Manifest
+    path: Path
+    source_path: Path
+    ohlcv_path: Path | None
+    manifest_digest: str
+
+
+def manifest_path(exports_dir: Path, slug: str | Slug) -> Path:
+    """Where the manifest of `slug` lies; the slug is checked, so the path cannot leave the folder."""
+    return exports_dir / f"{Slug.parse(str(slug))}.yaml"
+
+
+def find_manifests(exports_dir: Path) -> list[Path]:
+    """Manifests below `exports_dir`, by name; hidden files are none."""
+    if not exports_dir.is_dir():
+        return []
+    return sorted(path for path in exports_dir.glob("*.yaml") if not path.name.startswith(".") and path.is_file())
+
+
+def load_manifest(path: Path, *, data_roots: Iterable[Path] = ()) -> LoadedManifest:
+    """Read the manifest at `path`; raises `ManifestError` that names the key, line or path that is wrong.
+
+    The files it names need not exist yet; their paths are resolved against the folder of the manifest and must stay inside it or one of
+    `data_roots`.
+    """
+    text = _read(path)
+    manifest = parse_strict(Manifest, parse_yaml(text, path), error=ManifestError, what="the manifest", file=str(path))
+    if path.name != f"{manifest.dataset}.yaml":
+        raise ManifestError(
+            "the manifest's file name differs from its dataset",
+            code="manifest_name",
+            expected=f"{manifest.dataset}.yaml",
+            found=path.name,
+            hint="Rename the file, or correct `dataset`.",
+            file=str(path),
+        )
+    roots = [path.parent, *data_roots]
+    return LoadedManifest(
+        manifest,
+        path,
+        _inside(manifest.source_file, "source_file", path, roots),
+        None if manifest.ohlcv_file is None else _inside(manifest.ohlcv_file, "ohlcv_file", path, roots),
+        hashlib.sha256(text.encode()).hexdigest(),
+    )
+
+
+def _read(path: Path) -> str:
+    try:
+        if path.stat().st_size > MAX_MANIFEST_BYTES:
+            raise ManifestError("the manifest is too large", code="manifest_too_large", expected=f"at most {MAX_MANIFEST_BYTES} bytes", file=str(path))
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise ManifestError(
+            "there is no such manifest", code="manifest_missing", file=str(path), hint="`chronos manifest new FILE` writes one."
+        ) from None
+    except UnicodeDecodeError:
+        raise ManifestError("the manifest is not UTF-8", code="manifest_encoding", file=str(path)) from None
+    except OSError as error:
+        raise ManifestError(f"the manifest cannot be read: {error.strerror}", code="manifest_unreadable", file=str(path)) from None
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """SafeLoader that refuses a key written twice and aliases (a manifest has no use for either)."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            event = self.peek_event()
+            raise yaml.constructor.ConstructorError(None, None, "aliases are not allowed", event.start_mark)
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in seen:
+                    raise yaml.constructor.ConstructorError(None, None, f"the key {key.value!r} is written twice", key.start_mark)
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def parse_yaml(text: str, path: Path) -> dict[str, Any]:
+    """The mapping in `text`; raises `ManifestError` with the line of a mistake."""
+    try:
+        data = yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506 - derived from SafeLoader
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise ManifestError(
+            f"the manifest is not valid YAML: {problem}", code="manifest_yaml", file=str(path), line=None if mark is None else mark.line + 1
+        ) from None
+    except (RecursionError, ValueError) as error:
+        raise ManifestError(f"the manifest is not valid YAML: {error}", code="manifest_yaml", file=str(path)) from None
+    if not isinstance(data, dict) or not all(isinstance(key, str) for key in data):
+        raise ManifestError("the manifest is not a mapping of keys to values", code="manifest_yaml", found=type(data).__name__, file=str(path))
+    return data
+
+
+def _inside(relative: str, key: str, manifest: Path, roots: list[Path]) -> Path:
+    """The file that `relative` names, symlinks followed; raises where that is outside all of `roots`."""
+    where = {"file": str(manifest), "key": key}
+    if not relative or "\x00" in relative:
+        raise ManifestError(f"{key} is no path", code="path_invalid", found=repr(relative), **where)
+    given = Path(relative)
+    if given.is_absolute() or re.match(r"[A-Za-z]:[\\/]|\\\\|~", relative):
+        raise ManifestError(
+            f"{key} is absolute",
+            code="path_absolute",
+            found=relative,
+            hint="Write it relative to the manifest, or to a folder in CHRONOS_DATA_ROOTS.",
+            **where,
+        )
+    if ".." in re.split(r"[\\/]", relative):
+        raise ManifestError(f"{key} holds '..'", code="path_outside", found=relative, **where)
+    for root in roots:
+        candidate = root / given
+        if candidate.exists() or candidate.is_symlink():
+            try:
+                real = candidate.resolve()
+            except (OSError, RuntimeError):
+                raise ManifestError(f"{key} cannot be resolved", code="path_invalid", found=relative, **where) from None
+            if any(real.is_relative_to(allowed.resolve()) for allowed in roots):
+                return real
+            raise ManifestError(
+                f"{key} is a link that leads outside",
+                code="path_outside",
+                found=str(real),
+                hint="Put the file itself there, or add its folder to CHRONOS_DATA_ROOTS.",
+                **where,
+            )
+    return roots[0].resolve() / given
