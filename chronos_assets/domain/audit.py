@@ -1,0 +1,207 @@
+"""The audit: what QuestDB gave back against what the file says, cell by cell, and the verdict as a pandera report.
+
+`Audit` is fed aligned pieces of both sides (`add`) and keeps counts only, plus a bounded number of failing cells. Exact means bit for
+bit: 0.0 and -0.0 differ, one NaN is as good as another and equals null, because QuestDB stores no difference between the two. With a
+tolerance two numbers agree when they lie within `absolute + relative * |expected|`; a number never agrees with null.
+
+Reading belongs to `pipeline.audit`, keeping the verdict to `storage.audits`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+TIME_KEY = "timestamp_unix"
+TAGS = ("source", "granularity")
+KEPT_CELLS = 100_000
+_NS = 1_000_000_000
+CELL_SCHEMA: dict[str, Any] = {
+    "timestamp_unix": pl.Int64,
+    "kind": pl.String,
+    "column": pl.String,
+    "expected": pl.Float64,
+    "found": pl.Float64,
+    "difference": pl.Float64,
+}
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """How far a stored number may be from the file's; exact by default. `columns` overrides single columns."""
+
+    absolute: float = 0.0
+    relative: float = 0.0
+    columns: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+    def of(self, column: str) -> tuple[float, float]:
+        """`(absolute, relative)` of one column."""
+        return self.columns.get(column, (self.absolute, self.relative))
+
+
+@dataclass
+class ColumnTally:
+    """What was seen of one column so far."""
+
+    compared: int = 0
+    differing: int = 0
+    worst_absolute: float = 0.0
+    worst_relative: float = 0.0
+    worst_at: int | None = None
+
+
+@dataclass
+class RowTally:
+    """What was seen of the rows so far."""
+
+    expected: int = 0
+    found: int = 0
+    compared: int = 0
+    missing: int = 0
+    stale: int = 0
+    duplicate: int = 0
+    wrong_tags: int = 0
+
+
+class Audit:
+    """Compares pieces of bars and keeps the tally. `columns` are the numeric columns to compare, keys included."""
+
+    def __init__(self, columns: Sequence[str], tags: Mapping[str, str], tolerance: Tolerance | None = None) -> None:
+        self._tolerance = tolerance or Tolerance()
+        self._tags = dict(tags)
+        self.rows = RowTally()
+        self.columns = {name: ColumnTally() for name in columns}
+        self._cells: list[pl.DataFrame] = []
+        self._kept = 0
+
+    def add(self, expected: pl.DataFrame, found: pl.DataFrame) -> None:
+        """Compare the bars of one range of time.
+
+        `expected` has `timestamp_unix` and every column; `found` also `timestamp` (designated, ns) and the tags. Both are in order.
+        """
+        self.rows.expected += expected.height
+        self.rows.found += found.height
+        stamps = found["timestamp"].to_physical().to_numpy()
+        if not np.array_equal(stamps, expected[TIME_KEY].to_numpy() * _NS):
+            expected, found = self._align(expected, found, stamps)
+        self.rows.compared += expected.height
+        self._compare_tags(found)
+        for name in self.columns:
+            self._compare_column(name, expected, found)
+
+    def add_stale(self, stamps: Sequence[int]) -> None:
+        """Rows that no piece of the file can stand beside (unix seconds)."""
+        self.rows.found += len(stamps)
+        self.rows.stale += len(stamps)
+        self._keep_rows("stale row", np.asarray(stamps, dtype=np.int64))
+
+    def _align(self, expected: pl.DataFrame, found: pl.DataFrame, stamps: npt.NDArray[np.int64]) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Keep the bars that both sides have, once; count the rest."""
+        wanted = expected[TIME_KEY].to_numpy() * _NS
+        first = np.concatenate([[True], stamps[1:] != stamps[:-1]]) if stamps.size else np.zeros(0, dtype=bool)
+        known = np.isin(stamps, wanted)
+        kept = first & known
+        lost = ~np.isin(wanted, stamps)
+        self.rows.duplicate += int((~first & known).sum())
+        self.rows.stale += int((~known).sum())
+        self.rows.missing += int(lost.sum())
+        self._keep_rows("duplicate row", stamps[~first & known] // _NS)
+        self._keep_rows("stale row", stamps[~known] // _NS)
+        self._keep_rows("missing row", wanted[lost] // _NS)
+        return expected.filter(pl.Series(~lost)), found.filter(pl.Series(kept))
+
+    def _compare_tags(self, found: pl.DataFrame) -> None:
+        wrong = np.zeros(found.height, dtype=bool)
+        for name, value in self._tags.items():
+            wrong |= found[name].ne_missing(pl.lit(value)).to_numpy() if found.height else False
+        if wrong.any():
+            self.rows.wrong_tags += int(wrong.sum())
+            self._keep_rows("wrong tag", found.filter(pl.Series(wrong))["timestamp"].to_physical().to_numpy() // _NS)
+
+    def _compare_column(self, name: str, expected: pl.DataFrame, found: pl.DataFrame) -> None:
+        tally = self.columns[name]
+        tally.compared += expected.height
+        left, right = expected[name], found[name]
+        if left.dtype == pl.Int64 and right.dtype == pl.Int64 and not right.null_count():
+            a, b = left.to_numpy(), right.to_numpy()
+            wrong = a != b
+        else:
+            a, b = _doubles(left), _doubles(right)
+            wrong = a.view(np.int64) != b.view(np.int64)
+        if wrong.any():
+            self._count_cells(name, tally, expected, a, b, np.flatnonzero(wrong))
+
+    def _count_cells(
+        self, name: str, tally: ColumnTally, expected: pl.DataFrame, a: npt.NDArray[Any], b: npt.NDArray[Any], rows: npt.NDArray[np.intp]
+    ) -> None:
+        """Of the rows whose bits differ, count those beyond the tolerance."""
+        left, right = a[rows].astype(np.float64), b[rows].astype(np.float64)
+        with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+            difference = np.abs(left - right)
+            relative = difference / np.abs(left)
+        absolute_limit, relative_limit = self._tolerance.of(name)
+        if absolute_limit or relative_limit:
+            with np.errstate(over="ignore", invalid="ignore"):
+                beyond = ~(difference <= absolute_limit + relative_limit * np.abs(left))
+            rows, left, right, difference, relative = (x[beyond] for x in (rows, left, right, difference, relative))
+        if not rows.size:
+            return
+        tally.differing += rows.size
+        stamps = expected[TIME_KEY].to_numpy()[rows]
+        worst = _worst(difference)
+        if worst is not None and (tally.worst_at is None or difference[worst] > tally.worst_absolute):
+            tally.worst_absolute, tally.worst_at = float(difference[worst]), int(stamps[worst])
+            tally.worst_relative = float(relative[worst])
+        self._keep_cells("cell", name, stamps, left, right, difference)
+
+    def _keep_rows(self, kind: str, stamps: npt.NDArray[np.int64]) -> None:
+        if stamps.size:
+            nothing = np.full(stamps.size, np.nan)
+            self._keep_cells(kind, "", stamps, nothing, nothing, nothing)
+
+    def _keep_cells(
+        self, kind: str, column: str, stamps: npt.NDArray[np.int64], left: npt.NDArray[Any], right: npt.NDArray[Any], gap: npt.NDArray[Any]
+    ) -> None:
+        room = KEPT_CELLS - self._kept
+        if room <= 0:
+            return
+        count = min(room, stamps.size)
+        self._kept += count
+        values = [stamps, pl.repeat(kind, stamps.size, eager=True), pl.repeat(column, stamps.size, eager=True), left, right, gap]
+        frame = pl.DataFrame(dict(zip(CELL_SCHEMA, values, strict=True)), schema=CELL_SCHEMA)
+        self._cells.append(frame.head(count).with_columns(pl.col("expected", "found", "difference").fill_nan(None)))
+
+    def cells(self) -> pl.DataFrame:
+        """Failing rows and cells, at most `KEPT_CELLS` of them, in the order they were met."""
+        return pl.concat(self._cells) if self._cells else pl.DataFrame(schema=CELL_SCHEMA)
+
+    def rules(self) -> pl.DataFrame:
+        """One row per rule: what it is about, how many rows or cells it looked at, how many it should have, and how many fail."""
+        rows = self.rows
+        about_rows = [
+            ("no row is missing", "rows", rows.expected, rows.compared + rows.missing, rows.missing),
+            ("no row is stale", "rows", rows.found, rows.compared + rows.stale + rows.duplicate, rows.stale),
+            ("no row is there twice", "rows", rows.found, rows.compared + rows.stale + rows.duplicate, rows.duplicate),
+            ("the tags are right", ", ".join(self._tags), rows.compared, rows.compared, rows.wrong_tags),
+        ]
+        about_cells = [("the values agree", name, rows.compared, tally.compared, tally.differing) for name, tally in self.columns.items()]
+        return pl.DataFrame([*about_rows, *about_cells], schema=["rule", "subject", "due", "looked_at", "failing"], orient="row")
+
+
+def _doubles(series: pl.Series) -> npt.NDArray[np.float64]:
+    """Values as float64 with every null and every NaN as one and the same NaN."""
+    values = series.to_numpy().astype(np.float64, copy=False)
+    nan = np.isnan(values)
+    if nan.any():
+        values = np.where(nan, np.float64("nan"), values)
+    return np.ascontiguousarray(values)
+
+
+def _worst(difference: npt.NDArray[np.float64]) -> int | None:
+    known = ~np.isnan(difference)
+    return int(np.flatnonzero(known)[np.argmax(difference[known])]) if known.any() else None

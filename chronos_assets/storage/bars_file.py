@@ -1,0 +1,72 @@
+"""The normalized Arrow file, read in bounded pieces: never the whole file in memory, and no page of it mapped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.ipc
+
+from chronos_assets.errors import StoreError
+
+
+class BarsFile:
+    """An open Arrow IPC file of bars. Use it in a `with` block; one reader at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._starts = _starts(path)
+            self._file = pa.OSFile(str(path))
+            self._reader = pa.ipc.open_file(self._file)
+        except (OSError, pa.ArrowInvalid) as error:
+            raise StoreError(
+                "the normalized file cannot be read", code="arrow_unreadable", hint="Delete it; it is made again.", file=path
+            ) from error
+        self.names: list[str] = self._reader.schema.names
+
+    @property
+    def rows(self) -> int:
+        return self._starts[-1]
+
+    def frames(self, rows: int, start: int = 0, stop: int | None = None) -> Iterator[pl.DataFrame]:
+        """Rows `[start, stop)` in frames of exactly `rows` rows (the last one shorter)."""
+        held: list[pl.DataFrame] = []
+        count = 0
+        for part in self._parts(start, self.rows if stop is None else min(stop, self.rows)):
+            held.append(part)
+            count += part.height
+            while count >= rows:
+                joined = pl.concat(held) if len(held) > 1 else held[0]
+                yield joined.slice(0, rows)
+                held, count = [joined.slice(rows)], count - rows
+        if count:
+            yield pl.concat(held) if len(held) > 1 else held[0]
+
+    def _parts(self, start: int, stop: int) -> Iterator[pl.DataFrame]:
+        for number in range(self._reader.num_record_batches):
+            first, last = max(start, self._starts[number]), min(stop, self._starts[number + 1])
+            if first < last:
+                batch = self._reader.get_batch(number).slice(first - self._starts[number], last - first)
+                frame = pl.from_arrow(batch)
+                assert isinstance(frame, pl.DataFrame)
+                yield frame
+
+    def __enter__(self) -> BarsFile:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._file.close()
+
+
+def _starts(path: Path) -> list[int]:
+    """First row of every batch, and the number of rows. Through a map, because that reads no values."""
+    starts = [0]
+    with pa.memory_map(str(path)) as file:
+        reader = pa.ipc.open_file(file)
+        for number in range(reader.num_record_batches):
+            starts.append(starts[-1] + reader.get_batch(number).num_rows)
+    return starts
