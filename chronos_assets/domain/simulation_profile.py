@@ -11,6 +11,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from chronos_assets.domain.bars.spec import FormatSpec
 from chronos_assets.domain.strict import StrictModel
 
 Mode = Literal["long", "short", "dual"]
@@ -103,6 +104,10 @@ class SimulationProfile(StrictModel):
     sizing: Sizing = Field(default_factory=Sizing)
     atr_bars: int = Field(default=14, ge=1, description="Bars of the average true range.")
     statistics: Statistics = Field(default_factory=Statistics)
+    ohlcv_format: FormatSpec | None = Field(
+        default=None,
+        description="How the manifest's `ohlcv_file` is written; null: as the dataset's file, its labels found from the closes.",
+    )
     seed: int = Field(default=7, ge=0, le=2**32 - 1, description="Seed of every resampling; stored with the results.")
 
     @field_validator("modes")
@@ -119,7 +124,7 @@ class SimulationProfile(StrictModel):
         return self.sizing.method == "volatility" or any(level is not None and level.atr is not None for level in levels)
 
     def resolved(self) -> dict[str, Any]:
-        """What determines the numbers of one mode, as JSON: everything but the names of modes and of the walk-forward profile."""
-        config = self.model_dump(mode="json", exclude={"modes", "walkforward"})
+        """What determines the numbers of one mode, as JSON: all but modes, the walk-forward profile's name and the price file's format."""
+        config = self.model_dump(mode="json", exclude={"modes", "walkforward", "ohlcv_format"})
         assert all(not isinstance(v, float) or math.isfinite(v) for v in config.values())
         return config
