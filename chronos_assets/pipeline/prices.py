@@ -88,8 +88,9 @@ def prices_from_file(record: DatasetRecord, table: pl.DataFrame, file: PriceFile
     times = table["timestamp_unix"].to_numpy()
     close = price_columns(record).get("close")
     known = _floats(table[close.name]) if close is not None and close.name in table.columns else None
-    step = 0 if report["time_format"] == "none" else granularity_seconds(record.granularity)
-    shift, said = _shift(file, step, prices, times, known)
+    step = granularity_seconds(record.granularity)
+    declared = _declared_shift(file, step, dates_only=report["time_format"] == "none")
+    shift, said = (declared, []) if declared is not None else _found_shift(prices, times, known, step)
     matched = _match(prices, times, shift)
     if not np.isfinite(matched[3]).any():
         raise RefusedError(
@@ -134,14 +135,19 @@ def _read_file(file: PriceFile) -> tuple[pl.DataFrame, dict[str, Any]]:
     return frame, {"checksum": report.checksum, "time_format": report.time_format}
 
 
-def _shift(
-    file: PriceFile, step: int, prices: pl.DataFrame, times: npt.NDArray[np.int64], known: Floats | None
-) -> tuple[int, list[dict[str, str]]]:
-    """Seconds to add to the file's labels, and what to say about it."""
-    declared = (file.format.bar_time, file.dataset_bar_time)
-    if declared[0] is not None and declared[1] is not None:
-        shift = 0 if declared[0] == declared[1] else (step if declared[1] == "close" else -step)
-        return shift, []
+def _declared_shift(file: PriceFile, step: int, *, dates_only: bool) -> int | None:
+    """Seconds to add to the file's labels where both sides say how they label, else None."""
+    own, dataset = file.format.bar_time, file.dataset_bar_time
+    if own is None or dataset is None:
+        return None
+    # A bar that carries nothing but its date is labelled by it, whichever end the others are labelled by.
+    if own == dataset or dates_only:
+        return 0
+    return step if dataset == "close" else -step
+
+
+def _found_shift(prices: pl.DataFrame, times: npt.NDArray[np.int64], known: Floats | None, step: int) -> tuple[int, list[dict[str, str]]]:
+    """Seconds to add to the file's labels so that all closes agree, and what to say about it."""
     if known is None:
         return 0, [
             _say("price_labels_assumed", "no close stands in both files: the price file is taken to label its bars as the dataset does")
