@@ -84,6 +84,6 @@ def _broken_date(value: int) -> tuple[str, str]:
             return "date_invalid", f"{year:04d}-{month:02d} has no day {day}"
     if FIRST_YEAR <= value % 10_000 <= LAST_YEAR and 1 <= value // 1_000_000 <= 31:
         return "date_order", "Date looks like DDMMYYYY or MMDDYYYY"
-    if LAST_YEAR < year:
+    if year > LAST_YEAR:
         return "date_too_late", f"Date lies after {LAST_YEAR}"
     return "date_invalid", "Date is not a day of the calendar"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -14,21 +13,13 @@ from chronos_assets.domain.bars.names import Column
 from chronos_assets.domain.bars.spacing import Spacing
 from chronos_assets.domain.bars.spec import BarsSpec
 from chronos_assets.domain.bars.text import RawBatch
-from chronos_assets.domain.bars.times import DAY_SECONDS, Decision, UnclearTimeError, decide, padding_of, refusal, seconds_of_day
+from chronos_assets.domain.bars.time_column import TimeColumn
+from chronos_assets.domain.bars.times import DAY_SECONDS
 from chronos_assets.domain.bars.zones import ZoneClock
-from chronos_assets.domain.slug import granularity_seconds
 from chronos_assets.domain.strict import nearest
-from chronos_assets.errors import BarsError, SlugError
+from chronos_assets.errors import BarsError
 
 _MAX_MARKETS = 20
-
-
-class FormatChangedError(Exception):
-    """Later rows contradict a reading that was only likely; `reading` is what the whole column says."""
-
-    def __init__(self, reading: str) -> None:
-        super().__init__(reading)
-        self.reading = reading
 
 
 class Keys:
@@ -36,9 +27,8 @@ class Keys:
 
     def __init__(self, columns: Sequence[Column], spec: BarsSpec, name: str, reading: str | None) -> None:
         self._position = {column.key: str(column.position) for column in columns if column.key}
-        self._spec, self._name, self._reading = spec, name, reading
-        self._decision: Decision | None = Decision("hhmmss", firm=True) if reading == "hhmmss" else None
-        self._daily_time: int | None = None
+        self._spec, self._name = spec, name
+        self._times = TimeColumn(spec, name, reading)
         self.spacing = Spacing(name)
         self.zone = ZoneClock(spec.format.timezone)
         self.markets: dict[str, None] = {}
@@ -51,12 +41,12 @@ class Keys:
     @property
     def time_format(self) -> str:
         """`hhmm`, `hhmmss` or `none` (daily bars)."""
-        return self._decision.format if self._decision else "none"
+        return self._times.decision.format if self._times.decision else "none"
 
     @property
     def time_assumed(self) -> bool:
         """Whether the reading of Time is likely rather than certain."""
-        return bool(self._decision and self._decision.assumed)
+        return bool(self._times.decision and self._times.decision.assumed)
 
     @property
     def market(self) -> str | None:
@@ -66,7 +56,7 @@ class Keys:
     @property
     def daily_time(self) -> int | None:
         """The constant Time of daily bars, dropped by the rule that daily bars are 00:00 UTC of their Date."""
-        return self._daily_time
+        return self._times.daily_time
 
     def take(self, batch: RawBatch) -> tuple[dict[str, Int64s], pl.Series | None, Callable[[int], int]]:
         """Key columns of the batch, the mask of rows kept (None for all), and where each kept row stands in the file."""
@@ -74,7 +64,7 @@ class Keys:
         frame = batch.frame if kept is None else batch.frame.filter(kept)
         dates = whole_numbers(frame[self._position["date"]], what="Date", name=self._name, row_of=row_of)
         days = days_since_epoch(dates, name=self._name, row_of=row_of)
-        times, seconds = self._times(frame, days, row_of)
+        times, seconds = self._read_times(frame, days, row_of)
         wall = days * DAY_SECONDS + seconds
         timestamps = wall if self.time_format == "none" else self.zone.to_utc(wall)
         self.spacing.add(timestamps, row_of)
@@ -82,68 +72,17 @@ class Keys:
         return {"date_i": dates, "time_i": times, "timestamp_unix": timestamps}, kept, row_of
 
     def finish(self) -> None:
-        """Called when the file has ended."""
+        """Called when the file has ended: raises where the whole Time column leaves its reading open."""
+        self._times.finish()
 
-    def _times(self, frame: pl.DataFrame, days: Int64s, row_of: Callable[[int], int]) -> tuple[Int64s, Int64s]:
+    def _read_times(self, frame: pl.DataFrame, days: Int64s, row_of: Callable[[int], int]) -> tuple[Int64s, Int64s]:
         zeros = np.zeros_like(days)
         if "time" not in self._position or self._spec.format.time_format == "none" or not len(days):
-            self._decision = self._decision or Decision("none", firm=True)
             return zeros, zeros
         cells = frame[self._position["time"]]
         times = whole_numbers(cells, what="Time", name=self._name, row_of=row_of)
-        try:
-            if self._decision is None:
-                self._decision = self._decide(days, times, cells)
-            else:
-                self._confirm(days, times, cells)
-            seconds, bad = seconds_of_day(times, self._decision.format)
-            if bad is not None:
-                raise UnclearTimeError(
-                    "time_invalid",
-                    f"Time is no {self._decision.format.upper()}",
-                    bad,
-                    "Hours go to 23, minutes and seconds to 59; midnight is 0 of the next day.",
-                )
-        except UnclearTimeError as unclear:
-            index = unclear.index
-            value = None if index is None else cells[index]
-            row = None if index is None else row_of(index)
-            raise refusal(unclear, value, file=self._name, row=row, column="Time") from None
-        return (zeros, zeros) if self._decision.format == "none" else (times, seconds)
-
-    def _decide(self, days: Int64s, times: Int64s, cells: pl.Series) -> Decision:
-        declared, interval = self._spec.format.time_format, self._spec.interval_seconds
-        if interval is None:
-            interval = interval_in_name(self._name)
-        constant = bool((times == times[0]).all())
-        daily = self._spec.interval_seconds is not None and self._spec.interval_seconds % DAY_SECONDS == 0
-        if daily or (self._spec.interval_seconds is None and constant and len(days) > 1 and self._reading != "intraday"):
-            decision = Decision("none", firm=daily)
-            bad = seconds_of_day(times, "hhmmss")[1] if (times >= 10_000).any() else seconds_of_day(times, declared or "hhmm")[1]
-            if bad is not None:
-                raise UnclearTimeError("time_invalid", "Time is no time of day", bad, "Write Time as HHMM or HHMMSS.")
-            self._daily_time = int(times[0])
-            return decision
-        return decide(days, times, padding_of(cells), declared=declared, interval=interval)
-
-    def _confirm(self, days: Int64s, times: Int64s, cells: pl.Series) -> None:
-        """Whether a later batch still fits the reading chosen for the first."""
-        decision = self._decision
-        assert decision is not None
-        if decision.format == "none":
-            if not decision.firm and (times != self._daily_time).any():
-                raise FormatChangedError("intraday")
-            return
-        padding = padding_of(cells)
-        if decision.format == "hhmm":
-            big = times >= 10_000
-            if (big.any() or padding.six is not None) and not decision.firm:
-                raise FormatChangedError("hhmmss")
-            if big.any() or padding.six is not None:
-                index = int(np.argmax(big)) if big.any() else padding.six
-                raise UnclearTimeError("time_mixed", "Time mixes HHMM and HHMMSS", index, "Write the whole column in one format.")
-        elif padding.four is not None:
-            raise UnclearTimeError("time_mixed", "Time mixes HHMM and HHMMSS", padding.four, "Write the whole column in one format.")
+        seconds = self._times.read(days, times, cells, row_of)
+        return (zeros, zeros) if seconds is None else (times, seconds)
 
     def _select_market(self, batch: RawBatch) -> tuple[pl.Series | None, Callable[[int], int]]:
         if "market" not in self._position:
@@ -200,13 +139,3 @@ class Keys:
             if self.first_mismatch_row is None:
                 self.first_mismatch_row = row_of(int(np.argmax(differs)))
             self.timestamp_mismatches += int(differs.sum())
-
-
-def interval_in_name(name: str) -> int | None:
-    """Seconds of the interval that a file name such as `btc_4h.csv` tells, or None."""
-    for part in re.split(r"[^0-9A-Za-z]+", name.rsplit("/", 1)[-1].lower()):
-        try:
-            return granularity_seconds(part)
-        except SlugError:
-            continue
-    return None

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import polars as pl
 
-from chronos_assets.domain.bars.keys import FormatChangedError, Keys
+from chronos_assets.domain.bars.keys import Keys
 from chronos_assets.domain.bars.names import Column
 from chronos_assets.domain.bars.opening import OpenedFile, open_bars
 from chronos_assets.domain.bars.report import BarsReport
@@ -22,6 +22,7 @@ from chronos_assets.domain.bars.spec import BarsSpec
 from chronos_assets.domain.bars.stats import Stats
 from chronos_assets.domain.bars.summary import summarize
 from chronos_assets.domain.bars.text import RawBatch
+from chronos_assets.domain.bars.time_column import FormatChangedError
 from chronos_assets.domain.content import ContentHasher
 from chronos_assets.errors import BarsError
 
@@ -85,7 +86,11 @@ def _bars(batch: RawBatch, file: OpenedFile, keys: Keys, stats: Stats) -> pl.Dat
 def _refuse_filled(frame: pl.DataFrame, file: OpenedFile) -> None:
     """A column without a name is what a delimiter at the end of every line leaves; it may hold nothing."""
     for column in file.columns:
-        if not column.name and column.role == "excluded" and frame[str(column.position)].cast(pl.String).fill_null("").str.strip_chars().ne("").any():
+        if (
+            not column.name
+            and column.role == "excluded"
+            and frame[str(column.position)].cast(pl.String).fill_null("").str.strip_chars().ne("").any()
+        ):
             raise BarsError(f"column {column.position + 1} has no name but holds values", code="column_unnamed", file=file.name)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from chronos_assets.domain.bars.dialect import UTF8_BOM, Dialect, read_header, refuse_encoding
 from chronos_assets.domain.bars.names import Column, resolve_columns
-from chronos_assets.domain.bars.source import HashingReader, Kind, blocks, expanded, file_kind, open_source
+from chronos_assets.domain.bars.source import HashingReader, Kind, file_kind, open_source, text_blocks
 from chronos_assets.domain.bars.spec import BarsSpec
 from chronos_assets.domain.bars.text import RawBatch, read_text
 from chronos_assets.errors import BarsError
@@ -53,7 +53,7 @@ def open_bars(source: Path, spec: BarsSpec) -> Iterator[OpenedFile]:
             columns, batches = read_columnar(source, kind, spec, name)
             yield OpenedFile(name, kind, columns, None, size, reader, batches)
             return
-        texts = blocks(expanded(reader, kind, spec, name), spec, name)
+        texts = text_blocks(reader, kind, size, spec, name)
         dialect, rest = _header(texts, spec, name)
         columns = resolve_columns(dialect.header, spec.columns, max_columns=spec.max_columns, file=name, row=dialect.header_line)
         yield OpenedFile(name, kind, columns, dialect, size, reader, read_text(rest, dialect, columns, spec, name))
@@ -74,7 +74,13 @@ def _header(texts: Iterator[bytes], spec: BarsSpec, name: str) -> tuple[Dialect,
             lines += 1
             if text[start:end].strip():
                 if end - start > spec.max_line_bytes:
-                    raise BarsError("the header line is too long", code="line_too_long", expected=f"at most {spec.max_line_bytes} bytes", file=name, row=lines)
+                    raise BarsError(
+                        "the header line is too long",
+                        code="line_too_long",
+                        expected=f"at most {spec.max_line_bytes} bytes",
+                        file=name,
+                        row=lines,
+                    )
                 try:
                     return read_header(text[start:end], lines, spec, name), _chain(text[following:], texts)
                 except csv.Error as error:

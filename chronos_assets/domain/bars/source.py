@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,6 +38,8 @@ _REFUSED: tuple[tuple[bytes, str, str], ...] = (
     (b"OBJ\x01", "an Avro file", "Export the table as CSV, Parquet or Arrow."),
 )
 _READ_BYTES = 1 << 20
+_PEEK_BYTES = 1 << 16
+_LEAST_BLOCK_BYTES = 1 << 20
 _RATIO_FROM_BYTES = 16 << 20
 
 
@@ -91,6 +94,22 @@ class HashingReader(io.RawIOBase):
         self.bytes_read += len(data)
         return data
 
+    def bytes_to_line_end(self, ahead: int, spec: BarsSpec, name: str) -> int:
+        """Bytes from `ahead` bytes on to behind the next line end; 0 beyond the end of the file."""
+        start, looked = self.bytes_read + ahead, 0
+        carriage = -1
+        while piece := os.pread(self._file.fileno(), _PEEK_BYTES, start + looked):
+            if (at := piece.find(b"\n")) >= 0:
+                return looked + at + 1
+            if carriage < 0 and (at := piece.find(b"\r", 0, len(piece) - 1)) >= 0:
+                carriage = looked + at + 1
+            looked += len(piece)
+            if looked > spec.max_line_bytes:
+                if carriage < 0:
+                    _refuse_endless(looked, spec, name)
+                return carriage
+        return looked
+
     def checksum(self) -> str:
         """`sha256:<64 hex>` of the whole file."""
         while self.read(_READ_BYTES):
@@ -98,12 +117,15 @@ class HashingReader(io.RawIOBase):
         return f"sha256:{self._digest.hexdigest()}"
 
 
-def expanded(file: HashingReader, kind: Kind, spec: BarsSpec, name: str) -> Iterator[bytes]:
-    """Pieces of text of a plain, gzip or zstd file; raises `BarsError` where it is cut short, damaged, or grows beyond the limits."""
+def text_blocks(file: HashingReader, kind: Kind, size: int, spec: BarsSpec, name: str) -> Iterator[bytes]:
+    """Blocks of text of a plain, gzip or zstd file of `size` bytes that end at a line end; raises `BarsError` for endless lines."""
     if kind == "text":
-        while piece := file.read(min(spec.block_bytes, 8 << 20)):
-            yield piece
-        return
+        return plain_blocks(file, size, spec, name)
+    return blocks(expanded(file, kind, spec, name), spec, name)
+
+
+def expanded(file: HashingReader, kind: Kind, spec: BarsSpec, name: str) -> Iterator[bytes]:
+    """Pieces of text of a gzip or zstd file; raises `BarsError` where it is cut short, damaged, or grows beyond the limits."""
     total = 0
     for piece in _gunzip(file, name) if kind == "gzip" else _unzstd(file, name):
         total += len(piece)
@@ -171,14 +193,30 @@ def blocks(pieces: Iterator[bytes], spec: BarsSpec, name: str) -> Iterator[bytes
             continue
         text = b"".join(held)
         cut = _line_end(text)
-        if cut == 0 and size > spec.max_line_bytes:
-            raise BarsError("a line is too long", code="line_too_long", expected=f"at most {spec.max_line_bytes} bytes", file=name)
+        _refuse_endless(size - cut, spec, name)
         if cut:
             yield text[:cut]
         held, size = [text[cut:]], len(text) - cut
     rest = b"".join(held)
     if rest:
         yield rest
+
+
+def _refuse_endless(line_bytes: int, spec: BarsSpec, name: str) -> None:
+    if line_bytes > spec.max_line_bytes:
+        raise BarsError("a line is too long", code="line_too_long", expected=f"at most {spec.max_line_bytes} bytes", file=name)
+
+
+def plain_blocks(file: HashingReader, size: int, spec: BarsSpec, name: str) -> Iterator[bytes]:
+    """The same for a plain file of `size` bytes: the end of each block is looked up first, so that nothing is copied twice."""
+    wanted = block_size(size, spec)
+    while text := file.read(wanted + file.bytes_to_line_end(wanted, spec, name)):
+        yield text
+
+
+def block_size(size: int, spec: BarsSpec) -> int:
+    """Bytes of a block: an eighth of a small file, so that its steps overlap too, at most what `spec` says."""
+    return min(spec.block_bytes, max(size // 8, _LEAST_BLOCK_BYTES))
 
 
 def _line_end(text: bytes) -> int:

@@ -36,7 +36,9 @@ def summarize(file: OpenedFile, spec: BarsSpec, keys: Keys, stats: Stats, conten
         rows=stats.rows,
         columns=[_column(column, spec, stats) for column in file.columns if column.is_data],
         keys=[ReportColumn(name=c.name, role="key", source_name=c.source_name) for c in file.columns if c.role == "key"],
-        excluded=[ReportColumn(name=c.name, role="excluded", source_name=c.source_name) for c in file.columns if c.role == "excluded" and c.name],
+        excluded=[
+            ReportColumn(name=c.name, role="excluded", source_name=c.source_name) for c in file.columns if c.role == "excluded" and c.name
+        ],
         granularity=granularity,
         first_bar=iso(first),
         last_bar=iso(last),

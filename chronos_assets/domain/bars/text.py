@@ -51,9 +51,15 @@ def read_text(texts: Iterator[bytes], dialect: Dialect, columns: Sequence[Column
     from chronos_assets.domain.bars.text_strict import read_strictly
 
     line = dialect.header_line + 1
-    schema = {str(c.position): pl.Float64 if c.is_data else pl.String for c in columns}
+    schema: pl.Schema = pl.Schema({str(c.position): pl.Float64() if c.is_data else pl.String() for c in columns})
     held: bytes | None = next(texts, None)
     while held is not None:
+        frame = None if dialect.delimiter == "blanks" else _read_plain(held, dialect, schema, columns)
+        if frame is not None:
+            yield RawBatch(frame, _counter(line))
+            line += frame.height
+            held = next(texts, None)
+            continue
         following = next(texts, None)
         block = check_block(held, line, dialect, name, ends_file=following is None)
         lines = block.text.count(b"\n") + (0 if block.text.endswith(b"\n") else 1)
@@ -66,13 +72,40 @@ def read_text(texts: Iterator[bytes], dialect: Dialect, columns: Sequence[Column
         held = following
 
 
+def _read_plain(text: bytes, dialect: Dialect, schema: pl.Schema, columns: Sequence[Column]) -> pl.DataFrame | None:
+    """The frame of a block where every cell but Date and Time must be a number: whatever is odd then fails to parse.
+
+    NUL bytes, quotes, other encodings and lone CRs are no part of a number, so none of them needs a look; a row that is too short leaves its
+    last cell null, and a blank line its date.
+    """
+    if not all(column.is_data or column.key in {"date", "time"} for column in columns) or not columns[-1].is_data:
+        return None
+    try:
+        frame = pl.read_csv(text, has_header=False, schema=schema, separator=dialect.separator, quote_char=None)
+    except pl.exceptions.PolarsError:
+        return None
+    if frame[_date(columns)].null_count():
+        return None
+    if frame.to_series(frame.width - 1).null_count() and not _is_rectangular(text, dialect, frame):
+        return None
+    return frame.rechunk()
+
+
+def _is_rectangular(text: bytes, dialect: Dialect, frame: pl.DataFrame) -> bool:
+    """Whether there are as many delimiters as a full table has (no row can have more: that is an error of the reader)."""
+    found = np.count_nonzero(np.frombuffer(text, dtype=np.uint8) == ord(dialect.separator))
+    return bool(found == frame.height * (frame.width - 1))
+
+
+def _date(columns: Sequence[Column]) -> str:
+    return str(next(c.position for c in columns if c.key == "date"))
+
+
 def _counter(first: int) -> Callable[[int], int]:
     return lambda index: first + index
 
 
-def _read_fast(
-    block: TextBlock, dialect: Dialect, schema: dict[str, type[pl.DataType]], columns: Sequence[Column], lines: int
-) -> pl.DataFrame | None:
+def _read_fast(block: TextBlock, dialect: Dialect, schema: pl.Schema, columns: Sequence[Column], lines: int) -> pl.DataFrame | None:
     """The frame of a block, or None where anything about it needs the strict reader."""
     if len(columns) == 1:
         return None
@@ -86,13 +119,12 @@ def _read_fast(
         )
     except pl.exceptions.PolarsError:
         return None
-    dates = frame[str(next(c.position for c in columns if c.key == "date"))]
-    if frame.height != lines or dates.null_count():
+    if frame.height != lines or frame[_date(columns)].null_count():
         return None
     last = frame.to_series(frame.width - 1)
     if last.null_count() and len(separators(block, dialect)) != lines * (frame.width - 1):
         return None
-    return frame
+    return frame.rechunk()
 
 
 def separators(block: TextBlock, dialect: Dialect) -> npt.NDArray[np.int64]:

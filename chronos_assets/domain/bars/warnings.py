@@ -47,7 +47,9 @@ def _columns(report: BarsReport, stats: Stats) -> Iterator[ReportWarning]:
 def _targets(report: BarsReport, spec: BarsSpec) -> Iterator[ReportWarning]:
     targets = report.by_role("target")
     if not targets:
-        yield ReportWarning(code="no_target", message="no column is a target (TGT*, target*, or columns.targets in the manifest): nothing can be trained")
+        yield ReportWarning(
+            code="no_target", message="no column is a target (TGT*, target*, or columns.targets in the manifest): nothing can be trained"
+        )
     known = {name.casefold() for name in spec.target_horizon}
     assumed = [name for name in targets if name.casefold() not in known and "default" not in known]
     if assumed:
@@ -59,9 +61,13 @@ def _targets(report: BarsReport, spec: BarsSpec) -> Iterator[ReportWarning]:
 
 def _keys(report: BarsReport, keys: Keys) -> Iterator[ReportWarning]:
     if keys.time_assumed:
-        yield ReportWarning(code="time_format_assumed", message="Time was read as HHMM because the bars of each day would else lie within 24 minutes")
+        yield ReportWarning(
+            code="time_format_assumed", message="Time was read as HHMM because the bars of each day would else lie within 24 minutes"
+        )
     if keys.daily_time:
-        yield ReportWarning(code="daily_time_dropped", message=f"daily bars are 00:00 UTC of their Date; their Time {keys.daily_time} was dropped")
+        yield ReportWarning(
+            code="daily_time_dropped", message=f"daily bars are 00:00 UTC of their Date; their Time {keys.daily_time} was dropped"
+        )
     if report.clock["repeated_hour"]:
         yield ReportWarning(
             code="repeated_hour",

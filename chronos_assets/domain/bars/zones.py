@@ -15,7 +15,7 @@ import numpy as np
 from chronos_assets.domain.bars.cells import Int64s
 from chronos_assets.domain.bars.times import DAY_SECONDS
 
-_EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001 - wall clock
+_EPOCH = dt.datetime(1970, 1, 1)
 
 
 class ZoneClock:

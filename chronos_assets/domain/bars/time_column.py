@@ -1,0 +1,144 @@
+"""The Time column as a whole, read batch by batch.
+
+The first batch usually decides how to read the column. Where it does not, the likelier reading is used for the time being and the key cells are
+remembered until the column has decided; if it then decides otherwise, the file is read once more. A later cell that contradicts a reading
+which the column itself had decided is an error, not a doubt.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import numpy as np
+import polars as pl
+
+from chronos_assets.domain.bars.cells import Int64s
+from chronos_assets.domain.bars.spec import BarsSpec, TimeFormat
+from chronos_assets.domain.bars.times import DAY_SECONDS, Decision, UnclearTimeError, decide, padding_of, refusal, seconds_of_day
+from chronos_assets.domain.slug import granularity_seconds
+from chronos_assets.errors import BarsError, SlugError
+
+_FORMATS: dict[str, TimeFormat] = {"hhmm": "hhmm", "hhmmss": "hhmmss", "none": "none"}
+_MAX_REMEMBERED = 5_000_000
+_HOURS_HINT = "Hours go to 23, minutes and seconds to 59; midnight is 0 of the next day."
+_ONE_FORMAT_HINT = "Write the whole column in one format."
+
+
+class FormatChangedError(Exception):
+    """Later rows contradict a reading that was only likely; `reading` (`hhmm`, `hhmmss`, `intraday`) is what the whole column says."""
+
+    def __init__(self, reading: str) -> None:
+        super().__init__(reading)
+        self.reading = reading
+
+
+class TimeColumn:
+    """Reads Time cells into seconds of the day. `reading`: what an earlier attempt at the same file found out."""
+
+    def __init__(self, spec: BarsSpec, name: str, reading: str | None) -> None:
+        self._declared = spec.format.time_format
+        self._interval = spec.interval_seconds or interval_in_name(name)
+        self._name = name
+        self._daily = spec.interval_seconds is not None and spec.interval_seconds % DAY_SECONDS == 0
+        self._may_be_daily = spec.granularity is None and reading in {None, "none"}
+        self._open = reading not in {"hhmm", "hhmmss"}
+        self._memory: list[tuple[Int64s, Int64s, pl.Series, Callable[[int], int]]] = []
+        self.decision: Decision | None = None
+        if reading is not None and reading != "intraday":
+            self.decision = Decision(_FORMATS[reading], firm=reading == "hhmmss")
+        self.daily_time: int | None = None
+
+    def read(self, days: Int64s, times: Int64s, cells: pl.Series, row_of: Callable[[int], int]) -> Int64s | None:
+        """Seconds of the day of the next cells, or None for daily bars; raises `BarsError` naming row and value."""
+        if self._open:
+            self._memory.append((days, times, cells, row_of))
+            self._settle(final=False)
+        decision = self.decision
+        assert decision is not None
+        try:
+            self._confirm(decision, times, cells)
+            if decision.format == "none":
+                return None
+            seconds, bad = seconds_of_day(times, decision.format)
+            if bad is not None:
+                raise UnclearTimeError("time_invalid", f"Time is no {decision.format.upper()}", bad, _HOURS_HINT)
+        except UnclearTimeError as unclear:
+            raise self._refusal(unclear, cells, row_of) from None
+        return seconds
+
+    def finish(self) -> None:
+        """The file has ended: raises where the whole column leaves its reading open."""
+        if self._open and self._memory:
+            self._settle(final=True)
+
+    def _settle(self, *, final: bool) -> None:
+        """Decide by all cells seen so far; where they leave it open, read them as HHMM for the time being."""
+        days, times = (np.concatenate([part[i] for part in self._memory]) for i in (0, 1))
+        cells = pl.concat([part[2] for part in self._memory])
+        try:
+            found = self._decide(days, times, cells)
+        except UnclearTimeError as unclear:
+            if unclear.code == "time_ambiguous" and not final and len(times) < _MAX_REMEMBERED:
+                self._use(Decision("hhmm", firm=False))
+                return
+            raise self._refusal(unclear, cells, self._remembered_row) from None
+        self._use(found)
+        self._open = False
+        self._memory.clear()
+
+    def _use(self, found: Decision) -> None:
+        if self.decision is not None and self.decision.format != found.format:
+            raise FormatChangedError(found.format)
+        self.decision = found
+
+    def _decide(self, days: Int64s, times: Int64s, cells: pl.Series) -> Decision:
+        constant = bool((times == times[0]).all())
+        if self._daily or (self._may_be_daily and constant and len(times) > 1):
+            self.daily_time = int(times[0])
+            return Decision("none", firm=self._daily)
+        return decide(days, times, padding_of(cells), declared=self._declared, interval=self._interval)
+
+    def _confirm(self, decision: Decision, times: Int64s, cells: pl.Series) -> None:
+        """Whether these cells fit the reading; raises `FormatChangedError` where it was only likely."""
+        if decision.format == "none":
+            if self.daily_time is None:
+                self.daily_time = int(times[0])
+            if not decision.firm and (times != self.daily_time).any():
+                raise FormatChangedError("intraday")
+            bad = seconds_of_day(times, "hhmmss" if (times >= 2400).any() else "hhmm")[1]
+            if bad is not None:
+                raise UnclearTimeError("time_invalid", "Time is no time of day", bad, _HOURS_HINT)
+            return
+        padding = padding_of(cells)
+        if decision.format == "hhmm":
+            big = times >= 10_000
+            first = int(np.argmax(big)) if big.any() else padding.six
+            if first is not None and not decision.firm:
+                raise FormatChangedError("hhmmss")
+        else:
+            first = padding.four
+        if first is not None:
+            raise UnclearTimeError("time_mixed", "Time mixes HHMM and HHMMSS", first, _ONE_FORMAT_HINT)
+
+    def _remembered_row(self, index: int) -> int:
+        for _, times, _, row_of in self._memory:
+            if index < len(times):
+                return row_of(index)
+            index -= len(times)
+        raise AssertionError("an index beyond the cells that were remembered")
+
+    def _refusal(self, unclear: UnclearTimeError, cells: pl.Series, row_of: Callable[[int], int]) -> BarsError:
+        index = unclear.index
+        value, row = (None, None) if index is None else (cells[index], row_of(index))
+        return refusal(unclear, value, file=self._name, row=row, column="Time")
+
+
+def interval_in_name(name: str) -> int | None:
+    """Seconds of the interval that a file name such as `btc_4h.csv` tells, or None."""
+    for part in re.split(r"[^0-9A-Za-z]+", name.rsplit("/", 1)[-1].lower()):
+        try:
+            return granularity_seconds(part)
+        except SlugError:
+            continue
+    return None
