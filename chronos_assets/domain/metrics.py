@@ -72,10 +72,14 @@ class SideReturns:
     long: Floats
     short: Floats
 
+    @property
+    def both(self) -> Floats:
+        """Returns of all signals."""
+        return np.concatenate([self.long, self.short])
+
     def metrics(self) -> dict[str, SignalMetrics]:
         """Metrics of `long`, `short` and `both`."""
-        both = np.concatenate([self.long, self.short])
-        return {"long": signal_metrics(self.long), "short": signal_metrics(self.short), "both": signal_metrics(both)}
+        return {"long": signal_metrics(self.long), "short": signal_metrics(self.short), "both": signal_metrics(self.both)}
 
     def as_json(self) -> dict[str, dict[str, Any]]:
         """The stored form of `metrics()`."""

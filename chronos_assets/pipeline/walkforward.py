@@ -7,7 +7,7 @@ true at every moment: `running` only while this process holds the run's lock, an
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -32,7 +32,10 @@ from chronos_assets.storage.datasets import get_dataset, read_bars
 from chronos_assets.storage.runs import begin_run, end_run, find_run, get_folds, read_predictions, run_lock
 from chronos_assets.storage.stores import Stores
 
-__all__ = ["WalkforwardResult", "open_executor", "plan_request", "resolve_target", "run_walkforward"]
+# Target -> bars it looks ahead, and whether that is assumed (as `Manifest.horizon` tells it).
+HorizonOf = Callable[[str], tuple[int, bool]]
+
+__all__ = ["HorizonOf", "WalkforwardResult", "open_executor", "plan_request", "resolve_target", "run_walkforward"]
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,7 @@ class WalkforwardRequest:
             self.layout.as_config()
             | {name: profile[name] for name in names}
             | {"thresholds": profile["thresholds"], "horizon": self.horizon, "horizon_assumed": self.horizon_assumed}
+            | {"rows": self.record.row_count, "folds_planned": len(self.folds)}
         )
 
     @cached_property
