@@ -21,6 +21,8 @@ TIME_KEY = "timestamp_unix"
 TAGS = ("source", "granularity")
 KEPT_CELLS = 100_000
 _NS = 1_000_000_000
+Stamps = npt.NDArray[np.int64]
+Values = npt.NDArray[np.float64]
 CELL_SCHEMA: dict[str, Any] = {
     "timestamp_unix": pl.Int64,
     "kind": pl.String,
@@ -118,7 +120,7 @@ class Audit:
     def _compare_tags(self, found: pl.DataFrame) -> None:
         wrong = np.zeros(found.height, dtype=bool)
         for name, value in self._tags.items():
-            wrong |= found[name].ne_missing(pl.lit(value)).to_numpy() if found.height else False
+            wrong |= ~found[name].eq(value).fill_null(value=False).to_numpy()
         if wrong.any():
             self.rows.wrong_tags += int(wrong.sum())
             self._keep_rows("wrong tag", found.filter(pl.Series(wrong))["timestamp"].to_physical().to_numpy() // _NS)
@@ -127,6 +129,8 @@ class Audit:
         tally = self.columns[name]
         tally.compared += expected.height
         left, right = expected[name], found[name]
+        a: npt.NDArray[Any]
+        b: npt.NDArray[Any]
         if left.dtype == pl.Int64 and right.dtype == pl.Int64 and not right.null_count():
             a, b = left.to_numpy(), right.to_numpy()
             wrong = a != b
@@ -134,47 +138,45 @@ class Audit:
             a, b = _doubles(left), _doubles(right)
             wrong = a.view(np.int64) != b.view(np.int64)
         if wrong.any():
-            self._count_cells(name, tally, expected, a, b, np.flatnonzero(wrong))
+            stamps = expected[TIME_KEY].to_numpy()[wrong]
+            self._count_cells(name, stamps, a[wrong].astype(np.float64), b[wrong].astype(np.float64))
 
-    def _count_cells(
-        self, name: str, tally: ColumnTally, expected: pl.DataFrame, a: npt.NDArray[Any], b: npt.NDArray[Any], rows: npt.NDArray[np.intp]
-    ) -> None:
-        """Of the rows whose bits differ, count those beyond the tolerance."""
-        left, right = a[rows].astype(np.float64), b[rows].astype(np.float64)
+    def _count_cells(self, name: str, stamps: Stamps, left: Values, right: Values) -> None:
+        """Of the values whose bits differ, count those beyond the tolerance."""
+        tally = self.columns[name]
         with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
             difference = np.abs(left - right)
             relative = difference / np.abs(left)
-        absolute_limit, relative_limit = self._tolerance.of(name)
-        if absolute_limit or relative_limit:
-            with np.errstate(over="ignore", invalid="ignore"):
-                beyond = ~(difference <= absolute_limit + relative_limit * np.abs(left))
-            rows, left, right, difference, relative = (x[beyond] for x in (rows, left, right, difference, relative))
-        if not rows.size:
+            absolute_limit, relative_limit = self._tolerance.of(name)
+            # Two values that differ in bits and are within no tolerance: NaN against a number is among them.
+            beyond = ~(difference <= absolute_limit + relative_limit * np.abs(left)) | (absolute_limit + relative_limit == 0)
+        if not beyond.any():
             return
-        tally.differing += rows.size
-        stamps = expected[TIME_KEY].to_numpy()[rows]
+        stamps, left, right = stamps[beyond], left[beyond], right[beyond]
+        difference, relative = difference[beyond], relative[beyond]
+        tally.differing += stamps.size
         worst = _worst(difference)
         if worst is not None and (tally.worst_at is None or difference[worst] > tally.worst_absolute):
-            tally.worst_absolute, tally.worst_at = float(difference[worst]), int(stamps[worst])
-            tally.worst_relative = float(relative[worst])
-        self._keep_cells("cell", name, stamps, left, right, difference)
+            tally.worst_at, tally.worst_absolute, tally.worst_relative = (
+                int(stamps[worst]),
+                float(difference[worst]),
+                float(relative[worst]),
+            )
+        self._keep("cell", name, stamps, (left, right, difference))
 
-    def _keep_rows(self, kind: str, stamps: npt.NDArray[np.int64]) -> None:
-        if stamps.size:
-            nothing = np.full(stamps.size, np.nan)
-            self._keep_cells(kind, "", stamps, nothing, nothing, nothing)
+    def _keep_rows(self, kind: str, stamps: Stamps) -> None:
+        nothing = np.full(stamps.size, np.nan)
+        self._keep(kind, "", stamps, (nothing, nothing, nothing))
 
-    def _keep_cells(
-        self, kind: str, column: str, stamps: npt.NDArray[np.int64], left: npt.NDArray[Any], right: npt.NDArray[Any], gap: npt.NDArray[Any]
-    ) -> None:
-        room = KEPT_CELLS - self._kept
-        if room <= 0:
+    def _keep(self, kind: str, column: str, stamps: Stamps, numbers: tuple[Values, Values, Values]) -> None:
+        count = min(KEPT_CELLS - self._kept, stamps.size)
+        if count <= 0:
             return
-        count = min(room, stamps.size)
         self._kept += count
-        values = [stamps, pl.repeat(kind, stamps.size, eager=True), pl.repeat(column, stamps.size, eager=True), left, right, gap]
+        words = (pl.repeat(text, count, dtype=pl.String, eager=True) for text in (kind, column))
+        values = [stamps[:count], *words, *(n[:count] for n in numbers)]
         frame = pl.DataFrame(dict(zip(CELL_SCHEMA, values, strict=True)), schema=CELL_SCHEMA)
-        self._cells.append(frame.head(count).with_columns(pl.col("expected", "found", "difference").fill_nan(None)))
+        self._cells.append(frame.with_columns(pl.col("expected", "found", "difference").fill_nan(None)))
 
     def cells(self) -> pl.DataFrame:
         """Failing rows and cells, at most `KEPT_CELLS` of them, in the order they were met."""

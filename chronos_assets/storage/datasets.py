@@ -15,7 +15,7 @@ import polars as pl
 
 from chronos_assets.domain.strict import nearest
 from chronos_assets.errors import NotPublishedError, StoreError, UsageError
-from chronos_assets.storage.identifiers import quote_identifier, quote_literal
+from chronos_assets.storage.identifiers import quote_literal
 from chronos_assets.storage.postgres import Postgres
 from chronos_assets.storage.queries import query
 from chronos_assets.storage.questdb import QuestDB
@@ -26,8 +26,6 @@ Role = Literal["feature", "target", "price"]
 KEY_COLUMNS = ("date_i", "time_i", "timestamp_unix")
 # Cells in one answer of QuestDB: about 100 MB, whatever the number of columns.
 CELLS_PER_READ = 12_000_000
-# Columns in one query: longer ones would not fit into the request line that the server takes.
-COLUMNS_PER_QUERY = 400
 
 
 @dataclass(frozen=True)
@@ -139,12 +137,9 @@ def read_range(
 ) -> pl.DataFrame:
     """Bars of `tag` between two times (unix seconds, both included), in order: the key columns, then `columns`."""
     where = f"dataset = {quote_literal(tag)} AND timestamp BETWEEN {first * 1_000_000_000} AND {last * 1_000_000_000}"
-    parts = []
-    for start in range(0, max(1, len(columns)), COLUMNS_PER_QUERY):
-        group = columns[start : start + COLUMNS_PER_QUERY]
-        names = [*(keys if start == 0 else ()), *(c.questdb_column for c in group)]
-        sql = f"SELECT {', '.join(map(quote_identifier, names))} FROM {INDICATOR_BARS.name} WHERE {where} ORDER BY timestamp"  # noqa: S608 - every name and literal went through `identifiers`
-        part = questdb.read(sql)
-        part.columns = [*(keys if start == 0 else ()), *(c.name for c in group)]
-        parts.append(part)
-    return parts[0] if len(parts) == 1 else pl.concat(parts, how="horizontal")
+    return questdb.read_columns(
+        INDICATOR_BARS.name,
+        [*keys, *(c.questdb_column for c in columns)],
+        names=[*keys, *(c.name for c in columns)],
+        condition=f"{where} ORDER BY timestamp",
+    )

@@ -21,6 +21,8 @@ from chronos_assets.storage.tables import TABLES, TIMESTAMP, TableSpec
 
 _FIXED = {spec.name: spec.types for spec in TABLES}
 _DDL_TRIES = 6
+# Longer queries would not fit into the request line that the server takes.
+COLUMNS_PER_QUERY = 400
 # `Waiting(pending_transactions)` is called now and then while rows become visible.
 Waiting = Callable[[int], None]
 
@@ -61,6 +63,16 @@ class QuestDB:
     def read(self, sql: str) -> pl.DataFrame:
         """Rows of a query as a typed frame; timestamps are `Datetime[ns, UTC]`. Ask for bounded ranges."""
         return self.http.parquet(sql)
+
+    def read_columns(self, table: str, columns: Sequence[str], *, condition: str, names: Sequence[str] | None = None) -> pl.DataFrame:
+        """Columns of the rows that `condition` (after WHERE, already quoted) chooses, called `names`; in as many queries as it takes."""
+        parts = []
+        for start in range(0, len(columns), COLUMNS_PER_QUERY):
+            chosen = ", ".join(quote_identifier(name) for name in columns[start : start + COLUMNS_PER_QUERY])
+            part = self.read(f"SELECT {chosen} FROM {quote_identifier(table)} WHERE {condition}")  # noqa: S608 - quoted
+            part.columns = list(names or columns)[start : start + COLUMNS_PER_QUERY]
+            parts.append(part)
+        return parts[0] if len(parts) == 1 else pl.concat(parts, how="horizontal")
 
     # Tables
 
@@ -197,6 +209,10 @@ class QuestDB:
                 waiting(pending)
             time.sleep(pause)
             pause = min(pause * 1.5, 0.1)
+
+    def sequencer_transaction(self, table: str) -> int:
+        """Number of the last transaction that the table was given, applied or not."""
+        return int(self._wal_state(table)["sequencerTxn"])
 
     def _wal_state(self, table: str) -> dict[str, Any]:
         columns = "suspended, writerTxn, sequencerTxn, errorTag, errorMessage"

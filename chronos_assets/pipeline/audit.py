@@ -1,0 +1,114 @@
+"""Audit: the second step of an export. All of a tag is read back and compared with the Arrow file; the verdict is kept in Postgres.
+
+Ranges of time that together cover everything are read one after the other, the next one while the last is compared, so memory is flat
+in rows, and rows that lie before, between or after the file's bars are met too.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import polars as pl
+
+from chronos_assets.domain.audit import Audit, Tolerance
+from chronos_assets.domain.audit_report import AuditReport, judge
+from chronos_assets.pipeline.progress import Progress
+from chronos_assets.pipeline.source import Source
+from chronos_assets.storage.bars_file import BarsFile
+from chronos_assets.storage.datasets import KEY_COLUMNS
+from chronos_assets.storage.delivery import bars_of
+from chronos_assets.storage.identifiers import quote_literal
+from chronos_assets.storage.questdb import QuestDB
+from chronos_assets.storage.tables import INDICATOR_BARS, TIMESTAMP
+
+SAMPLE_ROWS = 100
+# Rows more than the file has that one range may bring along, so that a tag full of foreign rows does not fill the memory.
+SPARE_ROWS = 10_000
+_NS = 1_000_000_000
+_HEAD = (TIMESTAMP, "source", "granularity", *KEY_COLUMNS)
+
+
+@dataclass(frozen=True)
+class _Range:
+    """One piece: its rows of the file, and the span of time that belongs to it (unix seconds; None is open)."""
+
+    expected: pl.DataFrame
+    first: int | None
+    before: int | None
+
+
+def audit_tag(
+    source: Source, questdb: QuestDB, tag: str, progress: Progress, *, tolerance: Tolerance | None = None, artifact: Path | None = None
+) -> AuditReport:
+    """Compare every row and every numeric column of `tag` with the file. Failing cells go to `artifact` (Parquet)."""
+    started = time.monotonic()
+    audit = Audit([*KEY_COLUMNS, *(c.name for c in source.columns)], source.tags, tolerance)
+    surplus = bars_of(questdb, tag) - source.rows
+    with BarsFile(source.path) as bars, ThreadPoolExecutor(1, thread_name_prefix="audit-read") as pool:
+        ahead: tuple[_Range, Future[pl.DataFrame]] | None = None
+        for piece in _and_none(_ranges(source, bars)):
+            reading = None if piece is None else (piece, pool.submit(_read, questdb, tag, source, piece, surplus))
+            if ahead is not None:
+                audit.add(ahead[0].expected, ahead[1].result())
+                progress("audit", audit.rows.expected, source.rows)
+            ahead = reading
+    report = judge(audit, seconds=time.monotonic() - started)
+    return report if report.passed or artifact is None else replace(report, artifact=str(_keep(audit.cells(), artifact)))
+
+
+def sample_tag(source: Source, questdb: QuestDB, tag: str, *, tolerance: Tolerance | None = None) -> AuditReport:
+    """The quick form: the first 100 rows. It never leads to a publication."""
+    started = time.monotonic()
+    audit = Audit([*KEY_COLUMNS, *(c.name for c in source.columns)], source.tags, tolerance)
+    with BarsFile(source.path) as bars:
+        expected = next(bars.frames(SAMPLE_ROWS, 0, SAMPLE_ROWS))
+    last = int(expected["timestamp_unix"][-1])
+    audit.add(expected, _read(questdb, tag, source, _Range(expected, None, last + 1), 0))
+    return judge(audit, mode="sample", seconds=time.monotonic() - started)
+
+
+def _ranges(source: Source, bars: BarsFile) -> Iterator[_Range]:
+    """Pieces of the file; the first reaches back to the beginning of time, the last to its end."""
+    held: pl.DataFrame | None = None
+    first: int | None = None
+    for frame in bars.frames(source.piece_rows):
+        begin = int(frame["timestamp_unix"][0])
+        if held is not None:
+            yield _Range(held, first, begin)
+            first = begin
+        held = frame
+    if held is not None:
+        yield _Range(held, first, None)
+
+
+def _and_none(pieces: Iterator[_Range]) -> Iterator[_Range | None]:
+    yield from pieces
+    yield None
+
+
+def _read(questdb: QuestDB, tag: str, source: Source, piece: _Range, surplus: int) -> pl.DataFrame:
+    """Rows of `tag` in the span of `piece`, under the file's column names."""
+    where = [f"dataset = {quote_literal(tag)}"]
+    where += [] if piece.first is None else [f"timestamp >= {piece.first * _NS}"]
+    where += [] if piece.before is None else [f"timestamp < {piece.before * _NS}"]
+    limit = f" LIMIT {piece.expected.height + SPARE_ROWS}" if surplus > SPARE_ROWS else ""
+    return questdb.read_columns(
+        INDICATOR_BARS.name,
+        [*_HEAD, *(c.questdb_column for c in source.columns)],
+        names=[*_HEAD, *(c.name for c in source.columns)],
+        condition=f"{' AND '.join(where)} ORDER BY timestamp{limit}",
+    )
+
+
+def _keep(cells: pl.DataFrame, path: Path) -> Path:
+    """Write the failing rows and cells beside each other, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(f".{os.getpid()}.part")
+    cells.write_parquet(temporary)
+    temporary.replace(path)
+    return path

@@ -1,0 +1,246 @@
+"""Export: write, audit, publish. What QuestDB holds is what the file said, or the registry does not know it.
+
+The three steps can be called one after the other in one process (`export_dataset`) or each by itself, from separate processes: every
+step re-reads the record of the one before in `export_audits`, and takes the slug's session lock for its own time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from chronos_assets.domain.audit import Tolerance
+from chronos_assets.domain.audit_report import AuditReport
+from chronos_assets.domain.manifest import LoadedManifest
+from chronos_assets.errors import NotPublishedError, UsageError, ValidationFailedError
+from chronos_assets.pipeline.audit import audit_tag, sample_tag
+from chronos_assets.pipeline.export_types import ExportAttempt, ExportOptions, ExportResult, lock_key
+from chronos_assets.pipeline.normalize import NormalizedBars, normalize_dataset
+from chronos_assets.pipeline.progress import Progress, silent
+from chronos_assets.pipeline.publish import publish_audited
+from chronos_assets.pipeline.source import Source
+from chronos_assets.pipeline.write import write
+from chronos_assets.settings import Settings
+from chronos_assets.storage.audits import AuditRecord, Connection, close_attempt, find_attempt
+from chronos_assets.storage.datasets import DatasetRecord, find_dataset
+from chronos_assets.storage.stores import Stores
+
+__all__ = ["ExportAttempt", "ExportOptions", "ExportResult", "audit_bars", "export_dataset", "publish_dataset", "write_bars"]
+
+
+def write_bars(
+    normalized: NormalizedBars,
+    loaded: LoadedManifest,
+    stores: Stores,
+    *,
+    options: ExportOptions | None = None,
+    progress: Progress = silent,
+) -> ExportAttempt:
+    """Step 1: record an attempt and write the bars that the registry does not have. The same content again writes nothing."""
+    options = options or ExportOptions()
+    source = Source.of(loaded, normalized)
+    with _locked(stores, source.slug, options, progress) as connection:
+        return write(source, stores, connection, options, progress)
+
+
+def audit_bars(
+    normalized: NormalizedBars,
+    loaded: LoadedManifest,
+    stores: Stores,
+    *,
+    audit_id: int | None = None,
+    options: ExportOptions | None = None,
+    progress: Progress = silent,
+) -> AuditReport:
+    """Step 2: read back all of an attempt (default: the last one on this content) and keep the verdict. Does not raise where it fails.
+
+    Where this content is published and no attempt on it is open, the published bars are audited and nothing is recorded.
+    """
+    options = options or ExportOptions()
+    source = Source.of(loaded, normalized)
+    with _locked(stores, source.slug, options, progress):
+        attempt = _attempt_on(source, stores, audit_id)
+        if attempt is None:
+            record = find_dataset(stores.postgres, source.slug)
+            assert record is not None
+            return audit_tag(source, stores.questdb, record.questdb_tag, progress, tolerance=options.tolerance)
+        return audit_attempt(source, stores, attempt, options.tolerance, progress)
+
+
+def publish_dataset(
+    normalized: NormalizedBars,
+    loaded: LoadedManifest,
+    stores: Stores,
+    *,
+    audit_id: int | None = None,
+    options: ExportOptions | None = None,
+    progress: Progress = silent,
+) -> DatasetRecord:
+    """Step 3: put into the registry what a passed full audit vouches for; raises where none does. Publishing twice is the same as once."""
+    options = options or ExportOptions()
+    source = Source.of(loaded, normalized)
+    with _locked(stores, source.slug, options, progress) as connection:
+        attempt = _attempt_on(source, stores, audit_id)
+        if attempt is None:
+            record = find_dataset(stores.postgres, source.slug)
+            assert record is not None
+            return record
+        return publish_audited(source, stores.postgres, connection, attempt, progress)
+
+
+def export_dataset(
+    loaded: LoadedManifest,
+    stores: Stores,
+    settings: Settings,
+    *,
+    options: ExportOptions | None = None,
+    progress: Progress = silent,
+    normalized: NormalizedBars | None = None,
+) -> ExportResult:
+    """The whole export of one dataset under one lock. Raises `ValidationFailedError` where the audit fails; then nothing is registered."""
+    options = options or ExportOptions()
+    check_transport(options, stores.questdb.transport)
+    clock = _Clock()
+    normalized = normalized or normalize_dataset(loaded, settings, progress=_bytes(progress), published=_published(stores, loaded))
+    source = Source.of(loaded, normalized)
+    clock.lap("normalize")
+    with _locked(stores, source.slug, options, progress) as connection:
+        attempt = write(source, stores, connection, options, progress)
+        clock.lap("write")
+        if attempt.audit_id is None:
+            return _result(source, attempt, attempt.record, None, clock)
+        opened = find_attempt(stores.postgres, source.slug, attempt.audit_id)
+        report = audit_attempt(source, stores, opened, options.tolerance, progress)
+        clock.lap("audit")
+        must_pass(report, source.slug, attempt.tag)
+        record = None
+        if options.verify == "full":
+            passed = find_attempt(stores.postgres, source.slug, attempt.audit_id)
+            record = publish_audited(source, stores.postgres, connection, passed, progress)
+            clock.lap("publish")
+    return _result(source, attempt, record, report, clock)
+
+
+def audit_attempt(source: Source, stores: Stores, attempt: AuditRecord, tolerance: Tolerance, progress: Progress) -> AuditReport:
+    """Audit what an attempt wrote, and close it with the verdict."""
+    if attempt.mode == "sample":
+        report = sample_tag(source, stores.questdb, attempt.questdb_tag, tolerance=tolerance)
+    else:
+        artifact = audit_artifact(stores.artifacts, source.slug, attempt.audit_id)
+        report = audit_tag(source, stores.questdb, attempt.questdb_tag, progress, tolerance=tolerance, artifact=artifact)
+    kept = {"audit": report.as_dict(), "tolerance": {"absolute": tolerance.absolute, "relative": tolerance.relative}}
+    close_attempt(stores.postgres, attempt.audit_id, passed=report.passed, report=kept)
+    return report
+
+
+def audit_artifact(artifacts: Path, slug: str, audit_id: int) -> Path:
+    """Where the failing rows and cells of an audit are kept."""
+    return artifacts / "audits" / slug / f"{audit_id}.parquet"
+
+
+def must_pass(report: AuditReport, slug: str, tag: str) -> None:
+    """Raise `ValidationFailedError` for a failed audit, with the worst of it."""
+    if report.passed:
+        return
+    raise ValidationFailedError(
+        f"the audit of {slug} failed: {report.summary}; nothing was registered",
+        code="audit_failed",
+        found=report.examples[0] if report.examples else None,
+        hint=f"Failing rows and cells: {report.artifact}. The next export writes under a fresh tag." if report.artifact else "",
+        slug=slug,
+        tag=tag,
+    )
+
+
+def check_transport(options: ExportOptions, transport: str) -> None:
+    """Refuse a transport that the client string does not speak, before anything is done."""
+    if options.transport is not None and options.transport != transport:
+        raise UsageError(
+            f"--transport {options.transport} disagrees with the QuestDB client string",
+            code="transport_disagrees",
+            expected=transport,
+            found=options.transport,
+            hint="Its scheme chooses the transport: http:: for ilp-http, tcp:: for ilp-tcp.",
+        )
+
+
+def _attempt_on(source: Source, stores: Stores, audit_id: int | None) -> AuditRecord | None:
+    """The attempt that a later step goes on with; None where this content is published and nothing newer was tried."""
+    record = find_dataset(stores.postgres, source.slug)
+    published = record is not None and source.is_published_as(record)
+    if audit_id is None and published:
+        return None
+    attempt = find_attempt(stores.postgres, source.slug, audit_id)
+    if (attempt.checksum, attempt.content_hash) != (source.checksum, source.content_hash):
+        raise NotPublishedError(
+            f"the last attempt on {source.slug} wrote another file",
+            code="attempt_missing",
+            expected=source.checksum,
+            found=attempt.checksum,
+            hint="Write this one first.",
+            slug=source.slug,
+        )
+    return attempt
+
+
+def _locked(stores: Stores, slug: str, options: ExportOptions, progress: Progress) -> AbstractContextManager[Connection]:
+    return stores.postgres.session_lock(
+        lock_key(slug),
+        wait_seconds=options.lock_wait_seconds,
+        what=f"dataset {slug}",
+        waiting=lambda: progress("wait", 0, None, "another process works on this dataset"),
+    )
+
+
+def _published(stores: Stores, loaded: LoadedManifest) -> Callable[[], str | None]:
+    def checksum() -> str | None:
+        record = find_dataset(stores.postgres, loaded.manifest.dataset)
+        return None if record is None else record.checksum
+
+    return checksum
+
+
+def _bytes(progress: Progress) -> Callable[[str, int, int | None], None]:
+    def tell(stage: str, done: int, total: int | None) -> None:
+        progress(stage, done, total, "")
+
+    return tell
+
+
+class _Clock:
+    """Seconds of each step."""
+
+    def __init__(self) -> None:
+        self._last = time.monotonic()
+        self.laps: dict[str, float] = {}
+
+    def lap(self, name: str) -> None:
+        now = time.monotonic()
+        self.laps[name] = now - self._last
+        self._last = now
+
+
+def _result(
+    source: Source, attempt: ExportAttempt, record: DatasetRecord | None, report: AuditReport | None, clock: _Clock
+) -> ExportResult:
+    return ExportResult(
+        dataset_id=source.slug,
+        tag=attempt.tag,
+        kind=attempt.kind,
+        transport=attempt.transport,
+        rows_written=attempt.rows_written,
+        rows_total=attempt.rows_total,
+        unchanged=attempt.unchanged,
+        published=record is not None,
+        record=record,
+        audit=report,
+        audit_id=attempt.audit_id,
+        checksum=source.checksum,
+        content_hash=source.content_hash,
+        seconds=clock.laps,
+        batch_rows=attempt.batch_rows,
+        senders=attempt.senders,
+        resent_slices=attempt.resent_slices,
+    )

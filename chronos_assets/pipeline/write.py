@@ -1,0 +1,222 @@
+"""Write: the first step of an export. An attempt is recorded before the first bar goes out; then rows are sent until they are visible.
+
+What is decided here is which bars go out and how they are sent. Under which tag they go is `domain.attempts`' to say.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from importlib import import_module
+from typing import Any
+
+import polars as pl
+
+from chronos_assets.domain.attempts import Plan, Published, choose_plan
+from chronos_assets.domain.content import ContentHasher
+from chronos_assets.errors import StoreError, ValidationFailedError
+from chronos_assets.pipeline.export_types import ExportAttempt, ExportOptions
+from chronos_assets.pipeline.growth import Growth, compare_with_published
+from chronos_assets.pipeline.progress import Progress
+from chronos_assets.pipeline.source import Source
+from chronos_assets.settings import Settings
+from chronos_assets.storage.audits import Connection, NewAttempt, list_attempts, open_attempt
+from chronos_assets.storage.bars_file import BarsFile
+from chronos_assets.storage.datasets import DatasetRecord, find_dataset
+from chronos_assets.storage.delivery import bars_of, wait_delivered
+from chronos_assets.storage.questdb import QuestDB
+from chronos_assets.storage.stores import Stores
+from chronos_assets.storage.tables import INDICATOR_BARS
+
+# Two senders were measured ahead of one over HTTP, where each waits for its acknowledgement; over TCP nobody waits.
+SENDERS = {"ilp-http": 2, "ilp-tcp": 1}
+
+
+def write(source: Source, stores: Stores, connection: Connection, options: ExportOptions, progress: Progress) -> ExportAttempt:
+    """Write what the registry does not have yet, under the slug's lock, which `connection` holds."""
+    record = find_dataset(stores.postgres, source.slug)
+    if record is not None and not options.replace and source.is_published_as(record):
+        _still_there(stores.questdb, record)
+        return _unchanged(source, record, stores.questdb.transport)
+    with BarsFile(source.path) as bars:
+        _same_as_reported(bars, source, progress)
+        growth = _growth(stores, record, source, bars, options)
+        plan = _plan(stores, record, source, options)
+        attempt = open_attempt(connection, _new_attempt(source, plan, options, stores.questdb.transport))
+        return send_bars(
+            source,
+            bars,
+            stores.questdb,
+            plan=plan,
+            growth=growth,
+            options=options,
+            settings=stores.settings,
+            progress=progress,
+            audit_id=attempt.audit_id,
+        )
+
+
+def _unchanged(source: Source, record: DatasetRecord, transport: str) -> ExportAttempt:
+    return ExportAttempt(source.slug, record.questdb_tag, "unchanged", None, source.checksum, 0, record.row_count, transport, record=record)
+
+
+def _still_there(questdb: QuestDB, record: DatasetRecord) -> None:
+    """A registry that outlived the rows (a volume that was lost) must not answer "unchanged"."""
+    found = bars_of(questdb, record.questdb_tag, record.first_bar_ts, record.last_bar_ts)
+    if found != record.row_count:
+        raise ValidationFailedError(
+            f"dataset {record.dataset_id} is published, but QuestDB does not hold its bars",
+            code="published_bars_missing",
+            expected=f"{record.row_count} bars",
+            found=f"{found} bars",
+            hint="--replace writes all of them under a fresh tag and publishes that.",
+            slug=record.dataset_id,
+        )
+
+
+def _same_as_reported(bars: BarsFile, source: Source, progress: Progress) -> None:
+    """The Arrow file may have lain there for long: it must still be what its report says."""
+    hasher = ContentHasher()
+    done = 0
+    for frame in bars.frames(source.piece_rows):
+        hasher.update(frame)
+        done += frame.height
+        progress("check file", done, source.rows)
+    if hasher.hexdigest() != source.content_hash:
+        raise StoreError(
+            "the normalized file is not what its report says",
+            code="arrow_damaged",
+            hint="Delete it; it is made again.",
+            slug=source.slug,
+            file=str(source.path),
+        )
+
+
+def _growth(stores: Stores, record: DatasetRecord | None, source: Source, bars: BarsFile, options: ExportOptions) -> Growth:
+    if record is None or options.replace:
+        return Growth(0)
+    stores.questdb.wait_applied(INDICATOR_BARS.name, stores.settings.apply_timeout_seconds)
+    return compare_with_published(stores.questdb, record, source, bars)
+
+
+def _plan(stores: Stores, record: DatasetRecord | None, source: Source, options: ExportOptions) -> Plan:
+    published = None if record is None else Published(record.questdb_tag, record.checksum, record.content_hash, record.revision)
+    attempts = [a.as_attempt() for a in list_attempts(stores.postgres, source.slug)]
+    taken: list[str] = []
+    while True:
+        plan = choose_plan(
+            source.slug,
+            attempts,
+            published,
+            checksum=source.checksum,
+            content_hash=source.content_hash,
+            replace=options.replace,
+            taken=taken,
+        )
+        # A fresh tag is fresh in QuestDB too: another registry may have used it.
+        if plan.kind not in {"fresh", "replacement"} or not bars_of(stores.questdb, plan.tag):
+            return plan
+        taken.append(plan.tag)
+
+
+def _new_attempt(source: Source, plan: Plan, options: ExportOptions, transport: str) -> NewAttempt:
+    return NewAttempt(
+        dataset_id=source.slug,
+        questdb_tag=plan.tag,
+        checksum=source.checksum,
+        mode=options.verify,
+        row_count=source.rows,
+        first_bar_ts=source.first_bar,
+        last_bar_ts=source.last_bar,
+        content_hash=source.content_hash,
+        base_revision=plan.base_revision,
+        report={"plan": asdict(plan), "transport": transport},
+    )
+
+
+def send_bars(
+    source: Source,
+    bars: BarsFile,
+    questdb: QuestDB,
+    *,
+    plan: Plan,
+    growth: Growth,
+    options: ExportOptions,
+    settings: Settings,
+    progress: Progress,
+    audit_id: int | None,
+) -> ExportAttempt:
+    """Add missing columns, send the rows of the plan, wait until they are visible."""
+    questdb.ensure_columns(INDICATOR_BARS.name, [c.questdb_column for c in source.columns])
+    start = growth.first_new if plan.only_growth else 0
+    filled = growth.filled if plan.only_growth else []
+    total = source.rows - start + len(filled)
+    batch_rows = options.batch_rows or settings.batch_rows
+    senders = options.senders or SENDERS[questdb.transport]
+    before = bars_of(questdb, plan.tag) if questdb.transport == "ilp-tcp" else 0
+    with warming_up():
+        written = questdb.write_prepared(
+            source.rows_for(plan.tag, _frames(bars, source, start, filled)),
+            table=INDICATOR_BARS.name,
+            symbols=INDICATOR_BARS.symbols,
+            transport=options.transport,
+            batch_rows=batch_rows,
+            senders=senders,
+            progress=rate(progress, "write", total),
+        )
+        started = time.monotonic()
+        wait_delivered(
+            questdb,
+            plan.tag,
+            rows=source.rows,
+            before=before,
+            written=written,
+            timeout_seconds=settings.apply_timeout_seconds,
+            waiting=progress,
+        )
+    return ExportAttempt(
+        dataset_id=source.slug,
+        tag=plan.tag,
+        kind=plan.kind,
+        audit_id=audit_id,
+        checksum=source.checksum,
+        rows_written=written.rows,
+        rows_total=source.rows,
+        transport=questdb.transport,
+        senders=written.senders,
+        batch_rows=batch_rows,
+        seconds=written.seconds,
+        visible_seconds=time.monotonic() - started,
+        resent_slices=written.resent_slices,
+    )
+
+
+def _frames(bars: BarsFile, source: Source, start: int, filled: list[int]) -> Iterator[pl.DataFrame]:
+    """Filled bars first (they are older), then everything from `start` on."""
+    if filled:
+        span = pl.concat(list(bars.frames(source.piece_rows, filled[0], filled[-1] + 1)))
+        yield span[[row - filled[0] for row in filled]]
+    yield from bars.frames(source.piece_rows, start)
+
+
+def rate(progress: Progress, stage: str, total: int) -> Any:
+    """Progress of rows with rows per second."""
+    started = time.monotonic()
+
+    def tell(rows: int) -> None:
+        seconds = max(time.monotonic() - started, 1e-6)
+        progress(stage, rows, total, f"{rows / seconds:,.0f} rows/s")
+
+    return tell
+
+
+@contextmanager
+def warming_up() -> Iterator[None]:
+    """Import pandera, which takes two seconds, while the server is busy with the rows."""
+    thread = threading.Thread(target=import_module, args=("pandera.polars",), daemon=True)
+    thread.start()
+    yield
+    thread.join()
