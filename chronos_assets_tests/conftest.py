@@ -12,7 +12,7 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +70,21 @@ def servers(settings: Settings) -> Iterator[Connections]:
 
 
 @pytest.fixture
+def make_settings(test_home: Path) -> Iterator[Callable[..., Settings]]:
+    """Makes settings with a fresh home each, for tests that start, kill and stop servers of their own."""
+    made: list[Settings] = []
+
+    def make(**overrides: Any) -> Settings:
+        made.append(settings_for(test_home / f"own-{next(_numbers)}", **overrides))
+        return made[-1]
+
+    yield make
+    for settings in made:
+        dispose(settings)
+        shutil.rmtree(settings.home, ignore_errors=True)
+
+
+@pytest.fixture
 def stores(servers: Connections, settings: Settings) -> Any:
     """Open stores on the servers of this run, with all tables there."""
     from chronos_assets.storage.stores import open_stores
@@ -104,7 +119,7 @@ def settings_for(home: Path, **overrides: Any) -> Settings:
     for _ in range(4):
         chosen.append(ports.free(taken=chosen))
     names = ("questdb_http_port", "questdb_pg_port", "questdb_ilp_port", "postgres_port")
-    return load_settings(home=home, **_jar_settings, **dict(zip(names, chosen, strict=True)), **overrides)
+    return load_settings(**{"home": home, **_jar_settings, **dict(zip(names, chosen, strict=True)), **overrides})
 
 
 def dispose(settings: Settings) -> None:
@@ -119,6 +134,7 @@ def _remove_abandoned_homes() -> None:
         owner = folder.name.removeprefix(_HOME_PREFIX).partition("-")[0]
         if folder.stat().st_uid != os.geteuid() or not owner.isdigit() or psutil.pid_exists(int(owner)):
             continue
-        with contextlib.suppress(ChronosError):
-            dispose(load_settings(home=folder / "home"))
+        for state in folder.glob("*/services"):
+            with contextlib.suppress(ChronosError):
+                dispose(load_settings(home=state.parent))
         shutil.rmtree(folder, ignore_errors=True)

@@ -136,9 +136,13 @@ def dagster_postgres_url(connections: Connections, settings: Settings) -> str:
 
 
 def mask_url(text: str) -> str:
-    """A Postgres address with its password, wherever it stands in it, as asterisks."""
-    parts = urlsplit(text)
-    if parts.scheme == "" or "://" not in text:
+    """A Postgres address with its password, wherever it stands in it, as asterisks (all of it where it cannot be read)."""
+    try:
+        parts = urlsplit(text)
+        readable = parts.scheme != "" and "://" in text and (parts.port is None or parts.port > 0)
+    except ValueError:
+        return "***"
+    if not readable or "@" in parts.path:
         return "***"
     userinfo, at, host = parts.netloc.rpartition("@")
     if at and ":" in userinfo:
@@ -187,7 +191,7 @@ def _check_postgres_url(url: str, setting: str) -> None:
         well_formed = False
         parts = urlsplit("")
     scheme = parts.scheme.partition("+")[0]
-    if not well_formed or scheme not in ("postgresql", "postgres") or not parts.path.strip("/"):
+    if not well_formed or "@" in parts.path or scheme not in ("postgresql", "postgres") or not parts.path.strip("/"):
         raise UsageError(f"{setting} is not a Postgres address", code="postgres_dsn_invalid", expected=expected)
 
 

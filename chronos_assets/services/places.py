@@ -6,6 +6,7 @@ Only paths and their permissions: no process is looked at here.
 from __future__ import annotations
 
 import errno
+import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 from chronos_assets.errors import ServiceStartError
 from chronos_assets.settings import Settings
 
+MARKER = "chronos_assets.json"
 FREE_BYTES_NEEDED = 256 * 1024 * 1024
 
 
@@ -78,6 +80,38 @@ class Places:
                 hint="Free some space, or set CHRONOS_HOME to a folder on another disk.",
                 folder=self.home,
             )
+
+
+def check_marker(folder: Path, kind: str, version: str) -> None:
+    """Refuse a data folder that somebody else made, or a newer us; put our mark into an empty one."""
+    mark = folder / MARKER
+    known = _read_marker(mark)
+    hint = "Set CHRONOS_HOME to another folder, or move that one away."
+    fresh = mark.with_name(f"{MARKER}.new")
+    if known is None and any(entry != fresh for entry in folder.iterdir()):
+        raise ServiceStartError(
+            f"the folder for {kind} holds something that is not ours", code="foreign_data_directory", hint=hint, folder=folder
+        )
+    if known is not None and (known.get("kind"), str(known.get("version")).partition(".")[0]) != (kind, version.partition(".")[0]):
+        raise ServiceStartError(
+            f"the folder for {kind} was written by another server",
+            code="foreign_data_directory",
+            expected=f"{kind} {version}",
+            found=f"{known.get('kind')} {known.get('version')}",
+            hint=hint,
+            folder=folder,
+        )
+    if known is None:
+        fresh.write_text(json.dumps({"product": "chronos_assets", "kind": kind, "version": version}), encoding="utf-8")
+        fresh.replace(mark)
+
+
+def _read_marker(mark: Path) -> dict[str, object] | None:
+    try:
+        document = json.loads(mark.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+    return document if isinstance(document, dict) else None
 
 
 def cannot_write(path: Path, error: OSError) -> ServiceStartError:

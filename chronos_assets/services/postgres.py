@@ -21,8 +21,8 @@ from psycopg import sql
 from chronos_assets.errors import ServiceStartError
 from chronos_assets.services import ports, processes
 from chronos_assets.services.connections import DAGSTER_DATABASE, POSTGRES
-from chronos_assets.services.embedded import Answer, Say, check_marker
-from chronos_assets.services.places import Places, cannot_write
+from chronos_assets.services.embedded import Answer, Say
+from chronos_assets.services.places import Places, cannot_write, check_marker
 from chronos_assets.services.postgres_user import Housing, choose_housing, choose_programs, hand_over, make_base
 from chronos_assets.services.state import Passwords, ServerRecord
 from chronos_assets.settings import Settings
@@ -124,13 +124,13 @@ class EmbeddedPostgres:
         return processes.spawn_detached(command, log=log, cwd=Path("/"), environment=environment, lock=lock, user=self.housing.user)
 
     def answer(self, record: ServerRecord) -> Answer:
+        if not self._says_ready(record.ports["sql"]):
+            return Answer.NONE  # who answers on the port now is somebody else
         try:
             with self._connect(record, "postgres"):
                 return Answer.READY
         except psycopg.OperationalError as error:
-            # Another server on our port would deny us just the same, while ours still boots.
-            denied = "password authentication failed" in str(error) and self._says_ready(record.ports["sql"])
-            return Answer.DENIED if denied else Answer.NONE
+            return Answer.DENIED if "password authentication failed" in str(error) else Answer.NONE
 
     def after_start(self, record: ServerRecord) -> None:
         """Both databases exist afterwards, whether or not an earlier start was cut short."""

@@ -18,9 +18,9 @@ import psutil
 from chronos_assets.errors import ServiceStartError
 from chronos_assets.services import jar, ports, processes
 from chronos_assets.services.connections import QUESTDB, QuestDBAddress
-from chronos_assets.services.embedded import Answer, Say, check_marker
+from chronos_assets.services.embedded import Answer, Say
 from chronos_assets.services.locks import unsupported_platform
-from chronos_assets.services.places import Places, cannot_write
+from chronos_assets.services.places import Places, cannot_write, check_marker
 from chronos_assets.services.state import Passwords, ServerRecord
 from chronos_assets.settings import Settings
 
@@ -103,7 +103,7 @@ class EmbeddedQuestDB:
 
     def answer(self, record: ServerRecord) -> Answer:
         """Ask for `select 1` with our password, so that another server on the port is not taken for ours."""
-        connection = http.client.HTTPConnection(ports.LOOPBACK, record.ports["http"], timeout=5)
+        connection = http.client.HTTPConnection(ports.LOOPBACK, record.ports["http"], timeout=2)
         token = base64.b64encode(f"{USER}:{self.passwords.questdb_http}".encode()).decode()
         try:
             connection.request("GET", "/exec?query=select%201", headers={"Authorization": f"Basic {token}"})

@@ -49,6 +49,7 @@ class ServiceStatus:
 def status(settings: Settings) -> list[ServiceStatus]:
     """QuestDB and Postgres, in this order."""
     places = Places.of(settings)
+    settings = settings.model_copy(update={"postgres_os_user": None})  # who started it counts, not who would start it now
     secrets = state.read_passwords(places.passwords) or Passwords("", "", "")
     questdb = _embedded(EmbeddedQuestDB(settings, places, secrets)) if settings.questdb_conf is None else _remote_questdb(settings)
     postgres = _embedded(EmbeddedPostgres(settings, places, secrets)) if settings.postgres_dsn is None else _remote_postgres(settings)

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from chronos_assets.errors import ServiceUnavailableError
+from chronos_assets.errors import ServiceStartError, ServiceUnavailableError
 from chronos_assets.services import embedded, locks, state
 from chronos_assets.services.connections import POSTGRES, QUESTDB, Connections, remote_postgres, remote_questdb
-from chronos_assets.services.embedded import EmbeddedServer
+from chronos_assets.services.embedded import Answer, EmbeddedServer
+from chronos_assets.services.launch import Launch
 from chronos_assets.services.places import Places
 from chronos_assets.services.postgres import EmbeddedPostgres, embedded_dsn
 from chronos_assets.services.questdb import EmbeddedQuestDB, embedded_questdb
@@ -27,6 +28,7 @@ def connect(settings: Settings, *, start: bool = True, progress: Say | None = No
 
     With `start=False` nothing is started: `ServiceUnavailableError` where an embedded store does not run.
     """
+    _check_remote(settings)
     found = _running_records(settings)
     if found is not None:
         return _connections(settings, *found)
@@ -43,7 +45,8 @@ def start_servers(settings: Settings, progress: Say | None = None, *, durable: b
     Raises `ServiceStartError`, with nothing of this attempt left running. `durable=False` trades Postgres' safety for speed, for tests.
     """
     say = progress or _silent
-    found = _running_records(settings)
+    _check_remote(settings)
+    found = _running_records(settings, ask=True)
     if found is not None:
         _tell_of_other_options(settings, *found, say)
         return _connections(settings, *found)
@@ -61,11 +64,28 @@ def stop_servers(settings: Settings, progress: Say | None = None) -> list[str]:
     places = Places.of(settings)
     if not places.folder.is_dir():
         return []
+    settings = settings.model_copy(update={"postgres_os_user": None})  # who started it counts, not who would start it now
     with _start_lock(settings, places, progress or _silent):
         secrets = state.read_passwords(places.passwords) or Passwords("", "", "")
         # Both, whatever the settings say now: they may have been embedded when they were started.
         servers: tuple[EmbeddedServer, ...] = (EmbeddedQuestDB(settings, places, secrets), EmbeddedPostgres(settings, places, secrets))
-        return [server.name for server in servers if embedded.stop(server)]
+        ran, errors = [], []
+        for server in servers:
+            try:
+                ran += [server.name] if embedded.stop(server) else []
+            except ServiceStartError as error:
+                errors.append(error)
+        if errors:
+            raise errors[0]
+        return ran
+
+
+def _check_remote(settings: Settings) -> None:
+    """Refuse a malformed address before anything is started for the other store."""
+    if settings.questdb_conf is not None:
+        remote_questdb(settings)
+    if settings.postgres_dsn is not None:
+        remote_postgres(settings)
 
 
 def _embedded(settings: Settings, places: Places, secrets: Passwords, *, durable: bool = True) -> list[EmbeddedServer]:
@@ -79,7 +99,7 @@ def _embedded(settings: Settings, places: Places, secrets: Passwords, *, durable
 
 def _ensure_all(servers: list[EmbeddedServer], say: Say) -> dict[str, ServerRecord]:
     """Launch all, then wait for all, so that one boots while the other does. What this call launched is stopped where one fails."""
-    launches = [embedded.Launch(server, say) for server in servers]
+    launches = [Launch(server, say) for server in servers]
     try:
         for launch in launches:
             launch.begin()
@@ -90,8 +110,8 @@ def _ensure_all(servers: list[EmbeddedServer], say: Say) -> dict[str, ServerReco
         raise
 
 
-def _running_records(settings: Settings) -> tuple[dict[str, ServerRecord], Passwords] | None:
-    """Records of every embedded server where all of them run and the passwords are known; no lock is taken."""
+def _running_records(settings: Settings, *, ask: bool = False) -> tuple[dict[str, ServerRecord], Passwords] | None:
+    """Records of every embedded server where all of them run (and, with `ask`, let us in); no lock is taken."""
     if settings.questdb_conf is not None and settings.postgres_dsn is not None:
         return {}, Passwords("", "", "")
     places = Places.of(settings)
@@ -101,7 +121,7 @@ def _running_records(settings: Settings) -> tuple[dict[str, ServerRecord], Passw
     records = {}
     for server in _embedded(settings, places, secrets):
         seen = embedded.running(server)
-        if seen is None:
+        if seen is None or (ask and server.answer(seen[0]) is not Answer.READY):
             return None
         records[server.name] = seen[0]
     return records, secrets

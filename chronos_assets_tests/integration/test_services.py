@@ -1,27 +1,287 @@
-"""The embedded servers as a user meets them: started once, shared, found again, stopped."""
+"""The embedded servers as a user meets them: reachable with the given credentials and only so, shared, found again, refused with reason."""
 
 from __future__ import annotations
 
+import json
+import os
+import socket
+import stat
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
 import psycopg
+import pytest
 import requests
+import sqlalchemy
 
 from chronos_assets import services
-from chronos_assets.services import Connections
-from chronos_assets.settings import Settings
+from chronos_assets.errors import ServiceStartError, ServiceUnavailableError
+from chronos_assets.services import Connections, ServiceStatus, dagster_postgres_url, ports, processes
+from chronos_assets.services.places import Places
+from chronos_assets.services.postgres_user import shared_base
+from chronos_assets.settings import Settings, load_settings
+
+MakeSettings = Callable[..., Settings]
+ELSEWHERE = "http::addr=127.0.0.1:9;"  # with it only Postgres is embedded, which starts in a second
 
 
-def test_both_servers_answer_with_the_given_credentials(servers: Connections) -> None:
-    """What `connect` returns is enough to talk to both stores."""
+@pytest.fixture
+def closed_folder(tmp_path: Path) -> Path:
+    """A folder that only we can enter."""
+    folder = tmp_path / "closed"
+    folder.mkdir(mode=0o700)
+    return folder
+
+
+def of(name: str, settings: Settings) -> ServiceStatus:
+    return next(entry for entry in services.status(settings) if entry.name == name)
+
+
+def test_both_servers_answer_with_the_given_credentials(servers: Connections, settings: Settings) -> None:
+    """What `connect` returns is enough to talk to both stores and to Dagster's database."""
     auth = (servers.questdb_user or "", servers.questdb_password or "")
     answer = requests.get(f"{servers.questdb_url}/exec", params={"query": "select 1"}, auth=auth, timeout=10)
     assert answer.json()["dataset"] == [[1]]
     with psycopg.connect(servers.postgres_dsn) as connection:
         assert connection.execute("SELECT current_database()").fetchone() == ("chronos",)
+    engine = sqlalchemy.create_engine(dagster_postgres_url(servers, settings))
+    with engine.connect() as session:
+        assert session.execute(sqlalchemy.text("SELECT current_database()")).scalar() == "dagster"
+    engine.dispose()
+
+
+def test_nobody_gets_in_without_the_password(servers: Connections, settings: Settings) -> None:
+    """Queries, rows by ILP over HTTP, PGWire and Postgres are all refused without the generated password."""
+    for path, query in (("exec", "select 1"), ("exp", "select 1")):
+        assert requests.get(f"{servers.questdb_url}/{path}", params={"query": query}, timeout=10).status_code == 401
+    assert requests.post(f"{servers.questdb_url}/write", data="stolen x=1i\n", timeout=10).status_code == 401
+    wire = of("questdb", settings).ports["pg"]
+    for user, password in (("admin", "quest"), ("chronos", "")):
+        with pytest.raises(psycopg.OperationalError):
+            psycopg.connect(host=ports.LOOPBACK, port=wire, user=user, password=password, dbname="qdb", connect_timeout=5)
+    for dsn in (servers.postgres_dsn.replace("chronos:", "postgres:"), servers.postgres_dsn.replace("@", "x@")):
+        with pytest.raises(psycopg.OperationalError):
+            psycopg.connect(dsn, connect_timeout=5)
+
+
+def test_every_listener_is_on_the_loopback(servers: Connections, settings: Settings) -> None:
+    """Neither server can be reached from another machine, and no port is open that the status does not name."""
+    for entry in services.status(settings):
+        listening = {c.laddr for c in psutil.Process(entry.pid).net_connections() if c.status == psutil.CONN_LISTEN}
+        assert {address.ip for address in listening} == {ports.LOOPBACK}
+        assert {address.port for address in listening} == set(entry.ports.values())
 
 
 def test_a_second_connect_shares_the_running_servers(servers: Connections, settings: Settings) -> None:
     """Whoever connects with the same home gets the same servers, and starts nothing."""
-    before = {entry.name: entry.pid for entry in services.status(settings)}
-    assert services.connect(settings) == servers
+    before = [entry.pid for entry in services.status(settings)]
+    said: list[str] = []
+    assert services.connect(settings, progress=said.append) == servers
     assert services.connect(settings, start=False) == servers
-    assert {entry.name: entry.pid for entry in services.status(settings)} == before
+    assert services.start(settings, said.append) == servers
+    assert [entry.pid for entry in services.status(settings)] == before
+    assert said == []
+
+
+def test_what_is_secret_is_kept_from_others(servers: Connections, settings: Settings) -> None:
+    """The password file has mode 0600 in a folder of mode 0700, and no password is on a command line."""
+    places = Places.of(settings)
+    assert stat.S_IMODE(places.passwords.stat().st_mode) == 0o600
+    assert stat.S_IMODE(places.folder.stat().st_mode) == 0o700
+    secrets = json.loads(places.passwords.read_text()).values()
+    for entry in services.status(settings):
+        assert stat.S_IMODE(Path(str(entry.data_dir)).stat().st_mode) == 0o700
+        assert not any(secret in word for secret in secrets for word in psutil.Process(entry.pid).cmdline())
+
+
+def test_status_shows_what_the_servers_cost(servers: Connections, settings: Settings, cli_environment: dict[str, str]) -> None:
+    """The command prints process, memory, data and version of both, as text and as JSON, and no password."""
+    command = [sys.executable, "-c", "from chronos_assets.cli.main import main; main()", "services", "status"]
+    text = subprocess.run(command, env=cli_environment, capture_output=True, text=True, check=True).stdout
+    output = subprocess.run([*command, "--json"], env=cli_environment, capture_output=True, text=True, check=True).stdout
+    for entry in json.loads(output)["services"]:
+        assert (entry["running"], entry["answers"], entry["mode"]) == (True, True, "embedded")
+        assert entry["rss_bytes"] > 10 * 2**20
+        assert entry["data_bytes"] > 2**20
+        assert entry["version"] in ("9.3.4", "18.4")
+        assert f"process    {entry['pid']}" in text
+    assert f"http://{servers.questdb_http}" in text
+    assert str(Places.of(settings).passwords) in text
+    for secret in json.loads(Places.of(settings).passwords.read_text()).values():
+        assert secret not in text + output
+
+
+def test_without_starting_a_missing_server_is_an_error_with_a_hint(make_settings: MakeSettings) -> None:
+    """`start=False` says which command starts the servers; status and stop work all the same."""
+    settings = make_settings()
+    with pytest.raises(ServiceUnavailableError) as caught:
+        services.connect(settings, start=False)
+    assert "chronos services start" in caught.value.hint
+    assert [entry.running for entry in services.status(settings)] == [False, False]
+    assert services.stop(settings) == []
+    assert not settings.home.exists()
+
+
+def test_a_taken_port_is_said_and_another_one_kept(make_settings: MakeSettings) -> None:
+    """Each server finds a free port where its own is taken, says so, and keeps it at the next start; the ILP listener opens on request."""
+    with socket.socket() as first, socket.socket() as second:
+        for holder in (first, second):
+            holder.bind((ports.LOOPBACK, 0))
+            holder.listen()
+        web, sql = (int(holder.getsockname()[1]) for holder in (first, second))
+        settings = make_settings(questdb_http_port=web, postgres_port=sql, questdb_ilp_tcp=True)
+        said: list[str] = []
+        services.start(settings, said.append, durable=False)
+        assert any(f"port {web} is in use; QuestDB takes" in line for line in said)
+        assert any(f"port {sql} is in use; Postgres takes" in line for line in said)
+        before = [entry.ports for entry in services.status(settings)]
+    assert ports.answers(before[0]["ilp"])
+    services.stop(settings)
+    preferences = load_settings(home=settings.home, cache=settings.cache, questdb_jar=settings.questdb_jar, questdb_conf=ELSEWHERE)
+    services.start(preferences, durable=False)
+    assert of("postgres", preferences).ports == before[1]
+
+
+def test_ports_lost_between_the_look_and_the_start_are_replaced(make_settings: MakeSettings) -> None:
+    """A server that cannot bind because somebody was quicker is started again on other ports."""
+    settings = make_settings(questdb_conf=ELSEWHERE)
+    with socket.socket() as quicker:
+
+        def take_the_port(line: str) -> None:
+            if line.startswith("creating"):  # said after the ports were chosen, before Postgres starts
+                quicker.bind((ports.LOOPBACK, settings.postgres_port))
+                quicker.listen()
+
+        connections = services.start(settings, take_the_port, durable=False)
+    assert f":{settings.postgres_port}/" not in connections.postgres_dsn
+    psycopg.connect(connections.postgres_dsn).close()
+
+
+def test_a_lost_password_file_is_made_again(make_settings: MakeSettings) -> None:
+    """The data outlive their password file, whether it is lost while Postgres runs or while it does not."""
+    settings = make_settings(questdb_conf=ELSEWHERE)
+    connections = services.start(settings, durable=False)
+    with psycopg.connect(connections.postgres_dsn) as connection:
+        connection.execute("CREATE TABLE kept (value int)")
+    for stopped in (True, False):
+        if stopped:
+            services.stop(settings)
+        Places.of(settings).passwords.unlink()
+        connections = services.start(settings, durable=False)
+        with psycopg.connect(connections.postgres_dsn) as connection:
+            assert connection.execute("SELECT count(*) FROM kept").fetchone() == (0,)
+
+
+def test_a_lost_state_file_costs_a_restart_and_nothing_else(make_settings: MakeSettings) -> None:
+    """Servers that are not written down any more are found by their data folder, and never run twice."""
+    settings = make_settings(questdb_conf=ELSEWHERE)
+    services.start(settings, durable=False)
+    before = of("postgres", settings)
+    Places.of(settings).state.unlink()
+    assert of("postgres", settings).pid == before.pid
+    connections = services.start(settings, durable=False)
+    psycopg.connect(connections.postgres_dsn).close()
+    assert [
+        p.pid for p in psutil.process_iter() if processes.is_alive(p) and str(settings.home) in " ".join(processes.command_line(p))
+    ] == [of("postgres", settings).pid]
+
+
+def test_a_number_that_belongs_to_another_process_is_not_mistaken(make_settings: MakeSettings) -> None:
+    """A recorded process id that was given to somebody else is neither taken for our server nor ended."""
+    settings = make_settings(questdb_conf=ELSEWHERE)
+    services.start(settings, durable=False)
+    services.stop(settings)
+    path = Places.of(settings).state
+    document = json.loads(path.read_text())
+    document["servers"]["postgres"] |= {"pid": os.getpid(), "ready": True, "process_started_at": 1.0}
+    path.write_text(json.dumps(document))
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind((ports.LOOPBACK, document["servers"]["postgres"]["ports"]["sql"]))
+        other.listen()
+        assert not of("postgres", settings).running
+        assert services.stop(settings) == []
+
+
+def test_a_home_that_only_we_can_enter_works(closed_folder: Path, make_settings: MakeSettings) -> None:
+    """As root, Postgres' user cannot get there: its data lie elsewhere, and the status says where. Else they lie in the home."""
+    made = make_settings(questdb_conf=ELSEWHERE)
+    settings = made.model_copy(update={"home": closed_folder / "home"})
+    try:
+        psycopg.connect(services.start(settings, durable=False).postgres_dsn).close()
+        base = shared_base(Places.of(settings)) if os.geteuid() == 0 else settings.home / "postgres"
+        entry = of("postgres", settings)
+        assert entry.data_dir == str(base / "data")
+        assert (Path(entry.data_dir) / "PG_VERSION").is_file()
+    finally:
+        services.stop(settings)
+
+
+@pytest.mark.parametrize("name", ["questdb", "postgres"])
+def test_a_foreign_data_folder_is_refused_and_left_alone(make_settings: MakeSettings, name: str) -> None:
+    """Somebody's folder in the place of ours is one clear message, and nothing is left running."""
+    settings = make_settings()
+    folder = Places.of(settings).home / name
+    folder.mkdir(parents=True)
+    (folder / "precious").write_text("theirs")
+    with pytest.raises(ServiceStartError) as caught:
+        services.start(settings, durable=False)
+    assert (caught.value.code, caught.value.where["folder"]) == ("foreign_data_directory", folder)
+    assert [entry.running for entry in services.status(settings)] == [False, False]
+    assert [entry.name for entry in folder.iterdir()] == ["precious"]
+
+
+def test_data_of_another_major_version_are_refused(make_settings: MakeSettings) -> None:
+    """Postgres data that another major version wrote are named with both versions."""
+    settings = make_settings(questdb_conf=ELSEWHERE)
+    services.start(settings, durable=False)
+    services.stop(settings)
+    version = Path(str(of("postgres", settings).data_dir)) / "PG_VERSION"
+    version.write_text("17\n")
+    with pytest.raises(ServiceStartError, match="another major version") as caught:
+        services.start(settings, durable=False)
+    assert (caught.value.expected, caught.value.found) == ("18", "17")
+
+
+def test_a_server_that_cannot_start_shows_the_end_of_its_log(make_settings: MakeSettings) -> None:
+    """The error says what failed and quotes the server itself; nothing is left running."""
+    settings = make_settings(questdb_conf=ELSEWHERE)
+    services.start(settings, durable=False)
+    services.stop(settings)
+    with (Path(str(of("postgres", settings).data_dir)) / "postgresql.conf").open("a") as file:
+        file.write("no_such_setting = 1\n")
+    with pytest.raises(ServiceStartError, match="Postgres ended right after its start") as caught:
+        services.start(settings, durable=False)
+    assert "no_such_setting" in caught.value.hint
+    assert not of("postgres", settings).running
+
+
+def test_a_home_that_cannot_be_made_is_one_message(tmp_path: Path, make_settings: MakeSettings) -> None:
+    """A file in the place of the home is said in one sentence."""
+    (tmp_path / "file").touch()
+    settings = make_settings().model_copy(update={"home": tmp_path / "file" / "home"})
+    with pytest.raises(ServiceStartError) as caught:
+        services.start(settings)
+    assert caught.value.code == "home_unusable"
+
+
+def test_a_user_that_does_not_exist_is_named(make_settings: MakeSettings) -> None:
+    """As root a wrong CHRONOS_POSTGRES_OS_USER is one message; whoever is not root needs no such user."""
+    settings = make_settings(questdb_conf=ELSEWHERE, postgres_os_user="no-such-user")
+    if os.geteuid() == 0:
+        with pytest.raises(ServiceStartError, match="unprivileged user") as caught:
+            services.start(settings, durable=False)
+        assert "CHRONOS_POSTGRES_OS_USER" in caught.value.hint
+    else:
+        psycopg.connect(services.start(settings, durable=False).postgres_dsn).close()
+
+
+def test_a_stopped_server_leaves_its_log(make_settings: MakeSettings) -> None:
+    """A stopped set leaves no process, and its log can still be read."""
+    settings = make_settings(questdb_conf=ELSEWHERE)
+    services.start(settings, durable=False)
+    assert services.stop(settings) == ["postgres"]
+    assert "ready to accept connections" in Places.of(settings).log("postgres").read_text()
