@@ -56,7 +56,7 @@ def test_home() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def settings(test_home: Path) -> Settings:
     """Settings of this run: own home, own exports folder, free ports; the jar is shared with the user's cache."""
-    return settings_for(test_home / "home", exports_dir=test_home / "exports")
+    return settings_for(home=test_home / "home", exports_dir=test_home / "exports")
 
 
 @pytest.fixture(scope="session")
@@ -75,7 +75,7 @@ def make_settings(test_home: Path) -> Iterator[Callable[..., Settings]]:
     made: list[Settings] = []
 
     def make(**overrides: Any) -> Settings:
-        made.append(settings_for(test_home / f"own-{next(_numbers)}", **overrides))
+        made.append(settings_for(**{"home": test_home / f"own-{next(_numbers)}", **overrides}))
         return made[-1]
 
     yield make
@@ -113,13 +113,13 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest
     monkeypatch.setenv(f"{PREFIX}HOME", str(tmp_path_factory.getbasetemp() / "no-servers-here"))
 
 
-def settings_for(home: Path, **overrides: Any) -> Settings:
-    """Settings with `home` and free ports of their own."""
+def settings_for(**overrides: Any) -> Settings:
+    """Settings with free ports of their own."""
     chosen: list[int] = []
     for _ in range(4):
         chosen.append(ports.free(taken=chosen))
     names = ("questdb_http_port", "questdb_pg_port", "questdb_ilp_port", "postgres_port")
-    return load_settings(**{"home": home, **_jar_settings, **dict(zip(names, chosen, strict=True)), **overrides})
+    return load_settings(**{**_jar_settings, **dict(zip(names, chosen, strict=True)), **overrides})
 
 
 def dispose(settings: Settings) -> None:

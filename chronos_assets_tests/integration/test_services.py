@@ -208,16 +208,12 @@ def test_a_number_that_belongs_to_another_process_is_not_mistaken(make_settings:
 
 def test_a_home_that_only_we_can_enter_works(closed_folder: Path, make_settings: MakeSettings) -> None:
     """As root, Postgres' user cannot get there: its data lie elsewhere, and the status says where. Else they lie in the home."""
-    made = make_settings(questdb_conf=ELSEWHERE)
-    settings = made.model_copy(update={"home": closed_folder / "home"})
-    try:
-        psycopg.connect(services.start(settings, durable=False).postgres_dsn).close()
-        base = shared_base(Places.of(settings)) if os.geteuid() == 0 else settings.home / "postgres"
-        entry = of("postgres", settings)
-        assert entry.data_dir == str(base / "data")
-        assert (Path(entry.data_dir) / "PG_VERSION").is_file()
-    finally:
-        services.stop(settings)
+    settings = make_settings(questdb_conf=ELSEWHERE, home=closed_folder / "home")
+    psycopg.connect(services.start(settings, durable=False).postgres_dsn).close()
+    base = shared_base(Places.of(settings)) if os.geteuid() == 0 else settings.home / "postgres"
+    entry = of("postgres", settings)
+    assert entry.data_dir == str(base / "data")
+    assert (Path(entry.data_dir) / "PG_VERSION").is_file()
 
 
 @pytest.mark.parametrize("name", ["questdb", "postgres"])
@@ -262,7 +258,7 @@ def test_a_server_that_cannot_start_shows_the_end_of_its_log(make_settings: Make
 def test_a_home_that_cannot_be_made_is_one_message(tmp_path: Path, make_settings: MakeSettings) -> None:
     """A file in the place of the home is said in one sentence."""
     (tmp_path / "file").touch()
-    settings = make_settings().model_copy(update={"home": tmp_path / "file" / "home"})
+    settings = make_settings(home=tmp_path / "file" / "home")
     with pytest.raises(ServiceStartError) as caught:
         services.start(settings)
     assert caught.value.code == "home_unusable"
