@@ -135,7 +135,9 @@ def _named(profiles: dict[str, _P], name: str, what: str, slug: str) -> _P:
         return profiles[name]
     except KeyError:
         known = ", ".join(sorted({*profiles, DEFAULT_PROFILE}))
-        raise ManifestError(f"the manifest has no {what} profile {name!r}", code="profile_unknown", expected=f"one of {known}", slug=slug) from None
+        raise ManifestError(
+            f"the manifest has no {what} profile {name!r}", code="profile_unknown", expected=f"one of {known}", slug=slug
+        ) from None
 
 
 @dataclass(frozen=True)
@@ -161,14 +163,17 @@ def find_manifests(exports_dir: Path) -> list[Path]:
     return sorted(path for path in exports_dir.glob("*.yaml") if not path.name.startswith(".") and path.is_file())
 
 
-def load_manifest(path: Path, *, data_roots: Iterable[Path] = ()) -> LoadedManifest:
+def load_manifest(path: Path, *, data_roots: Iterable[Path] = (), replace_checksum: str | None = None) -> LoadedManifest:
     """Read the manifest at `path`; raises `ManifestError` that names the key, line or path that is wrong.
 
     The files it names need not exist yet; their paths are resolved against the folder of the manifest and must stay inside it or one of
-    `data_roots`.
+    `data_roots`. A checksum that is missing or malformed is refused, or taken to be `replace_checksum` where that is given.
     """
-    text = _read(path)
-    manifest = parse_strict(Manifest, parse_yaml(text, path), error=ManifestError, what="the manifest", file=str(path))
+    text = read_manifest_text(path)
+    data = parse_yaml(text, path)
+    if replace_checksum is not None and not _CHECKSUM.fullmatch(str(data.get("checksum"))):
+        data = {**data, "checksum": replace_checksum}
+    manifest = parse_strict(Manifest, data, error=ManifestError, what="the manifest", file=str(path))
     if path.name != f"{manifest.dataset}.yaml":
         raise ManifestError(
             "the manifest's file name differs from its dataset",
@@ -188,10 +193,13 @@ def load_manifest(path: Path, *, data_roots: Iterable[Path] = ()) -> LoadedManif
     )
 
 
-def _read(path: Path) -> str:
+def read_manifest_text(path: Path) -> str:
+    """The text of the manifest at `path`; raises `ManifestError` where it cannot be read."""
     try:
         if path.stat().st_size > MAX_MANIFEST_BYTES:
-            raise ManifestError("the manifest is too large", code="manifest_too_large", expected=f"at most {MAX_MANIFEST_BYTES} bytes", file=str(path))
+            raise ManifestError(
+                "the manifest is too large", code="manifest_too_large", expected=f"at most {MAX_MANIFEST_BYTES} bytes", file=str(path)
+            )
         return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise ManifestError(
@@ -235,7 +243,9 @@ def parse_yaml(text: str, path: Path) -> dict[str, Any]:
     except (RecursionError, ValueError) as error:
         raise ManifestError(f"the manifest is not valid YAML: {error}", code="manifest_yaml", file=str(path)) from None
     if not isinstance(data, dict) or not all(isinstance(key, str) for key in data):
-        raise ManifestError("the manifest is not a mapping of keys to values", code="manifest_yaml", found=type(data).__name__, file=str(path))
+        raise ManifestError(
+            "the manifest is not a mapping of keys to values", code="manifest_yaml", found=type(data).__name__, file=str(path)
+        )
     return data
 
 

@@ -60,6 +60,16 @@ def normalize_dataset(
     return NormalizedBars(path, report)
 
 
+def cached_bars(loaded: LoadedManifest, settings: Settings) -> NormalizedBars | None:
+    """Bars that were normalized from the file whose checksum stands in the manifest, by whatever rules, where they are still kept."""
+    folder = settings.artifacts_dir / "bars" / loaded.manifest.dataset
+    for path in sorted(folder.glob("*.arrow"), key=lambda path: path.stat().st_mtime, reverse=True):
+        report = _cached(path)
+        if report is not None and report.checksum == loaded.manifest.checksum:
+            return NormalizedBars(path, report)
+    return None
+
+
 def cache_key(checksum: str, spec: BarsSpec, name: str) -> str:
     """Name of the Arrow file of this content under these rules (a file's name can decide what its Time column means)."""
     told = json.dumps([READER_VERSION, checksum, spec.model_dump(mode="json"), name], sort_keys=True)

@@ -30,6 +30,7 @@ class ReportColumn(BaseModel):
     non_finite: int = Field(default=0, description="Of these, infinite cells, also numbers too large for a double.")
     questdb_column: str | None = None
     source_name: str | None = None
+    position: int = 0
     constant: bool = False
     horizon: int | None = Field(default=None, description="Targets: bars looked ahead.")
 

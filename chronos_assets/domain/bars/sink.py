@@ -71,3 +71,13 @@ class ArrowSink:
             os.fsync(folder)
         finally:
             os.close(folder)
+
+
+def map_bars(path: Path) -> pl.DataFrame:
+    """The bars of an Arrow file, mapped rather than read: memory is taken only for what is looked at."""
+    import pyarrow as pa
+    import pyarrow.ipc
+
+    frame = pl.from_arrow(pa.ipc.open_file(pa.memory_map(str(path))).read_all())
+    assert isinstance(frame, pl.DataFrame)
+    return frame

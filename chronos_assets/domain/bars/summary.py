@@ -35,9 +35,13 @@ def summarize(file: OpenedFile, spec: BarsSpec, keys: Keys, stats: Stats, conten
     report = BarsReport(
         rows=stats.rows,
         columns=[_column(column, spec, stats) for column in file.columns if column.is_data],
-        keys=[ReportColumn(name=c.name, role="key", source_name=c.source_name) for c in file.columns if c.role == "key"],
+        keys=[
+            ReportColumn(name=c.name, role="key", source_name=c.source_name, position=c.position) for c in file.columns if c.role == "key"
+        ],
         excluded=[
-            ReportColumn(name=c.name, role="excluded", source_name=c.source_name) for c in file.columns if c.role == "excluded" and c.name
+            ReportColumn(name=c.name, role="excluded", source_name=c.source_name, position=c.position)
+            for c in file.columns
+            if c.role == "excluded" and c.name
         ],
         granularity=granularity,
         first_bar=iso(first),
@@ -73,6 +77,7 @@ def _column(column: Column, spec: BarsSpec, stats: Stats) -> ReportColumn:
         non_finite=found.non_finite,
         questdb_column=column.questdb_column,
         source_name=column.source_name,
+        position=column.position,
         constant=found.constant,
         horizon=horizon_of(column.name, spec.target_horizon)[0] if column.role == "target" else None,
     )

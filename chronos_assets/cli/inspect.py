@@ -1,0 +1,121 @@
+"""`chronos inspect`: what a file holds, or why it is refused, with no manifest and no server."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import click
+
+from chronos_assets.cli.common import json_option, print_json
+from chronos_assets.errors import ChronosError, RefusedError, UsageError
+
+_SHOWN = 12
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--format",
+    "formats",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="What the file itself does not say: time_format=hhmm, delimiter=tab, timezone=America/New_York, market=BTC, bar_time=close; "
+    "a bare hhmm, hhmmss, none, comma, tab, semicolon, pipe or blanks will do. Repeat it, or separate by commas.",
+)
+@click.option("--granularity", help="Interval of the bars, such as 4h; found from their spacing by default.")
+@click.option("--target", "targets", multiple=True, metavar="GLOB", help="A further target, besides TGT* and target*.")
+@click.option("--exclude", multiple=True, metavar="GLOB", help="A column to leave out.")
+@json_option
+def inspect(
+    file: Path, formats: tuple[str, ...], granularity: str | None, targets: tuple[str, ...], exclude: tuple[str, ...], as_json: bool
+) -> int:
+    """Say what an indicator FILE holds, or why it is refused (exit 3)."""
+    from chronos_assets.domain.bars import normalize
+    from chronos_assets.domain.bars.spec import BarsSpec
+    from chronos_assets.domain.strict import parse_strict
+
+    given = {
+        "granularity": granularity,
+        "format": parse_formats(formats),
+        "columns": {"targets": list(targets), "exclude": list(exclude)},
+    }
+    spec = parse_strict(BarsSpec, given, error=UsageError, what="the call")
+    try:
+        document = accepted(normalize(file, spec, None).as_dict())
+    except RefusedError as error:
+        document = refused(error)
+    if as_json:
+        print_json(document)
+    else:
+        click.echo(_text(file, document), err=not document["accepted"])
+    return 0 if document["accepted"] else RefusedError.exit_code
+
+
+def parse_formats(formats: tuple[str, ...]) -> dict[str, str]:
+    """`--format` values as keys of FormatSpec; a bare value names its key by itself."""
+    from chronos_assets.domain.bars.spec import DELIMITERS
+
+    bare = (
+        dict.fromkeys(("hhmm", "hhmmss", "none"), "time_format")
+        | dict.fromkeys(DELIMITERS, "delimiter")
+        | dict.fromkeys(("open", "close"), "bar_time")
+    )
+    found: dict[str, str] = {}
+    for part in (piece.strip() for text in formats for piece in text.split(",")):
+        key, separator, value = part.partition("=")
+        if separator:
+            found[key.strip()] = value.strip()
+        elif part.lower() in bare:
+            found[bare[part.lower()]] = part.lower()
+        elif part:
+            raise UsageError(
+                f"--format {part!r} is not understood", code="format_option", expected=f"KEY=VALUE, or one of {', '.join(bare)}"
+            )
+    return found
+
+
+def accepted(report: dict[str, Any]) -> dict[str, Any]:
+    """The JSON document of a file that was taken: the report, with all columns in the order of the file."""
+    columns = [*report.pop("keys"), *report.pop("columns"), *report.pop("excluded")]
+    columns.sort(key=lambda column: column["position"])
+    return {"accepted": True, **report, "columns": columns, "error": None}
+
+
+def refused(error: ChronosError) -> dict[str, Any]:
+    """The JSON document of a file that was refused."""
+    sentence = str(error).removesuffix(error.hint).strip()
+    problem = {"row": None, "column": None, **error.as_dict(), "message": sentence, "summary": error.message}
+    return {
+        "accepted": False,
+        "rows": None,
+        "first_bar": None,
+        "last_bar": None,
+        "granularity": None,
+        "columns": [],
+        "warnings": [],
+        "error": problem,
+    }
+
+
+def _text(file: Path, document: dict[str, Any]) -> str:
+    if not document["accepted"]:
+        return f"refused: {document['error']['message']} {document['error']['hint'] or ''}".strip()
+    roles = Counter(column["role"] for column in document["columns"])
+    written = document["delimiter"] or document["file_kind"]
+    lines = [
+        f"{file.name}: accepted",
+        f"  bars      {document['rows']} of {document['granularity'] or 'unknown interval'}, {document['first_bar']} to {document['last_bar']}",
+        f"  columns   {', '.join(f'{count} {role}' for role, count in roles.items())}",
+        f"  written   {document['file_kind']}, {written}, time {document['time_format']}, zone {document['timezone']}",
+        f"  gaps      {document['gaps']} ({document['missing_bars']} bars), {document['unexpected_gaps']} of them unexpected",
+    ]
+    if document["market"]:
+        lines.append(f"  market    {document['market']}")
+    empty = [f"{c['name']} {c['nulls']}" for c in document["columns"] if c["nulls"]]
+    if empty:
+        more = f" and {len(empty) - _SHOWN} more" if len(empty) > _SHOWN else ""
+        lines.append(f"  nulls     {', '.join(empty[:_SHOWN])}{more}")
+    lines += [f"  warning   {warning['code']}: {warning['message']}" for warning in document["warnings"]]
+    return "\n".join(lines)

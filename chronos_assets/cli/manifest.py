@@ -1,0 +1,112 @@
+"""`chronos manifest`: write a manifest for a file, renew the checksum of one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from chronos_assets.cli.common import emit, json_option, say
+from chronos_assets.cli.inspect import parse_formats
+from chronos_assets.errors import UsageError
+from chronos_assets.settings import load_settings
+
+if TYPE_CHECKING:
+    from chronos_assets.pipeline.manifests import NewManifest, Refreshed
+
+
+@click.group()
+def manifest() -> None:
+    """Write a manifest for a file, or refresh its checksum."""
+
+
+_exports = click.option("--exports", type=click.Path(path_type=Path), help="Folder of the manifests (default: CHRONOS_EXPORTS_DIR).")
+
+
+@manifest.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--slug", help="Slug of the dataset; from the file's name and the spacing of its bars by default.")
+@_exports
+@click.option("--format", "formats", multiple=True, metavar="KEY=VALUE", help="What the file itself does not say, as in `chronos inspect`.")
+@click.option("--target", "targets", multiple=True, metavar="GLOB", help="A further target, besides TGT* and target*.")
+@click.option("--exclude", multiple=True, metavar="GLOB", help="A column to leave out.")
+@click.option("--no-copy", is_flag=True, help="Refuse a file outside the exports folder and the data roots instead of copying it.")
+@click.option("--force", is_flag=True, help="Write over a manifest (and a copied file) of the same name.")
+@json_option
+def new(file: Path, slug: str | None, exports: Path | None, formats: tuple[str, ...], as_json: bool, **options: Any) -> None:
+    """Write `exports/<slug>.yaml` for FILE: its checksum and what was found in it."""
+    from chronos_assets.domain.bars.spec import BarsSpec
+    from chronos_assets.domain.strict import parse_strict
+    from chronos_assets.pipeline.manifests import new_manifest
+
+    columns = {"targets": list(options["targets"]), "exclude": list(options["exclude"])}
+    spec = parse_strict(BarsSpec, {"format": parse_formats(formats), "columns": columns}, error=UsageError, what="the call")
+    written = new_manifest(file, _settings(exports), spec, slug=slug, copy=not options["no_copy"], force=options["force"])
+    emit(_new_document(written), as_json, _new_text)
+    for warning in written.report.warnings:
+        say(f"warning: {warning.code}: {warning.message}")
+
+
+@manifest.command()
+@click.argument("slug")
+@_exports
+@click.option("--dry-run", is_flag=True, help="Show what changed and leave the manifest as it is.")
+@json_option
+def refresh(slug: str, exports: Path | None, dry_run: bool, as_json: bool) -> None:
+    """Show what changed in the file of SLUG and put its checksum into the manifest."""
+    from chronos_assets.pipeline.manifests import refresh_manifest
+
+    result = refresh_manifest(slug, _settings(exports), write=not dry_run)
+    emit(_refresh_document(result, dry_run=dry_run), as_json, _refresh_text)
+
+
+def _settings(exports: Path | None) -> Any:
+    return load_settings() if exports is None else load_settings(exports_dir=exports)
+
+
+def _new_document(written: NewManifest) -> dict[str, Any]:
+    return {
+        "dataset": written.path.stem,
+        "manifest": str(written.path),
+        "copied_to": None if written.copied_to is None else str(written.copied_to),
+        "report": written.report.as_dict(),
+    }
+
+
+def _new_text(document: dict[str, Any]) -> str:
+    report = document["report"]
+    lines = [
+        f"wrote {document['manifest']}: {report['rows']} bars of {report['granularity']}, {report['first_bar']} to {report['last_bar']}"
+    ]
+    if document["copied_to"]:
+        lines.append(f"copied the file to {document['copied_to']}")
+    return "\n".join([*lines, f"next: chronos run {document['dataset']}"])
+
+
+def _refresh_document(result: Refreshed, *, dry_run: bool) -> dict[str, Any]:
+    change = result.change
+    return {
+        "dataset": result.path.stem,
+        "manifest": str(result.path),
+        "unchanged": result.unchanged,
+        "written": not (dry_run or result.unchanged),
+        "old_checksum": result.old_checksum,
+        "checksum": result.checksum,
+        "rows": result.report.rows,
+        "change": None if change is None else {**vars(change), "only_growth": change.only_growth, "text": change.sentences()},
+    }
+
+
+def _refresh_text(document: dict[str, Any]) -> str:
+    if document["unchanged"]:
+        return f"{document['dataset']}: the file is the one in the manifest; nothing to do"
+    change = document["change"]
+    lines = change["text"] if change else [f"what was there before is not at hand; the file now holds {document['rows']} bars"]
+    done = "checksum renewed" if document["written"] else "dry run, manifest left as it is"
+    return "\n".join(
+        [
+            f"{document['dataset']}: {done} ({document['old_checksum'][:19]}... -> {document['checksum'][:19]}...)",
+            *(f"  {line}" for line in lines),
+        ]
+    )
