@@ -29,6 +29,7 @@ from chronos_assets.domain.simulation.rules import Rules, rules_of
 from chronos_assets.domain.simulation.summary import buckets_of, filled_closes, summary_of
 from chronos_assets.domain.simulation_profile import Mode, SimulationProfile
 from chronos_assets.errors import ChronosError, ConflictError, ValidationFailedError
+from chronos_assets.pipeline.price_artifacts import keep_prices
 from chronos_assets.pipeline.prices import PriceFile
 from chronos_assets.pipeline.progress import Progress, silent
 from chronos_assets.pipeline.simulation_inputs import SimulationInputs, fold_cases, read_inputs
@@ -137,6 +138,8 @@ class _Work:
         write_trades_and_equity(
             self.stores, name, run_id=inputs.run.run_id, mode=mode, trades=simulation.trades, equity=equity_frame(simulation)
         )
+        if inputs.prices.source["source"] != "columns":
+            keep_prices(self.stores.artifacts, inputs.prices.source["content_hash"], inputs.prices.bars)
         checks = self._checks(name, simulation)
         summary = {
             **summary_of(simulation),

@@ -1,0 +1,159 @@
+"""`chronos simulate`, `chronos trace` and `chronos report`: a run's trades, where each came from, and the sheet that shows them."""
+
+from __future__ import annotations
+
+import webbrowser
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from chronos_assets.cli.common import emit, json_option, say
+
+if TYPE_CHECKING:
+    from chronos_assets.domain.manifest import LoadedManifest
+    from chronos_assets.settings import Settings
+    from chronos_assets.storage.stores import Stores
+
+
+@click.command()
+@click.argument("run_id")
+@click.option("--profile", "profile_name", default=None, help="Simulation profile of the manifest (default: `default`).")
+@click.option("--mode", "modes", multiple=True, type=click.Choice(["long", "short", "dual"]), help="Only this mode (repeatable).")
+@click.option(
+    "--manifest", "manifest_file", type=click.Path(path_type=Path), default=None, help="Manifest to use instead of the dataset's."
+)
+@json_option
+def simulate(run_id: str, profile_name: str | None, modes: tuple[str, ...], manifest_file: Path | None, as_json: bool) -> None:
+    """Turn the predictions of run RUN_ID into trades, one simulation per mode of the profile."""
+    from chronos_assets.domain.simulation_profile import SimulationProfile
+    from chronos_assets.pipeline.simulate import simulate_run
+    from chronos_assets.storage.runs import get_run
+
+    settings, stores = _open()
+    run = get_run(stores.postgres, run_id)
+    loaded = _manifest(settings, run.dataset_id, manifest_file, needed=profile_name is not None)
+    profile = SimulationProfile() if loaded is None else loaded.manifest.simulation_profile(profile_name or "default")
+    if modes:
+        profile = profile.model_copy(update={"modes": list(modes)})
+    results = simulate_run(
+        run.run_id,
+        profile,
+        stores,
+        ohlcv_path=None if loaded is None else loaded.ohlcv_path,
+        dataset_format=None if loaded is None else loaded.manifest.format,
+        progress=_progress,
+    )
+    document = {"run_id": run.run_id, "dataset": run.dataset_id, "simulations": [asdict(result) for result in results]}
+    emit(document, as_json, _simulations_text)
+
+
+@click.command()
+@click.argument("trade")
+@json_option
+def trace(trade: str, as_json: bool) -> None:
+    """Follow a trade, named SIMULATION_ID/TRADE_NO, back to its fold, model, bars and file."""
+    from chronos_assets.pipeline.trace import parse_trade, trace_trade
+
+    parse_trade(trade)
+    _, stores = _open()
+    emit(trace_trade(trade, stores), as_json, _trace_text)
+
+
+@click.command()
+@click.argument("simulation_id")
+@click.option(
+    "--output", type=click.Path(path_type=Path, dir_okay=False), default=None, help="File to write (default: in the reports folder)."
+)
+@click.option("--open", "show", is_flag=True, help="Open the sheet in the browser.")
+@json_option
+def report(simulation_id: str, output: Path | None, show: bool, as_json: bool) -> None:
+    """Write the tear sheet of SIMULATION_ID as one HTML file that opens offline."""
+    from chronos_assets.pipeline.tearsheet import write_tearsheet
+
+    _, stores = _open()
+    path = write_tearsheet(simulation_id, stores, output)
+    if show:
+        webbrowser.open(path.as_uri())
+    emit({"simulation_id": simulation_id, "file": str(path), "bytes": path.stat().st_size}, as_json, lambda d: d["file"])
+
+
+def _open() -> tuple[Settings, Stores]:
+    from chronos_assets import services
+    from chronos_assets.settings import load_settings
+    from chronos_assets.storage.stores import open_stores
+
+    settings = load_settings()
+    return settings, open_stores(services.connect(settings, progress=say), settings)
+
+
+def _manifest(settings: Settings, slug: str, file: Path | None, *, needed: bool) -> LoadedManifest | None:
+    """The dataset's manifest; None where there is none and nobody asked for anything in it."""
+    from chronos_assets.domain.manifest import load_manifest, manifest_path
+
+    path = file or manifest_path(settings.exports_dir, slug)
+    if file is None and not needed and not path.is_file():
+        say(f"no manifest at {path}: simulating with the default profile")
+        return None
+    return load_manifest(path, data_roots=settings.data_roots)
+
+
+def _progress(stage: str, done: int, total: int | None, detail: str = "") -> None:
+    if detail:
+        say(f"{stage} {detail}" + (f" ({done + 1} of {total})" if stage == "simulate" and total else ""))
+
+
+def _simulations_text(document: dict[str, Any]) -> str:
+    lines = [f"run {document['run_id']} of {document['dataset']}"]
+    for entry in document["simulations"]:
+        s = entry["summary_metrics"]
+        hold = s["buy_and_hold"]
+        lines += [
+            f"{entry['mode']:<5} {entry['simulation_id']}" + ("  (already there)" if entry["reused"] else ""),
+            f"  trades        {s['trade_count']:>12}   win rate {_number(s['win_rate'], 3)}, expectancy {_number(s['expectancy'])}",
+            f"  total return  {_number(s['total_return_pct'])} %   buy and hold {_number(hold['total_return_pct'])} %",
+            f"  max drawdown  {_number(s['max_drawdown_pct'])} %   buy and hold {_number(hold['max_drawdown_pct'])} %",
+            f"  sharpe        {_number(s['sharpe'])}     buy and hold {_number(hold['sharpe'])}",
+            f"  profit factor {_number(s['profit_factor_trade'])}     by trade; by bar {_number(s['profit_factor_bar'])}",
+            f"  p-values      trade test {_p(s['trade_test'])}, signal test {_p(s['signal_test'])}",
+        ]
+        lines += [f"  warning       {w['message']}" for w in entry["warnings"]]
+    lines.append("`chronos report SIMULATION_ID` writes a tear sheet; `chronos trace SIMULATION_ID/TRADE_NO` follows a trade back.")
+    return "\n".join(lines)
+
+
+def _trace_text(d: dict[str, Any]) -> str:
+    fold, model, bars = d["fold"], d["model"], d["bars"]
+    cuts = {
+        side: "off" if fold is None or fold["thresholds"][side] is None else f"{fold['thresholds'][side]:.6g}" for side in ("long", "short")
+    }
+    lines = [
+        f"trade    {d['trade']}: {d['side']}, {d['position_size']:.6g} units, pnl {d['pnl']:,.2f} ({d['return_pct']:.3f} %)",
+        f"  decided  {d['decision_time']}  prediction {bars['decision']['prediction']:.6g},"
+        f" thresholds long {cuts['long']} short {cuts['short']}",
+        f"  entered  {d['entry_time']}  at {d['entry_price']:.6g}",
+        f"  left     {d['exit_time']}  at {d['exit_price']:.6g}, {d['exit_reason'].replace('_', ' ')}",
+    ]
+    if fold is not None:
+        lines.append(
+            f"fold     {fold['fold_number']}: train rows {fold['train_start_idx']}..{fold['train_end_idx']},"
+            f" test rows {fold['test_start_idx']}..{fold['test_end_idx']} ({fold['test_start_ts']} to {fold['test_end_ts']})"
+        )
+    if model is not None:
+        again = {True: "predicts this bar again to the bit", False: "does NOT predict this bar again", None: "is gone"}
+        lines.append(f"model    {model['artifact']} ({again[model['reproduces_prediction']]})")
+    lines += [
+        f"bars     {bars['table']}, bar {bars['decision']['bar_index']}",
+        f"run      {d['run']['run_id']}, target {d['run']['target']}",
+        f"file     {d['file']['dataset']}, {d['file']['checksum']}",
+    ]
+    return "\n".join(lines)
+
+
+def _number(value: float | None, digits: int = 2) -> str:
+    return f"{'none':>12}" if value is None else f"{value:>12,.{digits}f}"
+
+
+def _p(test: dict[str, Any] | None) -> str:
+    return "none" if test is None else f"{test['p_value']:.4f}"

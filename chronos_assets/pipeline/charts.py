@@ -1,0 +1,167 @@
+"""Small charts as SVG text: no script, no outside resource, colours from the page's style (classes), so they follow light and dark.
+
+Long series are decimated: per pixel column the smallest and the largest value survive, so no spike is lost whatever the number of bars.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from html import escape
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+WIDTH, LEFT, RIGHT, BOTTOM = 1120, 64, 12, 22
+PLOT = WIDTH - LEFT - RIGHT
+# A series whose largest value exceeds its smallest so many times is drawn on a logarithmic scale.
+LOG_FROM = 4.0
+
+
+@dataclass(frozen=True)
+class Line:
+    """One series of a chart: its values at the chart's times, the class that colours it, and whether its area down to 0 is filled."""
+
+    values: Floats
+    style: str
+    area: bool = False
+
+
+def decimate(times: Ints, values: Floats, columns: int = PLOT) -> tuple[Ints, Floats]:
+    """At most two points per pixel column, the smallest and the largest of its values in order of time; first and last always stay."""
+    n = len(values)
+    if n <= 2 * columns:
+        return times, values
+    edges = np.linspace(0, n, columns + 1).astype(np.int64)
+    lows = [a + int(np.nanargmin(values[a:b])) for a, b in itertools.pairwise(edges) if not np.isnan(values[a:b]).all()]
+    highs = [a + int(np.nanargmax(values[a:b])) for a, b in itertools.pairwise(edges) if not np.isnan(values[a:b]).all()]
+    kept = np.unique(np.array([0, *lows, *highs, n - 1]))
+    return times[kept], values[kept]
+
+
+def line_chart(times: Ints, lines: Sequence[Line], *, height: int, label: str, unit: str = "") -> str:
+    """Lines over time with axes, as one `<svg>`. `label` is read out by screen readers."""
+    finite = np.concatenate([line.values[np.isfinite(line.values)] for line in lines])
+    low, high = float(finite.min()), float(finite.max())
+    if any(line.area for line in lines):
+        low, high = min(low, 0.0), max(high, 0.0)
+    log = low > 0 and high / low >= LOG_FROM
+    ticks = _log_ticks(low, high) if log else _ticks(low, high)
+    scale = math.log if log else float
+    bottom, top = scale(min(low, ticks[0])), scale(max(high, ticks[-1]))
+    inner = height - BOTTOM - 8
+
+    def y(value: float) -> float:
+        return 8 + inner * (1 - (scale(value) - bottom) / ((top - bottom) or 1.0))
+
+    first, last = float(times[0]), float(times[-1])
+
+    def x(seconds: float) -> float:
+        return LEFT + PLOT * (seconds - first) / ((last - first) or 1.0)
+
+    parts = [_svg_open(height, label)]
+    parts += [_rule(y(tick), f"{_short(tick)}{unit}") for tick in ticks]
+    parts += [_time_mark(x(at), height, text) for at, text in _time_ticks(int(first), int(last))]
+    for line in lines:
+        stamps, values = decimate(times, line.values)
+        points = [f"{x(t):.1f},{y(v):.1f}" for t, v in zip(stamps.tolist(), values.tolist(), strict=True) if math.isfinite(v)]
+        if line.area and points:
+            zero = y(0.0)
+            parts.append(f'<polygon class="{line.style} area" points="{LEFT},{zero:.1f} {" ".join(points)} {LEFT + PLOT},{zero:.1f}"/>')
+        parts.append(f'<polyline class="{line.style}" points="{" ".join(points)}"/>')
+    return "".join([*parts, "</svg>"])
+
+
+def bar_strip(values: Sequence[float], titles: Sequence[str], *, height: int, label: str) -> str:
+    """One bar per value, up or down from a zero line; `titles` show when pointed at. More values than pixels are summed in groups."""
+    groups = max(1, -(-len(values) // PLOT))
+    sums = [math.fsum(values[k : k + groups]) for k in range(0, len(values), groups)]
+    shown = [titles[k] if groups == 1 else f"{titles[k]} and {groups - 1} more" for k in range(0, len(values), groups)]
+    ticks = _ticks(min(0.0, *sums), max(0.0, *sums))
+    bottom, top = ticks[0], ticks[-1]
+    inner = height - 16
+
+    def y(value: float) -> float:
+        return 8 + inner * (1 - (value - bottom) / ((top - bottom) or 1.0))
+
+    step = PLOT / len(sums)
+    parts = [_svg_open(height, label), *(_rule(y(tick), _short(tick)) for tick in ticks)]
+    for k, value in enumerate(sums):
+        upper, lower = min(y(value), y(0.0)), max(y(value), y(0.0))
+        style = "gain" if value >= 0 else "loss"
+        bar = f'x="{LEFT + k * step:.2f}" y="{upper:.1f}" width="{max(0.6, step * 0.86):.2f}" height="{max(0.8, lower - upper):.1f}"'
+        parts.append(f'<rect class="{style}" {bar}><title>{escape(shown[k])}</title></rect>')
+    return "".join([*parts, "</svg>"])
+
+
+def _svg_open(height: int, label: str) -> str:
+    return f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(label)}">'
+
+
+def _rule(y: float, text: str) -> str:
+    return (
+        f'<line class="grid" x1="{LEFT}" x2="{LEFT + PLOT}" y1="{y:.1f}" y2="{y:.1f}"/>'
+        f'<text class="tick" x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{escape(text)}</text>'
+    )
+
+
+def _time_mark(x: float, height: int, text: str) -> str:
+    anchor = "start" if x < LEFT + 30 else "end" if x > LEFT + PLOT - 30 else "middle"
+    return (
+        f'<line class="mark" x1="{x:.1f}" x2="{x:.1f}" y1="{height - BOTTOM}" y2="{height - BOTTOM + 4}"/>'
+        f'<text class="tick" x="{x:.1f}" y="{height - 5}" text-anchor="{anchor}">{text}</text>'
+    )
+
+
+def _ticks(low: float, high: float, wanted: int = 4) -> list[float]:
+    """Round values that enclose `[low, high]`."""
+    if not high > low:
+        pad = abs(low) * 0.01 or 1.0
+        low, high = low - pad, high + pad
+    raw = (high - low) / wanted
+    power = 10.0 ** math.floor(math.log10(raw))
+    step = next(power * k for k in (1, 2, 2.5, 5, 10) if power * k >= raw * 0.999)
+    start, stop = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    return [k * step for k in range(start, stop + 1)]
+
+
+def _log_ticks(low: float, high: float) -> list[float]:
+    """1, 2 and 5 times powers of ten that enclose `[low, high]`; powers alone where those would be many."""
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    every = (1, 2, 5) if len(powers) <= 4 else (1,)
+    marks = sorted({k * 10.0**p for p in powers for k in every})
+    start = max((k for k, m in enumerate(marks) if m <= low), default=0)
+    stop = next((k for k, m in enumerate(marks) if m >= high), len(marks) - 1)
+    return marks[start : stop + 1]
+
+
+def _time_ticks(first: int, last: int, wanted: int = 9) -> list[tuple[int, str]]:
+    """Starts of years, months or days between two times, and how they are written."""
+    start, end = (datetime.fromtimestamp(t, tz=UTC) for t in (first, last))
+    months = (end.year - start.year) * 12 + end.month - start.month
+    if months < 4:
+        days = max(1, math.ceil((last - first) / 86_400 / wanted))
+        midnight = -(-first // 86_400) * 86_400
+        stamps = range(midnight, last + 1, days * 86_400)
+        return [(t, datetime.fromtimestamp(t, tz=UTC).strftime("%d %b")) for t in stamps]
+    step = next((k for k in (1, 3, 6, 12, 24, 60, 120, 240, 600) if months / k <= wanted), 1200)
+    marks = []
+    for month in range(start.year * 12 + start.month, end.year * 12 + end.month):
+        if month % step == 0:
+            at = datetime(month // 12, month % 12 + 1, 1, tzinfo=UTC)
+            marks.append((int(at.timestamp()), at.strftime("%Y" if step >= 12 else "%b %Y")))
+    return [(t, text) for t, text in marks if first <= t <= last]
+
+
+def _short(value: float) -> str:
+    """A number as short as an axis wants it."""
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= size:
+            return f"{value / size:.4g}{letter}"
+    return f"{value:.4g}"
