@@ -1,0 +1,257 @@
+"""`chronos folds` and `chronos walkforward`: the plan of folds before anything runs, and the run itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import yaml
+
+from chronos_assets.cli.common import emit, json_option, say
+from chronos_assets.domain.folds import Fold, plan_folds, resolve_layout
+from chronos_assets.domain.selection import merged
+from chronos_assets.domain.strict import parse_strict
+from chronos_assets.domain.walkforward_profile import WalkforwardProfile
+from chronos_assets.errors import ManifestError, NotPublishedError, ProfileError, ServiceUnavailableError, UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from chronos_assets.domain.manifest import LoadedManifest
+    from chronos_assets.pipeline.walkforward import HorizonOf, WalkforwardResult
+    from chronos_assets.settings import Settings
+    from chronos_assets.storage.stores import Stores
+
+PICTURE_FOLDS, PICTURE_WIDTH = 16, 64
+Command = Callable[..., Any]
+
+
+def profile_options(command: Command) -> Command:
+    """Options that choose a profile and change it."""
+    options = [
+        click.option("--profile", "profile_name", default="default", show_default=True, help="Walk-forward profile of the manifest."),
+        click.option("--manifest", "manifest_file", type=click.Path(path_type=Path), help="Manifest to use instead of the dataset's."),
+        click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change a parameter, for example model.eta=0.05."),
+        click.option("--target", help="Target column."),
+        click.option("--window", type=click.Choice(["rolling", "anchored"]), help="Layout of the train window."),
+        click.option("--train-size", type=int, help="Bars of the train window."),
+        click.option("--test-size", type=int, help="Bars of the test window."),
+        click.option("--train", help="Calendar length of the train window, for example 2y."),
+        click.option("--test", help="Calendar length of the test window, for example 1M."),
+        click.option("--gap", type=int, help="Bars between train and test."),
+        click.option("--step", help="Bars (or calendar length) between folds; default: the test window."),
+        click.option("--initial-offset", "--offset", "initial_offset", type=int, help="Bars left out before the first fold."),
+        click.option("--start-fold", type=int, help="First fold taken."),
+        click.option("--end-fold", type=int, help="First fold not taken any more."),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@click.command()
+@click.argument("slug", required=False)
+@click.option("--rows", type=click.IntRange(min=0), help="Plan for this many bars, without a dataset.")
+@click.option("--horizon", type=click.IntRange(min=1), help="Bars that the target looks ahead, where no manifest tells it.")
+@profile_options
+@json_option
+def folds(slug: str | None, rows: int | None, horizon: int | None, as_json: bool, **options: Any) -> None:
+    """Show the plan of walk-forward folds of SLUG, or of --rows bars. Rows are half-open: [start, end)."""
+    if (slug is None) == (rows is None):
+        raise UsageError("name a dataset, or give --rows", code="folds_of_what")
+    timestamps: NDArray[np.int64] | None = None
+    interval = None
+    if slug is None:
+        profile, bars, looks_ahead = changed_profile(WalkforwardProfile(), options), rows or 0, horizon or 1
+    else:
+        profile, bars, looks_ahead, timestamps, interval = _dataset_plan(slug, horizon, options)
+    layout = resolve_layout(profile, rows=bars, horizon=looks_ahead)
+    plan = plan_folds(layout, bars, timestamps=timestamps, interval_seconds=interval)
+    if not plan:
+        say(f"no fold fits into {bars} bars")
+    emit([fold.as_row() for fold in plan], as_json, lambda _: _plan_text(plan, bars))
+
+
+@click.command()
+@click.argument("slug")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="Device of this run.")
+@click.option("--executor", type=click.Choice(["threads", "ray"]), help="Where folds run; default: the setting.")
+@click.option("--workers", type=click.IntRange(min=1), help="Folds trained at the same time; default: the setting.")
+@profile_options
+@json_option
+def walkforward(slug: str, device: str | None, executor: str | None, workers: int | None, as_json: bool, **options: Any) -> None:
+    """Train the missing folds of a walk-forward run of SLUG. The same request is the same run."""
+    from chronos_assets.cli.progress import ShownProgress
+    from chronos_assets.pipeline.walkforward import open_executor, resolve_target, run_walkforward
+    from chronos_assets.storage.datasets import get_dataset
+
+    stores = open_stores_of(executor=executor, workers=workers)
+    profile, horizon_of = read_profile(stores.settings, slug, options)
+    if device is not None:
+        profile = profile.model_copy(update={"device": device})
+    record = get_dataset(stores.postgres, slug)
+    horizon, assumed = horizon_of(resolve_target(record, profile))
+    with ShownProgress() as progress:
+        result = run_walkforward(
+            slug,
+            profile,
+            stores,
+            horizon=horizon,
+            horizon_assumed=assumed,
+            requested_by="chronos walkforward",
+            progress=progress,
+            executor=open_executor(stores),
+        )
+    for warning in result.warnings:
+        say(f"warning {warning['code']}: {warning['message']}")
+    emit(asdict(result) | {"dataset": slug}, as_json, lambda _: _result_text(slug, result))
+
+
+def open_stores_of(**overrides: Any) -> Stores:
+    """The stores that the settings name, embedded ones started where needed; `overrides` that are None count as not given."""
+    from chronos_assets import services
+    from chronos_assets.settings import load_settings
+    from chronos_assets.storage.stores import open_stores
+
+    settings = load_settings(**{name: value for name, value in overrides.items() if value is not None})
+    return open_stores(services.connect(settings, progress=say), settings)
+
+
+def read_profile(settings: Settings, slug: str, options: dict[str, Any]) -> tuple[WalkforwardProfile, HorizonOf]:
+    """The profile of the dataset's manifest with the command line's changes, and the horizon of each target.
+
+    A published dataset needs no manifest here: without one, everything has its default and the horizon is assumed.
+    """
+    loaded = find_manifest(settings, slug, options.get("manifest_file"))
+    name = options.get("profile_name") or "default"
+    if loaded is None:
+        if name != "default":
+            raise ManifestError(f"there is no manifest of {slug} to take profile {name!r} from", code="manifest_missing", slug=slug)
+        return changed_profile(WalkforwardProfile(), options), lambda _: (1, True)
+    return changed_profile(loaded.manifest.walkforward_profile(name), options), loaded.manifest.horizon
+
+
+def find_manifest(settings: Settings, slug: str, given: Path | None) -> LoadedManifest | None:
+    """The dataset's manifest; None where none was given and none lies in its place."""
+    from chronos_assets.domain.manifest import load_manifest, manifest_path
+
+    path = given or manifest_path(settings.exports_dir, slug)
+    if given is None and not path.exists():
+        return None
+    return load_manifest(path, data_roots=settings.data_roots)
+
+
+def changed_profile(profile: WalkforwardProfile, options: dict[str, Any]) -> WalkforwardProfile:
+    """`profile` with what the options say, validated as a manifest's would be."""
+    changes: dict[str, Any] = {}
+    names = ("target", "window", "train_size", "test_size", "train", "test", "gap", "initial_offset", "start_fold", "end_fold")
+    changes |= {name: options[name] for name in names if options.get(name) is not None}
+    if options.get("step") is not None:
+        changes["step"] = int(options["step"]) if options["step"].lstrip("-").isdigit() else options["step"]
+    for text in options.get("changes") or ():
+        key, value = parse_change(text)
+        changes = merged(changes, _nested(key, value))
+    return parse_strict(WalkforwardProfile, merged(profile.model_dump(exclude_unset=True), changes), error=ProfileError, what="the profile")
+
+
+def parse_change(text: str) -> tuple[str, Any]:
+    """`model.eta=0.05` -> (`model.eta`, 0.05); values are read as YAML."""
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise UsageError(f"{text!r} is not KEY=VALUE", code="change_invalid")
+    try:
+        return key.strip(), yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise UsageError(f"the value of {key} cannot be read", code="change_invalid", found=value) from None
+
+
+def _nested(key: str, value: Any) -> dict[str, Any]:
+    for part in reversed(key.split(".")):
+        value = {part: value}
+    assert isinstance(value, dict)
+    return value
+
+
+def _dataset_plan(
+    slug: str, horizon: int | None, options: dict[str, Any]
+) -> tuple[WalkforwardProfile, int, int, NDArray[np.int64] | None, int]:
+    """Profile, bars, horizon, bar times and interval of a dataset: as published, else as its file is."""
+    from chronos_assets.domain.slug import Slug
+    from chronos_assets.settings import load_settings
+
+    settings, parsed = load_settings(), Slug.parse(slug)
+    profile, horizon_of = read_profile(settings, slug, options)
+    try:
+        targets, times = _published_bars(settings, slug)
+    except (NotPublishedError, ServiceUnavailableError) as error:
+        loaded = find_manifest(settings, slug, options.get("manifest_file"))
+        if loaded is None:
+            raise error from None
+        targets, times = _bars_of_file(settings, loaded)
+    target = profile.target or (targets[0] if targets else "")
+    return profile, len(times), horizon or horizon_of(target)[0], times, parsed.interval_seconds
+
+
+def _published_bars(settings: Settings, slug: str) -> tuple[list[str], NDArray[np.int64]]:
+    from chronos_assets import services
+    from chronos_assets.storage.datasets import get_dataset, read_bars
+    from chronos_assets.storage.stores import open_stores
+
+    stores = open_stores(services.connect(settings, start=False), settings)
+    record = get_dataset(stores.postgres, slug)
+    return record.names("target"), read_bars(stores, record, [])["timestamp_unix"].to_numpy()
+
+
+def _bars_of_file(settings: Settings, loaded: LoadedManifest) -> tuple[list[str], NDArray[np.int64]]:
+    import polars as pl
+
+    from chronos_assets.pipeline.normalize import normalize_dataset
+
+    bars = normalize_dataset(loaded, settings)
+    return bars.report.by_role("target"), pl.read_ipc(bars.path, columns=["timestamp_unix"])["timestamp_unix"].to_numpy()
+
+
+def _plan_text(plan: Sequence[Fold], rows: int) -> str:
+    lines = [f"{'fold':>6} {'train_start':>12} {'train_end':>10} {'test_start':>11} {'test_end':>9}"]
+    for fold in plan:
+        lines.append(f"{fold.number:>6} {fold.train_start:>12} {fold.train_end:>10} {fold.test_start:>11} {fold.test_end:>9}")
+    return "\n".join([*lines, "", picture(plan, rows), f"{len(plan)} folds over {rows} bars; = train, # test"])
+
+
+def picture(plan: Sequence[Fold], rows: int) -> str:
+    """The plan in a few lines of text: folds from top to bottom, bars from left to right."""
+    every = max(1, -(-len(plan) // PICTURE_FOLDS))
+    shown = list(plan[::every])
+    if plan and shown[-1] is not plan[-1]:
+        shown.append(plan[-1])
+    lines = []
+    for fold in shown:
+        cells = ["."] * PICTURE_WIDTH
+        for start, end, mark in ((fold.train_start, fold.train_end, "="), (fold.test_start, fold.test_end, "#")):
+            first, last = start * PICTURE_WIDTH // rows, (end - 1) * PICTURE_WIDTH // rows
+            cells[first : last + 1] = mark * (last - first + 1)
+        lines.append(f"{fold.number:>6} {''.join(cells)}")
+    return "\n".join(lines)
+
+
+def _result_text(slug: str, result: WalkforwardResult) -> str:
+    lines = [
+        f"run {result.run_id} of {slug}: {result.status} on {result.device} in {result.seconds:.1f} s",
+        f"folds: {result.folds_planned} planned, {result.folds_trained} trained, {result.folds_copied} copied, "
+        f"{result.folds_present} present",
+        f"{'side':<6} {'signals':>8} {'hit rate':>9} {'sum':>12} {'mean':>12} {'profit factor':>14}",
+    ]
+    for side in ("long", "short", "both"):
+        m = result.summary_metrics.get(side, {})
+        factor = "no losses" if m.get("no_losses") else _number(m.get("profit_factor"), ".3f")
+        numbers = f"{_number(m.get('hit_rate'), '.3f'):>9} {_number(m.get('signal_sum'), '.5g'):>12} {_number(m.get('mean'), '.5g'):>12}"
+        lines.append(f"{side:<6} {m.get('n_signals', 0):>8} {numbers} {factor:>14}")
+    return "\n".join(lines)
+
+
+def _number(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)
