@@ -125,8 +125,18 @@ _OTHER_WAY = (
 
 def _download_failed(jar: Path, error: Exception) -> ServiceStartError:
     return ServiceStartError(
-        f"QuestDB {VERSION} could not be fetched: {type(error).__name__}",
-        code="questdb_download_failed",
-        hint=_OTHER_WAY,
-        cache=jar.parent,
+        f"QuestDB {VERSION} could not be fetched: {_reason(error)}", code="questdb_download_failed", hint=_OTHER_WAY, cache=jar.parent
     )
+
+
+def _reason(error: Exception) -> str:
+    """In a few words, without addresses."""
+    from requests import exceptions  # needed once per machine only
+
+    if isinstance(error, exceptions.SSLError):
+        return "the certificate of the other side is not trusted (REQUESTS_CA_BUNDLE names your own authorities)"
+    if isinstance(error, exceptions.ProxyError):
+        return "the proxy does not let us through"
+    if isinstance(error, exceptions.RequestException):
+        return "no connection"
+    return (error.strerror or str(error)).lower() if isinstance(error, OSError) else "no repository has it"

@@ -93,8 +93,8 @@ class EmbeddedQuestDB:
 
     def spawn(self, record: ServerRecord, lock: int, say: Say) -> int:
         java = java_program()
-        server_jar = jar.questdb_jar(self.settings, say)
         self._prepare()
+        server_jar = jar.questdb_jar(self.settings, say)
         command = [str(java), *_JAVA_FLAGS, f"-Xmx{self.settings.questdb_memory}", f"-Djava.io.tmpdir={self.data_dir / 'tmp'}"]
         command += ["-p", str(server_jar), "-m", _MAIN_CLASS, "-d", str(self.data_dir)]
         log = self.places.log(self.name)
