@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 @json_option
 def sweep(slug: str, axes: tuple[str, ...], rank_by: str, as_json: bool, **options: Any) -> None:
     """Run a grid of walk-forward parameters of SLUG and rank the results. Every point is a run of its own and resumes."""
-    from chronos_assets.cli.progress import ShownProgress
+    from chronos_assets.cli.progress import Reporter
     from chronos_assets.pipeline.sweep import run_sweep
 
     grid = dict(parse_axis(text) for text in axes)
     stores = open_stores_of()
     profile, horizon_of = read_profile(stores.settings, slug, options)
-    with ShownProgress() as progress:
+    with Reporter(slug) as progress:
         result = run_sweep(slug, profile, grid, stores, horizon_of=horizon_of, rank_by=rank_by, progress=progress)
     for warning in result.warnings:
         say(f"warning {warning['code']}: {warning['message']}")

@@ -85,7 +85,7 @@ def folds(slug: str | None, rows: int | None, horizon: int | None, as_json: bool
 @json_option
 def walkforward(slug: str, device: str | None, executor: str | None, workers: int | None, as_json: bool, **options: Any) -> None:
     """Train the missing folds of a walk-forward run of SLUG. The same request is the same run."""
-    from chronos_assets.cli.progress import ShownProgress
+    from chronos_assets.cli.progress import Reporter
     from chronos_assets.pipeline.walkforward import open_executor, resolve_target, run_walkforward
     from chronos_assets.storage.datasets import get_dataset
 
@@ -95,7 +95,7 @@ def walkforward(slug: str, device: str | None, executor: str | None, workers: in
         profile = profile.model_copy(update={"device": device})
     record = get_dataset(stores.postgres, slug)
     horizon, assumed = horizon_of(resolve_target(record, profile))
-    with ShownProgress() as progress:
+    with Reporter(slug) as progress:
         result = run_walkforward(
             slug,
             profile,

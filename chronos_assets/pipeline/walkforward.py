@@ -175,6 +175,7 @@ class _Attempt:
         return {f.number: (f, keys.key(f, f.split(ratio))) for f in self.request.folds if f.number not in stored}
 
     def _train(self, executor: FoldExecutor, arrays: FoldData, specs: Sequence[FoldSpec], writer: FoldWriter, progress: Progress) -> None:
+        began = time.monotonic()
         with closing(executor.map(arrays, specs)) as results:
             for result in results:
                 if isinstance(result, FoldFailure):
@@ -183,10 +184,14 @@ class _Attempt:
                     writer.add_result(result)
                     self.trained += 1
                     self.present += 1
-                progress("folds", self.present, len(self.request.folds), self._detail())
+                progress("folds", self.present, len(self.request.folds), self._detail(began, len(specs)))
 
-    def _detail(self) -> str:
-        return f"{self.trained} trained, {self.copied} copied" + (f", {len(self.failures)} failed" if self.failures else "")
+    def _detail(self, began: float, rest: int) -> str:
+        """What was done, and how long the rest takes at the speed so far."""
+        done = self.trained + len(self.failures)
+        left = (rest - done) * (time.monotonic() - began) / done
+        failed = f", {len(self.failures)} failed" if self.failures else ""
+        return f"{self.trained} trained, {self.copied} copied{failed}, about {left:.0f} s left"
 
     def _summarize(self, recipe: Recipe) -> None:
         run_id = self.request.run_id
