@@ -42,8 +42,8 @@ def dev(port: int | None, verbose: bool) -> None:
 @contextmanager
 def _servers(settings: Settings) -> Iterator[list[str]]:
     """Start what does not run and yield its addresses; at the end stop it again, unless it ran before."""
-    from chronos_assets import services  # noqa: PLC0415  imported where used
-    from chronos_assets.errors import ServiceUnavailableError  # noqa: PLC0415
+    from chronos_assets import services
+    from chronos_assets.errors import ServiceUnavailableError
 
     try:
         connections, ours = services.connect(settings, start=False), False
@@ -60,7 +60,7 @@ def _servers(settings: Settings) -> Iterator[list[str]]:
 
 def _serve(settings: Settings, note: Path, addresses: list[str], *, verbose: bool) -> int:
     """Run Dagster until it ends or we are told to stop; its exit status, 0 where we stopped it."""
-    from chronos_assets.orchestration.instance import config_dir, environment_of, fail_dead_runs_of, free_port  # noqa: PLC0415  loads Dagster
+    from chronos_assets.orchestration.instance import config_dir, environment_of, fail_dead_runs_of, free_port
 
     port = free_port(settings.dagster_host, settings.dagster_port)
     url = f"http://{settings.dagster_host}:{port}"
@@ -121,7 +121,7 @@ def _wait_until_up(url: str, keeper: subprocess.Popen[bytes]) -> bool:
 @contextmanager
 def _only_one(settings: Settings) -> Iterator[Path]:
     """Hold the lock of `chronos dev` for this home: two daemons on one set of records would start every run twice."""
-    from chronos_assets.services.locks import try_lock  # noqa: PLC0415  imported where used
+    from chronos_assets.services.locks import try_lock
 
     folder = settings.home / "dagster"
     folder.mkdir(parents=True, exist_ok=True)

@@ -132,7 +132,11 @@ def open_instance(settings: Settings, *, captured_output: bool = True) -> Iterat
     """The persistent instance that the UI shows; `captured_output=False` leaves this process's stdout and stderr alone."""
     overrides: dict[str, Any] = {}
     if not captured_output:
-        overrides["compute_logs"] = {"module": "dagster", "class": "NoOpComputeLogManager", "config": {}}
+        overrides["compute_logs"] = {
+            "module": "dagster._core.storage.noop_compute_log_manager",
+            "class": "NoOpComputeLogManager",
+            "config": {},
+        }
     with pinned_environment(settings):
         ref = InstanceRef.from_dir(str(files_dir(settings)), config_dir=str(config_dir()), overrides=overrides)
         with DagsterInstance.from_ref(ref) as instance:

@@ -65,9 +65,9 @@ def markdown_table(rows: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def console_link(questdb_http: str, sql: str) -> UrlMetadataValue:
+def console_link(base: str, sql: str) -> UrlMetadataValue:
     """The QuestDB console with `sql` filled in and run."""
-    return MetadataValue.url(f"http://{questdb_http}/?query={quote(sql)}&executeQuery=true")
+    return MetadataValue.url(f"{base}/?query={quote(sql)}&executeQuery=true")
 
 
 def _sample(values: list[float]) -> list[float]:

@@ -6,7 +6,7 @@ pyproject.toml pins the minor release because of them. Their warnings are silenc
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,6 +15,7 @@ from dagster import (
     AssetCheckSpec,
     AssetsDefinition,
     BetaWarning,
+    DataVersionsByPartition,
     PreviewWarning,
     SourceAsset,
     asset_check,
@@ -33,7 +34,15 @@ def accepted() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", BetaWarning)
         warnings.simplefilter("ignore", PreviewWarning)
+        # Dagster itself reads this deprecated property when it resolves an observed source
+        warnings.filterwarnings("ignore", message="Property `OpDefinition.version` is deprecated", category=DeprecationWarning)
         yield
+
+
+def versions_by_partition(versions: Mapping[str, str]) -> DataVersionsByPartition:
+    """What an observed source saw: partition -> data version."""
+    with accepted():
+        return DataVersionsByPartition(versions)
 
 
 def observed_source(**options: Any) -> Callable[[Callable[..., Any]], Source]:
@@ -72,4 +81,4 @@ def dataset_checks(
     return decorate
 
 
-__all__ = ["accepted", "dataset_check", "dataset_checks", "observed_source"]
+__all__ = ["accepted", "dataset_check", "dataset_checks", "observed_source", "versions_by_partition"]

@@ -36,6 +36,10 @@ class Workplace:
         self._lock = threading.Lock()
         self._stores: Stores | None = None
 
+    def report_to(self, reporter: Callable[[str], Progress]) -> None:
+        """Report progress of each slug to `reporter(slug)` from now on, instead of the run's log."""
+        self._reporter = reporter
+
     @cached_property
     def settings(self) -> Settings:
         """Read from the environment unless given."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,3 +46,11 @@ class Verdict:
         """Fail the step with the sentence where the verdict is an error, so that the run page says it and downstream does not run."""
         if not self.passed and not self.warn_only:
             raise Failure(description=self.sentence, allow_retries=False, metadata={"more": self.command, "exit_code": 3})
+
+
+def report_all(asset: str, verdicts: Mapping[str, Verdict]) -> Iterator[AssetCheckResult]:
+    """Record every verdict first; then fail the step with the sentence of the first one that is an error."""
+    for name, verdict in verdicts.items():
+        yield verdict.result(asset, name)
+    for verdict in verdicts.values():
+        verdict.stop()

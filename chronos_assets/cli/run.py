@@ -1,0 +1,82 @@
+"""`chronos run`, `demo` and `backfill`: datasets all the way, through Dagster, on the instance that the UI shows."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from chronos_assets.cli.common import emit, json_option, say
+from chronos_assets.cli.run_report import run_text
+from chronos_assets.domain.slug import Slug
+from chronos_assets.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from dagster import DagsterInstance
+
+    from chronos_assets.orchestration.resources import Workplace
+
+NEXT = "See it in the UI: `chronos dev`, then Assets > indicator_bars, or Runs. `chronos report SIMULATION_ID` writes a tear sheet."
+
+
+@click.command()
+@click.argument("slug")
+@click.option("--force", is_flag=True, help="Write and verify all rows again under a fresh tag, even where nothing changed.")
+@json_option
+def run(slug: str, force: bool, as_json: bool) -> int:
+    """Take one manifest through the whole lineage."""
+    return run_slug(str(Slug.parse(slug)), load_settings(), force=force, as_json=as_json)
+
+
+@click.command()
+@click.option("--force", is_flag=True, help="Write and verify all rows again under a fresh tag, even where nothing changed.")
+@json_option
+def demo(force: bool, as_json: bool) -> int:
+    """Build a real dataset from daily S&P 500 bars and take it all the way."""
+    from chronos_assets.pipeline.demo import build_demo
+
+    settings = load_settings()
+    manifest = build_demo(settings.exports_dir)
+    return run_slug(manifest.stem, settings, force=force, as_json=as_json)
+
+
+def run_slug(slug: str, settings: Settings, *, force: bool, as_json: bool) -> int:
+    """Run one dataset, print what happened, and give the exit code."""
+    from chronos_assets.domain.manifest import load_manifest, manifest_path
+
+    load_manifest(manifest_path(settings.exports_dir, slug), data_roots=settings.data_roots)  # refused before anything is started
+    with _opened(settings) as (workplace, instance):
+        document, code, sentence = _run(slug, workplace, instance, force=force)
+    document["next"] = NEXT
+    emit(document, as_json, run_text)
+    if code:
+        say(f"error: {sentence}")
+    return code
+
+
+def _run(slug: str, workplace: Workplace, instance: DagsterInstance, *, force: bool) -> tuple[dict[str, Any], int, str]:
+    from chronos_assets.cli.run_progress import RunProgress
+    from chronos_assets.orchestration.execute import run_partition
+    from chronos_assets.orchestration.night import WHY_TAG
+    from chronos_assets.orchestration.summary import summary_of
+
+    with RunProgress(slug, sys.stderr) as progress:
+        workplace.report_to(progress.reporter)
+        why = "asked for by hand, all rows anew" if force else "asked for by hand"
+        outcome = run_partition(slug, workplace, instance, tags={WHY_TAG: why}, replace=force, listener=progress.take)
+    return summary_of(outcome, workplace.stores), outcome.exit_code, outcome.sentence
+
+
+@contextmanager
+def _opened(settings: Settings) -> Iterator[tuple[Workplace, DagsterInstance]]:
+    """The servers (started where they do not run), and Dagster's records."""
+    from chronos_assets import services
+    from chronos_assets.orchestration.instance import open_instance
+    from chronos_assets.orchestration.resources import Workplace
+
+    connections = services.connect(settings, progress=say)
+    with open_instance(settings, captured_output=False) as instance:
+        yield Workplace(settings, connections=connections), instance

@@ -1,0 +1,96 @@
+"""The summary of a run as text, for people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+STEP_WORDS = {
+    "normalized_bars": "read and normalize",
+    "indicator_bars": "write to QuestDB",
+    "indicator_bars_post_export_diff": "read back and compare",
+    "indicator_datasets": "publish in the registry",
+    "walkforward_predictions": "walk-forward",
+    "trading_simulations": "simulate",
+}
+
+
+def step_words(name: str) -> str:
+    """What a step does, in words."""
+    return STEP_WORDS.get(
+        name, f"check {name.removesuffix('_checks').replace('_', ' ')}" if name.endswith("_checks") else name.replace("_", " ")
+    )
+
+
+def run_text(document: dict[str, Any]) -> str:
+    """The whole summary."""
+    lines = [_head(document), ""]
+    if "rows" in document:
+        lines.append(_rows(document["rows"]))
+    for run in document["walkforward"]:
+        lines += _walkforward(run)
+    if document["simulations"]:
+        lines += _simulations(document["simulations"])
+    lines += ["", *_times(document)]
+    if "next" in document:
+        lines += ["", document["next"]]
+    return "\n".join(lines)
+
+
+def _head(document: dict[str, Any]) -> str:
+    slug, seconds = document["dataset"], document["seconds"]
+    if document["status"] == "failed":
+        return f"{slug}: stopped at {step_words(document['error']['step'])} after {seconds:.1f} s"
+    if document["unchanged"]:
+        return f"{slug}: unchanged. Everything was verified again in {seconds:.1f} s; nothing was written, trained or simulated."
+    return f"{slug}: done in {seconds:.1f} s"
+
+
+def _rows(rows: dict[str, Any]) -> str:
+    verified = "not verified" if rows["verified"] is None else f"{rows['verified']:,} verified"
+    return f"rows          {rows['total']:,}: {rows['written']:,} written over {rows['transport']}, {verified}, tag {rows['tag']}"
+
+
+def _walkforward(run: dict[str, Any]) -> list[str]:
+    reused = run["folds_reused"]
+    folds = f"{run['folds_planned']:,} folds planned, {run['folds_trained']:,} trained, {reused:,} reused"
+    lines = [f"walk-forward  {run['profile']} on {run['target']}: {folds}"]
+    for side, sign in (("long", ">="), ("short", "<=")):
+        threshold, metrics = run["thresholds"][side], run[side]
+        off = f", off in {threshold['folds_off']:,} folds" if threshold["folds_off"] else ""
+        lines.append(
+            f"  {side:<11} {metrics['n_signals'] or 0:>6,} signals  hit rate {_share(metrics['hit_rate'])}  "
+            f"profit factor {_factor(metrics)}  threshold {sign} {_number(threshold['median'], 4)} (median{off})"
+        )
+    return lines
+
+
+def _simulations(simulations: list[dict[str, Any]]) -> list[str]:
+    lines = ["simulation"]
+    for one in simulations:
+        lines.append(
+            f"  {one['name']:<11} {one['trades'] or 0:>6,} trades   win rate {_share(one['win_rate'])}  "
+            f"profit factor {_factor(one)}  return {_number(one['return_pct'], 1)} %  "
+            f"(buy and hold {_number(one['buy_and_hold_pct'], 1)} %)  drawdown {_number(one['max_drawdown_pct'], 1)} %"
+        )
+    return lines
+
+
+def _times(document: dict[str, Any]) -> list[str]:
+    lines = ["time of each step"]
+    lines += [
+        f"  {step['seconds']:>7.2f} s  {step_words(step['step'])}{'' if step['succeeded'] else '  FAILED'}" for step in document["steps"]
+    ]
+    return lines
+
+
+def _share(value: float | None) -> str:
+    return "    -" if value is None else f"{100 * value:4.1f} %"
+
+
+def _factor(metrics: dict[str, Any]) -> str:
+    value = metrics.get("profit_factor")
+    return f"{value:5.2f}" if value is not None else ("  inf" if metrics.get("no_losses") else "    -")
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:,.{digits}f}"

@@ -1,0 +1,118 @@
+"""From Arrow to QuestDB, and, once audited, into the registry."""
+
+from typing import TYPE_CHECKING
+
+from dagster import (
+    AssetExecutionContext,
+    Config,
+    DataVersion,
+    MaterializeResult,
+    ResourceParam,
+    TableColumnDep,
+    TableColumnLineage,
+    asset,
+)
+from pydantic import Field
+
+from chronos_assets.orchestration.assets.files import CODE_VERSION, OWNERS, Metadata, normalize_partition
+from chronos_assets.orchestration.failures import one_sentence
+from chronos_assets.orchestration.metadata import column_schema, console_link
+from chronos_assets.orchestration.partitions import DATASETS
+from chronos_assets.orchestration.resources import Workplace
+
+if TYPE_CHECKING:
+    from chronos_assets.pipeline.export import ExportAttempt
+    from chronos_assets.pipeline.normalize import NormalizedBars
+    from chronos_assets.storage.datasets import DatasetRecord
+    from chronos_assets.storage.stores import Stores
+
+
+class ExportConfig(Config):
+    """How bars are written. The defaults suit every dataset."""
+
+    replace: bool = Field(default=False, description="Write all rows under a fresh tag, also where published bars changed: a new revision.")
+    batch_rows: int = Field(default=0, ge=0, le=100_000, description="Rows in one request; 0: the setting CHRONOS_BATCH_ROWS.")
+
+
+@asset(
+    partitions_def=DATASETS,
+    deps=["normalized_bars"],
+    group_name="storage",
+    kinds={"questdb"},
+    owners=OWNERS,
+    code_version=CODE_VERSION,
+    description=(
+        "The bars in QuestDB, under a tag that no reader looks at before the registry names it. The check `post_export_diff` reads every "
+        "row back and compares it with the Arrow file; only what passes is published."
+    ),
+)
+def indicator_bars(context: AssetExecutionContext, config: ExportConfig, workplace: ResourceParam[Workplace]) -> MaterializeResult[None]:
+    """Write what the registry does not have yet."""
+    from chronos_assets.pipeline.export import ExportOptions, write_bars
+
+    with one_sentence(context):
+        loaded, stores = workplace.manifest(context.partition_key), workplace.stores
+        bars = normalize_partition(context, workplace)
+        options = ExportOptions(batch_rows=config.batch_rows or None, replace=config.replace)
+        attempt = write_bars(bars, loaded, stores, options=options, progress=workplace.progress(context))
+        context.log.info("%s: %s of %s rows written under tag %s", attempt.kind, attempt.rows_written, attempt.rows_total, attempt.tag)
+        return MaterializeResult(data_version=DataVersion(bars.report.content_hash), metadata=_written(bars, attempt, stores))
+
+
+def _written(bars: "NormalizedBars", attempt: "ExportAttempt", stores: "Stores") -> Metadata:
+    columns = bars.report.columns
+    sql = f"SELECT * FROM indicator_bars WHERE dataset = '{attempt.tag}' LIMIT -100"  # noqa: S608  for a reader; a tag of ours
+    lineage = {c.questdb_column or c.name: [TableColumnDep("normalized_bars", c.name)] for c in columns}
+    return {
+        "dagster/row_count": attempt.rows_total,
+        "dagster/column_schema": column_schema(
+            [("timestamp", "timestamp_ns", "bar time, UTC"), ("dataset", "symbol", f"the tag {attempt.tag}")]
+            + [(c.questdb_column or c.name, "double", f"{c.role} {c.name}") for c in columns]
+        ),
+        "dagster/column_lineage": TableColumnLineage(lineage),
+        "rows": attempt.rows_total,
+        "rows_written": attempt.rows_written,
+        "kind": attempt.kind,
+        "questdb_tag": attempt.tag,
+        "transport": attempt.transport,
+        "write_seconds": attempt.seconds,
+        "unchanged": attempt.unchanged,
+        "rows_in_console": console_link(stores.questdb.http.base, sql),
+    }
+
+
+@asset(
+    partitions_def=DATASETS,
+    deps=["indicator_bars"],
+    group_name="storage",
+    kinds={"postgres"},
+    owners=OWNERS,
+    code_version=CODE_VERSION,
+    description=(
+        "The dataset's row in the registry: the one place where readers learn which tag and which bars are good. Written only where a full "
+        "audit of exactly this content has passed."
+    ),
+)
+def indicator_datasets(context: AssetExecutionContext, workplace: ResourceParam[Workplace]) -> MaterializeResult[None]:
+    """Publish what a passed audit vouches for."""
+    from chronos_assets.pipeline.export import publish_dataset
+
+    with one_sentence(context):
+        loaded, stores = workplace.manifest(context.partition_key), workplace.stores
+        bars = normalize_partition(context, workplace)
+        record = publish_dataset(bars, loaded, stores, progress=workplace.progress(context))
+        return MaterializeResult(data_version=DataVersion(record.content_hash), metadata=_published(record))
+
+
+def _published(record: "DatasetRecord") -> Metadata:
+    return {
+        "dagster/row_count": record.row_count,
+        "revision": record.revision,
+        "questdb_tag": record.questdb_tag,
+        "first_bar": record.first_bar_ts.isoformat(),
+        "last_bar": record.last_bar_ts.isoformat(),
+        "features": len(record.names("feature")),
+        "targets": ", ".join(record.names("target")),
+        "checksum": record.checksum,
+        "content_hash": record.content_hash,
+    }

@@ -1,0 +1,167 @@
+"""From the indicator file to normalized Arrow, and the profiles that decide what is done with it."""
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any
+
+from dagster import (
+    AssetExecutionContext,
+    DataVersion,
+    DataVersionsByPartition,
+    MaterializeResult,
+    MetadataValue,
+    OpExecutionContext,
+    ResourceParam,
+    asset,
+)
+
+from chronos_assets.orchestration.failures import StepContext, one_sentence
+from chronos_assets.orchestration.metadata import column_schema, sparkline, table
+from chronos_assets.orchestration.partitions import DATASETS, known_slugs
+from chronos_assets.orchestration.preview import observed_source, versions_by_partition
+from chronos_assets.orchestration.resources import Workplace
+
+if TYPE_CHECKING:
+    from chronos_assets.domain.bars.report import BarsReport
+    from chronos_assets.domain.manifest import Manifest
+    from chronos_assets.pipeline.normalize import NormalizedBars
+
+OWNERS = ["team:research"]
+Metadata = dict[str, Any]
+# Raised where the step would write other data from the same input; the data versions themselves come from content
+CODE_VERSION = "1"
+
+
+def asked_slugs(context: OpExecutionContext) -> list[str]:
+    """The partition that is observed, or every one where the button asks for all."""
+    return [context.partition_key] if context.has_partition_key else known_slugs(context.instance)
+
+
+@observed_source(
+    name="indicator_csv",
+    group_name="ingest",
+    tags={"dagster/kind/csv": "", "dagster/kind/file": ""},
+    description="The indicator file that a manifest in exports/ names. Its data version is its SHA-256, so a touched file is no change.",
+)
+def indicator_csv(context: OpExecutionContext, workplace: ResourceParam[Workplace]) -> DataVersionsByPartition:
+    """Observe the file's checksum."""
+    from chronos_assets.domain.bars.source import file_checksum
+
+    return versions_by_partition({slug: file_checksum(workplace.manifest(slug).source_path) for slug in asked_slugs(context)})
+
+
+@observed_source(
+    name="walkforward_profiles",
+    group_name="ingest",
+    tags={"dagster/kind/yaml": ""},
+    description="What the manifest asks to be trained: walk-forward profiles and target horizons. A change makes the predictions stale.",
+)
+def walkforward_profiles(context: OpExecutionContext, workplace: ResourceParam[Workplace]) -> DataVersionsByPartition:
+    """Observe the profiles' digest."""
+    return versions_by_partition({slug: walkforward_digest(workplace.manifest(slug).manifest) for slug in asked_slugs(context)})
+
+
+@observed_source(
+    name="simulation_profiles",
+    group_name="ingest",
+    tags={"dagster/kind/yaml": ""},
+    description="What the manifest asks to be traded: its simulation profiles. Changing one makes the simulations stale.",
+)
+def simulation_profiles(context: OpExecutionContext, workplace: ResourceParam[Workplace]) -> DataVersionsByPartition:
+    """Observe the profiles' digest."""
+    return versions_by_partition({slug: simulation_digest(workplace.manifest(slug).manifest) for slug in asked_slugs(context)})
+
+
+@asset(
+    partitions_def=DATASETS,
+    deps=["indicator_csv"],
+    group_name="ingest",
+    kinds={"arrow", "polars"},
+    owners=OWNERS,
+    code_version=CODE_VERSION,
+    description=(
+        "Bars of one dataset as a typed Arrow file: UTC times strictly increasing, every indicator, target and price a float64, missing "
+        "values as nulls. Refused where the file differs from the manifest's checksum (unless `on_change: grow`), or holds text."
+    ),
+)
+def normalized_bars(context: AssetExecutionContext, workplace: ResourceParam[Workplace]) -> MaterializeResult[None]:
+    """Read, normalize, write the Arrow file."""
+    with one_sentence(context):
+        bars = normalize_partition(context, workplace)
+        report = bars.report
+        for warning in report.warnings:
+            context.log.warning("%s: %s", warning.code, warning.message)
+        return MaterializeResult(data_version=DataVersion(report.content_hash), metadata=_bars_metadata(bars, report))
+
+
+def normalize_partition(context: StepContext, workplace: Workplace) -> "NormalizedBars":
+    """The normalized bars of this partition, from the cache where the file is unchanged."""
+    from chronos_assets.pipeline.normalize import normalize_dataset
+    from chronos_assets.storage.datasets import find_dataset
+
+    slug = context.partition_key
+    progress = workplace.progress(context)
+
+    def published() -> str | None:
+        record = find_dataset(workplace.stores.postgres, slug)
+        return record.checksum if record else None
+
+    return normalize_dataset(workplace.manifest(slug), workplace.settings, published=published, progress=progress)
+
+
+def _bars_metadata(bars: "NormalizedBars", report: "BarsReport") -> Metadata:
+    values = sum(c.nulls for c in report.columns)
+    cells = max(1, report.rows * len(report.columns))
+    return {
+        "dagster/row_count": report.rows,
+        "dagster/column_schema": column_schema(
+            [(k.name, "int64", "key") for k in report.keys if k.role == "key"]
+            + [(c.name, "float64", _column_words(c.role, c.nulls, report.rows)) for c in report.columns]
+        ),
+        "prices": sparkline(_closes(bars), f"{report.first_bar[:10]} to {report.last_bar[:10]}"),
+        "bars": report.rows,
+        "columns": len(report.columns),
+        "null_share": values / cells,
+        "gaps": report.gaps,
+        "missing_bars": report.missing_bars,
+        "unexpected_gaps": report.unexpected_gaps,
+        "first_bar": report.first_bar,
+        "last_bar": report.last_bar,
+        "checksum": report.checksum,
+        "warnings": table([{"code": w.code, "message": w.message} for w in report.warnings]),
+        "most_nulls": table(_most_nulls(report)),
+        "file": MetadataValue.path(bars.path),
+    }
+
+
+def _most_nulls(report: "BarsReport") -> list[dict[str, object]]:
+    ordered = sorted((c for c in report.columns if c.nulls), key=lambda c: -c.nulls)
+    return [{"column": c.name, "role": c.role, "nulls": c.nulls, "share": c.nulls / max(1, report.rows)} for c in ordered]
+
+
+def _column_words(role: str, nulls: int, rows: int) -> str:
+    return f"{role}, {nulls:,} nulls ({100 * nulls / max(1, rows):.1f} %)" if nulls else role
+
+
+def _closes(bars: "NormalizedBars") -> list[float | None]:
+    import polars as pl
+
+    names = {c.name.casefold(): c.name for c in bars.report.columns if c.role == "price"}
+    if "close" not in names:
+        return []
+    closes: list[float | None] = pl.read_ipc(bars.path, columns=[names["close"]]).to_series().to_list()
+    return closes
+
+
+def walkforward_digest(manifest: "Manifest") -> str:
+    """Digest of what decides the training of a dataset."""
+    return _digest({"walkforward": {k: p.model_dump() for k, p in manifest.walkforward.items()}, "horizon": manifest.target_horizon})
+
+
+def simulation_digest(manifest: "Manifest") -> str:
+    """Digest of what decides the simulations of a dataset."""
+    return _digest({"simulation": {k: p.model_dump() for k, p in manifest.simulation.items()}, "ohlcv_file": manifest.ohlcv_file})
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,127 @@
+"""Trades and equity: every simulation profile of the manifest, each of its modes, on the completed run of its walk-forward profile."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dagster import AssetExecutionContext, Config, DataVersion, MaterializeResult, ResourceParam, asset
+from pydantic import Field
+
+from chronos_assets.orchestration.assets.files import CODE_VERSION, OWNERS, Metadata
+from chronos_assets.orchestration.assets.walkforward import chosen, finished_run_id
+from chronos_assets.orchestration.failures import one_sentence
+from chronos_assets.orchestration.metadata import console_link, numbers, sparkline, table
+from chronos_assets.orchestration.partitions import DATASETS
+from chronos_assets.orchestration.resources import Workplace
+
+if TYPE_CHECKING:
+    from chronos_assets.domain.manifest import Manifest
+    from chronos_assets.pipeline.simulate import SimulationResult
+    from chronos_assets.storage.stores import Stores
+
+PLOTTED = ("total_return_pct", "max_drawdown_pct", "sharpe", "trade_count", "win_rate", "profit_factor_trade")
+
+
+class SimulationConfig(Config):
+    """What a launch may choose; the profiles themselves stand in the manifest."""
+
+    profiles: list[str] = Field(default_factory=list, description="Names of simulation profiles to run; all of the manifest where empty.")
+
+
+@dataclass(frozen=True)
+class ProfileSimulation:
+    """One simulation profile in one mode, and what came out."""
+
+    profile: str
+    result: "SimulationResult"
+
+    @property
+    def name(self) -> str:
+        """`mode` for the default profile, else `profile_mode`."""
+        return self.result.mode if self.profile == "default" else f"{self.profile}_{self.result.mode}"
+
+
+@asset(
+    partitions_def=DATASETS,
+    deps=["walkforward_predictions", "simulation_profiles"],
+    group_name="research",
+    kinds={"numba", "questdb", "postgres"},
+    owners=OWNERS,
+    code_version=CODE_VERSION,
+    description=(
+        "Trades, bar-by-bar equity and buckets per side, for each mode. A decision at a close is filled at the next open; costs are "
+        "those of the profile; buy and hold stands beside every result."
+    ),
+)
+def trading_simulations(
+    context: AssetExecutionContext, config: SimulationConfig, workplace: ResourceParam[Workplace]
+) -> MaterializeResult[None]:
+    """Simulate each profile and mode."""
+    with one_sentence(context):
+        manifest = workplace.manifest(context.partition_key).manifest
+        names = chosen(simulation_names(manifest), config.profiles, "simulation profile")
+        done = [one for name in names for one in _simulate(context, workplace, name)]
+        version = hashlib.sha256(" ".join(sorted(one.result.simulation_id for one in done)).encode()).hexdigest()
+        return MaterializeResult(data_version=DataVersion(version), metadata=_metadata(workplace.stores, done))
+
+
+def simulation_names(manifest: "Manifest") -> list[str]:
+    """Names of the simulation profiles, `default` where the manifest names none."""
+    return list(manifest.simulation or ["default"])
+
+
+def _simulate(context: AssetExecutionContext, workplace: Workplace, name: str) -> list[ProfileSimulation]:
+    from chronos_assets.pipeline.simulate import simulate_run
+
+    loaded, stores = workplace.manifest(context.partition_key), workplace.stores
+    profile = loaded.manifest.simulation_profile(name)
+    run_id = finished_run_id(stores, loaded.manifest, profile.walkforward)
+    results = simulate_run(
+        run_id, profile, stores, ohlcv_path=loaded.ohlcv_path, dataset_format=loaded.manifest.format, progress=workplace.progress(context)
+    )
+    return [ProfileSimulation(name, result) for result in results]
+
+
+def _metadata(stores: "Stores", done: list[ProfileSimulation]) -> Metadata:
+    sql = f"SELECT * FROM trading_sim_traces WHERE simulation_id = '{done[-1].result.simulation_id}'"  # noqa: S608  for a reader, an id of ours
+    return {
+        **{f"equity_{one.name}": _equity(stores, one) for one in done},
+        **{key: value for one in done for key, value in numbers(_plotted(one), f"{one.name}_").items()},
+        "trades": sum(one.result.summary_metrics.get("trade_count") or 0 for one in done),
+        "simulations": table([_row(one) for one in done]),
+        "unchanged": all(one.result.reused for one in done),
+        "trades_in_console": console_link(stores.questdb.http.base, sql),
+        "simulation_ids": {one.name: one.result.simulation_id for one in done},
+    }
+
+
+def _plotted(one: ProfileSimulation) -> dict[str, Any]:
+    return {name: one.result.summary_metrics.get(name) for name in PLOTTED}
+
+
+def _equity(stores: "Stores", one: ProfileSimulation) -> object:
+    from chronos_assets.storage.simulations import read_equity
+
+    equity = read_equity(stores, one.result.simulation_id)["equity"].to_list()
+    summary = one.result.summary_metrics
+    own, hold = summary.get("total_return_pct"), (summary.get("buy_and_hold") or {}).get("total_return_pct")
+    return sparkline(equity, f"{one.name}: {_percent(own)}, buy and hold {_percent(hold)}")
+
+
+def _row(one: ProfileSimulation) -> dict[str, object]:
+    summary = one.result.summary_metrics
+    hold = summary.get("buy_and_hold") or {}
+    return {
+        "profile": one.profile,
+        "mode": one.result.mode,
+        "trades": summary.get("trade_count"),
+        "return %": summary.get("total_return_pct"),
+        "buy and hold %": hold.get("total_return_pct"),
+        "max drawdown %": summary.get("max_drawdown_pct"),
+        "profit factor (trades)": summary.get("profit_factor_trade"),
+        "simulation_id": one.result.simulation_id,
+    }
+
+
+def _percent(value: float | None) -> str:
+    return "no return" if value is None else f"{value:+.1f} %"

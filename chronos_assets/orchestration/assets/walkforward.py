@@ -1,0 +1,198 @@
+"""Walk-forward predictions of a published dataset: every profile of its manifest, folds trained inside this one step."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dagster import AssetExecutionContext, Config, DataVersion, MaterializeResult, ResourceParam, asset
+from pydantic import Field
+
+from chronos_assets.domain.strict import nearest
+from chronos_assets.errors import NotPublishedError, UsageError
+from chronos_assets.orchestration.assets.files import CODE_VERSION, OWNERS, Metadata
+from chronos_assets.orchestration.failures import one_sentence
+from chronos_assets.orchestration.metadata import console_link, numbers, sparkline, table
+from chronos_assets.orchestration.partitions import DATASETS
+from chronos_assets.orchestration.resources import Workplace
+
+if TYPE_CHECKING:
+    from chronos_assets.domain.manifest import Manifest
+    from chronos_assets.pipeline.walkforward import WalkforwardResult
+    from chronos_assets.pipeline.walkforward_request import WalkforwardRequest
+    from chronos_assets.storage.runs import FoldRecord
+    from chronos_assets.storage.stores import Stores
+
+
+class WalkforwardConfig(Config):
+    """What a launch may choose; the profiles themselves stand in the manifest."""
+
+    profiles: list[str] = Field(default_factory=list, description="Names of walk-forward profiles to run; all of the manifest where empty.")
+
+
+@dataclass(frozen=True)
+class ProfileRun:
+    """One profile and the run that it made."""
+
+    profile: str
+    request: "WalkforwardRequest"
+    result: "WalkforwardResult"
+
+
+@asset(
+    partitions_def=DATASETS,
+    deps=["indicator_datasets", "walkforward_profiles"],
+    group_name="research",
+    kinds={"xgboost", "questdb", "postgres"},
+    owners=OWNERS,
+    code_version=CODE_VERSION,
+    pool="gpu",
+    description=(
+        "Out-of-sample predictions, fold after fold, with the thresholds that each fold chose. A run is named by what determines it: the "
+        "same request trains nothing again, a changed one copies the folds that stayed the same."
+    ),
+)
+def walkforward_predictions(
+    context: AssetExecutionContext, config: WalkforwardConfig, workplace: ResourceParam[Workplace]
+) -> MaterializeResult[None]:
+    """Train the missing folds of each profile."""
+    with one_sentence(context):
+        manifest, stores = workplace.manifest(context.partition_key).manifest, workplace.stores
+        runs = [_run(context, workplace, name) for name in chosen(profile_names(manifest), config.profiles, "walk-forward profile")]
+        for run in runs:
+            for warning in run.result.warnings:
+                context.log.warning("%s: %s", warning["code"], warning["message"])
+        version = hashlib.sha256(" ".join(sorted(run.result.run_id for run in runs)).encode()).hexdigest()
+        return MaterializeResult(data_version=DataVersion(version), metadata=_metadata(stores, runs))
+
+
+def profile_names(manifest: "Manifest") -> list[str]:
+    """Names of the walk-forward profiles, `default` where the manifest names none, and those that its simulations ask for."""
+    asked = [profile.walkforward for profile in manifest.simulation.values()]
+    return list(dict.fromkeys([*(manifest.walkforward or ["default"]), *asked]))
+
+
+def chosen(names: list[str], wanted: list[str], what: str) -> list[str]:
+    """`wanted` (all where empty); raises `UsageError` that names the nearest known one."""
+    for name in wanted:
+        if name not in names:
+            close = nearest(name, names)
+            hint = f"Did you mean {close!r}?" if close else f"There are {', '.join(names)}."
+            raise UsageError(f"the manifest has no {what} {name!r}", code="profile_unknown", hint=hint)
+    return wanted or names
+
+
+def request_of(stores: "Stores", manifest: "Manifest", profile: str) -> "WalkforwardRequest":
+    """The resolved request of a profile; raises `NotPublishedError` where its dataset is not in the registry."""
+    from chronos_assets.pipeline.walkforward import plan_request, resolve_target
+    from chronos_assets.storage.datasets import get_dataset
+
+    asked = manifest.walkforward_profile(profile)
+    horizon, assumed = manifest.horizon(resolve_target(get_dataset(stores.postgres, manifest.dataset), asked))
+    return plan_request(manifest.dataset, asked, stores, horizon=horizon, horizon_assumed=assumed)
+
+
+def finished_run_id(stores: "Stores", manifest: "Manifest", profile: str) -> str:
+    """`run_id` of a profile's completed run; raises `NotPublishedError` where it is not there."""
+    from chronos_assets.storage.runs import find_run
+
+    request = request_of(stores, manifest, profile)
+    run = find_run(stores.postgres, request.run_id)
+    if run is None or run.status != "completed":
+        raise NotPublishedError(
+            f"not published: {manifest.dataset} has no completed walk-forward run of profile {profile!r}",
+            code="run_missing",
+            found=None if run is None else f"run {run.run_id} is {run.status}",
+            hint="Materialize walkforward_predictions first.",
+        )
+    return run.run_id
+
+
+def _run(context: AssetExecutionContext, workplace: Workplace, profile: str) -> ProfileRun:
+    from chronos_assets.pipeline.walkforward import run_walkforward
+
+    manifest, stores = workplace.manifest(context.partition_key).manifest, workplace.stores
+    request = request_of(stores, manifest, profile)
+    result = run_walkforward(
+        manifest.dataset,
+        request.profile,
+        stores,
+        horizon=request.horizon,
+        horizon_assumed=request.horizon_assumed,
+        requested_by=f"dagster {context.run_id}",
+        progress=workplace.progress(context),
+    )
+    context.log.info("profile %s: run %s, %s", profile, result.run_id, fold_words(result))
+    return ProfileRun(profile, request, result)
+
+
+def fold_words(result: "WalkforwardResult") -> str:
+    """How many folds there are and where they came from."""
+    if not result.folds_trained and not result.folds_copied:
+        return f"{result.folds_planned} folds, unchanged"
+    return f"{result.folds_planned} folds, {result.folds_trained} trained, {result.folds_planned - result.folds_trained} reused"
+
+
+def _metadata(stores: "Stores", runs: list[ProfileRun]) -> Metadata:
+    from chronos_assets.storage.runs import get_folds
+
+    first = runs[0]
+    folds = get_folds(stores.postgres, first.result.run_id)
+    trained = sum(run.result.folds_trained for run in runs)
+    planned = sum(run.result.folds_planned for run in runs)
+    sql = f"SELECT * FROM walkforward_predictions WHERE run_id = '{first.result.run_id}' LIMIT 1000"  # noqa: S608  for a reader, an id of ours
+    sums = cumulative_sums(folds)
+    return {
+        "signal_sum": sparkline(sums, f"cumulative signal sum over {len(folds)} folds ({first.profile})"),
+        "folds_planned": planned,
+        "folds_trained": trained,
+        "folds_reused": planned - trained,
+        "unchanged": trained == 0 and all(run.result.folds_copied == 0 for run in runs),
+        **{key: value for run in runs for key, value in pooled_numbers(run.profile, run.result.summary_metrics).items()},
+        "runs": table([_row(run) for run in runs]),
+        "predictions": console_link(stores.questdb.http.base, sql),
+        "thresholds": table([_fold_row(fold) for fold in folds[-10:]]),
+        "run_ids": {run.profile: run.result.run_id for run in runs},
+    }
+
+
+def pooled_numbers(profile: str, summary: dict[str, Any]) -> dict[str, int | float]:
+    """Pooled metrics of a run by side, named so that each plots by itself; those of `default` without a prefix."""
+    prefix = "" if profile == "default" else f"{profile}_"
+    names = ("n_signals", "hit_rate", "signal_sum", "profit_factor")
+    sides = {side: summary.get(side) or {} for side in ("long", "short", "both")}
+    return {k: v for side, m in sides.items() for k, v in numbers({n: m.get(n) for n in names}, f"{prefix}{side}_").items()}
+
+
+def cumulative_sums(folds: "list[FoldRecord]") -> list[float | None]:
+    """Running sum of the folds' signal sums."""
+    total, line = 0.0, []
+    for fold in folds:
+        total += (fold.metrics.get("both") or {}).get("signal_sum") or 0.0
+        line.append(total)
+    return list(line)
+
+
+def _row(run: ProfileRun) -> dict[str, object]:
+    both = run.result.summary_metrics.get("both") or {}
+    return {
+        "profile": run.profile,
+        "target": run.request.target,
+        "run_id": run.result.run_id,
+        "folds": run.result.folds_planned,
+        "trained": run.result.folds_trained,
+        "signals": both.get("n_signals"),
+        "hit_rate": both.get("hit_rate"),
+        "profit_factor": both.get("profit_factor"),
+    }
+
+
+def _fold_row(fold: "FoldRecord") -> dict[str, object]:
+    both = fold.metrics.get("both") or {}
+    return {
+        "fold": fold.fold_number,
+        "test from": str(fold.test_start_ts)[:16],
+        "long from": fold.thresholds.get("long"),
+        "short to": fold.thresholds.get("short"),
+        "signals": both.get("n_signals"),
+        "signal sum": both.get("signal_sum"),
+    }

@@ -1,0 +1,42 @@
+"""Puts the parts together: assets, checks, the job, the schedule, the sensors and the resource."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from dagster import AssetSelection, Definitions, define_asset_job
+
+from chronos_assets.orchestration.assets import ASSETS, SOURCE_NAMES, SOURCES
+from chronos_assets.orchestration.checks import CHECKS
+from chronos_assets.orchestration.executors import lineage_executor
+from chronos_assets.orchestration.night import night_summary
+from chronos_assets.orchestration.preview import accepted
+from chronos_assets.orchestration.resources import Workplace
+from chronos_assets.orchestration.schedules import nightly
+from chronos_assets.orchestration.sensors import failure_alert, manifest_sensor, night_watch
+
+JOB = "whole_way"
+
+
+def build_defs(resource_overrides: Mapping[str, object] | None = None) -> Definitions:
+    """Everything that Dagster loads; `resource_overrides` replaces resources by name (tests and the command line give their own)."""
+    workplace = Workplace()
+    given = (resource_overrides or {}).get("workplace")
+    if isinstance(given, Workplace):
+        workplace = given
+    whole_way = define_asset_job(
+        JOB,
+        selection=AssetSelection.assets(*SOURCE_NAMES, *ASSETS) | AssetSelection.checks_for_assets(*ASSETS),
+        description="One dataset all the way: file, Arrow, QuestDB, audit, registry, walk-forward, simulation.",
+        tags={"dagster/retry_strategy": "ALL_STEPS"},
+    )
+    with accepted():
+        return Definitions(
+            assets=[*SOURCES, *ASSETS, night_summary],
+            asset_checks=CHECKS,
+            jobs=[whole_way],
+            schedules=[nightly(whole_way, workplace)],
+            sensors=[manifest_sensor(whole_way, workplace), night_watch(), failure_alert(workplace)],
+            resources={"workplace": workplace, **(resource_overrides or {})},
+            executor=lineage_executor,
+        )

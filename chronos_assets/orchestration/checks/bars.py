@@ -1,0 +1,133 @@
+"""Checks of bars: the Arrow file is sound, and QuestDB holds exactly what the file says. The second one is the gate of publication."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from dagster import AssetCheckExecutionContext, AssetCheckResult, MetadataValue, ResourceParam
+
+from chronos_assets.orchestration.assets.files import normalize_partition
+from chronos_assets.orchestration.failures import one_sentence
+from chronos_assets.orchestration.preview import dataset_check, dataset_checks
+from chronos_assets.orchestration.resources import Workplace
+from chronos_assets.orchestration.verdicts import Verdict, report_all
+
+if TYPE_CHECKING:
+    from chronos_assets.domain.audit_report import AuditReport
+    from chronos_assets.domain.bars.report import BarsReport
+    from chronos_assets.pipeline.normalize import NormalizedBars
+
+MOSTLY_NULL = 0.5
+
+BARS_CHECKS = {
+    "bars_are_sound": ("Types, keys and order of the Arrow file hold (a pandera schema), and its content is what its report says.", True),
+    "columns_are_useful": ("No column is constant or mostly empty.", False),
+    "no_unexpected_gaps": ("Bars are missing only where sessions or weekends explain it.", False),
+}
+
+
+@dataset_checks("normalized_bars", BARS_CHECKS, name="normalized_bars_checks")
+def bars_checks(context: AssetCheckExecutionContext, workplace: ResourceParam[Workplace]) -> Iterator[AssetCheckResult]:
+    """Check the Arrow file of this partition."""
+    with one_sentence(context):
+        bars = normalize_partition(context, workplace)
+        verdicts = {
+            "bars_are_sound": _sound(bars, context.partition_key),
+            "columns_are_useful": _useful(bars.report, context.partition_key),
+            "no_unexpected_gaps": _gaps(bars.report, context.partition_key),
+        }
+        selected = {key.name for key in context.selected_asset_check_keys}
+        yield from report_all("normalized_bars", {name: v for name, v in verdicts.items() if name in selected})
+
+
+@dataset_check(
+    asset="indicator_bars",
+    blocking=True,
+    description="Every row, numeric column and tag is read back from QuestDB and equals the Arrow file; else nothing is published.",
+)
+def post_export_diff(context: AssetCheckExecutionContext, workplace: ResourceParam[Workplace]) -> Iterator[AssetCheckResult]:
+    """Audit the last attempt of this content (or the published bars, where nothing is to be published)."""
+    from chronos_assets.pipeline.export import audit_bars
+
+    with one_sentence(context):
+        loaded, stores = workplace.manifest(context.partition_key), workplace.stores
+        bars = normalize_partition(context, workplace)
+        report = audit_bars(bars, loaded, stores, progress=workplace.progress(context))
+        yield from report_all("indicator_bars", {"post_export_diff": _diff(report, context.partition_key)})
+
+
+def _diff(report: "AuditReport", slug: str) -> Verdict:
+    metadata: dict[str, object] = {
+        "rows_verified": report.rows_compared,
+        "cells_verified": report.cells_compared,
+        "cells_differing": report.cells_differing,
+        "rows_missing": report.rows_missing,
+        "rows_stale": report.rows_stale,
+        "audit_seconds": report.seconds,
+    }
+    if report.artifact:
+        metadata["failure_cases"] = MetadataValue.path(report.artifact)
+    return Verdict(
+        passed=report.passed,
+        sentence=report.summary if report.passed else f"QuestDB differs from the file of {slug}: {report.summary}{_worst(report)}",
+        rows=[{name: row.get(name) for name in ("bar", "kind", "column", "expected", "found")} for row in report.examples],
+        meaning="What QuestDB holds is not what the file says, so the dataset is not published and nothing below it runs. Readers keep "
+        "what was published before. The next run writes all rows under a fresh tag (`chronos run "
+        f"{slug} --force` where the damage is in published bars).",
+        command=f"validate_dataset {slug}",
+        metadata=metadata,
+    )
+
+
+def _worst(report: "AuditReport") -> str:
+    if not report.examples:
+        return ""
+    row = report.examples[0]
+    return f" (bar {row.get('bar')}, {row.get('column') or row.get('kind')}: expected {row.get('expected')}, found {row.get('found')})"
+
+
+def _sound(bars: "NormalizedBars", slug: str) -> Verdict:
+    from chronos_assets.orchestration.soundness import failures_of
+
+    rows = failures_of(bars)
+    return Verdict(
+        passed=not rows,
+        sentence=f"{bars.report.rows:,} bars x {len(bars.report.columns)} columns are sound"
+        if not rows
+        else f"the Arrow file of {slug} breaks {rows[0]['rule']} in {rows[0]['column']}",
+        rows=rows,
+        meaning="The file was damaged after it was written. Delete it: it is made again from the indicator file.",
+        command=f"rm {bars.path}",
+        metadata={"failing": len(rows)},
+    )
+
+
+def _useful(report: "BarsReport", slug: str) -> Verdict:
+    rows = [
+        {"column": c.name, "role": c.role, "nulls": c.nulls, "constant": c.constant}
+        for c in report.columns
+        if c.constant or c.nulls > MOSTLY_NULL * report.rows
+    ]
+    names = ", ".join(str(row["column"]) for row in rows[:5])
+    return Verdict(
+        passed=not rows,
+        sentence=f"{len(rows)} columns are constant or mostly empty: {names}" if rows else "every column varies and is mostly there",
+        rows=rows,
+        meaning="Such a column teaches a model nothing; take it out with `columns: {exclude: [...]}` in the manifest.",
+        command=f"chronos inspect {slug}.csv",
+        metadata={"columns": len(rows)},
+        warn_only=True,
+    )
+
+
+def _gaps(report: "BarsReport", slug: str) -> Verdict:
+    rows = [{"after": g.after, "before": g.before, "missing bars": g.missing_bars} for g in report.longest_gaps]
+    count = report.unexpected_gaps
+    return Verdict(
+        passed=not count,
+        sentence=f"{count} gaps that no session explains" if count else f"{report.gaps} gaps, each explained by sessions or weekends",
+        rows=rows,
+        meaning="Bars are missing in the file. Indicators that look back count bars, not time, across a gap.",
+        command="chronos inspect FILE",
+        metadata={"gaps": report.gaps, "unexpected_gaps": count, "missing_bars": report.missing_bars},
+        warn_only=True,
+    )

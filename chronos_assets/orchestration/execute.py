@@ -1,0 +1,157 @@
+"""Run one dataset through the job in this process, on the instance that the UI shows; used by `chronos run`, `demo` and `backfill`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from dagster import DagsterEvent, DagsterEventType, DagsterInstance, DagsterRun, RunsFilter
+from dagster._core.definitions.job_base import InMemoryJob
+from dagster._core.execution.api import execute_run_iterator
+from dagster._core.remote_origin import ManagedGrpcPythonEnvCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
+from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
+
+from chronos_assets.errors import ConflictError
+from chronos_assets.orchestration.build import JOB, build_defs
+from chronos_assets.orchestration.liveness import UNDERWAY, WORKER_TAG, fail_dead_runs, this_worker
+from chronos_assets.orchestration.night import failure_of
+from chronos_assets.orchestration.partitions import PARTITION_TAG, add_partitions
+from chronos_assets.orchestration.preview import accepted
+from chronos_assets.orchestration.resources import Workplace
+
+CODE_LOCATION = "chronos_assets"
+Listener = Callable[[DagsterEvent], None]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a run: an asset, or the checks of one."""
+
+    name: str
+    seconds: float
+    succeeded: bool
+
+
+@dataclass(frozen=True)
+class RunOutcome:
+    """What a run did. `facts`: metadata by `asset`, and of each check by `asset:check`."""
+
+    slug: str
+    run_id: str
+    succeeded: bool
+    steps: list[Step]
+    facts: dict[str, dict[str, Any]]
+    failed_step: str = ""
+    sentence: str = ""
+    exit_code: int = 0
+    checks: list[tuple[str, str, bool, str]] = field(default_factory=list)
+    """(asset, check, passed, severity) of every evaluation."""
+
+
+def run_partition(
+    slug: str,
+    workplace: Workplace,
+    instance: DagsterInstance,
+    *,
+    tags: dict[str, str] | None = None,
+    replace: bool = False,
+    listener: Listener | None = None,
+) -> RunOutcome:
+    """Take `slug` all the way. Raises `ConflictError` where another run of it is under way."""
+    with accepted():
+        job = build_defs({"workplace": workplace}).resolve_job_def(JOB)
+    with _alone(slug, workplace, instance):
+        add_partitions(instance, [slug])
+        run = instance.create_run_for_job(
+            job_def=job,
+            run_config=_run_config(replace=replace),
+            tags={**job.run_tags, PARTITION_TAG: slug, WORKER_TAG: this_worker(), "dagster/max_retries": "0", **(tags or {})},
+            remote_job_origin=_origin(),
+        )
+        watch = _Watch(listener)
+        for event in execute_run_iterator(InMemoryJob(job), run, instance):
+            watch.take(event)
+    return watch.outcome(slug, instance, run)
+
+
+def _run_config(*, replace: bool) -> dict[str, Any]:
+    """Dagster's own console log stays quiet here: the command line shows progress in its own way."""
+    config: dict[str, Any] = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+    if replace:
+        config["ops"] = {"indicator_bars": {"config": {"replace": True}}}
+    return config
+
+
+def _origin() -> RemoteJobOrigin:
+    """Where the UI finds the job of the run."""
+    target = LoadableTargetOrigin(executable_path=None, module_name="chronos_assets.definitions", attribute="defs")
+    location = ManagedGrpcPythonEnvCodeLocationOrigin(target, location_name=CODE_LOCATION)
+    return RemoteJobOrigin(RemoteRepositoryOrigin(location, "__repository__"), JOB)
+
+
+@contextmanager
+def _alone(slug: str, workplace: Workplace, instance: DagsterInstance) -> Iterator[None]:
+    """Hold the dataset for one run: two runs of one slug never overlap."""
+    with workplace.stores.postgres.session_lock(f"dagster-run:{slug}", what=f"a run of {slug}"):
+        fail_dead_runs(instance, partition=slug)
+        others = instance.get_runs(RunsFilter(tags={PARTITION_TAG: slug}, statuses=UNDERWAY), limit=1)
+        if others:
+            raise ConflictError(
+                f"a run of {slug} is under way",
+                code="run_underway",
+                run_id=others[0].run_id,
+                hint="Wait for it, or stop it in the Dagster UI.",
+            )
+        yield
+
+
+class _Watch:
+    """Collects what the events of a run say."""
+
+    def __init__(self, listener: Listener | None) -> None:
+        self._listener = listener
+        self._started: dict[str, float] = {}
+        self._steps: list[Step] = []
+        self._facts: dict[str, dict[str, Any]] = {}
+        self._checks: list[tuple[str, str, bool, str]] = []
+        self._exit_code = 0
+
+    def take(self, event: DagsterEvent) -> None:
+        """Note one event, then hand it on."""
+        key = event.step_key or ""
+        if event.event_type is DagsterEventType.STEP_START:
+            self._started[key] = time.monotonic()
+        elif event.event_type in (DagsterEventType.STEP_SUCCESS, DagsterEventType.STEP_FAILURE):
+            seconds = time.monotonic() - self._started.get(key, time.monotonic())
+            self._steps.append(Step(key, seconds, event.event_type is DagsterEventType.STEP_SUCCESS))
+            self._exit_code = self._exit_code or _exit_code(event)
+        elif event.event_type is DagsterEventType.ASSET_MATERIALIZATION:
+            materialization = event.step_materialization_data.materialization
+            self._facts[materialization.asset_key.to_user_string()] = {k: v.value for k, v in materialization.metadata.items()}
+        elif event.event_type is DagsterEventType.ASSET_CHECK_EVALUATION:
+            check = event.asset_check_evaluation_data
+            asset = check.asset_key.to_user_string()
+            self._checks.append((asset, check.check_name, check.passed, check.severity.value))
+            self._facts[f"{asset}:{check.check_name}"] = {k: v.value for k, v in check.metadata.items()}
+        if self._listener is not None:
+            self._listener(event)
+
+    def outcome(self, slug: str, instance: DagsterInstance, run: DagsterRun) -> RunOutcome:
+        """All of it, with the reason where the run failed."""
+        ended = instance.get_run_by_id(run.run_id)
+        succeeded = ended is not None and ended.is_success
+        step, sentence = ("", "") if succeeded else failure_of(instance, run.run_id)
+        code = 0 if succeeded else self._exit_code or 1
+        return RunOutcome(slug, run.run_id, succeeded, self._steps, self._facts, step, sentence, code, self._checks)
+
+
+def _exit_code(event: DagsterEvent) -> int:
+    """The exit code of the error behind a failed step."""
+    if event.event_type is not DagsterEventType.STEP_FAILURE:
+        return 0
+    data = event.step_failure_data.user_failure_data
+    value = data.metadata.get("exit_code") if data is not None else None
+    return value.value if value is not None and isinstance(value.value, int) else 1
