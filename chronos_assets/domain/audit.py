@@ -17,6 +17,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from chronos_assets.errors import UsageError
+
 TIME_KEY = "timestamp_unix"
 TAGS = ("source", "granularity")
 KEPT_CELLS = 100_000
@@ -207,3 +209,23 @@ def _doubles(series: pl.Series) -> npt.NDArray[np.float64]:
 def _worst(difference: npt.NDArray[np.float64]) -> int | None:
     known = ~np.isnan(difference)
     return int(np.flatnonzero(known)[np.argmax(difference[known])]) if known.any() else None
+
+
+def parse_tolerance(texts: Sequence[str]) -> Tolerance:
+    """A tolerance from texts such as `1e-9`, `rel:1e-6`, `macd=1e-9`, `macd=rel:1e-6`; raises `UsageError`."""
+    everywhere = [0.0, 0.0]
+    single: dict[str, list[float]] = {}
+    for text in texts:
+        column, separator, value = text.rpartition("=")
+        relative = value.startswith("rel:")
+        try:
+            number = float(value.removeprefix("rel:"))
+        except ValueError:
+            number = -1.0
+        if not 0 <= number < float("inf") or (separator and not column):
+            raise UsageError(
+                "a tolerance cannot be read", code="tolerance_invalid", expected="X, rel:X, COLUMN=X or COLUMN=rel:X", found=text
+            )
+        pair = single.setdefault(column, [0.0, 0.0]) if separator else everywhere
+        pair[1 if relative else 0] = number
+    return Tolerance(everywhere[0], everywhere[1], columns={name: (pair[0], pair[1]) for name, pair in single.items()})

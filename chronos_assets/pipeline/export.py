@@ -14,20 +14,20 @@ from pathlib import Path
 from chronos_assets.domain.audit import Tolerance
 from chronos_assets.domain.audit_report import AuditReport
 from chronos_assets.domain.manifest import LoadedManifest
-from chronos_assets.errors import NotPublishedError, UsageError, ValidationFailedError
+from chronos_assets.errors import NotPublishedError, ValidationFailedError
 from chronos_assets.pipeline.audit import audit_tag, sample_tag
 from chronos_assets.pipeline.export_types import ExportAttempt, ExportOptions, ExportResult, lock_key
 from chronos_assets.pipeline.normalize import NormalizedBars, normalize_dataset
 from chronos_assets.pipeline.progress import Progress, silent
 from chronos_assets.pipeline.publish import publish_audited
 from chronos_assets.pipeline.source import Source
-from chronos_assets.pipeline.write import write
+from chronos_assets.pipeline.write import check_transport, write
 from chronos_assets.settings import Settings
 from chronos_assets.storage.audits import AuditRecord, Connection, close_attempt, find_attempt
 from chronos_assets.storage.datasets import DatasetRecord, find_dataset
 from chronos_assets.storage.stores import Stores
 
-__all__ = ["ExportAttempt", "ExportOptions", "ExportResult", "audit_bars", "export_dataset", "publish_dataset", "write_bars"]
+__all__ = ["ExportAttempt", "ExportOptions", "ExportResult", "audit_bars", "export_dataset", "publish_dataset", "run_export", "write_bars"]
 
 
 def write_bars(
@@ -100,10 +100,26 @@ def export_dataset(
     normalized: NormalizedBars | None = None,
 ) -> ExportResult:
     """The whole export of one dataset under one lock. Raises `ValidationFailedError` where the audit fails; then nothing is registered."""
+    result = run_export(loaded, stores, settings, options=options, progress=progress, normalized=normalized)
+    if result.audit is not None:
+        must_pass(result.audit, result.dataset_id, result.tag)
+    return result
+
+
+def run_export(
+    loaded: LoadedManifest,
+    stores: Stores,
+    settings: Settings,
+    *,
+    options: ExportOptions | None = None,
+    progress: Progress = silent,
+    normalized: NormalizedBars | None = None,
+) -> ExportResult:
+    """As `export_dataset`, but an audit that failed is told by the result (`published` is False), not raised."""
     options = options or ExportOptions()
     check_transport(options, stores.questdb.transport)
     clock = _Clock()
-    normalized = normalized or normalize_dataset(loaded, settings, progress=_bytes(progress), published=_published(stores, loaded))
+    normalized = normalized or normalize_dataset(loaded, settings, progress=progress, published=_published(stores, loaded))
     source = Source.of(loaded, normalized)
     clock.lap("normalize")
     with _locked(stores, source.slug, options, progress) as connection:
@@ -114,9 +130,8 @@ def export_dataset(
         opened = find_attempt(stores.postgres, source.slug, attempt.audit_id)
         report = audit_attempt(source, stores, opened, options.tolerance, progress)
         clock.lap("audit")
-        must_pass(report, source.slug, attempt.tag)
         record = None
-        if options.verify == "full":
+        if report.passed and options.verify == "full":
             passed = find_attempt(stores.postgres, source.slug, attempt.audit_id)
             record = publish_audited(source, stores.postgres, connection, passed, progress)
             clock.lap("publish")
@@ -154,18 +169,6 @@ def must_pass(report: AuditReport, slug: str, tag: str) -> None:
     )
 
 
-def check_transport(options: ExportOptions, transport: str) -> None:
-    """Refuse a transport that the client string does not speak, before anything is done."""
-    if options.transport is not None and options.transport != transport:
-        raise UsageError(
-            f"--transport {options.transport} disagrees with the QuestDB client string",
-            code="transport_disagrees",
-            expected=transport,
-            found=options.transport,
-            hint="Its scheme chooses the transport: http:: for ilp-http, tcp:: for ilp-tcp.",
-        )
-
-
 def _attempt_on(source: Source, stores: Stores, audit_id: int | None) -> AuditRecord | None:
     """The attempt that a later step goes on with; None where this content is published and nothing newer was tried."""
     record = find_dataset(stores.postgres, source.slug)
@@ -200,13 +203,6 @@ def _published(stores: Stores, loaded: LoadedManifest) -> Callable[[], str | Non
         return None if record is None else record.checksum
 
     return checksum
-
-
-def _bytes(progress: Progress) -> Callable[[str, int, int | None], None]:
-    def tell(stage: str, done: int, total: int | None) -> None:
-        progress(stage, done, total, "")
-
-    return tell
 
 
 class _Clock:

@@ -40,9 +40,7 @@ class Source:
         """Put together what the manifest and the report of its file say."""
         manifest, report = loaded.manifest, normalized.report
         columns = tuple(
-            DatasetColumn(c.name, c.role, c.questdb_column or c.name)
-            for c in report.columns
-            if c.role in {"feature", "target", "price"}
+            DatasetColumn(c.name, c.role, c.questdb_column or c.name) for c in report.columns if c.role in {"feature", "target", "price"}
         )
         return cls(
             slug=manifest.dataset,

@@ -17,7 +17,7 @@ import polars as pl
 
 from chronos_assets.domain.attempts import Plan, Published, choose_plan
 from chronos_assets.domain.content import ContentHasher
-from chronos_assets.errors import StoreError, ValidationFailedError
+from chronos_assets.errors import StoreError, UsageError, ValidationFailedError
 from chronos_assets.pipeline.export_types import ExportAttempt, ExportOptions
 from chronos_assets.pipeline.growth import Growth, compare_with_published
 from chronos_assets.pipeline.progress import Progress
@@ -42,9 +42,9 @@ def write(source: Source, stores: Stores, connection: Connection, options: Expor
         _still_there(stores.questdb, record)
         return _unchanged(source, record, stores.questdb.transport)
     with BarsFile(source.path) as bars:
-        _same_as_reported(bars, source, progress)
-        growth = _growth(stores, record, source, bars, options)
-        plan = _plan(stores, record, source, options)
+        same_as_reported(bars, source, progress)
+        growth = find_growth(stores, record, source, bars, options)
+        plan = make_plan(stores, record, source, options)
         attempt = open_attempt(connection, _new_attempt(source, plan, options, stores.questdb.transport))
         return send_bars(
             source,
@@ -56,6 +56,18 @@ def write(source: Source, stores: Stores, connection: Connection, options: Expor
             settings=stores.settings,
             progress=progress,
             audit_id=attempt.audit_id,
+        )
+
+
+def check_transport(options: ExportOptions, transport: str) -> None:
+    """Refuse a transport that the client string does not speak, before anything is done."""
+    if options.transport is not None and options.transport != transport:
+        raise UsageError(
+            f"--transport {options.transport} disagrees with the QuestDB client string",
+            code="transport_disagrees",
+            expected=transport,
+            found=options.transport,
+            hint="Its scheme chooses the transport: http:: for ilp-http, tcp:: for ilp-tcp.",
         )
 
 
@@ -77,7 +89,7 @@ def _still_there(questdb: QuestDB, record: DatasetRecord) -> None:
         )
 
 
-def _same_as_reported(bars: BarsFile, source: Source, progress: Progress) -> None:
+def same_as_reported(bars: BarsFile, source: Source, progress: Progress) -> None:
     """The Arrow file may have lain there for long: it must still be what its report says."""
     hasher = ContentHasher()
     done = 0
@@ -95,14 +107,16 @@ def _same_as_reported(bars: BarsFile, source: Source, progress: Progress) -> Non
         )
 
 
-def _growth(stores: Stores, record: DatasetRecord | None, source: Source, bars: BarsFile, options: ExportOptions) -> Growth:
+def find_growth(stores: Stores, record: DatasetRecord | None, source: Source, bars: BarsFile, options: ExportOptions) -> Growth:
+    """What is new against the registry; everything where nothing is published or all is to be replaced."""
     if record is None or options.replace:
         return Growth(0)
     stores.questdb.wait_applied(INDICATOR_BARS.name, stores.settings.apply_timeout_seconds)
     return compare_with_published(stores.questdb, record, source, bars)
 
 
-def _plan(stores: Stores, record: DatasetRecord | None, source: Source, options: ExportOptions) -> Plan:
+def make_plan(stores: Stores, record: DatasetRecord | None, source: Source, options: ExportOptions) -> Plan:
+    """Choose the tag from what is recorded, and from what QuestDB holds under tags that look free."""
     published = None if record is None else Published(record.questdb_tag, record.checksum, record.content_hash, record.revision)
     attempts = [a.as_attempt() for a in list_attempts(stores.postgres, source.slug)]
     taken: list[str] = []
@@ -117,9 +131,13 @@ def _plan(stores: Stores, record: DatasetRecord | None, source: Source, options:
             taken=taken,
         )
         # A fresh tag is fresh in QuestDB too: another registry may have used it.
-        if plan.kind not in {"fresh", "replacement"} or not bars_of(stores.questdb, plan.tag):
+        if plan.kind not in {"fresh", "replacement"} or not _holds_bars(stores.questdb, plan.tag):
             return plan
         taken.append(plan.tag)
+
+
+def _holds_bars(questdb: QuestDB, tag: str) -> bool:
+    return questdb.has_table(INDICATOR_BARS.name) and bars_of(questdb, tag) > 0
 
 
 def _new_attempt(source: Source, plan: Plan, options: ExportOptions, transport: str) -> NewAttempt:

@@ -76,6 +76,10 @@ class QuestDB:
 
     # Tables
 
+    def has_table(self, table: str) -> bool:
+        """True where the table exists."""
+        return bool(self.rows(f"SELECT 1 FROM tables() WHERE table_name = {quote_literal(table)}"))  # noqa: S608 - quoted
+
     def columns(self, table: str) -> dict[str, dict[str, Any]]:
         """Columns of a table as `SHOW COLUMNS` tells them, by name as stored."""
         return {row["column"]: row for row in self.rows(f"SHOW COLUMNS FROM {quote_identifier(table)}")}
