@@ -6,7 +6,7 @@ or were left by an attempt that failed, are never seen.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -113,13 +113,8 @@ def read_bars(stores: Stores, record: DatasetRecord, columns: Sequence[str] | No
 
     Raises `StoreError` where QuestDB does not hold as many bars as were published.
     """
-    asked = [c if isinstance(c, DatasetColumn) else record.column(c) for c in (record.columns if columns is None else columns)]
-    first, last = int(record.first_bar_ts.timestamp()), int(record.last_bar_ts.timestamp())
-    chunks = max(1, -(-record.row_count * (len(asked) + 1) // CELLS_PER_READ))
-    step = max(1, -(-(last - first + 1) // chunks))
-    starts = range(first, last + 1, step)
-    frames = [read_range(stores.questdb, record.questdb_tag, asked, first=t, last=min(t + step - 1, last)) for t in starts]
-    bars = pl.concat(frames)
+    asked = record.columns if columns is None else [record.column(c) for c in columns]
+    bars = pl.concat(list(iter_bars(stores.questdb, record, asked)))
     if bars.height != record.row_count:
         raise StoreError(
             f"QuestDB holds another number of bars of {record.dataset_id} than were published",
@@ -130,6 +125,18 @@ def read_bars(stores: Stores, record: DatasetRecord, columns: Sequence[str] | No
             slug=record.dataset_id,
         )
     return bars
+
+
+def iter_bars(
+    questdb: QuestDB, record: DatasetRecord, columns: Sequence[DatasetColumn] | None = None, *, keys: Sequence[str] = ("timestamp_unix",)
+) -> Iterator[pl.DataFrame]:
+    """Published bars in order, in pieces of bounded size: the key columns, then `columns` (default: all). At least one piece."""
+    asked = record.columns if columns is None else columns
+    first, last = int(record.first_bar_ts.timestamp()), int(record.last_bar_ts.timestamp())
+    pieces = max(1, -(-record.row_count * (len(asked) + len(keys)) // CELLS_PER_READ))
+    step = max(1, -(-(last - first + 1) // pieces))
+    for start in range(first, last + 1, step):
+        yield read_range(questdb, record.questdb_tag, asked, first=start, last=min(start + step - 1, last), keys=keys)
 
 
 def read_range(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
 
 from chronos_assets.errors import ServiceUnavailableError
 from chronos_assets.storage.identifiers import quote_literal
@@ -12,6 +14,7 @@ from chronos_assets.storage.questdb import QuestDB
 from chronos_assets.storage.questdb_write import WriteResult
 from chronos_assets.storage.tables import INDICATOR_BARS
 
+_NS = 1_000_000_000
 Waiting = Callable[[str, int, int | None], None]
 # Over TCP the server commits what a closed connection left within a second or two.
 TCP_SETTLE_SECONDS = 2.0
@@ -19,13 +22,51 @@ TCP_SETTLE_SECONDS = 2.0
 TCP_SILENCE_SECONDS = 15.0
 
 
+@dataclass(frozen=True)
+class TagSummary:
+    """Rows of a tag: how many, at how many times, the first and the last (ISO, UTC), and `[source, granularity, rows]` of each kind."""
+
+    bars: int
+    times: int
+    first: str | None
+    last: str | None
+    tags: list[list[Any]]
+
+
+def summarize_tag(questdb: QuestDB, tag: str, first: datetime | None = None, last: datetime | None = None) -> TagSummary:
+    """What QuestDB holds under `tag`, all of it or between two times (both included)."""
+    where = _where(tag, first, last)
+    table = INDICATOR_BARS.name
+    edges = questdb.read(
+        f"SELECT count() AS bars, count_distinct(timestamp) AS times, min(timestamp) AS first, max(timestamp) AS last "  # noqa: S608 - quoted
+        f"FROM {table} WHERE {where}"
+    ).to_dicts()[0]
+    kinds = questdb.rows(f"SELECT source, granularity, count() AS bars FROM {table} WHERE {where} ORDER BY source, granularity")  # noqa: S608 - quoted
+    tags = [[row["source"], row["granularity"], row["bars"]] for row in kinds]
+    return TagSummary(edges["bars"], edges["times"], _iso(edges["first"]), _iso(edges["last"]), tags)
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.astimezone(UTC).isoformat()
+
+
 def bars_of(questdb: QuestDB, tag: str, first: datetime | None = None, last: datetime | None = None) -> int:
     """Bars under `tag`, all or those between two times (both included)."""
-    where = f"dataset = {quote_literal(tag)}"
-    if first is not None and last is not None:
-        where += f" AND timestamp BETWEEN {int(first.timestamp()) * 1_000_000_000} AND {int(last.timestamp()) * 1_000_000_000}"
-    rows = questdb.rows(f"SELECT count() AS bars FROM {INDICATOR_BARS.name} WHERE {where}")  # noqa: S608 - quoted
+    rows = questdb.rows(f"SELECT count() AS bars FROM {INDICATOR_BARS.name} WHERE {_where(tag, first, last)}")  # noqa: S608 - quoted
     return int(rows[0]["bars"])
+
+
+def _where(tag: str, first: datetime | None, last: datetime | None) -> str:
+    where = f"dataset = {quote_literal(tag)}"
+    if first is None or last is None:
+        return where
+    return where + f" AND timestamp BETWEEN {int(first.timestamp()) * _NS} AND {int(last.timestamp()) * _NS}"
+
+
+def table_bytes(questdb: QuestDB) -> float:
+    """Bytes on disk per row of `indicator_bars`, all tags together; 0 where the server does not say."""
+    rows = questdb.rows(f"SELECT rowCount, diskSize FROM table_storage() WHERE tableName = {quote_literal(INDICATOR_BARS.name)}")  # noqa: S608 - quoted
+    return float(rows[0]["diskSize"]) / rows[0]["rowCount"] if rows and rows[0]["rowCount"] else 0.0
 
 
 def wait_delivered(

@@ -1,0 +1,105 @@
+"""`chronos datasets list|show|retire`: what is published, what it takes, and how it goes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from chronos_assets import services
+from chronos_assets.cli.common import emit, json_option, say
+from chronos_assets.settings import load_settings
+
+if TYPE_CHECKING:
+    from chronos_assets.storage.stores import Stores
+
+
+@click.group()
+def datasets() -> None:
+    """List, show or retire published datasets."""
+
+
+@datasets.command("list")
+@json_option
+def list_(as_json: bool) -> None:
+    """List all published datasets."""
+    from chronos_assets.pipeline.datasets import overview
+
+    emit({"datasets": overview(_stores())}, as_json, _list_text)
+
+
+@datasets.command()
+@click.argument("slug")
+@json_option
+def show(slug: str, as_json: bool) -> None:
+    """Show one dataset: columns, revisions and the space they take, audits, runs."""
+    from chronos_assets.pipeline.datasets import describe
+
+    emit(describe(_stores(), slug), as_json, _show_text)
+
+
+@datasets.command()
+@click.argument("slug")
+@click.option("--with-runs", is_flag=True, help="Also take out the walk-forward runs and simulations that stand on it.")
+@json_option
+def retire(slug: str, with_runs: bool, as_json: bool) -> None:
+    """Take a dataset out of the registry; its rows stay in QuestDB, out of every reader's reach."""
+    from chronos_assets.pipeline.datasets import retire as retire_dataset
+
+    emit(retire_dataset(_stores(), slug, with_runs=with_runs), as_json, _retire_text)
+
+
+def _stores() -> Stores:
+    from chronos_assets.storage.stores import open_stores
+
+    settings = load_settings()
+    return open_stores(services.connect(settings, progress=say), settings)
+
+
+def _list_text(document: dict[str, Any]) -> str:
+    rows = [
+        (
+            d["dataset"],
+            f"{d['rows']:,}",
+            str(d["revision"]),
+            d["first_bar"][:10],
+            d["last_bar"][:10],
+            str(d["features"]),
+            str(len(d["targets"])),
+        )
+        for d in document["datasets"]
+    ]
+    if not rows:
+        return "no dataset is published"
+    table = [("dataset", "bars", "revision", "first", "last", "features", "targets"), *rows]
+    widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table)
+
+
+def _show_text(d: dict[str, Any]) -> str:
+    lines = [
+        f"{d['dataset']}: {d['rows']:,} bars of {d['granularity']}, {d['first_bar']} to {d['last_bar']}, source {d['source']}",
+        f"  revision {d['revision']} under {d['questdb_tag']}, published {d['updated_at']}",
+        f"  file {d['checksum']}",
+        f"  {d['features']} features, targets {', '.join(d['targets']) or 'none'}, prices {', '.join(d['prices']) or 'none'}",
+        f"  {d['runs']} walk-forward runs, {d['simulations']} simulations",
+    ]
+    lines += [
+        f"  tag {t['tag']}: {t['rows']:,} rows, about {_size(t['bytes'])}{' (in use)' if t['registered'] else ' (old revision)'}"
+        for t in d["tags"]
+    ]
+    lines += [f"  audit {a['audit_id']} of {a['started_at'][:19]}: {a['mode']}, {a['verdict']}, {a['questdb_tag']}" for a in d["audits"]]
+    return "\n".join([*lines, f"  {d['reclaim']}"] if d["reclaim"] else lines)
+
+
+def _retire_text(d: dict[str, Any]) -> str:
+    gone = f", with {d['runs']} runs and {d['simulations']} simulations" if d["runs"] else ""
+    return f"{d['retired']} is out of the registry{gone}; {d['rows_left']:,} rows (about {_size(d['bytes_left'])}) stay in QuestDB.\n{d['reclaim']}"
+
+
+def _size(count: int) -> str:
+    for unit in ("bytes", "KiB", "MiB"):
+        if count < 1024:
+            return f"{count:,.0f} {unit}"
+        count = round(count / 1024)
+    return f"{count:,.0f} GiB"
