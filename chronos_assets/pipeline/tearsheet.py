@@ -62,6 +62,7 @@ def render_tearsheet(simulation: SimulationRecord, stores: Stores) -> str:
     environment.filters |= {
         "number": _number,
         "percent": _percent,
+        "units": _units,
         "day": _day,
         "minute": _minute,
         "words": lambda t: str(t).replace("_", " "),
@@ -118,12 +119,17 @@ def _equity_charts(equity: pl.DataFrame, hold: Floats | None) -> dict[str, str]:
 
 
 def _fold_chart(trades: pl.DataFrame, folds: list[FoldRecord]) -> dict[str, str]:
-    pnl = dict(trades.group_by("fold").agg(pl.col("pnl").sum()).iter_rows())
-    counts = dict(trades.group_by("fold").len().iter_rows())
-    numbers = [fold.fold_number for fold in folds]
-    titles = [f"fold {k}: pnl {pnl.get(k, 0.0):,.2f}, {counts.get(k, 0)} trades" for k in numbers]
-    label = "Profit and loss of the trades of each fold"
-    return {"folds": bar_strip([pnl.get(k, 0.0) for k in numbers], titles, height=140, label=label)}
+    # Each trade in percent of the equity that it began with, so that folds compare whatever the account had grown to.
+    growth = pl.col("cumul_return_pct") / 100.0 + 1.0
+    shares = trades.with_columns(share=100.0 * (growth / growth.shift(1, fill_value=1.0) - 1.0))
+    by_fold = {
+        fold: (share, pnl, count)
+        for fold, share, pnl, count in shares.group_by("fold").agg(pl.col("share").sum(), pl.col("pnl").sum(), pl.len()).iter_rows()
+    }
+    rows = [(fold.fold_number, *by_fold.get(fold.fold_number, (0.0, 0.0, 0))) for fold in folds]
+    titles = [f"fold {number}: {share:.2f} %, pnl {pnl:,.2f}, {count} trades" for number, share, pnl, count in rows]
+    finite = [share if np.isfinite(share) else 0.0 for _, share, _, _ in rows]
+    return {"folds": bar_strip(finite, titles, height=140, label="Result of the trades of each fold in percent of equity")}
 
 
 def _buy_and_hold(simulation: SimulationRecord, run: RunRecord, stores: Stores, times: npt.NDArray[np.int64]) -> Floats | None:
@@ -222,11 +228,18 @@ def _flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
 
 
 def _number(value: float | None, digits: int = 2) -> str:
-    return "–" if value is None else f"{value:,.{digits}f}".replace("-", "−")
+    if value is None:
+        return "–"
+    text = f"{value / 1e6:,.{digits}f}M" if abs(value) >= 1e6 else f"{value:,.{digits}f}"
+    return text.replace("-", "−")
 
 
 def _percent(value: float | None) -> str:
-    return "–" if value is None else f"{_number(value)} %"
+    return "–" if value is None else f"{_number(value)}\u00a0%"
+
+
+def _units(value: float) -> str:
+    return f"{value:,.0f}" if value >= 10_000 else f"{value:.5g}"
 
 
 def _day(seconds: int) -> str:
