@@ -15,6 +15,8 @@ from chronos_assets.domain.bars.spec import BarsSpec
 from chronos_assets.domain.bars.text import RawBatch, read_text
 from chronos_assets.errors import BarsError
 
+_MAX_BLANK_LINES = 10_000
+
 
 @dataclass
 class OpenedFile:
@@ -72,6 +74,8 @@ def _header(texts: Iterator[bytes], spec: BarsSpec, name: str) -> tuple[Dialect,
         while start < len(text):
             end, following = _line(text, start)
             lines += 1
+            if lines > _MAX_BLANK_LINES:
+                break
             if text[start:end].strip():
                 if end - start > spec.max_line_bytes:
                     raise BarsError(
@@ -86,6 +90,8 @@ def _header(texts: Iterator[bytes], spec: BarsSpec, name: str) -> tuple[Dialect,
                 except csv.Error as error:
                     raise BarsError(f"the header cannot be read: {error}", code="header_invalid", file=name, row=lines) from None
             start = following
+        if lines > _MAX_BLANK_LINES:
+            raise BarsError("the file begins with blank lines only", code="file_empty", file=name, row=lines, hint="Export it again.")
     raise BarsError("the file holds nothing but blanks", code="file_empty", file=name, hint="Export it again.")
 
 

@@ -172,14 +172,14 @@ def _gunzip(file: HashingReader, name: str) -> Iterator[bytes]:
 
 
 def _unzstd(file: HashingReader, name: str) -> Iterator[bytes]:
-    import zstandard
+    import pyarrow as pa
 
     try:
-        with zstandard.ZstdDecompressor(max_window_size=128 << 20).stream_reader(file, read_across_frames=True, closefd=False) as stream:
+        with pa.CompressedInputStream(pa.PythonFile(file, mode="r"), "zstd") as stream:
             while piece := stream.read(_READ_BYTES):
                 yield piece
-    except zstandard.ZstdError as error:
-        raise BarsError(f"the zstd file is damaged: {error}", code="compression_damaged", file=name, hint="Copy it again.") from None
+    except (OSError, pa.ArrowException) as error:
+        raise BarsError(f"the zstd file is damaged or cut short: {error}", code="compression_damaged", file=name, hint="Copy it again.") from None
 
 
 def blocks(pieces: Iterator[bytes], spec: BarsSpec, name: str) -> Iterator[bytes]:
@@ -204,7 +204,13 @@ def blocks(pieces: Iterator[bytes], spec: BarsSpec, name: str) -> Iterator[bytes
 
 def _refuse_endless(line_bytes: int, spec: BarsSpec, name: str) -> None:
     if line_bytes > spec.max_line_bytes:
-        raise BarsError("a line is too long", code="line_too_long", expected=f"at most {spec.max_line_bytes} bytes", file=name)
+        raise BarsError(
+            "a line is too long",
+            code="line_too_long",
+            expected=f"at most {spec.max_line_bytes} bytes",
+            hint="A cell or the line end is damaged: export the file again.",
+            file=name,
+        )
 
 
 def plain_blocks(file: HashingReader, size: int, spec: BarsSpec, name: str) -> Iterator[bytes]:

@@ -20,6 +20,7 @@ from chronos_assets.domain.slug import granularity_seconds
 from chronos_assets.errors import BarsError
 
 _UNITS = ((604_800, "w"), (86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
+_DAY = 86_400
 _MAX_KINDS = 200_000
 _LONGEST = 5
 
@@ -43,7 +44,8 @@ class Spacing:
         self._last: tuple[int, int] | None = None
         self.first: int | None = None
         self.steps: Counter[int] = Counter()
-        # (step, second of the week after which it comes) -> how often; only steps longer than the shortest seen
+        # Of the steps longer than the usual one: those over a weekend, and the others by (step, second of the day after which it comes).
+        self._weekends: Counter[int] = Counter()
         self._places: Counter[tuple[int, int]] = Counter()
         self._longest: list[tuple[int, int]] = []
 
@@ -88,8 +90,10 @@ class Spacing:
             return
         for i in np.flatnonzero(steps > self.usual())[:_MAX_KINDS]:
             step, start = int(steps[i]), int(starts[i])
-            if len(self._places) < _MAX_KINDS:
-                self._places[step, start % 604_800] += 1
+            if _over_weekend(start, step):
+                self._weekends[step] += 1
+            elif len(self._places) < _MAX_KINDS:
+                self._places[step, start % _DAY] += 1
             heapq.heappush(self._longest, (step, start))
             if len(self._longest) > _LONGEST:
                 heapq.heappop(self._longest)
@@ -120,7 +124,11 @@ class Spacing:
         """Gaps against bars of `seconds`: how many, bars missing, how many unexpected, and the longest."""
         wide = {step: count for step, count in self.steps.items() if step > seconds}
         missing = sum((-(-step // seconds) - 1) * count for step, count in wide.items())
-        expected = sum(count for (step, at), count in self._places.items() if step > seconds and self._is_expected(step, at, count))
+        expected = sum(count for step, count in self._weekends.items() if step > seconds)
+        if seconds < _DAY:
+            # The end of a session: the same step after the same time of day, on one day in twenty at least.
+            often = max(3, ((self.last or 0) - (self.first or 0)) // _DAY // 20)
+            expected += sum(count for (step, _), count in self._places.items() if step > seconds and count >= often)
         longest = [
             Gap(after=iso(start), before=iso(start + step), missing_bars=-(-step // seconds) - 1)
             for step, start in sorted(self._longest, reverse=True)
@@ -128,9 +136,10 @@ class Spacing:
         ]
         return sum(wide.values()), missing, max(0, sum(wide.values()) - expected), longest
 
-    def _is_expected(self, step: int, at: int, count: int) -> bool:
-        # 1970-01-01 was a Thursday: Saturday begins two days into this week.
-        saturday = 2 * 86_400
-        over_weekend = step <= 5 * 86_400 and at < saturday + 2 * 86_400 and at + step >= saturday + 86_400
-        days = max(1, ((self.last or 0) - (self.first or 0)) // 604_800)
-        return over_weekend or count >= max(3, days // 4)
+
+def _over_weekend(start: int, step: int) -> bool:
+    """Whether a step of at most five days covers the noons of a Saturday and of the Sunday after it."""
+    # 1970-01-01 was a Thursday: the first Saturday noon came two and a half days later.
+    first = 2 * _DAY + _DAY // 2
+    noon = first - (first - start) // (7 * _DAY) * 7 * _DAY
+    return step <= 5 * _DAY and start + step >= noon + _DAY

@@ -19,7 +19,7 @@ from chronos_assets.domain.bars.spec import BarsSpec
 from chronos_assets.domain.bars.text import RawBatch, TextBlock, separators
 from chronos_assets.errors import BarsError
 
-_LF = 0x0A
+_LF, _BLANK = 0x0A, 0x20
 BLANKS = " \t"
 
 
@@ -62,12 +62,11 @@ class _Lines:
             ends = np.append(ends, len(data))
         self.ends: npt.NDArray[np.int64] = ends
         self.starts: npt.NDArray[np.int64] = np.concatenate((np.zeros(1, dtype=np.int64), ends[:-1] + 1))
-        short = np.flatnonzero(self.ends - self.starts <= 256)
-        blank = [int(i) for i in short if not block.text[self.starts[i] : self.ends[i]].strip()]
-        self.kept: npt.NDArray[np.int64] = np.delete(np.arange(len(ends)), blank)
+        filled = np.logical_or.reduceat(data > _BLANK, self.starts)
+        self.kept: npt.NDArray[np.int64] = np.flatnonzero(filled)
         # Blank lines at the end of the file are how many editors leave it; only those between rows are worth a word.
         last = self.kept[-1] if len(self.kept) else -1
-        self.inner_blank = sum(1 for i in blank if i < last or not block.ends_file)
+        self.inner_blank = int((~filled[: last + 1] if block.ends_file else ~filled).sum())
 
     def texts(self, which: npt.NDArray[np.int64]) -> Iterator[bytes]:
         for i in which:

@@ -15,13 +15,12 @@ import polars as pl
 
 from chronos_assets.domain.bars.cells import Int64s
 from chronos_assets.domain.bars.spec import BarsSpec, TimeFormat
-from chronos_assets.domain.bars.times import DAY_SECONDS, Decision, UnclearTimeError, decide, padding_of, refusal, seconds_of_day
+from chronos_assets.domain.bars.times import DAY_SECONDS, HOURS_HINT, Decision, UnclearTimeError, decide, padding_of, refusal, seconds_of_day
 from chronos_assets.domain.slug import granularity_seconds
 from chronos_assets.errors import BarsError, SlugError
 
 _FORMATS: dict[str, TimeFormat] = {"hhmm": "hhmm", "hhmmss": "hhmmss", "none": "none"}
 _MAX_REMEMBERED = 5_000_000
-_HOURS_HINT = "Hours go to 23, minutes and seconds to 59; midnight is 0 of the next day."
 _ONE_FORMAT_HINT = "Write the whole column in one format."
 
 
@@ -62,7 +61,7 @@ class TimeColumn:
                 return None
             seconds, bad = seconds_of_day(times, decision.format)
             if bad is not None:
-                raise UnclearTimeError("time_invalid", f"Time is no {decision.format.upper()}", bad, _HOURS_HINT)
+                raise UnclearTimeError("time_invalid", f"Time is no {decision.format.upper()}", bad, HOURS_HINT)
         except UnclearTimeError as unclear:
             raise self._refusal(unclear, cells, row_of) from None
         return seconds
@@ -108,7 +107,7 @@ class TimeColumn:
                 raise FormatChangedError("intraday")
             bad = seconds_of_day(times, "hhmmss" if (times >= 2400).any() else "hhmm")[1]
             if bad is not None:
-                raise UnclearTimeError("time_invalid", "Time is no time of day", bad, _HOURS_HINT)
+                raise UnclearTimeError("time_invalid", "Time is no time of day", bad, HOURS_HINT)
             return
         padding = padding_of(cells)
         if decision.format == "hhmm":

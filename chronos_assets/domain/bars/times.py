@@ -18,7 +18,12 @@ from chronos_assets.domain.bars.spec import TimeFormat
 from chronos_assets.errors import BarsError
 
 DAY_SECONDS = 86_400
+HOURS_HINT = "Hours go to 23, minutes and seconds to 59; midnight is 0 of the next day."
+_DECLARE_HINT = "Correct the column, or declare it: format.time_format in the manifest, --format hhmm or hhmmss here."
+_READINGS: tuple[TimeFormat, ...] = ("hhmm", "hhmmss")
 _MOSTLY = 0.9
+# Of times that fill the first hour of a day, written HHMMSS, six in ten are no HHMM.
+_PLENTY = 0.25
 
 
 class UnclearTimeError(Exception):
@@ -108,46 +113,42 @@ def _mixed(index: int) -> UnclearTimeError:
 
 
 def _with_large_values(days: Int64s, times: Int64s, big: npt.NDArray[np.bool_]) -> Decision:
-    """HHMMSS, unless nearly all of the column is plainly HHMM and the large values are the exception."""
-    few = big.sum() < (1 - _MOSTLY) * len(times)
-    if few and even_across_midnight(days[~big], times[~big]):
-        raise UnclearTimeError("time_invalid", "Time is no HHMM, as the rest of the column is", int(np.argmax(big)), "Correct the cell.")
-    return Decision("hhmmss", firm=True)
+    """HHMMSS, unless the column is else plainly HHMM and the large values are the exception (a slip of the pen, two files joined)."""
+    small = times[~big]
+    if big.mean() >= 0.5 or _share(_beyond_hhmm(small)) >= _PLENTY:
+        return Decision("hhmmss", firm=True)
+    if days[0] == days[-1] and _even_within_days(days, times):
+        return Decision("hhmmss", firm=True)
+    raise UnclearTimeError("time_mixed", "Time is no HHMM, as most of the column seems to be", int(np.argmax(big)), _DECLARE_HINT)
 
 
 def _without_evidence(days: Int64s, times: Int64s, interval: int | None) -> Decision:
     if not times.any():
         return Decision("hhmm", firm=False)
-    _, bad_short = seconds_of_day(times, "hhmm")
-    _, bad_long = seconds_of_day(times, "hhmmss")
-    if bad_short is not None:
-        invalid = seconds_of_day(times, "hhmm")[0]
-        beyond = (times // 100 >= 24) | (times % 100 >= 60)
-        if (
-            bad_long is None
-            and (times[beyond] != 2400).any()
-            and _even_within_days(days, times)
-            and not even_across_midnight(days[~beyond], times[~beyond])
-        ):
+    beyond = _beyond_hhmm(times)
+    if beyond.any():
+        if _share(beyond & (times != 2400)) >= _PLENTY and _even_within_days(days, times):
             return Decision("hhmmss", firm=False)
-        del invalid
-        raise UnclearTimeError(
-            "time_invalid", "Time is no time of day", bad_short, "Hours go to 23, minutes and seconds to 59; midnight is 0 of the next day."
-        )
+        raise UnclearTimeError("time_invalid", "Time is no time of day", int(np.argmax(beyond)), HOURS_HINT)
     if interval is not None:
-        short, long = (_fits(days, times, form, interval) for form in ("hhmm", "hhmmss"))
+        short, long = (_fits(days, times, form, interval) for form in _READINGS)
         if short != long:
             return Decision("hhmm" if short else "hhmmss", firm=False)
     if even_across_midnight(days, times):
         return Decision("hhmm", firm=True)
-    if len(np.unique(days)) >= 3 and len(times) >= 2 * len(np.unique(days)):
+    dates = len(np.unique(days))
+    if dates >= 3 and len(times) >= 2 * dates:
         return Decision("hhmm", firm=False, assumed=True)
-    raise UnclearTimeError(
-        "time_ambiguous",
-        "Time can be read as HHMM and as HHMMSS",
-        int(np.argmax(times > 0)),
-        "Declare it: format.time_format in the manifest, or --format hhmm.",
-    )
+    raise UnclearTimeError("time_ambiguous", "Time can be read as HHMM and as HHMMSS", int(np.argmax(times > 0)), _DECLARE_HINT)
+
+
+def _beyond_hhmm(times: Int64s) -> npt.NDArray[np.bool_]:
+    """Which values are no HHMM."""
+    return np.asarray((times // 100 >= 24) | (times % 100 >= 60))
+
+
+def _share(mask: npt.NDArray[np.bool_]) -> float:
+    return float(mask.mean()) if len(mask) else 0.0
 
 
 def even_across_midnight(days: Int64s, times: Int64s) -> bool:
