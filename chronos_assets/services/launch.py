@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,6 +18,7 @@ import psutil
 from chronos_assets.errors import ChronosError, ServiceStartError
 from chronos_assets.services import locks, ports, processes, state
 from chronos_assets.services.embedded import APPEAR_SECONDS, Answer, EmbeddedServer, Say, running, settled_processes, stop
+from chronos_assets.services.places import FREE_BYTES_NEEDED
 from chronos_assets.services.state import ServerRecord
 
 _ATTEMPTS = 4
@@ -185,7 +187,8 @@ def _remember_ready(server: EmbeddedServer, record: ServerRecord, process: psuti
 def _start_failed(server: EmbeddedServer, what: str) -> ServiceStartError:
     log = server.places.log(server.name)
     last: Sequence[str] = processes.tail(log).splitlines()
-    full = any("No space left on device" in line for line in last)
+    no_room = shutil.disk_usage(server.places.home).free < FREE_BYTES_NEEDED
+    full = no_room or any("No space left on device" in line for line in last)
     return ServiceStartError(
         f"the disk is full: {server.title} {what}" if full else f"{server.title} {what}",
         code="disk_full" if full else "server_start_failed",

@@ -22,7 +22,7 @@ from chronos_assets.errors import ServiceStartError
 from chronos_assets.services import ports, processes
 from chronos_assets.services.connections import DAGSTER_DATABASE, POSTGRES
 from chronos_assets.services.embedded import Answer, Say
-from chronos_assets.services.places import Places, cannot_write, check_marker
+from chronos_assets.services.places import FREE_BYTES_NEEDED, Places, cannot_write, check_marker
 from chronos_assets.services.postgres_user import Housing, choose_housing, choose_programs, hand_over, make_base
 from chronos_assets.services.state import Passwords, ServerRecord
 from chronos_assets.settings import Settings
@@ -251,7 +251,7 @@ def embedded_dsn(record: ServerRecord, secrets: Passwords) -> str:
 
 
 def _program_failed(program: str, output: str, folder: Path) -> ServiceStartError:
-    if "No space left on device" in output:
+    if "No space left on device" in output or shutil.disk_usage(folder).free < FREE_BYTES_NEEDED:
         return cannot_write(folder, OSError(errno.ENOSPC, "No space left on device"))
     last = " ".join(output.strip().splitlines()[-3:])
     return ServiceStartError(f"the Postgres program {program} failed", code=f"{program}_failed", found=last, folder=folder)

@@ -169,8 +169,8 @@ def _runs(command: list[str], user: OsUser) -> bool:
     environment = clean_environment({})
     try:
         outcome = subprocess.run(command, cwd="/", env=environment, capture_output=True, check=False, **as_user(user))
-    except PermissionError:
-        return False
+    except OSError:
+        return False  # not there, or not for that user
     return outcome.returncode == 0
 
 
