@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
+import socket
+import threading
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,6 +18,8 @@ from typing import Any
 from chronos_assets.compute.executor import AHEAD, failure
 from chronos_assets.compute.training import FoldData, FoldFailure, FoldResult, FoldSpec, train_fold
 from chronos_assets.errors import DeviceError
+
+CONNECT_SECONDS = 10.0
 
 
 class RayExecutor:
@@ -89,8 +94,11 @@ class RayExecutor:
         else:
             options["address"] = self.address
         try:
-            ray.init(**options)
-        except (ConnectionError, RuntimeError, ValueError) as error:
+            if self.address is not None:
+                _require_listener(self.address)
+            with _own_sigterm():
+                ray.init(**options)
+        except (OSError, RuntimeError, ValueError) as error:
             raise DeviceError(
                 "Ray cannot be reached" if self.address else "a local Ray cannot be started",
                 code="ray_unavailable",
@@ -101,6 +109,26 @@ class RayExecutor:
             yield
         finally:
             ray.shutdown()
+
+
+def _require_listener(address: str) -> None:
+    """Raise `OSError` where nobody listens at `host:port`: Ray itself would try for minutes."""
+    host, _, port = address.rpartition("//")[2].rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_SECONDS).close()
+
+
+@contextmanager
+def _own_sigterm() -> Iterator[None]:
+    """Keep this process's way of ending on SIGTERM: Ray puts its own in place."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _import_ray() -> Any:

@@ -86,6 +86,8 @@ def audit_fold(
     other = train(perturb(window, here.test_start, here.train_end, recipe, chance), spec)
     if other.model != base.model or other.val_predictions.tobytes() != base.val_predictions.tobytes():
         findings.append(Finding(fold.number, "model", "bit-equal under another future", "another model"))
+    if other.val_targets.tobytes() != base.val_targets.tobytes():
+        findings.append(Finding(fold.number, "validation targets", "those before the gap", "targets at rows >= train_end"))
     if other.thresholds != base.thresholds:
         findings.append(Finding(fold.number, "thresholds", base.thresholds.as_json(), other.thresholds.as_json()))
     for t in sorted({here.test_start, (here.test_start + here.test_end - 1) // 2, here.test_end - 1}):
