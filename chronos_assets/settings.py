@@ -53,6 +53,8 @@ class Settings(BaseSettings):
         default=(), description="Further folders that a manifest's source_file may lie in, separated as PATH is."
     )
 
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="WARNING", description="What commands log on stderr.")
+
     # Servers elsewhere: where set, nothing embedded is started for that store
     questdb_conf: SecretStr | None = Field(
         default=None, description="QuestDB client string, for example http::addr=host:9000;username=u;password=p;"

@@ -12,7 +12,8 @@ from typing import Any, NoReturn
 
 import click
 
-from chronos_assets.errors import ChronosError
+from chronos_assets.errors import ChronosError, UsageError
+from chronos_assets.settings import load_settings
 
 INTERRUPTED = 130
 
@@ -25,9 +26,7 @@ def run_command(command: click.Command) -> NoReturn:
     SIGTERM is turned into the same clean unwinding as Ctrl-C, with exit status 143.
     """
     signal.signal(signal.SIGTERM, _terminate)
-    logging.basicConfig(
-        level=os.environ.get("CHRONOS_LOG_LEVEL", "WARNING"), stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s"
-    )
+    logging.basicConfig(level=_log_level(), stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
     try:
         outcome = command.main(standalone_mode=False)
         code = outcome if isinstance(outcome, int) else 0
@@ -73,6 +72,14 @@ def emit(document: Any, as_json: bool, text: Callable[[Any], str]) -> None:
 def say(line: str) -> None:
     """A line of progress or advice, on stderr."""
     click.echo(line, err=True)
+
+
+def _log_level() -> str:
+    """The setting; where settings cannot be read, the command that needs them says so, and `--help` still works."""
+    try:
+        return load_settings().log_level
+    except UsageError:
+        return "WARNING"
 
 
 def _terminate(signum: int, frame: object) -> NoReturn:
