@@ -15,7 +15,7 @@ from pathlib import Path
 
 import polars as pl
 
-from chronos_assets.domain.audit import Audit, Tolerance
+from chronos_assets.domain.audit import Audit, Tolerance, fixed
 from chronos_assets.domain.audit_report import AuditReport, judge
 from chronos_assets.pipeline.progress import Progress
 from chronos_assets.pipeline.source import Source
@@ -30,7 +30,7 @@ SAMPLE_ROWS = 100
 # Rows more than the file has that one range may bring along, so that a tag full of foreign rows does not fill the memory.
 SPARE_ROWS = 10_000
 _NS = 1_000_000_000
-_HEAD = (TIMESTAMP, "source", "granularity", *KEY_COLUMNS)
+_FIXED = (TIMESTAMP, "source", "granularity")
 
 
 @dataclass(frozen=True)
@@ -99,8 +99,8 @@ def _read(questdb: QuestDB, tag: str, source: Source, piece: _Range, surplus: in
     limit = f" LIMIT {piece.expected.height + SPARE_ROWS}" if surplus > SPARE_ROWS else ""
     return questdb.read_columns(
         INDICATOR_BARS.name,
-        [*_HEAD, *(c.questdb_column for c in source.columns)],
-        names=[*_HEAD, *(c.name for c in source.columns)],
+        [*_FIXED, *KEY_COLUMNS, *(c.questdb_column for c in source.columns)],
+        names=[*map(fixed, _FIXED), *KEY_COLUMNS, *(c.name for c in source.columns)],
         condition=f"{' AND '.join(where)} ORDER BY timestamp{limit}",
     )
 

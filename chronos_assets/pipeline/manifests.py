@@ -18,7 +18,7 @@ from typing import Any
 import yaml
 
 from chronos_assets.domain.bars.compare import BarsChange, compare_bars
-from chronos_assets.domain.bars.normalize import normalize
+from chronos_assets.domain.bars.reading import normalize
 from chronos_assets.domain.bars.report import BarsReport
 from chronos_assets.domain.bars.spec import BarsSpec
 from chronos_assets.domain.manifest import LoadedManifest, load_manifest, manifest_path, read_manifest_text

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from chronos_assets.domain.bars.normalize import Progress, normalize
+from chronos_assets.domain.bars.reading import Progress, normalize
 from chronos_assets.domain.bars.report import BarsReport
 from chronos_assets.domain.bars.source import file_checksum
 from chronos_assets.domain.bars.spec import BarsSpec

@@ -33,6 +33,7 @@ from chronos_assets.pipeline.price_artifacts import keep_prices
 from chronos_assets.pipeline.prices import PriceFile
 from chronos_assets.pipeline.progress import Progress, silent
 from chronos_assets.pipeline.simulation_inputs import SimulationInputs, fold_cases, read_inputs
+from chronos_assets.pipeline.simulation_trials import SweepTrials
 from chronos_assets.storage.runs import read_predictions
 from chronos_assets.storage.simulations import (
     SimulationRecord,
@@ -114,6 +115,7 @@ class _Work:
 
     def __init__(self, inputs: SimulationInputs, profile: SimulationProfile, stores: Stores) -> None:
         self.inputs, self.profile, self.stores = inputs, profile, stores
+        self._trials = SweepTrials(inputs, stores)
 
     def simulate(self, mode: Mode) -> SimulationResult:
         """The stored simulation of one mode, made where it is missing."""
@@ -193,6 +195,7 @@ class _Work:
             "intervals": intervals,
             "trade_test": None if trade is None else trade.as_json(),
             "signal_test": None if sides is None or own is None else {**own.as_json(), "side": SIDE_OF_MODE[mode], **_p_values(sides)},
+            "deflated_sharpe": self._trials.deflated(simulation, rules),
             "seed": seed,
         }
 

@@ -88,7 +88,7 @@ def read_inputs(run_id: str, stores: Stores, file: PriceFile | None) -> Simulati
     _require_same_bars(table, predictions, record)
     prices = prices_from_columns(record, table) if file is None else prices_from_file(record, table, file)
     start, end = min(f.test_start_idx for f in folds), max(f.test_end_idx for f in folds)
-    return SimulationInputs(run, record, folds, predictions, prices, _signals(predictions, start, end), start, end)
+    return SimulationInputs(run, record, folds, predictions, prices, signals_of(predictions, start, end), start, end)
 
 
 def fold_cases(inputs: SimulationInputs, stores: Stores) -> list[FoldCases] | None:
@@ -156,7 +156,7 @@ def _require_same_bars(table: pl.DataFrame, predictions: pl.DataFrame, record: D
         )
 
 
-def _signals(predictions: pl.DataFrame, start: int, end: int) -> Signals:
+def signals_of(predictions: pl.DataFrame, start: int, end: int) -> Signals:
     """Predictions on the bars `[start, end)`, NaN and no fold between tests."""
     at = predictions["bar_index"].to_numpy() - start
     columns = []

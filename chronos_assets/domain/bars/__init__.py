@@ -10,7 +10,7 @@ normalize the one door: `normalize(source, spec, destination)`
 schema    what a normalized dataset is, as a check of the Arrow file
 """
 
-from chronos_assets.domain.bars.normalize import normalize
+from chronos_assets.domain.bars.reading import normalize
 from chronos_assets.domain.bars.report import BarsReport, ReportColumn, ReportWarning
 from chronos_assets.domain.bars.spec import BarsSpec, ColumnsSpec, FormatSpec
 

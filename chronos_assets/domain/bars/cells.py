@@ -24,13 +24,9 @@ def whole_numbers(cells: pl.Series, *, what: str, name: str, row_of: Callable[[i
     elif cells.dtype == pl.Time and what == "Time":
         return whole_numbers(cells.dt.strftime("%H%M%S"), what=what, name=name, row_of=row_of)
     elif cells.dtype == pl.String:
-        shown = cells
-        if cells.len() and cells.str.contains(r"^\s|\s$").any():
-            shown = cells.str.strip_chars(BLANKS)
-        shown = shown.replace({"": None}) if (shown == "").any() else shown
-        numbers = shown.cast(pl.Int64, strict=False)
-        if numbers.null_count() > shown.null_count():
-            numbers = numbers.fill_null(_from_float(shown.cast(pl.Float64, strict=False)))
+        shown, numbers = cells, cells.cast(pl.Int64, strict=False)
+        if numbers.null_count():
+            shown, numbers = _from_text(cells)
     elif cells.dtype.is_numeric():
         shown = cells
         numbers = _from_float(cells.cast(pl.Float64, strict=False))
@@ -46,6 +42,13 @@ def whole_numbers(cells: pl.Series, *, what: str, name: str, row_of: Callable[[i
     if numbers.null_count():
         _refuse_first(shown, numbers, what, name, row_of)
     return numbers.to_numpy()
+
+
+def _from_text(cells: pl.Series) -> tuple[pl.Series, pl.Series]:
+    """Cells without blanks around them (empty ones null), and their values: whole numbers, also written `400.0`."""
+    stripped = cells.str.strip_chars(BLANKS)
+    shown = pl.select(pl.when(stripped != "").then(stripped)).to_series()
+    return shown, shown.cast(pl.Int64, strict=False).fill_null(_from_float(shown.cast(pl.Float64, strict=False)))
 
 
 def _from_float(values: pl.Series) -> pl.Series:

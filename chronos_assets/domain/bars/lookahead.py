@@ -15,14 +15,17 @@ import polars as pl
 from chronos_assets.domain.bars.names import Column
 from chronos_assets.domain.bars.report import ReportWarning
 
-_RUN_ROWS = 1_024
-_MAX_RUNS = 32
+_RUN_ROWS = 512
+_MAX_RUNS = 16
 _ALMOST = 0.999
 _MIN_PAIRS = 30
+_TINY = 1e-14
+
+Floats = npt.NDArray[np.float64]
 
 
 class Sample:
-    """At most 32 runs of 1,024 bars, spread over the file as it grows."""
+    """At most 16 runs of 512 bars, spread over the file as it grows."""
 
     def __init__(self, columns: Sequence[Column]) -> None:
         self._features = [column.name for column in columns if column.role in {"feature", "price"}]
@@ -46,12 +49,10 @@ class Sample:
         """One warning per target that features give away."""
         if not self._runs or not self._targets or not self._features:
             return []
-        frame = pl.concat(self._runs)
-        features = frame.select(self._features).fill_null(float("nan")).to_numpy()
+        frame = pl.concat(self._runs).fill_null(float("nan"))
+        correlations = _correlations(frame.select(self._features).to_numpy(), frame.select(self._targets).to_numpy())
         found = []
-        for target in self._targets:
-            values = frame[target].fill_null(float("nan")).to_numpy()
-            correlation = _correlations(features, values)
+        for target, correlation in zip(self._targets, correlations.T, strict=True):
             names = [
                 f"{name} ({'equal' if abs(r) > 1 - 1e-12 else f'correlation {r:.5f}'})"
                 for name, r in zip(self._features, correlation, strict=True)
@@ -68,17 +69,27 @@ class Sample:
         return found
 
 
-def _correlations(features: npt.NDArray[np.float64], target: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Correlation of each column of `features` (n, m) with `target` (n), over the rows where both are numbers; 0 where undefined."""
-    both = np.isfinite(features) & np.isfinite(target)[:, None]
-    count = both.sum(axis=0)
-    safe = np.maximum(count, 1)
-    x = np.where(both, features, 0.0)
-    y = np.where(both, target[:, None], 0.0)
-    x = np.where(both, x - x.sum(axis=0) / safe, 0.0)
-    y = np.where(both, y - y.sum(axis=0) / safe, 0.0)
-    scale_x, scale_y = np.abs(x).max(axis=0, initial=0.0), np.abs(y).max(axis=0, initial=0.0)
-    x, y = x / np.where(scale_x > 0, scale_x, 1.0), y / np.where(scale_y > 0, scale_y, 1.0)
-    spread = np.sqrt((x * x).sum(axis=0) * (y * y).sum(axis=0))
-    usable = (count >= _MIN_PAIRS) & (spread > 0)
-    return np.where(usable, (x * y).sum(axis=0) / np.where(spread > 0, spread, 1.0), 0.0)
+def _correlations(features: Floats, targets: Floats) -> Floats:
+    """Correlations (features, targets) of the columns of two matrices (rows, columns), over rows where both are numbers; 0 where undefined."""
+    x, in_x = _standardized(features)
+    y, in_y = _standardized(targets)
+    count = in_x.T @ in_y
+    safe = np.maximum(count, 1.0)
+    sum_x, sum_y = x.T @ in_y, in_x.T @ y
+    spread_x = (x * x).T @ in_y - sum_x * sum_x / safe
+    spread_y = in_x.T @ (y * y) - sum_y * sum_y / safe
+    spread = np.sqrt(np.maximum(spread_x, 0.0) * np.maximum(spread_y, 0.0))
+    usable = (count >= _MIN_PAIRS) & (spread > _TINY * safe)
+    return np.where(usable, (x.T @ y - sum_x * sum_y / safe) / np.where(usable, spread, 1.0), 0.0)
+
+
+def _standardized(values: Floats) -> tuple[Floats, Floats]:
+    """Columns moved to mean 0 and scaled to at most 1, missing cells 0; and where there are numbers (1.0) and where not (0.0)."""
+    there = np.isfinite(values)
+    filled = np.where(there, values, 0.0)
+    scale = np.abs(filled).max(axis=0, initial=0.0)
+    filled /= np.where(scale > 0, scale, 1.0)
+    mean = filled.sum(axis=0) / np.maximum(there.sum(axis=0), 1)
+    filled = np.where(there, filled - mean, 0.0)
+    scale = np.abs(filled).max(axis=0, initial=0.0)
+    return filled / np.where(scale > 0, scale, 1.0), there.astype(np.float64)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from chronos_assets.domain.bars.ahead import ahead
 from chronos_assets.domain.bars.dialect import UTF8_BOM, Dialect, read_header, refuse_encoding
 from chronos_assets.domain.bars.names import Column, resolve_columns
 from chronos_assets.domain.bars.source import HashingReader, Kind, file_kind, open_source, text_blocks
@@ -45,7 +46,7 @@ class OpenedFile:
 def open_bars(source: Path, spec: BarsSpec) -> Iterator[OpenedFile]:
     """The file at `source`, header read; raises `BarsError` for whatever cannot be a file of bars."""
     name = source.name
-    with open_source(source) as file:
+    with open_source(source) as file, contextlib.ExitStack() as stack:
         kind = file_kind(file, name)
         reader = HashingReader(file)
         size = source.stat().st_size
@@ -55,7 +56,7 @@ def open_bars(source: Path, spec: BarsSpec) -> Iterator[OpenedFile]:
             columns, batches = read_columnar(source, kind, spec, name)
             yield OpenedFile(name, kind, columns, None, size, reader, batches)
             return
-        texts = text_blocks(reader, kind, size, spec, name)
+        texts = ahead(text_blocks(reader, kind, size, spec, name), stack)
         dialect, rest = _header(texts, spec, name)
         columns = resolve_columns(dialect.header, spec.columns, max_columns=spec.max_columns, file=name, row=dialect.header_line)
         yield OpenedFile(name, kind, columns, dialect, size, reader, read_text(rest, dialect, columns, spec, name))

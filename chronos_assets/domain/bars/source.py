@@ -221,8 +221,8 @@ def plain_blocks(file: HashingReader, size: int, spec: BarsSpec, name: str) -> I
 
 
 def block_size(size: int, spec: BarsSpec) -> int:
-    """Bytes of a block: an eighth of a small file, so that its steps overlap too, at most what `spec` says."""
-    return min(spec.block_bytes, max(size // 8, _LEAST_BLOCK_BYTES))
+    """Bytes of a block: a quarter of a small file, so that its steps overlap too, at most what `spec` says."""
+    return min(spec.block_bytes, max(size // 4, _LEAST_BLOCK_BYTES))
 
 
 def _line_end(text: bytes) -> int:

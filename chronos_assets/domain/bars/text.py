@@ -80,6 +80,8 @@ def _read_plain(text: bytes, dialect: Dialect, schema: pl.Schema, columns: Seque
     """
     if not all(column.is_data or column.key in {"date", "time"} for column in columns) or not columns[-1].is_data:
         return None
+    if not _may_be_rectangular(text, text.count(b"\n"), columns):
+        return None
     try:
         frame = pl.read_csv(text, has_header=False, schema=schema, separator=dialect.separator, quote_char=None)
     except pl.exceptions.PolarsError:
@@ -89,6 +91,11 @@ def _read_plain(text: bytes, dialect: Dialect, schema: pl.Schema, columns: Seque
     if frame.to_series(frame.width - 1).null_count() and not _is_rectangular(text, dialect, frame):
         return None
     return frame.rechunk()
+
+
+def _may_be_rectangular(text: bytes, lines: int, columns: Sequence[Column]) -> bool:
+    """Whether the text is long enough for its lines: else (a block of blank lines) a frame could be far larger than the text."""
+    return lines * len(columns) <= len(text) + len(columns)
 
 
 def _is_rectangular(text: bytes, dialect: Dialect, frame: pl.DataFrame) -> bool:
@@ -107,7 +114,7 @@ def _counter(first: int) -> Callable[[int], int]:
 
 def _read_fast(block: TextBlock, dialect: Dialect, schema: pl.Schema, columns: Sequence[Column], lines: int) -> pl.DataFrame | None:
     """The frame of a block, or None where anything about it needs the strict reader."""
-    if len(columns) == 1:
+    if not _may_be_rectangular(block.text, lines, columns):
         return None
     try:
         frame = pl.read_csv(

@@ -15,7 +15,16 @@ import polars as pl
 
 from chronos_assets.domain.bars.cells import Int64s
 from chronos_assets.domain.bars.spec import BarsSpec, TimeFormat
-from chronos_assets.domain.bars.times import DAY_SECONDS, HOURS_HINT, Decision, UnclearTimeError, decide, padding_of, refusal, seconds_of_day
+from chronos_assets.domain.bars.times import (
+    DAY_SECONDS,
+    HOURS_HINT,
+    Decision,
+    UnclearTimeError,
+    decide,
+    padding_of,
+    refusal,
+    seconds_of_day,
+)
 from chronos_assets.domain.slug import granularity_seconds
 from chronos_assets.errors import BarsError, SlugError
 

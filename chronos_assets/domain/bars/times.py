@@ -55,11 +55,12 @@ def padding_of(cells: pl.Series) -> Padding:
     """Leading zeros in the text of a Time column (a typed column has none)."""
     if cells.dtype != pl.String:
         return Padding()
+    if not cells.str.contains(r"^[ \t]*0").any():
+        return Padding()
     digits = cells.str.strip_chars(" \t").str.replace(r"\.0*$", "")
     padded = digits.str.starts_with("0")
     length = digits.str.len_bytes()
-    four, six = (padded & (length == 4)).fill_null(False), (padded & (length == 6)).fill_null(False)
-    return Padding(_first(four.to_numpy()), _first(six.to_numpy()))
+    return Padding(*(_first((padded & (length == width)).fill_null(value=False).to_numpy()) for width in (4, 6)))
 
 
 def seconds_of_day(times: Int64s, time_format: TimeFormat) -> tuple[Int64s, int | None]:

@@ -7,14 +7,14 @@ file. Memory is bounded by the size of a block, whatever the size of the file.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import polars as pl
 
+from chronos_assets.domain.bars.ahead import ahead
 from chronos_assets.domain.bars.keys import Keys
-from chronos_assets.domain.bars.names import Column
 from chronos_assets.domain.bars.opening import OpenedFile, open_bars
 from chronos_assets.domain.bars.report import BarsReport
 from chronos_assets.domain.bars.sink import ArrowSink
@@ -54,7 +54,7 @@ def _normalize(source: Path, spec: BarsSpec, destination: Path | None, progress:
         sink = stack.enter_context(ArrowSink(destination))
         hashing: Future[None] | None = None
         blank_lines = 0
-        for batch in _ahead(file.batches(), stack):
+        for batch in ahead(file.batches(), stack):
             blank_lines += batch.blank_lines
             frame = _bars(batch, file, keys, stats)
             if hashing is not None:
@@ -62,6 +62,7 @@ def _normalize(source: Path, spec: BarsSpec, destination: Path | None, progress:
             if frame.height:
                 hashing = pool.submit(hasher.update, frame)
                 sink.write(frame)
+                pool.submit(sink.flush)
             if progress is not None:
                 progress("normalize", file.bytes_read, file.size)
         if hashing is not None:
@@ -98,19 +99,3 @@ def _no_rows(file: OpenedFile, keys: Keys) -> BarsError:
     if keys.other_market_rows:
         return keys.market_missing()
     return BarsError("the file has a header but no bars", code="no_rows", file=file.name, hint="Export it again.")
-
-
-def _ahead(batches: Iterator[RawBatch], stack: contextlib.ExitStack) -> Iterator[RawBatch]:
-    """The same batches, the next one being read while the caller works on this one."""
-    pool = stack.enter_context(ThreadPoolExecutor(max_workers=1))
-    end = object()
-    coming = pool.submit(next, batches, end)
-    while (batch := coming.result()) is not end:
-        coming = pool.submit(next, batches, end)
-        assert isinstance(batch, RawBatch)
-        yield batch
-
-
-def data_columns(columns: list[Column]) -> list[Column]:
-    """Columns that become float64 columns of the dataset."""
-    return [column for column in columns if column.is_data]
