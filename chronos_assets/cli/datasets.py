@@ -84,17 +84,19 @@ def _show_text(d: dict[str, Any]) -> str:
         f"  {d['features']} features, targets {', '.join(d['targets']) or 'none'}, prices {', '.join(d['prices']) or 'none'}",
         f"  {d['runs']} walk-forward runs, {d['simulations']} simulations",
     ]
-    lines += [
-        f"  tag {t['tag']}: {t['rows']:,} rows, about {_size(t['bytes'])}{' (in use)' if t['registered'] else ' (old revision)'}"
-        for t in d["tags"]
-    ]
-    lines += [f"  audit {a['audit_id']} of {a['started_at'][:19]}: {a['mode']}, {a['verdict']}, {a['questdb_tag']}" for a in d["audits"]]
+    lines += [_tag_line(tag) for tag in d["tags"]]
+    lines += [f"  audit {a['audit_id']}, {a['started_at'][:19]}: {a['mode']}, {a['verdict']}, {a['questdb_tag']}" for a in d["audits"]]
     return "\n".join([*lines, f"  {d['reclaim']}"] if d["reclaim"] else lines)
 
 
 def _retire_text(d: dict[str, Any]) -> str:
     gone = f", with {d['runs']} runs and {d['simulations']} simulations" if d["runs"] else ""
-    return f"{d['retired']} is out of the registry{gone}; {d['rows_left']:,} rows (about {_size(d['bytes_left'])}) stay in QuestDB.\n{d['reclaim']}"
+    left = f"{d['rows_left']:,} rows (about {_size(d['bytes_left'])}) stay in QuestDB."
+    return f"{d['retired']} is out of the registry{gone}; {left}\n{d['reclaim']}"
+
+
+def _tag_line(tag: dict[str, Any]) -> str:
+    return f"  tag {tag['tag']}: {tag['rows']:,} rows, about {_size(tag['bytes'])} ({'in use' if tag['registered'] else 'old revision'})"
 
 
 def _size(count: int) -> str:

@@ -20,8 +20,15 @@ import polars as pl
 from chronos_assets.errors import UsageError
 
 TIME_KEY = "timestamp_unix"
-TAGS = ("source", "granularity")
 KEPT_CELLS = 100_000
+
+
+def fixed(name: str) -> str:
+    """Name of a fixed column of the table in a frame whose other columns are called as in the file (which may use the same name)."""
+    return f"\0{name}"
+
+
+STAMP = fixed("timestamp")
 _NS = 1_000_000_000
 Stamps = npt.NDArray[np.int64]
 Values = npt.NDArray[np.float64]
@@ -86,11 +93,12 @@ class Audit:
     def add(self, expected: pl.DataFrame, found: pl.DataFrame) -> None:
         """Compare the bars of one range of time.
 
-        `expected` has `timestamp_unix` and every column; `found` also `timestamp` (designated, ns) and the tags. Both are in order.
+        `expected` has `timestamp_unix` and every column; `found` also `STAMP` (designated, ns) and
+        the tags as `fixed(tag)`. Both are in order.
         """
         self.rows.expected += expected.height
         self.rows.found += found.height
-        stamps = found["timestamp"].to_physical().to_numpy()
+        stamps = found[STAMP].to_physical().to_numpy()
         if not np.array_equal(stamps, expected[TIME_KEY].to_numpy() * _NS):
             expected, found = self._align(expected, found, stamps)
         self.rows.compared += expected.height
@@ -122,10 +130,10 @@ class Audit:
     def _compare_tags(self, found: pl.DataFrame) -> None:
         wrong = np.zeros(found.height, dtype=bool)
         for name, value in self._tags.items():
-            wrong |= ~found[name].eq(value).fill_null(value=False).to_numpy()
+            wrong |= ~found[fixed(name)].eq(value).fill_null(value=False).to_numpy()
         if wrong.any():
             self.rows.wrong_tags += int(wrong.sum())
-            self._keep_rows("wrong tag", found.filter(pl.Series(wrong))["timestamp"].to_physical().to_numpy() // _NS)
+            self._keep_rows("wrong tag", found.filter(pl.Series(wrong))[STAMP].to_physical().to_numpy() // _NS)
 
     def _compare_column(self, name: str, expected: pl.DataFrame, found: pl.DataFrame) -> None:
         tally = self.columns[name]

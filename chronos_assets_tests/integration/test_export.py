@@ -1,0 +1,206 @@
+"""The whole export on real servers: idempotence, and every kind of damage found by the audit before anything is registered."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from chronos_assets.domain.audit import Tolerance
+from chronos_assets.errors import NotPublishedError, ValidationFailedError
+from chronos_assets.pipeline.export import audit_bars, export_dataset, publish_dataset, write_bars
+from chronos_assets.pipeline.export_types import ExportOptions
+from chronos_assets.storage.audits import find_attempt, list_attempts
+from chronos_assets.storage.datasets import find_dataset, get_dataset, read_bars
+from chronos_assets.storage.stores import Stores
+from chronos_assets_tests.export_case import ExportCase, make_case
+
+
+@pytest.fixture
+def case(stores: Stores, tmp_path: Path, unique_slug: str) -> ExportCase:
+    return make_case(stores, tmp_path, unique_slug)
+
+
+def test_a_first_export_registers_what_the_file_says(case: ExportCase) -> None:
+    """Tag, range, counts, checksum, content hash and columns of the registry row are those of the file."""
+    result = case.export()
+    record = get_dataset(case.stores.postgres, case.slug)
+    assert result.published
+    assert (record.questdb_tag, record.revision, record.row_count) == (case.slug, 1, 40)
+    assert (record.first_bar_ts, record.last_bar_ts) == (case.stamp(0), case.stamp(-1))
+    assert record.content_hash == result.content_hash
+    assert [(c.name, c.role) for c in record.columns] == [
+        ("Close", "price"),
+        ("MACD", "feature"),
+        ("RSI", "feature"),
+        ("ATR", "feature"),
+        ("TGT_RET", "target"),
+    ]
+    assert case.holds_the_file(case.slug)
+
+
+def test_published_bars_are_read_under_their_dataset_names(case: ExportCase) -> None:
+    """`read_bars` gives the asked columns in order, nulls as null, however the user writes their case."""
+    case.export()
+    bars = read_bars(case.stores, get_dataset(case.stores.postgres, case.slug), ["macd", "TGT_RET"])
+    assert bars.columns == ["timestamp_unix", "MACD", "TGT_RET"]
+    assert bars["MACD"].to_list() == case.values["MACD"]
+    assert bars["TGT_RET"].to_list() == case.values["TGT_RET"]
+
+
+def test_the_same_export_ten_times_leaves_one_copy(case: ExportCase) -> None:
+    """Only the first of ten exports writes; content, registry row and audits stay as they were."""
+    first = case.export()
+    before = get_dataset(case.stores.postgres, case.slug)
+    again = [case.export() for _ in range(9)]
+    assert first.rows_written == 40
+    assert all(result.unchanged and result.rows_written == 0 for result in again)
+    assert get_dataset(case.stores.postgres, case.slug) == before
+    assert len(list_attempts(case.stores.postgres, case.slug)) == 1
+    assert case.holds_the_file(case.slug)
+
+
+def _flipped_bit(case: ExportCase) -> None:
+    rows = case.rows_as_sent(case.slug)
+    bits = struct.unpack("<q", struct.pack("<d", rows["RSI"][7]))[0] ^ 1
+    flipped = struct.unpack("<d", struct.pack("<q", bits))[0]
+    case.put(rows[7:8].with_columns(pl.lit(flipped).alias("RSI")))
+
+
+def _lost_row(case: ExportCase) -> None:
+    case.stores.questdb.execute("ALTER TABLE indicator_bars DROP PARTITION LIST '1983'")
+    case.stores.questdb.wait_applied("indicator_bars")
+
+
+def _stale_row(case: ExportCase) -> None:
+    rows = case.rows_as_sent(case.slug)
+    case.put(rows[-1:].with_columns(pl.col("timestamp") + pl.duration(days=5), pl.col("timestamp_unix") + 5 * 86_400))
+
+
+def _stale_row_before(case: ExportCase) -> None:
+    rows = case.rows_as_sent(case.slug)
+    case.put(rows[:1].with_columns(pl.col("timestamp") - pl.duration(days=700), pl.col("timestamp_unix") - 700 * 86_400))
+
+
+def _wrong_tag(case: ExportCase) -> None:
+    case.put(case.rows_as_sent(case.slug)[11:12].with_columns(pl.lit("elsewhere").alias("source")))
+
+
+def _row_under_another_slug(case: ExportCase) -> None:
+    _lost_row(case)
+    case.put(case.rows_as_sent(case.slug)[:1].with_columns(pl.lit(f"{case.slug}x").alias("dataset")))
+
+
+def _swapped_columns(case: ExportCase) -> None:
+    rows = case.rows_as_sent(case.slug)
+    case.put(rows.with_columns(pl.col("ATR").alias("RSI"), pl.col("RSI").alias("ATR")))
+
+
+def _value_for_null(case: ExportCase) -> None:
+    case.put(case.rows_as_sent(case.slug)[:1].with_columns(pl.lit(0.0).alias("MACD")))
+
+
+def _null_for_value(case: ExportCase) -> None:
+    case.put(case.rows_as_sent(case.slug)[9:10].drop("RSI"))
+
+
+def _wrong_date(case: ExportCase) -> None:
+    case.put(case.rows_as_sent(case.slug)[9:10].with_columns(pl.col("date_i") + 1))
+
+
+DAMAGES: list[tuple[Callable[[ExportCase], None], str]] = [
+    (_flipped_bit, "1 cells differ in RSI"),
+    (_lost_row, "1 rows missing"),
+    (_stale_row, "1 stale rows"),
+    (_stale_row_before, "1 stale rows"),
+    (_wrong_tag, "1 rows with wrong tags"),
+    (_row_under_another_slug, "1 rows missing"),
+    (_swapped_columns, "80 cells differ in RSI, ATR"),
+    (_value_for_null, "1 cells differ in MACD"),
+    (_null_for_value, "1 cells differ in RSI"),
+    (_wrong_date, "1 cells differ in date_i"),
+]
+
+
+@pytest.mark.parametrize(("damage", "summary"), DAMAGES, ids=[damage.__name__.strip("_") for damage, _ in DAMAGES])
+def test_damage_between_write_and_audit_is_found_and_never_registered(
+    stores: Stores, tmp_path: Path, unique_slug: str, damage: Callable[[ExportCase], None], summary: str
+) -> None:
+    """Whatever differs in QuestDB is in the verdict, the registry stays empty, and the next export writes under a fresh tag."""
+    case = make_case(stores, tmp_path, unique_slug, start=date(1983, 12, 31))
+    normalized, loaded = case.normalized()
+    attempt = write_bars(normalized, loaded, stores)
+    damage(case)
+    report = audit_bars(normalized, loaded, stores)
+    assert not report.passed
+    assert report.summary == summary
+    assert report.failure_cases
+    assert pl.read_parquet(str(report.artifact)).height >= 1
+    with pytest.raises(ValidationFailedError, match="no full audit of this content has passed"):
+        publish_dataset(normalized, loaded, stores, audit_id=attempt.audit_id)
+    assert find_dataset(stores.postgres, case.slug) is None
+    assert find_attempt(stores.postgres, case.slug).verdict == "failed"
+    again = case.export()
+    assert again.published
+    assert again.tag == f"{case.slug}@2"
+    assert case.holds_the_file(again.tag)
+
+
+def test_a_failed_audit_stops_the_whole_export_with_the_worst_of_it(case: ExportCase) -> None:
+    """Rows that lie under the slug from elsewhere make `export_dataset` raise, with the failing row in the error."""
+    rows = case.rows_as_sent(case.slug)
+    case.stores.questdb.ensure_columns("indicator_bars", list(case.values))
+    case.put(rows[-1:].with_columns(pl.col("timestamp") + pl.duration(days=9), pl.col("timestamp_unix") + 9 * 86_400))
+    with pytest.raises(ValidationFailedError, match="1 stale rows") as failure:
+        case.export()
+    assert "stale row" in str(failure.value.found)
+    with pytest.raises(NotPublishedError):
+        get_dataset(case.stores.postgres, case.slug)
+
+
+def test_a_tolerance_lets_small_differences_pass_and_no_others(case: ExportCase) -> None:
+    """Within the tolerance of its column a changed value passes; one beyond it, or a null, does not."""
+    normalized, loaded = case.normalized()
+    write_bars(normalized, loaded, case.stores)
+    rows = case.rows_as_sent(case.slug)
+    case.put(rows[5:6].with_columns(pl.col("RSI") + 1e-9))
+    loose = ExportOptions(tolerance=Tolerance(columns={"RSI": (1e-8, 0.0)}))
+    assert audit_bars(normalized, loaded, case.stores, options=loose).passed
+    case.put(rows[6:7].with_columns(pl.col("RSI") + 1e-7))
+    report = audit_bars(normalized, loaded, case.stores, options=loose)
+    assert report.cells_differing == 1
+    assert report.columns[0].worst_absolute == pytest.approx(1e-7, rel=1e-3)
+
+
+def test_a_sample_is_verified_but_never_registered(case: ExportCase) -> None:
+    """`--verify sample` writes and looks at the first rows; the registry learns of it only after a full audit."""
+    result = case.export(verify="sample")
+    assert result.audit is not None
+    assert result.audit.passed
+    assert not result.published
+    assert find_dataset(case.stores.postgres, case.slug) is None
+    assert case.export().tag == case.slug
+
+
+def test_all_bits_of_doubles_survive_the_way_there_and_back(case: ExportCase) -> None:
+    """Denormals, the smallest and largest doubles, thirds and -0.0 pass an exact audit."""
+    odd = [5e-324, -5e-324, 1.7976931348623157e308, 1 / 3, -0.0, 0.1 + 0.2, 2.2250738585072014e-308]
+    case.values["RSI"][: len(odd)] = odd
+    assert case.export().published
+    stored = case.stored(case.slug)["RSI"].to_list()[: len(odd)]
+    assert [struct.pack("<d", v) for v in stored] == [struct.pack("<d", v) for v in odd]
+
+
+def test_names_that_collide_with_fixed_columns_go_all_the_way(case: ExportCase) -> None:
+    """Indicators called `source` or `Timestamp` are stored under other names and read under their own."""
+    case.values["source"] = [float(n) for n in range(40)]
+    case.values["Timestamp"] = [float(-n) for n in range(40)]
+    loaded = case.save()
+    assert export_dataset(loaded, case.stores, case.stores.settings).published
+    bars = read_bars(case.stores, get_dataset(case.stores.postgres, case.slug), ["source", "Timestamp"])
+    assert bars["source"].to_list() == case.values["source"]
+    assert bars["Timestamp"].to_list() == case.values["Timestamp"]
