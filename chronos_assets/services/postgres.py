@@ -34,6 +34,7 @@ _SMALL_MEMORY = {
     "shared_buffers": "64MB",
     "max_connections": "100",
     "max_wal_size": "512MB",
+    "min_wal_size": "32MB",
     "work_mem": "16MB",
     "maintenance_work_mem": "64MB",
 }
