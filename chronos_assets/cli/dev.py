@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -27,7 +28,7 @@ _POLL_SECONDS = 0.25
 
 @click.command()
 @click.option("--port", type=int, help="Preferred port of the UI (default: CHRONOS_DAGSTER_PORT, 3000); a free one where it is taken.")
-@click.option("--verbose", is_flag=True, help="Show every line of Dagster's own log.")
+@click.option("--verbose", is_flag=True, help="Show Dagster's own log here, in full, instead of writing it to a file.")
 def dev(port: int | None, verbose: bool) -> None:
     """Start the servers, the Dagster UI and its daemon; Ctrl-C stops all of it."""
     settings = load_settings(**({"dagster_port": port} if port else {}))
@@ -36,7 +37,8 @@ def dev(port: int | None, verbose: bool) -> None:
         code = _serve(settings, note, lines, verbose=verbose)
     say("stopped")
     if code:
-        raise ServiceStartError("Dagster ended by itself", code="dagster_ended", found=f"exit status {code}", hint="Its log is above.")
+        hint = "Its log is above." if verbose else f"Its log is {_log_path(settings)}."
+        raise ServiceStartError("Dagster ended by itself", code="dagster_ended", found=f"exit status {code}", hint=hint)
 
 
 @contextmanager
@@ -66,24 +68,41 @@ def _serve(settings: Settings, note: Path, addresses: list[str], *, verbose: boo
     url = f"http://{settings.dagster_host}:{port}"
     for run_id in fail_dead_runs_of(settings):
         say(f"run {run_id} had been cut off; it is marked failed")
-    log_level = "info" if verbose else "warning"
     command = [sys.executable, "-W", "ignore", "-m", "dagster", "dev", "--host", settings.dagster_host, "--port", str(port)]
-    command += ["--log-level", log_level, "--module-name", "chronos_assets.definitions"]
+    command += ["--log-level", "info", *_target(config_dir())]
     environment = {**os.environ, **environment_of(settings), "DAGSTER_HOME": str(config_dir()), "PYTHONWARNINGS": "ignore"}
-    with _kept(command, environment) as keeper:
+    with _kept(command, environment, None if verbose else _log_path(settings)) as keeper:
         if not _wait_until_up(url, keeper):
             return keeper.wait()
         note.write_text(json.dumps({"pid": os.getpid(), "url": url}))
-        say("\n".join(["", f"Dagster UI  {url}", *addresses, "", "Ctrl-C stops all of it."]))
+        log = [] if verbose else [f"log         {_log_path(settings)}"]
+        say("\n".join(["", f"Dagster UI  {url}", *addresses, *log, "", "Ctrl-C stops all of it."]))
         return keeper.wait()
 
 
+def _target(folder: Path) -> list[str]:
+    """What Dagster loads: the workspace of the checkout, or the installed module."""
+    workspace = folder / "workspace.yaml"
+    return ["--workspace", str(workspace)] if workspace.is_file() else ["--module-name", "chronos_assets.definitions"]
+
+
 @contextmanager
-def _kept(command: list[str], environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    """`command` below a keeper that ends everything of it as soon as we let go, or die."""
+def _kept(command: list[str], environment: dict[str, str], log: Path | None) -> Iterator[subprocess.Popen[bytes]]:
+    """`command` below a keeper that ends everything of it as soon as we let go, or die; its output goes to `log` where one is given."""
     reading, writing = os.pipe()
     arguments = [sys.executable, "-m", "chronos_assets.cli.keeper", str(reading), *command]
-    keeper = subprocess.Popen(arguments, start_new_session=True, pass_fds=[reading], env=environment, cwd=environment["DAGSTER_HOME"])
+    with contextlib.ExitStack() as files:
+        output = None if log is None else files.enter_context(log.open("wb"))
+        keeper = subprocess.Popen(
+            arguments,
+            start_new_session=True,
+            pass_fds=[reading],
+            env=environment,
+            cwd=environment["DAGSTER_HOME"],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
     os.close(reading)
     try:
         yield keeper
@@ -92,6 +111,10 @@ def _kept(command: list[str], environment: dict[str, str]) -> Iterator[subproces
             say("stopping Dagster")
         os.close(writing)
         _patiently(keeper)
+
+
+def _log_path(settings: Settings) -> Path:
+    return settings.home / "dagster" / "dev.log"
 
 
 def _patiently(keeper: subprocess.Popen[bytes]) -> None:

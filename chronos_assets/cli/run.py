@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from chronos_assets.cli.common import emit, json_option, say
-from chronos_assets.cli.run_report import run_text
+from chronos_assets.cli.run_report import gate_text, run_text
 from chronos_assets.domain.slug import Slug
 from chronos_assets.settings import Settings, load_settings
 
@@ -33,14 +35,42 @@ def run(slug: str, force: bool, as_json: bool) -> int:
 
 @click.command()
 @click.option("--force", is_flag=True, help="Write and verify all rows again under a fresh tag, even where nothing changed.")
+@click.option(
+    "--gate", is_flag=True, help="Show the gate instead: change one stored cell before the audit, and see that nothing is published."
+)
 @json_option
-def demo(force: bool, as_json: bool) -> int:
+def demo(force: bool, gate: bool, as_json: bool) -> int:
     """Build a real dataset from daily S&P 500 bars and take it all the way."""
     from chronos_assets.pipeline.demo import build_demo
 
     settings = load_settings()
     manifest = build_demo(settings.exports_dir)
+    if gate:
+        return _show_gate(manifest, settings, as_json=as_json)
     return run_slug(manifest.stem, settings, force=force, as_json=as_json)
+
+
+def _show_gate(manifest: Path, settings: Settings, *, as_json: bool) -> int:
+    """Corrupt one stored cell between the write and the audit of a copy of the demonstration's dataset."""
+    from chronos_assets.cli.run_progress import RunProgress
+    from chronos_assets.orchestration.gate import GATE_SLUG, copy_as_gate, run_through_gate
+    from chronos_assets.orchestration.night import WHY_TAG
+    from chronos_assets.orchestration.summary import summary_of
+    from chronos_assets.storage.datasets import find_dataset
+
+    with (
+        tempfile.TemporaryDirectory() as folder,  # not exports/, where the manifest sensor would take it for a dataset of yours
+        _opened(copy_as_gate(manifest, Path(folder), settings)) as (workplace, instance),
+        RunProgress(GATE_SLUG, sys.stderr) as progress,
+    ):
+        workplace.report_to(progress.reporter)
+        tags = {WHY_TAG: "the gate is shown"}
+        sql, outcome = run_through_gate(GATE_SLUG, "RSI_14", workplace, instance, tags=tags, listener=progress.take)
+        document = summary_of(outcome, workplace.stores)
+        published = find_dataset(workplace.stores.postgres, GATE_SLUG) is not None
+    document |= {"corrupted_by": sql, "published": published, "found": outcome.sentence}
+    emit(document, as_json, gate_text)
+    return outcome.exit_code
 
 
 def run_slug(slug: str, settings: Settings, *, force: bool, as_json: bool) -> int:

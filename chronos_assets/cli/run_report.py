@@ -36,6 +36,20 @@ def run_text(document: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def gate_text(document: dict[str, Any]) -> str:
+    """What happened at the gate."""
+    ran = ", ".join(step_words(step["step"]) for step in document["steps"])
+    return "\n".join(
+        [
+            "one stored cell was changed by",
+            f"  {document['corrupted_by']}",
+            "the audit says",
+            f"  {document['found']}",
+            f"in the registry: {'yes' if document['published'] else 'no'}; steps that ran after the change: {ran}",
+        ]
+    )
+
+
 def _head(document: dict[str, Any]) -> str:
     slug, seconds = document["dataset"], document["seconds"]
     if document["status"] == "failed":

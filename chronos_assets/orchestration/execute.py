@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from dagster import DagsterEvent, DagsterEventType, DagsterInstance, DagsterRun, RunsFilter
+from dagster import AssetCheckKey, AssetKey, DagsterEvent, DagsterEventType, DagsterInstance, DagsterRun, Definitions, RunsFilter
 from dagster._core.definitions.job_base import InMemoryJob
 from dagster._core.execution.api import execute_run_iterator
 from dagster._core.remote_origin import ManagedGrpcPythonEnvCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
@@ -58,11 +58,21 @@ def run_partition(
     *,
     tags: dict[str, str] | None = None,
     replace: bool = False,
+    assets: Sequence[str] | None = None,
+    checks: bool = True,
+    check_of: str | None = None,
     listener: Listener | None = None,
 ) -> RunOutcome:
-    """Take `slug` all the way. Raises `ConflictError` where another run of it is under way."""
+    """Take `slug` all the way, or through `assets` only (with their checks, and those of `check_of`).
+
+    Raises `ConflictError` where another run of the dataset is under way.
+    """
     with accepted():
-        job = build_defs({"workplace": workplace}).resolve_job_def(JOB)
+        definitions = build_defs({"workplace": workplace})
+        job = definitions.resolve_job_def(JOB)
+        selection = _selection(definitions, assets, checks=checks, check_of=check_of)
+        if selection is not None:
+            job = job.get_subset(asset_selection=selection[0], asset_check_selection=selection[1])
     with _alone(slug, workplace, instance):
         add_partitions(instance, [slug])
         run = instance.create_run_for_job(
@@ -75,6 +85,18 @@ def run_partition(
         for event in execute_run_iterator(InMemoryJob(job), run, instance):
             watch.take(event)
     return watch.outcome(slug, instance, run)
+
+
+def _selection(
+    definitions: Definitions, assets: Sequence[str] | None, *, checks: bool, check_of: str | None
+) -> tuple[set[AssetKey], set[AssetCheckKey]] | None:
+    """Keys of the assets and checks that are asked for; None for all."""
+    if assets is None:
+        return None
+    keys = {AssetKey(name) for name in assets}
+    checked = (keys if checks else set()) | ({AssetKey(check_of)} if check_of else set())
+    known = definitions.resolve_asset_graph().asset_check_keys
+    return keys, {key for key in known if key.asset_key in checked}
 
 
 def _run_config(*, replace: bool) -> dict[str, Any]:

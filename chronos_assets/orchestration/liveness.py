@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 import psutil
 from dagster import DagsterEventType, DagsterInstance, DagsterRun, DagsterRunStatus, RunsFilter
 
-WORKER_TAG = "chronos/worker"
+WORKER_TAG = ".dagster/chronos_worker"  # the UI hides tags of that prefix
 ACTIVE = [
     DagsterRunStatus.QUEUED,
     DagsterRunStatus.NOT_STARTED,

@@ -12,7 +12,7 @@ from dagster import MetadataValue, TableColumn, TableRecord, TableSchema
 from dagster._core.definitions.metadata import MarkdownMetadataValue, TableMetadataValue, UrlMetadataValue
 
 POINTS = 60
-WIDTH, HEIGHT = 354, 48  # in pixels; the page shows a data URI inline only where the whole text is below 1,000 characters
+WIDTH, HEIGHT = 354, 60  # in pixels; the page shows a data URI inline only where the whole text is below 1,000 characters
 TABLE_ROWS = 10
 
 
@@ -26,7 +26,7 @@ def numbers(values: Mapping[str, Any], prefix: str = "") -> dict[str, int | floa
 
 
 def sparkline(values: Sequence[float | None], caption: str) -> MarkdownMetadataValue:
-    """`values` as one line of at most 60 points, drawn inline with `caption` beside it (the caption alone where there is no line)."""
+    """`values` as one line of at most 60 points, drawn inline below `caption` (the caption alone where there is no line)."""
     known = [float(v) for v in values if v is not None and math.isfinite(v)]
     if len(known) < 2:
         return MetadataValue.md(caption)
@@ -34,13 +34,13 @@ def sparkline(values: Sequence[float | None], caption: str) -> MarkdownMetadataV
     low, high = min(line), max(line)
     span = (high - low) or 1.0
     step = 118 / (len(line) - 1)
-    points = " ".join(f"{round(i * step)},{round(15 - 14 * (v - low) / span)}" for i, v in enumerate(line))
+    points = " ".join(f"{round(i * step)},{round(19 - 18 * (v - low) / span)}" for i, v in enumerate(line))
     colour = "#2a7" if line[-1] >= line[0] else "#c43"
     svg = (
-        f"<svg xmlns='http://www.w3.org/2000/svg' width='{WIDTH}' height='{HEIGHT}' viewBox='0 0 118 16'>"
+        f"<svg xmlns='http://www.w3.org/2000/svg' width='{WIDTH}' height='{HEIGHT}' viewBox='0 0 118 20'>"
         f"<polyline fill='none' stroke='{colour}' stroke-width='.6' points='{points}'/></svg>"
     )
-    return MetadataValue.md(f"![{caption}](data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}) {caption}")
+    return MetadataValue.md(f"{caption}\n\n![](data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()})")
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> TableMetadataValue:
