@@ -12,10 +12,12 @@ from chronos_assets.errors import ChronosError
 from chronos_assets.pipeline.export_types import ExportOptions
 from chronos_assets.pipeline.growth import Growth
 from chronos_assets.pipeline.normalize import normalize_dataset
+from chronos_assets.pipeline.planning import find_growth, is_unchanged, make_plan
 from chronos_assets.pipeline.progress import Progress, silent
 from chronos_assets.pipeline.source import Source
-from chronos_assets.pipeline.write import check_transport, find_growth, make_plan
+from chronos_assets.pipeline.write import check_transport
 from chronos_assets.settings import Settings
+from chronos_assets.storage.audits import list_attempts
 from chronos_assets.storage.bars_file import BarsFile
 from chronos_assets.storage.datasets import find_dataset
 from chronos_assets.storage.migrate import current_version, newest_version
@@ -66,12 +68,13 @@ def _plan(source: Source, settings: Settings, questdb: QuestDB | None, postgres:
         return {"kind": "first" if postgres is not None else "unknown", "questdb_tag": source.slug, "rows_to_write": source.rows}
     missing = _missing_columns(source, questdb)
     record = find_dataset(postgres, source.slug)
-    if record is not None and not options.replace and source.is_published_as(record):
+    attempts = list_attempts(postgres, source.slug)
+    if record is not None and not options.replace and is_unchanged(source, record, attempts):
         return {"kind": "unchanged", "questdb_tag": record.questdb_tag, "rows_to_write": 0, "columns_to_add": []}
     stores = Stores(questdb, postgres, settings.artifacts_dir, settings)
     with BarsFile(source.path) as bars:
-        growth = Growth(0) if missing is None else find_growth(stores, record, source, bars, options)
-        plan = make_plan(stores, record, source, options)
+        growth = Growth(0) if missing is None else find_growth(stores, record, source, bars, replace=options.replace, attempts=attempts)
+        plan = make_plan(stores, record, source, replace=options.replace, attempts=attempts)
     rows = source.rows - growth.first_new + len(growth.filled) if plan.only_growth else source.rows
     return {
         "kind": plan.kind,

@@ -18,12 +18,13 @@ from chronos_assets.errors import NotPublishedError, ValidationFailedError
 from chronos_assets.pipeline.audit import audit_tag, sample_tag
 from chronos_assets.pipeline.export_types import ExportAttempt, ExportOptions, ExportResult, lock_key
 from chronos_assets.pipeline.normalize import NormalizedBars, normalize_dataset
+from chronos_assets.pipeline.planning import is_unchanged
 from chronos_assets.pipeline.progress import Progress, silent
 from chronos_assets.pipeline.publish import publish_audited
 from chronos_assets.pipeline.source import Source
 from chronos_assets.pipeline.write import check_transport, write
 from chronos_assets.settings import Settings
-from chronos_assets.storage.audits import AuditRecord, Connection, close_attempt, find_attempt
+from chronos_assets.storage.audits import AuditRecord, Connection, close_attempt, find_attempt, list_attempts
 from chronos_assets.storage.datasets import DatasetRecord, find_dataset
 from chronos_assets.storage.stores import Stores
 
@@ -172,8 +173,7 @@ def must_pass(report: AuditReport, slug: str, tag: str) -> None:
 def _attempt_on(source: Source, stores: Stores, audit_id: int | None) -> AuditRecord | None:
     """The attempt that a later step goes on with; None where this content is published and nothing newer was tried."""
     record = find_dataset(stores.postgres, source.slug)
-    published = record is not None and source.is_published_as(record)
-    if audit_id is None and published:
+    if audit_id is None and record is not None and is_unchanged(source, record, list_attempts(stores.postgres, source.slug)):
         return None
     attempt = find_attempt(stores.postgres, source.slug, audit_id)
     if (attempt.checksum, attempt.content_hash) != (source.checksum, source.content_hash):

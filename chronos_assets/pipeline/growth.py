@@ -1,11 +1,12 @@
 """What became of the published bars in a newer file: unchanged, with null targets at their end filled, or changed (and then refused).
 
-The proof is by content: the hash of the file's first bars against the registry's, and where it differs, the published bars themselves,
-read back from QuestDB and hashed, so that a store that was tampered with does not pass for the past.
+The proof is by content, against the registry alone: the hash of the file's first bars, with those targets blanked that were not known when
+they were published, must be the published content hash. QuestDB is read only to say which bar differs.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -29,16 +30,27 @@ class Growth:
     filled: list[int] = field(default_factory=list)
 
 
-def compare_with_published(questdb: QuestDB, record: DatasetRecord, source: Source, bars: BarsFile) -> Growth:
-    """Say what is new in the file; raises `SourceChangedError` where published bars, columns or tags are not what they were."""
+def compare_with_published(
+    questdb: QuestDB, record: DatasetRecord, source: Source, bars: BarsFile, known_rows: Mapping[str, int] | None
+) -> Growth:
+    """Say what is new in the file; raises `SourceChangedError` where published bars, columns or tags are not what they were.
+
+    `known_rows` is, for each target, the row after its last known value when the dataset was published; None where nobody kept it: then
+    the published bars are read back instead.
+    """
     _same_columns(record, source)
     if source.rows < record.row_count:
         raise _changed(
             record, "bars that are published are gone from the file", expected=f"at least {record.row_count} bars", found=source.rows
         )
-    if _prefix_hash(bars, source, record.row_count) == record.content_hash:
+    if _prefix_hash(bars, source, record.row_count, {}) == record.content_hash:
         return Growth(record.row_count)
-    return Growth(record.row_count, _filled_rows(questdb, record, source, bars))
+    if known_rows is None or not record.content_hash:
+        return Growth(record.row_count, _filled_rows(questdb, record, source, bars))
+    if _prefix_hash(bars, source, record.row_count, known_rows) != record.content_hash:
+        _filled_rows(questdb, record, source, bars)
+        raise _changed(record, "bars that are published have changed in the file", expected=record.content_hash)
+    return Growth(record.row_count, _rows_filled_since(bars, source, record.row_count, known_rows))
 
 
 def _same_columns(record: DatasetRecord, source: Source) -> None:
@@ -58,11 +70,30 @@ def _same_columns(record: DatasetRecord, source: Source) -> None:
             )
 
 
-def _prefix_hash(bars: BarsFile, source: Source, rows: int) -> str:
+def _prefix_hash(bars: BarsFile, source: Source, rows: int, known_rows: Mapping[str, int]) -> str:
+    """Content hash of the first `rows` bars, targets blanked from their known rows on."""
     hasher = ContentHasher()
+    start = 0
     for frame in bars.frames(source.piece_rows, 0, rows):
-        hasher.update(frame)
+        number = pl.int_range(start, start + frame.height)
+        blanked = [
+            pl.when(number < known).then(pl.col(name)).alias(name) for name, known in known_rows.items() if known < start + frame.height
+        ]
+        hasher.update(frame.with_columns(blanked))
+        start += frame.height
     return hasher.hexdigest()
+
+
+def _rows_filled_since(bars: BarsFile, source: Source, rows: int, known_rows: Mapping[str, int]) -> list[int]:
+    """Published rows with a target that is known by now and was not then."""
+    first = min(known_rows.values(), default=rows)
+    filled: list[int] = []
+    for frame in bars.frames(source.piece_rows, first, rows):
+        number = pl.int_range(first, first + frame.height)
+        now_known = [pl.col(name).is_not_null() & (number >= known) for name, known in known_rows.items()]
+        filled += frame.select(pl.when(pl.any_horizontal(now_known)).then(number).alias("row"))["row"].drop_nulls().to_list()
+        first += frame.height
+    return filled
 
 
 def _filled_rows(questdb: QuestDB, record: DatasetRecord, source: Source, bars: BarsFile) -> list[int]:

@@ -15,9 +15,10 @@ from chronos_assets.pipeline.audit import audit_tag, sample_tag
 from chronos_assets.pipeline.export_types import ExportOptions, ExportResult
 from chronos_assets.pipeline.growth import Growth
 from chronos_assets.pipeline.normalize import NormalizedBars
+from chronos_assets.pipeline.planning import same_as_reported
 from chronos_assets.pipeline.progress import Progress, silent
 from chronos_assets.pipeline.source import Source
-from chronos_assets.pipeline.write import check_transport, same_as_reported, send_bars
+from chronos_assets.pipeline.write import check_transport, send_bars
 from chronos_assets.settings import Settings
 from chronos_assets.storage.bars_file import BarsFile
 from chronos_assets.storage.delivery import bars_of

@@ -9,21 +9,20 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from importlib import import_module
 from typing import Any
 
 import polars as pl
 
-from chronos_assets.domain.attempts import Plan, Published, choose_plan
-from chronos_assets.domain.content import ContentHasher
-from chronos_assets.errors import StoreError, UsageError, ValidationFailedError
+from chronos_assets.domain.attempts import Plan
+from chronos_assets.errors import UsageError, ValidationFailedError
 from chronos_assets.pipeline.export_types import ExportAttempt, ExportOptions
-from chronos_assets.pipeline.growth import Growth, compare_with_published
+from chronos_assets.pipeline.growth import Growth
+from chronos_assets.pipeline.planning import find_growth, is_unchanged, make_plan, new_attempt, same_as_reported
 from chronos_assets.pipeline.progress import Progress
 from chronos_assets.pipeline.source import Source
 from chronos_assets.settings import Settings
-from chronos_assets.storage.audits import Connection, NewAttempt, list_attempts, open_attempt
+from chronos_assets.storage.audits import Connection, list_attempts, open_attempt
 from chronos_assets.storage.bars_file import BarsFile
 from chronos_assets.storage.datasets import DatasetRecord, find_dataset
 from chronos_assets.storage.delivery import bars_of, wait_delivered
@@ -38,14 +37,16 @@ SENDERS = {"ilp-http": 2, "ilp-tcp": 1}
 def write(source: Source, stores: Stores, connection: Connection, options: ExportOptions, progress: Progress) -> ExportAttempt:
     """Write what the registry does not have yet, under the slug's lock, which `connection` holds."""
     record = find_dataset(stores.postgres, source.slug)
-    if record is not None and not options.replace and source.is_published_as(record):
+    attempts = list_attempts(stores.postgres, source.slug)
+    if record is not None and not options.replace and is_unchanged(source, record, attempts):
         _still_there(stores.questdb, record)
         return _unchanged(source, record, stores.questdb.transport)
     with BarsFile(source.path) as bars:
-        same_as_reported(bars, source, progress)
-        growth = find_growth(stores, record, source, bars, options)
-        plan = make_plan(stores, record, source, options)
-        attempt = open_attempt(connection, _new_attempt(source, plan, options, stores.questdb.transport))
+        known_rows = same_as_reported(bars, source, progress)
+        growth = find_growth(stores, record, source, bars, replace=options.replace, attempts=attempts)
+        plan = make_plan(stores, record, source, replace=options.replace, attempts=attempts)
+        opening = new_attempt(source, plan, growth, known_rows=known_rows, options=options, transport=stores.questdb.transport)
+        attempt = open_attempt(connection, opening)
         return send_bars(
             source,
             bars,
@@ -87,72 +88,6 @@ def _still_there(questdb: QuestDB, record: DatasetRecord) -> None:
             hint="--replace writes all of them under a fresh tag and publishes that.",
             slug=record.dataset_id,
         )
-
-
-def same_as_reported(bars: BarsFile, source: Source, progress: Progress) -> None:
-    """The Arrow file may have lain there for long: it must still be what its report says."""
-    hasher = ContentHasher()
-    done = 0
-    for frame in bars.frames(source.piece_rows):
-        hasher.update(frame)
-        done += frame.height
-        progress("check file", done, source.rows)
-    if hasher.hexdigest() != source.content_hash:
-        raise StoreError(
-            "the normalized file is not what its report says",
-            code="arrow_damaged",
-            hint="Delete it; it is made again.",
-            slug=source.slug,
-            file=str(source.path),
-        )
-
-
-def find_growth(stores: Stores, record: DatasetRecord | None, source: Source, bars: BarsFile, options: ExportOptions) -> Growth:
-    """What is new against the registry; everything where nothing is published or all is to be replaced."""
-    if record is None or options.replace:
-        return Growth(0)
-    stores.questdb.wait_applied(INDICATOR_BARS.name, stores.settings.apply_timeout_seconds)
-    return compare_with_published(stores.questdb, record, source, bars)
-
-
-def make_plan(stores: Stores, record: DatasetRecord | None, source: Source, options: ExportOptions) -> Plan:
-    """Choose the tag from what is recorded, and from what QuestDB holds under tags that look free."""
-    published = None if record is None else Published(record.questdb_tag, record.checksum, record.content_hash, record.revision)
-    attempts = [a.as_attempt() for a in list_attempts(stores.postgres, source.slug)]
-    taken: list[str] = []
-    while True:
-        plan = choose_plan(
-            source.slug,
-            attempts,
-            published,
-            checksum=source.checksum,
-            content_hash=source.content_hash,
-            replace=options.replace,
-            taken=taken,
-        )
-        # A fresh tag is fresh in QuestDB too: another registry may have used it.
-        if plan.kind not in {"fresh", "replacement"} or not _holds_bars(stores.questdb, plan.tag):
-            return plan
-        taken.append(plan.tag)
-
-
-def _holds_bars(questdb: QuestDB, tag: str) -> bool:
-    return questdb.has_table(INDICATOR_BARS.name) and bars_of(questdb, tag) > 0
-
-
-def _new_attempt(source: Source, plan: Plan, options: ExportOptions, transport: str) -> NewAttempt:
-    return NewAttempt(
-        dataset_id=source.slug,
-        questdb_tag=plan.tag,
-        checksum=source.checksum,
-        mode=options.verify,
-        row_count=source.rows,
-        first_bar_ts=source.first_bar,
-        last_bar_ts=source.last_bar,
-        content_hash=source.content_hash,
-        base_revision=plan.base_revision,
-        report={"plan": asdict(plan), "transport": transport},
-    )
 
 
 def send_bars(

@@ -174,6 +174,19 @@ def test_a_growth_that_was_cut_short_resumes_under_its_own_tag(case: ExportCase)
     assert case.holds_the_file(case.slug)
 
 
+def test_a_file_that_goes_back_to_what_is_published_does_not_keep_a_foreign_fill(case: ExportCase) -> None:
+    """A growth that was given up has filled published targets in place; the published file again goes out in full under a fresh tag."""
+    values = [*case.values["TGT_RET"]]
+    case.values["TGT_RET"][-2] = 0.5
+    normalized, loaded = case.normalized()
+    write_bars(normalized, loaded, case.stores)
+    case.values["TGT_RET"] = values
+    result = case.export()
+    assert (result.unchanged, result.tag, result.rows_written) == (False, f"{case.slug}@2", 40)
+    assert case.holds_the_file(result.tag)
+    assert case.export().unchanged
+
+
 def test_a_growth_whose_audit_failed_moves_to_a_fresh_tag(case: ExportCase) -> None:
     """The registered tag takes no more rows after a failed audit; its published bars stay readable."""
     case.append(5)
