@@ -1,13 +1,13 @@
-"""Whether a result could be luck: p-values, the deflated Sharpe ratio and the probability of backtest overfitting.
+"""Whether a result could be luck: p-values and the probability of backtest overfitting.
 
-Sources: [PS] Phipson & Smyth 2010; [LP] Lopez de Prado 2018, chapters 11, 12 and 14. The two permutation tests themselves are in
-`domain.signal_test` and `domain.simulation.permutation`, the intervals in `domain.bootstrap`.
+Sources: [PS] Phipson & Smyth 2010; [LP] Lopez de Prado 2018, chapter 11. The two permutation tests themselves are in
+`domain.signal_test` and `domain.simulation.permutation`, the intervals in `domain.bootstrap`, the deflated Sharpe ratio in
+`domain.selection`.
 """
 
 from __future__ import annotations
 
 import itertools
-import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -38,39 +38,6 @@ def permutation_result(statistic: float, permuted: Floats, seed: int) -> Permuta
     """`p = (count + 1) / (n + 1)` with count = permuted results at least as good [PS]."""
     count = int((permuted >= statistic).sum())
     return PermutationResult(statistic, (count + 1) / (len(permuted) + 1), count, len(permuted), float(permuted.mean()), seed)
-
-
-def expected_best_sharpe(trials: int, variance: float) -> float:
-    """The Sharpe ratio per bar that the best of `trials` worthless strategies is expected to show [LP, 14.7.2]."""
-    if trials < 2:
-        return 0.0
-    gamma = float(np.euler_gamma)
-    normal = stats.norm.ppf
-    return math.sqrt(variance) * float((1 - gamma) * normal(1 - 1 / trials) + gamma * normal(1 - 1 / (trials * math.e)))
-
-
-def deflated_sharpe(returns: Floats, trial_sharpes: Floats) -> dict[str, Any] | None:
-    """Deflated Sharpe ratio [LP, 14.7.2] of per-bar `returns` (float64 [bars]) chosen among trials with these Sharpe ratios per bar.
-
-    `probability` is that of a true Sharpe ratio above what the best of so many trials would show by luck. None without variation.
-    """
-    n, spread = len(returns), float(returns.std(ddof=1)) if len(returns) > 1 else 0.0
-    if n < 3 or spread == 0.0:
-        return None
-    sharpe = float(returns.mean()) / spread
-    skew, kurtosis = float(stats.skew(returns)), float(stats.kurtosis(returns, fisher=False))
-    variance = float(np.var(trial_sharpes, ddof=1)) if len(trial_sharpes) > 1 else 0.0
-    hurdle = expected_best_sharpe(len(trial_sharpes), variance)
-    width = 1.0 - skew * sharpe + (kurtosis - 1.0) / 4.0 * sharpe**2
-    if width <= 0.0:
-        return None
-    return {
-        "probability": float(stats.norm.cdf((sharpe - hurdle) * math.sqrt(n - 1) / math.sqrt(width))),
-        "sharpe_per_bar": sharpe,
-        "expected_best_per_bar": hurdle,
-        "trials": len(trial_sharpes),
-        "trial_variance": variance,
-    }
 
 
 def probability_of_overfitting(returns: Floats, *, splits: int = 10) -> float | None:

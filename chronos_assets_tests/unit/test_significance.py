@@ -1,4 +1,4 @@
-"""p-values, intervals, the deflated Sharpe ratio and overfitting: formulas, seeds, and uniformity on a small seeded sample."""
+"""p-values, intervals and overfitting: formulas, seeds, and uniformity on a small seeded sample."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from scipy import stats
 from chronos_assets.domain.bootstrap import STATISTICS, bootstrap_intervals, resampled_statistics
 from chronos_assets.domain.returns import bar_returns, bars_per_year, return_metrics
 from chronos_assets.domain.signal_test import FoldCases, best_cut, signal_test
-from chronos_assets.domain.significance import deflated_sharpe, expected_best_sharpe, permutation_result, probability_of_overfitting
+from chronos_assets.domain.significance import permutation_result, probability_of_overfitting
 from chronos_assets.domain.simulation.engine import Signals, simulate
 from chronos_assets.domain.simulation.permutation import trade_test
 from chronos_assets.domain.simulation.prices import PriceBars, price_bars
@@ -175,30 +175,6 @@ def test_nothing_to_resample_is_no_interval() -> None:
     assert bootstrap_intervals(None, 252.0, resamples=10, confidence=0.95, block_bars=None, seed=1) is None
     assert bootstrap_intervals(np.zeros(50), 252.0, resamples=10, confidence=0.95, block_bars=None, seed=1) is None
     assert bootstrap_intervals(np.arange(50.0), 252.0, resamples=0, confidence=0.95, block_bars=None, seed=1) is None
-
-
-def test_the_expected_best_of_worthless_trials_grows_with_their_number() -> None:
-    """It meets a simulation of the maximum of normal Sharpe ratios."""
-    rng = np.random.default_rng(10)
-    for trials in (10, 100):
-        simulated = rng.normal(0, 0.1, (4000, trials)).max(axis=1).mean()
-        assert expected_best_sharpe(trials, 0.01) == pytest.approx(simulated, rel=0.05)
-    assert expected_best_sharpe(1, 0.01) == 0.0
-
-
-def test_the_deflated_sharpe_ratio_falls_with_the_number_of_trials() -> None:
-    """The same returns are less convincing when more was tried; a single trial gives the probabilistic Sharpe ratio."""
-    rng = np.random.default_rng(11)
-    returns = rng.normal(0.1, 1.0, 500)
-    one = deflated_sharpe(returns, np.array([0.1]))
-    many = deflated_sharpe(returns, rng.normal(0, 0.05, 200))
-    assert one is not None
-    assert many is not None
-    sharpe = returns.mean() / returns.std(ddof=1)
-    width = np.sqrt(1 - stats.skew(returns) * sharpe + (stats.kurtosis(returns, fisher=False) - 1) / 4 * sharpe**2)
-    assert one["probability"] == pytest.approx(stats.norm.cdf(sharpe * np.sqrt(499) / width), rel=1e-9)
-    assert many["probability"] < one["probability"]
-    assert deflated_sharpe(np.zeros(50), np.array([0.1])) is None
 
 
 def test_overfitting_is_likely_on_noise_and_unlikely_with_one_good_trial() -> None:
