@@ -20,6 +20,7 @@ from chronos_assets.domain.strict import nearest
 from chronos_assets.errors import BarsError
 
 _MAX_MARKETS = 20
+_MAX_REMEMBERED = 1_000
 
 
 class Keys:
@@ -93,9 +94,10 @@ class Keys:
         if wanted is None:
             self.markets.update(dict.fromkeys(found))
             if len(self.markets) > 1:
-                raise self.several_markets()
+                other = int((cells != self.market).arg_max() or 0)
+                raise self._several_markets(batch.row_of(other))
             return None, batch.row_of
-        self.markets.update(dict.fromkeys(found[: _MAX_MARKETS * 5]))
+        self.markets.update(dict.fromkeys(found[: max(0, _MAX_REMEMBERED - len(self.markets))]))
         mask = cells.str.to_lowercase() == wanted.lower()
         if mask.all():
             return None, batch.row_of
@@ -103,7 +105,7 @@ class Keys:
         rows = mask.arg_true().to_numpy()
         return mask, lambda index: batch.row_of(int(rows[index]))
 
-    def several_markets(self) -> BarsError:
+    def _several_markets(self, row: int) -> BarsError:
         """The refusal of a file with several markets and no word on which."""
         names = [repr(market) for market in list(self.markets)[:_MAX_MARKETS]]
         more = f" and {len(self.markets) - _MAX_MARKETS} more" if len(self.markets) > _MAX_MARKETS else ""
@@ -114,6 +116,7 @@ class Keys:
             found=", ".join(names) + more,
             hint=f"Choose one: format: {{market: {next(iter(self.markets))}}}, or --format market={next(iter(self.markets))}.",
             file=self._name,
+            row=row,
             column="Market",
         )
 

@@ -18,7 +18,7 @@ from chronos_assets.domain.bars.report import BarsReport
 from chronos_assets.domain.bars.sink import map_bars
 from chronos_assets.domain.content import ContentHasher
 
-_SLICE_ROWS = 20_000
+_SLICE_CELLS = 8_000_000
 _MAX_LINES = 20
 _LAST_TIMESTAMP = 7_258_118_400  # 2200-01-01
 
@@ -103,8 +103,9 @@ def _slices(bars: pl.DataFrame, verdict: NormalizedVerdict, names: list[str]) ->
     verdict.rows = bars.height
     if not bars.height:
         verdict.fail("there are no bars")
-    for start in range(0, bars.height, _SLICE_ROWS):
-        frame = bars.slice(start, _SLICE_ROWS).rechunk()
+    rows = max(1, _SLICE_CELLS // bars.width)
+    for start in range(0, bars.height, rows):
+        frame = bars.slice(start, rows).rechunk()
         try:
             schema.validate(frame, lazy=True)
         except SchemaErrors as failed:

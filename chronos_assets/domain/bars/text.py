@@ -54,7 +54,7 @@ def read_text(texts: Iterator[bytes], dialect: Dialect, columns: Sequence[Column
     schema: pl.Schema = pl.Schema({str(c.position): pl.Float64() if c.is_data else pl.String() for c in columns})
     held: bytes | None = next(texts, None)
     while held is not None:
-        frame = None if dialect.delimiter == "blanks" else _read_plain(held, dialect, schema, columns)
+        frame = None if dialect.delimiter == "blanks" else _read_plain(held, dialect, schema, columns, spec)
         if frame is not None:
             yield RawBatch(frame, _counter(line))
             line += frame.height
@@ -62,17 +62,18 @@ def read_text(texts: Iterator[bytes], dialect: Dialect, columns: Sequence[Column
             continue
         following = next(texts, None)
         block = check_block(held, line, dialect, name, ends_file=following is None)
+        _refuse_long_line(block, spec, name)
         lines = block.text.count(b"\n") + (0 if block.text.endswith(b"\n") else 1)
         frame = _read_fast(block, dialect, schema, columns, lines)
         if frame is not None:
             yield RawBatch(frame, _counter(line))
         else:
-            yield from read_strictly(block, dialect, columns, spec, name)
+            yield from read_strictly(block, dialect, columns, name)
         line += lines
         held = following
 
 
-def _read_plain(text: bytes, dialect: Dialect, schema: pl.Schema, columns: Sequence[Column]) -> pl.DataFrame | None:
+def _read_plain(text: bytes, dialect: Dialect, schema: pl.Schema, columns: Sequence[Column], spec: BarsSpec) -> pl.DataFrame | None:
     """The frame of a block where every cell but Date and Time must be a number: whatever is odd then fails to parse.
 
     NUL bytes, quotes, other encodings and lone CRs are no part of a number, so none of them needs a look; a row that is too short leaves its
@@ -80,7 +81,7 @@ def _read_plain(text: bytes, dialect: Dialect, schema: pl.Schema, columns: Seque
     """
     if not all(column.is_data or column.key in {"date", "time"} for column in columns) or not columns[-1].is_data:
         return None
-    if not _may_be_rectangular(text, text.count(b"\n"), columns):
+    if not _may_be_rectangular(text, text.count(b"\n"), columns) or long_line(text, spec.max_line_bytes):
         return None
     try:
         frame = pl.read_csv(text, has_header=False, schema=schema, separator=dialect.separator, quote_char=None)
@@ -91,6 +92,32 @@ def _read_plain(text: bytes, dialect: Dialect, schema: pl.Schema, columns: Seque
     if frame.to_series(frame.width - 1).null_count() and not _is_rectangular(text, dialect, frame):
         return None
     return frame.rechunk()
+
+
+def long_line(text: bytes, limit: int) -> tuple[int, int] | None:
+    """Start and end of a line of more than `limit` bytes, or None. Such a line covers at least one whole window of half the limit."""
+    window = max(1, limit // 2)
+    for start in range(0, len(text) - window + 1, window):
+        if text.find(b"\n", start, start + window) < 0:
+            begin, end = text.rfind(b"\n", 0, start) + 1, text.find(b"\n", start)
+            end = len(text) if end < 0 else end
+            if end - begin > limit:
+                return begin, end
+    return None
+
+
+def _refuse_long_line(block: TextBlock, spec: BarsSpec, name: str) -> None:
+    found = long_line(block.text, spec.max_line_bytes)
+    if found is not None:
+        raise BarsError(
+            "a line is too long",
+            code="line_too_long",
+            expected=f"at most {spec.max_line_bytes} bytes",
+            found=f"{found[1] - found[0]} bytes",
+            hint="A cell or the line end is damaged: export the file again.",
+            file=name,
+            row=block.line_at(found[0]),
+        )
 
 
 def _may_be_rectangular(text: bytes, lines: int, columns: Sequence[Column]) -> bool:

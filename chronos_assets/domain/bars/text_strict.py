@@ -15,7 +15,6 @@ import polars as pl
 
 from chronos_assets.domain.bars.dialect import Dialect
 from chronos_assets.domain.bars.names import Column
-from chronos_assets.domain.bars.spec import BarsSpec
 from chronos_assets.domain.bars.text import RawBatch, TextBlock, separators
 from chronos_assets.errors import BarsError
 
@@ -23,10 +22,9 @@ _LF, _BLANK = 0x0A, 0x20
 BLANKS = " \t"
 
 
-def read_strictly(block: TextBlock, dialect: Dialect, columns: Sequence[Column], spec: BarsSpec, name: str) -> Iterator[RawBatch]:
+def read_strictly(block: TextBlock, dialect: Dialect, columns: Sequence[Column], name: str) -> Iterator[RawBatch]:
     """At most one raw frame of the block; raises `BarsError` at its first row that cannot be taken."""
     lines = _Lines(block)
-    _refuse_long_lines(lines, spec, name)
     _refuse_ragged(lines, dialect, columns, name)
     row_of = lines.row_of()
     if not len(lines.kept):
@@ -79,19 +77,6 @@ class _Lines:
     @property
     def block(self) -> TextBlock:
         return self._block
-
-
-def _refuse_long_lines(lines: _Lines, spec: BarsSpec, name: str) -> None:
-    long = np.flatnonzero(lines.ends - lines.starts > spec.max_line_bytes)
-    if len(long):
-        raise BarsError(
-            "a line is too long",
-            code="line_too_long",
-            expected=f"at most {spec.max_line_bytes} bytes",
-            found=f"{int(lines.ends[long[0]] - lines.starts[long[0]])} bytes",
-            file=name,
-            row=lines.block.first_line + int(long[0]),
-        )
 
 
 def _refuse_ragged(lines: _Lines, dialect: Dialect, columns: Sequence[Column], name: str) -> None:

@@ -131,12 +131,12 @@ def _without_evidence(days: Int64s, times: Int64s, interval: int | None) -> Deci
         if _share(beyond & (times != 2400)) >= _PLENTY and _even_within_days(days, times):
             return Decision("hhmmss", firm=False)
         raise UnclearTimeError("time_invalid", "Time is no time of day", int(np.argmax(beyond)), HOURS_HINT)
+    if even_across_midnight(days, times):
+        return Decision("hhmm", firm=True)
     if interval is not None:
         short, long = (_fits(days, times, form, interval) for form in _READINGS)
         if short != long:
             return Decision("hhmm" if short else "hhmmss", firm=False)
-    if even_across_midnight(days, times):
-        return Decision("hhmm", firm=True)
     dates = len(np.unique(days))
     if dates >= 3 and len(times) >= 2 * dates:
         return Decision("hhmm", firm=False, assumed=True)
