@@ -142,8 +142,8 @@ def mask_url(text: str) -> str:
         readable = parts.scheme != "" and "://" in text and (parts.port is None or parts.port > 0)
     except ValueError:
         return "***"
-    if not readable or "@" in parts.path:
-        return "***"
+    if not readable or "@" in f"{parts.path}{parts.query}{parts.fragment}":
+        return "***"  # an unquoted character in the password has cut the address in the wrong place
     userinfo, at, host = parts.netloc.rpartition("@")
     if at and ":" in userinfo:
         userinfo = f"{userinfo.partition(':')[0]}:***"

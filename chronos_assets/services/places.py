@@ -122,10 +122,10 @@ def cannot_write(path: Path, error: OSError) -> ServiceStartError:
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return ServiceStartError(
-            "the folder of the servers' data cannot be written",
+            "the folder of the servers' data is closed to this user",
             code="permission_denied",
             found=(error.strerror or "").lower(),
-            hint="Give yourself write permission there, or set CHRONOS_HOME to a folder of yours.",
+            hint="Work as its owner, or set CHRONOS_HOME to a folder of yours.",
             folder=error.filename or path,
         )
     reason = error.strerror or str(error)

@@ -98,6 +98,8 @@ class EmbeddedQuestDB:
         java = java_program()
         self._prepare()
         server_jar = jar.questdb_jar(self.settings, say)
+        if "ilp" in record.ports:
+            say("QuestDB's ILP/TCP listener is open: it has no password, so every user of this machine can write through it")
         command = [str(java), *_JAVA_FLAGS, f"-Xmx{self.settings.questdb_memory}", f"-Djava.io.tmpdir={self.data_dir / 'tmp'}"]
         command += ["-p", str(server_jar), "-m", _MAIN_CLASS, "-d", str(self.data_dir)]
         log = self.places.log(self.name)

@@ -73,12 +73,14 @@ def passwords(path: Path) -> Passwords:
 
 
 def read_passwords(path: Path) -> Passwords | None:
-    """The passwords at `path`, or None where there are none that can be read."""
+    """The passwords at `path`, or None where there are none; raises `ServiceStartError` where they are somebody else's."""
     try:
         document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         if path.stat().st_mode & 0o077:
             path.chmod(OWNER_ONLY)
         return Passwords(**document)
+    except PermissionError as error:
+        raise cannot_write(path.parent, error) from error
     except (OSError, ValueError, TypeError):
         return None
 

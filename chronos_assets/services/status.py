@@ -60,18 +60,19 @@ def _embedded(server: EmbeddedServer) -> ServiceStatus:
     record = state.load_records(server.places.state).get(server.name)
     seen = embedded.running(server)
     process = seen[1] if seen else next(iter(processes.find(server.owns)), None)
+    cost = _cost(process) if process else None
     return ServiceStatus(
         name=server.name,
         mode="embedded",
-        running=process is not None,
+        running=cost is not None,
         answers=seen is not None and server.answer(seen[0]) is embedded.Answer.READY,
         address=_address(server, record),
         version=record.version if record else None,
-        pid=process.pid if process else None,
+        pid=process.pid if process and cost else None,
         ports=record.ports if record else {},
-        uptime_seconds=round(time.time() - process.create_time(), 1) if process else None,
-        rss_bytes=process.memory_info().rss if process else None,
-        memory_bytes=_memory(process) if process else None,
+        uptime_seconds=cost.uptime_seconds if cost else None,
+        rss_bytes=cost.rss_bytes if cost else None,
+        memory_bytes=cost.memory_bytes if cost else None,
         data_dir=str(server.data_dir),
         data_bytes=disk_usage(server.data_dir),
         log=str(server.places.log(server.name)),
@@ -117,6 +118,21 @@ def _listens(host: str, port: int) -> bool:
             return True
     except OSError:
         return False
+
+
+@dataclass(frozen=True)
+class _Cost:
+    uptime_seconds: float
+    rss_bytes: int
+    memory_bytes: int
+
+
+def _cost(process: psutil.Process) -> _Cost | None:
+    """What a living process takes; None where it ended meanwhile."""
+    try:
+        return _Cost(round(time.time() - process.create_time(), 1), process.memory_info().rss, _memory(process))
+    except psutil.NoSuchProcess:
+        return None
 
 
 def _memory(process: psutil.Process) -> int:

@@ -19,7 +19,7 @@ import sqlalchemy
 
 from chronos_assets import services
 from chronos_assets.errors import ServiceStartError, ServiceUnavailableError
-from chronos_assets.services import Connections, ServiceStatus, dagster_postgres_url, ports, processes
+from chronos_assets.services import Connections, ServiceStatus, dagster_postgres_url, ports, postgres_user, processes
 from chronos_assets.services.places import Places
 from chronos_assets.services.postgres_user import shared_base
 from chronos_assets.settings import Settings, load_settings
@@ -281,3 +281,29 @@ def test_a_stopped_server_leaves_its_log(make_settings: MakeSettings) -> None:
     services.start(settings, durable=False)
     assert services.stop(settings) == ["postgres"]
     assert "ready to accept connections" in Places.of(settings).log("postgres").read_text()
+
+
+def test_the_command_says_what_is_wrong_in_one_sentence(make_settings: MakeSettings, tmp_path: Path) -> None:
+    """`chronos services start` that cannot start exits with 4, an error on stderr, its JSON on stdout, and no traceback."""
+    (tmp_path / "other.jar").write_bytes(b"something else")
+    own = {"CHRONOS_HOME": str(make_settings().home), "CHRONOS_QUESTDB_JAR": str(tmp_path / "other.jar")}
+    command = [sys.executable, "-c", "from chronos_assets.cli.main import main; main()", "services", "start", "--json"]
+    outcome = subprocess.run(command, env={**os.environ, **own}, capture_output=True, text=True, check=False)
+    assert outcome.returncode == 4
+    assert json.loads(outcome.stdout)["error"]["code"] == "questdb_jar_mismatch"
+    assert "error: the file that CHRONOS_QUESTDB_JAR names is not the jar" in outcome.stderr
+    assert "Traceback" not in outcome.stderr
+
+
+def test_a_platform_without_programs_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Where the package of the Postgres programs is not there, or not whole, one sentence says so."""
+    monkeypatch.setattr(postgres_user, "PACKAGE", "no-such-package")
+    with pytest.raises(ServiceStartError) as caught:
+        postgres_user.installed_programs()
+    assert caught.value.code == "platform_unsupported"
+    assert "CHRONOS_POSTGRES_DSN" in caught.value.hint
+    monkeypatch.undo()
+    monkeypatch.setattr(postgres_user, "_INSTALL", "pginstall0")
+    with pytest.raises(ServiceStartError) as caught:
+        postgres_user.installed_programs()
+    assert caught.value.code == "postgres_programs_missing"

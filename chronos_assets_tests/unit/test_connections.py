@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from chronos_assets.errors import UsageError
 from chronos_assets.services import Connections, connect, dagster_postgres_url
@@ -156,7 +159,20 @@ def test_masks_keep_the_address_and_hide_the_secret() -> None:
     """What `config show` prints is recognizable, and holds no password."""
     assert mask_url(DSN) == "postgresql://me:***@db.example:5433/bars?sslmode=require&sslpassword=***"
     assert mask_url("host=h password=s3cret") == "***"
-    for unreadable in ("postgresql://u:p[@h/db", "postgresql://u:p/w@h/db", "postgresql://u:1/w@h/db", "s3cret"):
+    for unreadable in ("postgresql://u:p[@h/db", "postgresql://u:p/w@h/db", "postgresql://u:1/w@h/db", "postgresql://u:1?w@h/db", "postgresql://u:1#w@h/db", "s3cret"):
         assert mask_url(unreadable) == "***"
     assert mask_client_string("http::addr=h:1;username=u;password=s3cr;;t;") == "http::addr=h:1;username=u;password=***;"
     assert mask_client_string("http::password=s3cret") == "***"
+
+
+@given(st.text(alphabet=st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), max_size=20))
+def test_no_password_survives_its_mask(tail: str) -> None:
+    """Whatever characters a password has, written as it has to be or as it must not be, no part of it is shown."""
+    password = f"S3CRET{tail}"
+    for dsn in (
+        f"postgresql://u:{quote(password, safe='')}@h/db",
+        f"postgresql://u:{password}@h/db",
+        f"postgresql://h/db?password={password}",
+    ):
+        assert "S3CRET" not in mask_url(dsn)
+    assert "S3CRET" not in mask_client_string(f"http::addr=h;username=u;password={password.replace(';', ';;')};")
