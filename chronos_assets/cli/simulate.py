@@ -9,42 +9,47 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from chronos_assets.cli.common import emit, json_option, say
+from chronos_assets.cli.common import emit, json_option
 
 if TYPE_CHECKING:
-    from chronos_assets.domain.manifest import LoadedManifest
-    from chronos_assets.settings import Settings
-    from chronos_assets.storage.stores import Stores
+    from chronos_assets.domain.simulation_profile import SimulationProfile
 
 
 @click.command()
 @click.argument("run_id")
 @click.option("--profile", "profile_name", default=None, help="Simulation profile of the manifest (default: `default`).")
 @click.option("--mode", "modes", multiple=True, type=click.Choice(["long", "short", "dual"]), help="Only this mode (repeatable).")
+@click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change a key of the profile, for example exits.max_bars=5.")
 @click.option(
     "--manifest", "manifest_file", type=click.Path(path_type=Path), default=None, help="Manifest to use instead of the dataset's."
 )
 @json_option
-def simulate(run_id: str, profile_name: str | None, modes: tuple[str, ...], manifest_file: Path | None, as_json: bool) -> None:
+def simulate(
+    *, run_id: str, profile_name: str | None, modes: tuple[str, ...], changes: tuple[str, ...], manifest_file: Path | None, as_json: bool
+) -> None:
     """Turn the predictions of run RUN_ID into trades, one simulation per mode of the profile."""
+    from chronos_assets.cli.progress import Reporter
+    from chronos_assets.cli.walkforward import find_manifest, open_stores_of
     from chronos_assets.domain.simulation_profile import SimulationProfile
+    from chronos_assets.errors import ManifestError
     from chronos_assets.pipeline.simulate import simulate_run
     from chronos_assets.storage.runs import get_run
 
-    settings, stores = _open()
+    stores = open_stores_of()
     run = get_run(stores.postgres, run_id)
-    loaded = _manifest(settings, run.dataset_id, manifest_file, needed=profile_name is not None)
+    loaded = find_manifest(stores.settings, run.dataset_id, manifest_file)
+    if loaded is None and profile_name not in {None, "default"}:
+        raise ManifestError(f"there is no manifest to take profile {profile_name!r} from", code="manifest_missing", slug=run.dataset_id)
     profile = SimulationProfile() if loaded is None else loaded.manifest.simulation_profile(profile_name or "default")
-    if modes:
-        profile = profile.model_copy(update={"modes": list(modes)})
-    results = simulate_run(
-        run.run_id,
-        profile,
-        stores,
-        ohlcv_path=None if loaded is None else loaded.ohlcv_path,
-        dataset_format=None if loaded is None else loaded.manifest.format,
-        progress=_progress,
-    )
+    with Reporter(run.dataset_id) as progress:
+        results = simulate_run(
+            run.run_id,
+            _changed(profile, modes, changes),
+            stores,
+            ohlcv_path=None if loaded is None else loaded.ohlcv_path,
+            dataset_format=None if loaded is None else loaded.manifest.format,
+            progress=progress,
+        )
     document = {"run_id": run.run_id, "dataset": run.dataset_id, "simulations": [asdict(result) for result in results]}
     emit(document, as_json, _simulations_text)
 
@@ -54,11 +59,11 @@ def simulate(run_id: str, profile_name: str | None, modes: tuple[str, ...], mani
 @json_option
 def trace(trade: str, as_json: bool) -> None:
     """Follow a trade, named SIMULATION_ID/TRADE_NO, back to its fold, model, bars and file."""
+    from chronos_assets.cli.walkforward import open_stores_of
     from chronos_assets.pipeline.trace import parse_trade, trace_trade
 
     parse_trade(trade)
-    _, stores = _open()
-    emit(trace_trade(trade, stores), as_json, _trace_text)
+    emit(trace_trade(trade, open_stores_of()), as_json, _trace_text)
 
 
 @click.command()
@@ -70,38 +75,32 @@ def trace(trade: str, as_json: bool) -> None:
 @json_option
 def report(simulation_id: str, output: Path | None, show: bool, as_json: bool) -> None:
     """Write the tear sheet of SIMULATION_ID as one HTML file that opens offline."""
+    from chronos_assets.cli.walkforward import open_stores_of
     from chronos_assets.pipeline.tearsheet import write_tearsheet
 
-    _, stores = _open()
-    path = write_tearsheet(simulation_id, stores, output)
+    path = write_tearsheet(simulation_id, open_stores_of(), output)
     if show:
         webbrowser.open(path.as_uri())
     emit({"simulation_id": simulation_id, "file": str(path), "bytes": path.stat().st_size}, as_json, lambda d: d["file"])
 
 
-def _open() -> tuple[Settings, Stores]:
-    from chronos_assets import services
-    from chronos_assets.settings import load_settings
-    from chronos_assets.storage.stores import open_stores
+def _changed(profile: SimulationProfile, modes: tuple[str, ...], changes: tuple[str, ...]) -> SimulationProfile:
+    """`profile` with what the options say, validated as a manifest's would be."""
+    from chronos_assets.cli.walkforward import parse_change
+    from chronos_assets.domain.selection import merged
+    from chronos_assets.domain.simulation_profile import SimulationProfile
+    from chronos_assets.domain.strict import parse_strict
+    from chronos_assets.errors import ProfileError
 
-    settings = load_settings()
-    return settings, open_stores(services.connect(settings, progress=say), settings)
-
-
-def _manifest(settings: Settings, slug: str, file: Path | None, *, needed: bool) -> LoadedManifest | None:
-    """The dataset's manifest; None where there is none and nobody asked for anything in it."""
-    from chronos_assets.domain.manifest import load_manifest, manifest_path
-
-    path = file or manifest_path(settings.exports_dir, slug)
-    if file is None and not needed and not path.is_file():
-        say(f"no manifest at {path}: simulating with the default profile")
-        return None
-    return load_manifest(path, data_roots=settings.data_roots)
-
-
-def _progress(stage: str, done: int, total: int | None, detail: str = "") -> None:
-    if detail:
-        say(f"{stage} {detail}" + (f" ({done + 1} of {total})" if stage == "simulate" and total else ""))
+    values = profile.model_dump()
+    for text in changes:
+        key, value = parse_change(text)
+        for part in reversed(key.split(".")):
+            value = {part: value}
+        values = merged(values, value)
+    if modes:
+        values["modes"] = list(dict.fromkeys(modes))
+    return parse_strict(SimulationProfile, values, error=ProfileError, what="the profile")
 
 
 def _simulations_text(document: dict[str, Any]) -> str:
