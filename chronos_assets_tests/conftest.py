@@ -56,13 +56,14 @@ def test_home() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def settings(test_home: Path) -> Settings:
     """Settings of this run: own home, own exports folder, free ports; the jar is shared with the user's cache."""
-    return settings_for(home=test_home / "home", exports_dir=test_home / "exports")
+    exports = test_home / "exports"
+    exports.mkdir()
+    return settings_for(home=test_home / "home", exports_dir=exports)
 
 
 @pytest.fixture(scope="session")
 def servers(settings: Settings) -> Iterator[Connections]:
     """Real servers, started once per run and stopped at its end, however it ends."""
-    settings.exports_dir.mkdir(exist_ok=True)
     try:
         yield services.start(settings, durable=False)
     finally:

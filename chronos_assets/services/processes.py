@@ -17,6 +17,7 @@ from typing import TypedDict
 
 import psutil
 
+from chronos_assets.errors import ServiceStartError
 from chronos_assets.services.places import cannot_write
 
 # The shell puts the server into the background and ends, so the server belongs to init and not to us: it gets no signal meant for
@@ -68,7 +69,10 @@ def spawn_detached(
         )
     finally:
         os.close(output)
-    return int(shell.communicate()[0].split()[0])
+    answer = shell.communicate()[0].split()
+    if not answer:
+        raise ServiceStartError("the system does not let us start another process", code="process_refused", log=log)
+    return int(answer[0])
 
 
 class RunAs(TypedDict, total=False):

@@ -21,7 +21,10 @@ OWNER_ONLY = 0o600
 
 @dataclass(frozen=True)
 class ServerRecord:
-    """One server as it was started. Written before the process exists (`pid` None), and again when it answers (`ready`)."""
+    """One server as it was started. Written before the process exists (`pid` None), and again when it answers (`ready`).
+
+    `pid` only says where to look first: a process is ours by its command line, so a number given to another process misleads nobody.
+    """
 
     name: str
     version: str
