@@ -59,7 +59,7 @@ def _column_bytes(series: pl.Series) -> bytes | memoryview:
         raise ChronosError(f"content hash: column {series.name!r} is {series.dtype}", code="content_dtype", expected="int64 or float64")
     filled = series.fill_null(float("nan")) if series.null_count() else series
     values = np.ascontiguousarray(filled.to_numpy(), dtype="<f8")
-    if not series.null_count() and math.isfinite(values.sum()):
+    if not series.null_count() and math.isfinite(series.sum()):
         # A finite sum: no NaN to bring to one form (the usual case, and cheap to see).
         return values.data.cast("B")
     nan = np.isnan(values)
