@@ -89,6 +89,7 @@ class Settings(BaseSettings):
     executor: Literal["threads", "ray"] = Field(default="threads", description="Where folds run.")
     workers: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, description="Folds trained at the same time.")
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="Device that trains folds.")
+    ray_gpu_fraction: float = Field(default=1.0, gt=0, le=1, description="Share of a GPU that one fold takes on Ray (device cuda).")
     ray_address: str | None = Field(default=None, description="Address of an existing Ray cluster; a local one is started without it.")
 
     # Dagster

@@ -14,7 +14,9 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
+import psycopg
 from numpy.typing import NDArray
+from psycopg.rows import DictRow
 
 from chronos_assets.compute.executor import FoldExecutor, make_executor
 from chronos_assets.compute.keys import FoldKeys
@@ -29,9 +31,11 @@ from chronos_assets.pipeline.walkforward_reuse import copy_known_folds
 from chronos_assets.pipeline.walkforward_store import FoldWriter
 from chronos_assets.pipeline.walkforward_summary import summarize
 from chronos_assets.storage.datasets import get_dataset, read_bars
-from chronos_assets.storage.runs import begin_run, end_run, find_run, get_folds, read_predictions, run_lock
+from chronos_assets.storage.runs import begin_run, declare_dead_runs, end_run, find_run, get_folds, read_predictions, run_lock
 from chronos_assets.storage.stores import Stores
 
+# Somebody who only looks whether a run is dead holds its lock for a moment.
+LOCK_SECONDS = 2.0
 # Target -> bars it looks ahead, and whether that is assumed (as `Manifest.horizon` tells it).
 HorizonOf = Callable[[str], tuple[int, bool]]
 
@@ -58,7 +62,7 @@ class WalkforwardResult:
 def open_executor(stores: Stores) -> FoldExecutor:
     """The executor that the settings name."""
     settings = stores.settings
-    return make_executor(settings.executor, settings.workers, ray_address=settings.ray_address)
+    return make_executor(settings.executor, settings.workers, ray_address=settings.ray_address, gpu_fraction=settings.ray_gpu_fraction)
 
 
 def plan_request(
@@ -103,12 +107,13 @@ def run_walkforward(
     finished = _finished(request, stores, started)
     if finished is not None:
         return finished
-    with run_lock(stores.postgres, request.run_id):
+    declare_dead_runs(stores.postgres)
+    with run_lock(stores.postgres, request.run_id, wait_seconds=LOCK_SECONDS) as lock:
         finished = _finished(request, stores, started)
         if finished is not None:
             return finished
         begin_run(stores.postgres, request.row(requested_by))
-        with _Attempt(stores, request, started) as attempt:
+        with _Attempt(stores, lock, request, started) as attempt:
             attempt.work(executor, progress or silent)
     return attempt.result()
 
@@ -128,8 +133,8 @@ def _finished(request: WalkforwardRequest, stores: Stores, started: float) -> Wa
 class _Attempt:
     """One attempt at a run, under its lock. Leaving it writes the status that is true then."""
 
-    def __init__(self, stores: Stores, request: WalkforwardRequest, started: float) -> None:
-        self.stores, self.request, self.started = stores, request, started
+    def __init__(self, stores: Stores, lock: psycopg.Connection[DictRow], request: WalkforwardRequest, started: float) -> None:
+        self.stores, self.lock, self.request, self.started = stores, lock, request, started
         self.trained = self.copied = self.present = 0
         self.store_seconds = 0.0
         self.failures: list[FoldFailure] = []
@@ -155,7 +160,7 @@ class _Attempt:
         data = read_run_data(self.stores, request)
         recipe = make_recipe(request, data)
         missing = self._missing(data, recipe)
-        with FoldWriter(self.stores, request, data, recipe.binary) as writer:
+        with FoldWriter(self.stores, self.lock, request, data, recipe.binary) as writer:
             copied = copy_known_folds(writer, missing)
             self.copied, self.present = len(copied), self.present + len(copied)
             progress("folds", self.present, planned, f"{self.copied} copied")

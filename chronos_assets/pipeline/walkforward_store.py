@@ -14,7 +14,9 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import psycopg
 from numpy.typing import NDArray
+from psycopg.rows import DictRow
 
 from chronos_assets.compute.training import FoldResult
 from chronos_assets.domain.folds import Fold
@@ -46,6 +48,7 @@ class FoldWriter:
     """Collects ready folds and stores them together; leaving the context stores the rest, also after an interrupt."""
 
     stores: Stores
+    lock: psycopg.Connection[DictRow]
     request: WalkforwardRequest
     data: RunData
     binary: bool
@@ -81,7 +84,7 @@ class FoldWriter:
             fold_key=result.key,
             artifact=artifact,
             importance=vars(result.importance),
-            notes=[LEARNED_NOTHING] if result.learned_nothing else [],
+            learned_nothing=result.learned_nothing,
         )
         self.add(ReadyFold(record, result.predictions, result.scores))
 
@@ -89,8 +92,8 @@ class FoldWriter:
         """Take a fold from another run: its metrics are computed afresh, its targets may have filled."""
         names = ("samples_train", "best_iteration", "best_score", "fold_key", "artifact", "importance")
         kept = {name: getattr(source, name) for name in names}
-        notes = list(source.metrics.get("notes", []))
-        record = self._record(fold, Thresholds(**source.thresholds), predictions, **kept, notes=notes)
+        learned_nothing = LEARNED_NOTHING in source.metrics.get("notes", [])
+        record = self._record(fold, Thresholds(**source.thresholds), predictions, **kept, learned_nothing=learned_nothing)
         self.add(ReadyFold(record, predictions, scores))
 
     def add(self, ready: ReadyFold) -> None:
@@ -104,7 +107,7 @@ class FoldWriter:
         """Store everything collected."""
         if self._ready:
             started = time.monotonic()
-            store_folds(self.stores, [ready.record for ready in self._ready], self._frame(self._ready))
+            store_folds(self.stores, self.lock, [ready.record for ready in self._ready], self._frame(self._ready))
             cost = time.monotonic() - started
             self.stored += len(self._ready)
             self.store_seconds += cost
@@ -112,9 +115,11 @@ class FoldWriter:
             self._pause = min(max(LEAST_PAUSE_SECONDS, PAUSE_PER_COST * cost), MOST_PAUSE_SECONDS)
         self._last = time.monotonic()
 
-    def _record(self, fold: Fold, thresholds: Thresholds, predictions: Floats, *, notes: list[str], **trained: Any) -> FoldRecord:
+    def _record(self, fold: Fold, thresholds: Thresholds, predictions: Floats, *, learned_nothing: bool, **trained: Any) -> FoldRecord:
         targets = self.data.arrays.targets[fold.test_start : fold.test_end]
         metrics: dict[str, Any] = side_returns(predictions, targets, thresholds, binary=self.binary).as_json()
+        notes = [LEARNED_NOTHING] if learned_nothing else []
+        notes += [f"{side}_off" for side in ("long", "short") if getattr(thresholds, side) is None]
         if notes:
             metrics["notes"] = notes
         edges: dict[str, Any] = {}

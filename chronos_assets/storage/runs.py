@@ -19,7 +19,7 @@ from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
 from chronos_assets.domain.strict import nearest
-from chronos_assets.errors import NotPublishedError
+from chronos_assets.errors import ConflictError, NotPublishedError
 from chronos_assets.storage.identifiers import quote_literal
 from chronos_assets.storage.postgres import Postgres
 from chronos_assets.storage.queries import query
@@ -80,9 +80,9 @@ class FoldRecord:
     importance: dict[str, Any] | None
 
 
-def run_lock(postgres: Postgres, run_id: str) -> AbstractContextManager[psycopg.Connection[DictRow]]:
-    """The session lock of a run; raises `ConflictError` where another process works on it."""
-    return postgres.session_lock(_lock_key(run_id), what=f"run {run_id}")
+def run_lock(postgres: Postgres, run_id: str, *, wait_seconds: float = 0) -> AbstractContextManager[psycopg.Connection[DictRow]]:
+    """The session lock of a run, as the connection that holds it; raises `ConflictError` where another process works on the run."""
+    return postgres.session_lock(f"walkforward:{run_id}", wait_seconds=wait_seconds, what=f"run {run_id}")
 
 
 def find_run(postgres: Postgres, run_id: str) -> RunRecord | None:
@@ -138,12 +138,16 @@ def declare_dead_runs(postgres: Postgres) -> list[str]:
     """Set every run that is `running` while nobody holds its lock to `failed`; returns their ids."""
     with postgres.connection() as connection:
         running = [str(row["run_id"]) for row in connection.execute(query("runs_running")).fetchall()]
-    return [run_id for run_id in running if postgres.lock_is_free(_lock_key(run_id)) and _declare_dead(postgres, run_id)]
+    return [run_id for run_id in running if _declare_dead(postgres, run_id)]
 
 
 def _declare_dead(postgres: Postgres, run_id: str) -> bool:
-    with postgres.connection() as connection:
-        return connection.execute(query("run_declare_dead"), {"run_id": run_id, "note": Jsonb(DIED)}).rowcount == 1
+    """Under the run's lock, so that nobody can begin the run meanwhile."""
+    try:
+        with run_lock(postgres, run_id) as connection, postgres.wrapped():
+            return connection.execute(query("run_declare_dead"), {"run_id": run_id, "note": Jsonb(DIED)}).rowcount == 1
+    except ConflictError:
+        return False
 
 
 def get_folds(postgres: Postgres, run_id: str) -> list[FoldRecord]:
@@ -159,9 +163,10 @@ def find_folds_by_key(postgres: Postgres, dataset_id: str, run_id: str, keys: Se
     return {row["fold_key"]: fold_from(row) for row in rows}
 
 
-def store_folds(stores: Stores, folds: Sequence[FoldRecord], predictions: pl.DataFrame) -> None:
-    """Store folds: predictions first, a wait until they are visible, then all rows in one transaction.
+def store_folds(stores: Stores, lock: psycopg.Connection[DictRow], folds: Sequence[FoldRecord], predictions: pl.DataFrame) -> None:
+    """Store folds: predictions first, a wait until they are visible, then all rows in one transaction on the connection of the run's lock.
 
+    So a process that has lost its lock stores nothing more.
     `predictions`: `timestamp` (int64 seconds), `run_id`, `fold`, `dataset`, `target` and the columns of `PREDICTION_COLUMNS`.
     """
     table = WALKFORWARD_PREDICTIONS
@@ -169,8 +174,8 @@ def store_folds(stores: Stores, folds: Sequence[FoldRecord], predictions: pl.Dat
         stores.questdb.write(predictions, table=table.name, symbols=table.symbols)
         stores.questdb.wait_applied(table.name, stores.settings.apply_timeout_seconds)
     rows = [vars(fold) | {name: Jsonb(getattr(fold, name)) for name in ("thresholds", "metrics", "importance")} for fold in folds]
-    with stores.postgres.connection() as connection, connection.transaction():
-        connection.cursor().executemany(query("fold_insert"), rows)
+    with stores.postgres.wrapped(), lock.transaction():
+        lock.cursor().executemany(query("fold_insert"), rows)
 
 
 def read_predictions(stores: Stores, run_id: str, folds: Sequence[int] | None = None) -> pl.DataFrame:
@@ -215,10 +220,6 @@ def delete_run(postgres: Postgres, run_id: str) -> None:
     with postgres.connection() as connection, connection.transaction():
         connection.execute(query("run_folds_delete"), {"run_id": run_id})
         connection.execute(query("run_delete"), {"run_id": run_id})
-
-
-def _lock_key(run_id: str) -> str:
-    return f"walkforward:{run_id}"
 
 
 def _run_from(row: DictRow) -> RunRecord:

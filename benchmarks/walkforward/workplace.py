@@ -1,0 +1,51 @@
+"""Servers and a dataset for the walk-forward benchmarks: own home, own ports, gone afterwards."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import polars as pl
+
+from chronos_assets import services
+from chronos_assets.services import ports
+from chronos_assets.settings import load_settings
+from chronos_assets.storage.stores import Stores, open_stores
+
+SMALL = [
+    "RSI_S", "MACD", "CMMA_S", "TREND_S", "MOM_S", "ADX_S", "BOL_POS_20", "ATR_RATIO_10", "AROON_DIFF_S",
+]  # fmt: skip
+
+
+@contextmanager
+def own_stores() -> Iterator[Stores]:
+    """Embedded servers of this benchmark alone."""
+    home = Path(tempfile.mkdtemp(prefix="chronos-bench-"))
+    home.chmod(0o755)
+    chosen: list[int] = []
+    for _ in range(4):
+        chosen.append(ports.free(taken=chosen))
+    names = ("questdb_http_port", "questdb_pg_port", "questdb_ilp_port", "postgres_port")
+    settings = load_settings(home=home / "home", exports_dir=home / "exports", **dict(zip(names, chosen, strict=True)))
+    try:
+        yield open_stores(services.start(settings), settings)
+    finally:
+        services.stop(settings)
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def read_file(path: Path, rows: int | None = None) -> pl.DataFrame:
+    """An indicator CSV with a header as bars: `timestamp_unix` counts days (only their order matters here), all else float64.
+
+    Leading rows whose indicators are still warming up are left out.
+    """
+    frame = pl.read_csv(path, infer_schema_length=None)
+    names = [n for n in frame.columns if n.casefold() not in {"date", "time", "market", "open", "high", "low", "close", "volume"}]
+    frame = frame.select(pl.col(names).cast(pl.Float64, strict=False))
+    warm = int(frame.select(pl.any_horizontal(pl.col(SMALL).is_null()).arg_max()).item() or 0)
+    first = next((i for i, ok in enumerate(frame.select(pl.all_horizontal(pl.col(SMALL).is_not_null()))[:, 0]) if ok), warm)
+    frame = frame.slice(first, rows)
+    return frame.with_columns((946_684_800 + 86_400 * pl.int_range(pl.len())).alias("timestamp_unix"))
