@@ -13,7 +13,7 @@ from chronos_assets.domain.bars.names import Column
 from chronos_assets.domain.bars.spacing import Spacing
 from chronos_assets.domain.bars.spec import BarsSpec
 from chronos_assets.domain.bars.text import RawBatch
-from chronos_assets.domain.bars.time_column import TimeColumn
+from chronos_assets.domain.bars.time_column import SCAN, TimeColumn
 from chronos_assets.domain.bars.times import DAY_SECONDS
 from chronos_assets.domain.bars.zones import ZoneClock
 from chronos_assets.domain.strict import nearest
@@ -30,8 +30,9 @@ class Keys:
         self._position = {column.key: str(column.position) for column in columns if column.key}
         self._spec, self._name = spec, name
         self._times = TimeColumn(spec, name, reading)
+        self._scanning = reading == SCAN
         self.spacing = Spacing(name)
-        self.zone = ZoneClock(spec.format.timezone)
+        self.zone = ZoneClock(spec.format.timezone, spec.interval_seconds)
         self.markets: dict[str, None] = {}
         self.other_market_rows = 0
         self.timestamp_mismatches = 0
@@ -66,6 +67,8 @@ class Keys:
         dates = whole_numbers(frame[self._position["date"]], what="Date", name=self._name, row_of=row_of)
         days = days_since_epoch(dates, name=self._name, row_of=row_of)
         times, seconds = self._read_times(frame, days, row_of)
+        if self._scanning:
+            return {}, kept, row_of
         wall = days * DAY_SECONDS + seconds
         timestamps = wall if self.time_format == "none" else self.zone.to_utc(wall)
         self.spacing.add(timestamps, row_of)

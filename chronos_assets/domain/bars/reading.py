@@ -22,7 +22,7 @@ from chronos_assets.domain.bars.spec import BarsSpec
 from chronos_assets.domain.bars.stats import Stats
 from chronos_assets.domain.bars.summary import summarize
 from chronos_assets.domain.bars.text import RawBatch
-from chronos_assets.domain.bars.time_column import FormatChangedError
+from chronos_assets.domain.bars.time_column import SCAN, FormatChangedError
 from chronos_assets.domain.content import ContentHasher
 from chronos_assets.errors import BarsError
 
@@ -38,10 +38,21 @@ def normalize(source: Path, spec: BarsSpec, destination: Path | None, progress: 
     reading = None
     while True:
         try:
+            if reading == SCAN:
+                _scan_keys(source, spec)
             return _normalize(source, spec, destination, progress, reading)
         except FormatChangedError as change:
             # Later rows showed that the first block had been read the wrong way: once more, with what the whole column says.
             reading = change.reading
+
+
+def _scan_keys(source: Path, spec: BarsSpec) -> None:
+    """Read the keys alone; always ends with the reading that the whole column gives (`FormatChangedError`) or its refusal."""
+    with open_bars(source, spec) as file:
+        keys = Keys(file.columns, spec, file.name, SCAN)
+        for batch in file.batches():
+            keys.take(batch)
+        keys.finish()
 
 
 def _normalize(source: Path, spec: BarsSpec, destination: Path | None, progress: Progress | None, reading: str | None) -> BarsReport:

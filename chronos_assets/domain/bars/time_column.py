@@ -1,7 +1,8 @@
 """The Time column as a whole, read batch by batch.
 
 The first batch usually decides how to read the column. Where it does not, the likelier reading is used for the time being and the key cells are
-remembered until the column has decided; if it then decides otherwise, the file is read once more. A later cell that contradicts a reading
+remembered until the column has decided; if it then decides otherwise, the file is read once more. Where no reading is likelier, the keys alone
+are read to the end of the file first. A later cell that contradicts a reading
 which the column itself had decided is an error, not a doubt.
 """
 
@@ -28,13 +29,15 @@ from chronos_assets.domain.bars.times import (
 from chronos_assets.domain.slug import granularity_seconds
 from chronos_assets.errors import BarsError, SlugError
 
+SCAN = "scan"
+"""The reading of an attempt that only looks at the keys, so that the whole column can decide before a bar is written."""
 _FORMATS: dict[str, TimeFormat] = {"hhmm": "hhmm", "hhmmss": "hhmmss", "none": "none"}
 _MAX_REMEMBERED = 5_000_000
 _ONE_FORMAT_HINT = "Write the whole column in one format."
 
 
 class FormatChangedError(Exception):
-    """Later rows contradict a reading that was only likely; `reading` (`hhmm`, `hhmmss`, `intraday`) is what the whole column says."""
+    """Later rows contradict a reading that was only likely; `reading` says how to go about it the next time."""
 
     def __init__(self, reading: str) -> None:
         super().__init__(reading)
@@ -49,18 +52,21 @@ class TimeColumn:
         self._interval = spec.interval_seconds or interval_in_name(name)
         self._name = name
         self._daily = spec.interval_seconds is not None and spec.interval_seconds % DAY_SECONDS == 0
-        self._may_be_daily = spec.granularity is None and reading in {None, "none"}
+        self._may_be_daily = spec.granularity is None and reading in {None, "none", SCAN}
         self._open = reading not in {"hhmm", "hhmmss"}
         self._memory: list[tuple[Int64s, Int64s, pl.Series, Callable[[int], int]]] = []
         self.decision: Decision | None = None
-        if reading is not None and reading != "intraday":
-            self.decision = Decision(_FORMATS[reading], firm=reading == "hhmmss")
+        self._scanning = reading == SCAN
+        if reading in _FORMATS:
+            self.decision = Decision(_FORMATS[str(reading)], firm=reading == "hhmmss")
         self.daily_time: int | None = None
 
     def read(self, days: Int64s, times: Int64s, cells: pl.Series, row_of: Callable[[int], int]) -> Int64s | None:
         """Seconds of the day of the next cells, or None for daily bars; raises `BarsError` naming row and value."""
         if self._open:
             self._memory.append((days, times, cells, row_of))
+            if self._scanning:
+                return None
             self._settle(final=False)
         decision = self.decision
         assert decision is not None
@@ -87,7 +93,9 @@ class TimeColumn:
         try:
             found = self._decide(days, times, cells)
         except UnclearTimeError as unclear:
-            if unclear.code == "time_ambiguous" and not final and len(times) < _MAX_REMEMBERED:
+            if unclear.may_clear and not final and len(times) < _MAX_REMEMBERED:
+                if unclear.code != "time_ambiguous":
+                    raise FormatChangedError(SCAN) from None
                 self._use(Decision("hhmm", firm=False))
                 return
             raise self._refusal(unclear, cells, self._remembered_row) from None
@@ -96,7 +104,7 @@ class TimeColumn:
         self._memory.clear()
 
     def _use(self, found: Decision) -> None:
-        if self.decision is not None and self.decision.format != found.format:
+        if self._scanning or (self.decision is not None and self.decision.format != found.format):
             raise FormatChangedError(found.format)
         self.decision = found
 
@@ -114,7 +122,8 @@ class TimeColumn:
                 self.daily_time = int(times[0])
             if not decision.firm and (times != self.daily_time).any():
                 raise FormatChangedError("intraday")
-            bad = seconds_of_day(times, "hhmmss" if (times >= 2400).any() else "hhmm")[1]
+            long = (times >= 10_000).any() or padding_of(cells).six is not None
+            bad = seconds_of_day(times, "hhmmss" if long else "hhmm")[1]
             if bad is not None:
                 raise UnclearTimeError("time_invalid", "Time is no time of day", bad, HOURS_HINT)
             return

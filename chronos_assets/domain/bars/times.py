@@ -27,11 +27,14 @@ _PLENTY = 0.25
 
 
 class UnclearTimeError(Exception):
-    """The column cannot be read as it is: `index` is the first cell in question (or None), `code` and `message` say why."""
+    """The column cannot be read as it is: `index` is the first cell in question (or None), `code` and `message` say why.
 
-    def __init__(self, code: str, message: str, index: int | None, hint: str) -> None:
+    `may_clear`: more cells could show that it can.
+    """
+
+    def __init__(self, code: str, message: str, index: int | None, hint: str, *, may_clear: bool = False) -> None:
         super().__init__(message)
-        self.code, self.message, self.index, self.hint = code, message, index, hint
+        self.code, self.message, self.index, self.hint, self.may_clear = code, message, index, hint, may_clear
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,8 @@ def decide(days: Int64s, times: Int64s, padding: Padding, *, declared: TimeForma
         raise UnclearTimeError(
             "time_invalid", "Time is no time of day", large, "Write Time as HHMM or HHMMSS; midnight is 0 of the next day."
         )
+    if (neither := _first(_beyond_hhmm(times) & ((times // 100 % 100 >= 60) | (times % 100 >= 60)))) is not None:
+        raise UnclearTimeError("time_invalid", "Time is no time of day", neither, HOURS_HINT)
     if declared is not None:
         _refuse_contradiction(declared, padding)
         return Decision(declared, firm=True)
@@ -120,7 +125,7 @@ def _with_large_values(days: Int64s, times: Int64s, big: npt.NDArray[np.bool_]) 
         return Decision("hhmmss", firm=True)
     if days[0] == days[-1] and _even_within_days(days, times):
         return Decision("hhmmss", firm=True)
-    raise UnclearTimeError("time_mixed", "Time is no HHMM, as most of the column seems to be", int(np.argmax(big)), _DECLARE_HINT)
+    raise UnclearTimeError("time_mixed", "Time is no HHMM, as most of the column seems to be", int(np.argmax(big)), _DECLARE_HINT, may_clear=True)
 
 
 def _without_evidence(days: Int64s, times: Int64s, interval: int | None) -> Decision:
@@ -130,7 +135,7 @@ def _without_evidence(days: Int64s, times: Int64s, interval: int | None) -> Deci
     if beyond.any():
         if _share(beyond & (times != 2400)) >= _PLENTY and _even_within_days(days, times):
             return Decision("hhmmss", firm=False)
-        raise UnclearTimeError("time_invalid", "Time is no time of day", int(np.argmax(beyond)), HOURS_HINT)
+        raise UnclearTimeError("time_invalid", "Time is no time of day", int(np.argmax(beyond)), HOURS_HINT, may_clear=True)
     if even_across_midnight(days, times):
         return Decision("hhmm", firm=True)
     if interval is not None:
@@ -140,7 +145,7 @@ def _without_evidence(days: Int64s, times: Int64s, interval: int | None) -> Deci
     dates = len(np.unique(days))
     if dates >= 3 and len(times) >= 2 * dates:
         return Decision("hhmm", firm=False, assumed=True)
-    raise UnclearTimeError("time_ambiguous", "Time can be read as HHMM and as HHMMSS", int(np.argmax(times > 0)), _DECLARE_HINT)
+    raise UnclearTimeError("time_ambiguous", "Time can be read as HHMM and as HHMMSS", int(np.argmax(times > 0)), _DECLARE_HINT, may_clear=True)
 
 
 def _beyond_hhmm(times: Int64s) -> npt.NDArray[np.bool_]:

@@ -1,8 +1,9 @@
 """Exchange wall clock to UTC.
 
-The rule of the repeated hour (autumn): a bar takes the earlier reading unless that is not later than the bar before it; then the later one.
-So 1:00, 1:30, 1:00, 1:30 become four bars in a row. The rule of the missing hour (spring): a clock that shows it was not put forward, so the
-offset from before the change holds; where that meets a real bar, the order check refuses both. Both are counted and said.
+The rule of the repeated hour (autumn): a bar takes that of its two readings which follows the bar before it by one interval; else the
+earlier one, unless that is not later than the bar before it. So 1:00, 1:30, 1:00, 1:30 become four bars in a row. The rule of the missing
+hour (spring): a clock that shows it was not put forward, so the offset from before the change holds; where that meets a real bar, the
+order check refuses both. Both are counted and said.
 """
 
 from __future__ import annotations
@@ -21,11 +22,13 @@ _EPOCH = dt.datetime(1970, 1, 1)
 class ZoneClock:
     """Turns wall clock seconds (as if UTC) into UTC seconds, batch after batch in bar order."""
 
-    def __init__(self, timezone: str) -> None:
+    def __init__(self, timezone: str, interval_seconds: int | None) -> None:
         self._zone = zoneinfo.ZoneInfo(timezone)
         self._is_utc = timezone in {"UTC", "Etc/UTC", "Z"}
         self._offsets: dict[int, int | None] = {}
+        self._interval = interval_seconds
         self._previous: int | None = None
+        self._step: int | None = None
         self.repeated = 0
         self.moved = 0
 
@@ -40,7 +43,9 @@ class ZoneClock:
         changing = np.array([offset is None for offset in offsets])[where]
         for i in np.flatnonzero(changing):
             before = int(utc[i - 1]) if i else self._previous
-            utc[i] = self._one(int(wall[i]), before)
+            step = int(utc[i - 1] - utc[i - 2]) if i > 1 else self._step
+            utc[i] = self._one(int(wall[i]), before, self._interval or step)
+        self._step = int(utc[-1] - utc[-2]) if len(utc) > 1 else None if self._previous is None else int(utc[-1]) - self._previous
         self._previous = int(utc[-1])
         return utc
 
@@ -52,7 +57,7 @@ class ZoneClock:
             self._offsets[day] = edges.pop() if len(edges) == 1 else None
         return self._offsets[day]
 
-    def _one(self, wall: int, before: int | None) -> int:
+    def _one(self, wall: int, before: int | None, interval: int | None) -> int:
         moment = _EPOCH + dt.timedelta(seconds=wall)
         early, late = (wall - self._offset(moment, fold) for fold in (0, 1))
         if early == late:
@@ -62,7 +67,9 @@ class ZoneClock:
             self.moved += 1
             return early
         self.repeated += 1
-        return late if before is not None and early <= before else early
+        if before is None:
+            return early
+        return late if early <= before or (interval is not None and late - before == interval) else early
 
     def _offset(self, moment: dt.datetime, fold: int) -> int:
         offset = moment.replace(tzinfo=self._zone, fold=fold).utcoffset()
