@@ -148,7 +148,7 @@ def _spawn(server: EmbeddedServer, say: Say, *, taken: frozenset[int]) -> Server
         state.save_record(server.places.state, record)
         pid = server.spawn(record, lock, say)
     process = processes.lookup(pid, lambda _: True)
-    record = replace(record, pid=pid, process_started_at=process.create_time() if process else None)
+    record = replace(record, pid=pid, process_started_at=processes.started_at(process) if process else None)
     state.save_record(server.places.state, record)
     return record
 
@@ -171,7 +171,8 @@ def _wait_answer(server: EmbeddedServer, record: ServerRecord, process: psutil.P
     deadline = time.monotonic() + server.settings.start_timeout_seconds
     while processes.is_alive(process) and time.monotonic() < deadline:
         answer = server.answer(record)
-        if answer in final:
+        # Another program may have been quicker to take the port, and answer to anybody.
+        if answer in final and (answer is Answer.DENIED or processes.listens(process, set(record.ports.values()))):
             return answer
         time.sleep(0.05)
     return Answer.NONE
@@ -179,7 +180,7 @@ def _wait_answer(server: EmbeddedServer, record: ServerRecord, process: psutil.P
 
 def _remember_ready(server: EmbeddedServer, record: ServerRecord, process: psutil.Process) -> ServerRecord:
     server.after_start(record)
-    ready = replace(record, pid=process.pid, process_started_at=process.create_time(), ready=True)
+    ready = replace(record, pid=process.pid, process_started_at=processes.started_at(process), ready=True)
     state.save_record(server.places.state, ready)
     return ready
 

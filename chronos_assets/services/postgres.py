@@ -135,11 +135,20 @@ class EmbeddedPostgres:
 
     def after_start(self, record: ServerRecord) -> None:
         """Both databases exist afterwards, whether or not an earlier start was cut short."""
-        with self._connect(record, "postgres") as connection:
-            known = {row[0] for row in connection.execute("SELECT datname FROM pg_database")}
-            for database in (DATABASE, DAGSTER_DATABASE):
-                if database not in known:
-                    connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(database)))
+        try:
+            with self._connect(record, "postgres") as connection:
+                known = {row[0] for row in connection.execute("SELECT datname FROM pg_database")}
+                for database in (DATABASE, DAGSTER_DATABASE):
+                    if database not in known:
+                        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(database)))
+        except psycopg.Error as error:
+            reason = str(error).partition("\n")[0]
+            raise ServiceStartError(
+                "Postgres started, but its databases could not be made",
+                code="databases_failed",
+                found=reason,
+                log=self.places.log(self.name),
+            ) from error
 
     def reset_password(self, lock: int) -> None:
         """In single-user mode, where no password is asked for."""

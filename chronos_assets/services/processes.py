@@ -134,6 +134,25 @@ def is_alive(process: psutil.Process) -> bool:
         return False
 
 
+def started_at(process: psutil.Process) -> float | None:
+    """When the process began, in seconds since 1970; None where it has ended."""
+    try:
+        return process.create_time()
+    except psutil.Error:
+        return None
+
+
+def listens(process: psutil.Process, wanted: set[int]) -> bool:
+    """Whether the process itself listens on all these ports (taken for granted where the system does not tell)."""
+    try:
+        found = process.net_connections(kind="tcp")
+    except psutil.AccessDenied:
+        return True
+    except psutil.Error:
+        return False
+    return wanted <= {connection.laddr.port for connection in found if connection.status == psutil.CONN_LISTEN}
+
+
 def command_line(process: psutil.Process) -> list[str]:
     """The command line, empty where it cannot be read."""
     try:

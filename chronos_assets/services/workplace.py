@@ -6,21 +6,19 @@ running until `stop`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from chronos_assets.errors import ServiceStartError, ServiceUnavailableError
 from chronos_assets.services import embedded, locks, state
 from chronos_assets.services.connections import POSTGRES, QUESTDB, Connections, remote_postgres, remote_questdb
-from chronos_assets.services.embedded import Answer, EmbeddedServer
+from chronos_assets.services.embedded import Answer, EmbeddedServer, Say
 from chronos_assets.services.launch import Launch
 from chronos_assets.services.places import Places
 from chronos_assets.services.postgres import EmbeddedPostgres, embedded_dsn
 from chronos_assets.services.questdb import EmbeddedQuestDB, embedded_questdb
 from chronos_assets.services.state import Passwords, ServerRecord
 from chronos_assets.settings import Settings
-
-Say = Callable[[str], None]
 
 
 def connect(settings: Settings, *, start: bool = True, progress: Say | None = None) -> Connections:
