@@ -1,4 +1,5 @@
-"""What a fold leaves as files: its model (UBJSON), and its validation predictions and targets (npz).
+"""What a fold leaves as files: its model (UBJSON), and its validation predictions and targets (one .npy of float64,
+shape (3, cases): row offsets, predictions, targets).
 
 Files are named by the fold's key, so runs that share a fold share its files. Each is written under a temporary name and renamed; the
 model comes last, so where a model lies its validation file lies too.
@@ -40,7 +41,7 @@ class FoldArtifacts:
 
     def exists(self, artifact: str | None) -> bool:
         """Whether both files of a fold are there."""
-        return artifact is not None and (self._root / artifact).is_file() and (self._root / artifact).with_suffix(".npz").is_file()
+        return artifact is not None and (self._root / artifact).is_file() and (self._root / artifact).with_suffix(".npy").is_file()
 
     def save(self, key: str, model: bytes, cases: ValidationCases) -> str:
         """Write both files; returns `name(key)`."""
@@ -49,8 +50,8 @@ class FoldArtifacts:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{key}.{os.getpid()}.tmp")
         with temporary.open("wb") as file:
-            np.savez(file, offsets=cases.offsets, predictions=cases.predictions, targets=cases.targets)
-        temporary.replace(path.with_suffix(".npz"))
+            np.save(file, np.stack([cases.offsets.astype(np.float64), cases.predictions, cases.targets]))
+        temporary.replace(path.with_suffix(".npy"))
         temporary.write_bytes(model)
         temporary.replace(path)
         return artifact
@@ -61,19 +62,19 @@ class FoldArtifacts:
 
     def validation(self, artifact: str) -> ValidationCases:
         """The validation predictions and targets."""
-        with np.load(self._existing((self._root / artifact).with_suffix(".npz"))) as file:
-            return ValidationCases(file["offsets"], file["predictions"], file["targets"])
+        offsets, predictions, targets = np.load(self._existing((self._root / artifact).with_suffix(".npy")), allow_pickle=False)
+        return ValidationCases(offsets.astype(np.int64), predictions, targets)
 
     def size(self, artifact: str) -> int:
         """Bytes of both files; 0 for one that is gone."""
         path = self._root / artifact
-        return sum(file.stat().st_size for file in (path, path.with_suffix(".npz")) if file.is_file())
+        return sum(file.stat().st_size for file in (path, path.with_suffix(".npy")) if file.is_file())
 
     def remove(self, artifact: str) -> None:
         """Delete both files; one that is gone already is no error."""
         path = self._root / artifact
         path.unlink(missing_ok=True)
-        path.with_suffix(".npz").unlink(missing_ok=True)
+        path.with_suffix(".npy").unlink(missing_ok=True)
         with contextlib.suppress(OSError):
             path.parent.rmdir()  # only where it is empty
 
