@@ -47,9 +47,11 @@ def corrupt_cell(stores: Stores, tag: str, column: str) -> str:
     """Change `column` of the middle bar of `tag` by SQL, as a careless user of the console would; returns the statement."""
     table, name = "indicator_bars", quote_identifier(column)
     where = f"dataset = {quote_literal(tag)}"
-    middle = stores.questdb.rows(f"SELECT timestamp FROM {table} WHERE {where} ORDER BY timestamp LIMIT 2000, 2001")  # noqa: S608  quoted
-    if not middle:
+    bars = stores.questdb.rows(f"SELECT count() AS n FROM {table} WHERE {where}")[0]["n"]  # noqa: S608  quoted
+    if not bars:
         raise StoreError("nothing was written under this tag", code="tag_empty", tag=tag)
+    half = bars // 2
+    middle = stores.questdb.rows(f"SELECT timestamp FROM {table} WHERE {where} ORDER BY timestamp LIMIT {half}, {half + 1}")  # noqa: S608
     sql = f"UPDATE {table} SET {name} = {name} + 0.000001 WHERE {where} AND timestamp = '{middle[0]['timestamp']}'"  # noqa: S608  quoted
     stores.questdb.execute(sql)
     stores.questdb.wait_applied(table)

@@ -17,6 +17,7 @@ from dagster import (
     EventLogEntry,
     MetadataValue,
 )
+from dagster_shared.error import SerializableErrorInfo
 
 from chronos_assets.orchestration.metadata import markdown_table, table
 from chronos_assets.orchestration.partitions import PARTITION_TAG
@@ -116,9 +117,16 @@ def first_failure(entries: Iterable[EventLogEntry]) -> tuple[str, str]:
             data = event.step_failure_data
             if data.user_failure_data is not None and data.user_failure_data.description:
                 return event.step_key or "", data.user_failure_data.description
-            return event.step_key or "", data.error.message.strip().splitlines()[0] if data.error else event.message or ""
+            return event.step_key or "", _deepest(data.error) if data.error else event.message or ""
         last = ("", event.message or "")
     return last
+
+
+def _deepest(error: SerializableErrorInfo) -> str:
+    """First line of what really happened, below what wraps it."""
+    while error.cause is not None:
+        error = error.cause
+    return next(iter(error.message.strip().splitlines()), "")
 
 
 def is_summarized(instance: DagsterInstance, name: str) -> bool:

@@ -118,7 +118,7 @@ def _run(context: AssetExecutionContext, workplace: Workplace, profile: str) -> 
         stores,
         horizon=request.horizon,
         horizon_assumed=request.horizon_assumed,
-        requested_by=f"dagster {context.run_id}",
+        requested_by=f"dagster {context.run.run_id}",
         progress=workplace.progress(context),
     )
     context.log.info("profile %s: run %s, %s", profile, result.run_id, fold_words(result))

@@ -1,0 +1,77 @@
+"""What pages of Dagster show: small enough to be shown, and true."""
+
+from __future__ import annotations
+
+import base64
+import re
+
+import pytest
+from dagster import AssetCheckSeverity, Failure
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chronos_assets.orchestration.metadata import console_link, markdown_table, numbers, sparkline, table
+from chronos_assets.orchestration.verdicts import Verdict
+
+CAPTION = "long: +1,234.5 %, buy and hold -1,234.5 %, 1999-12-31 to 2018-12-31"
+
+
+@given(st.lists(st.one_of(st.none(), st.floats(allow_nan=True, allow_infinity=True)), max_size=400))
+def test_a_sparkline_is_always_small_enough_to_be_shown_inline(values: list[float | None]) -> None:
+    """Whatever the values, the Markdown stays below 1,000 characters, above which Dagster shows a link instead."""
+    assert len(sparkline(values, CAPTION).value or "") < 1000
+
+
+def test_a_sparkline_draws_its_values() -> None:
+    """The line goes through first and last value, highest at the top, at most 60 points."""
+    text = sparkline([float(i) for i in range(500)], "rising").value or ""
+    svg = base64.b64decode(re.findall(r"base64,([^)]+)\)", text)[0]).decode()
+    points = [tuple(map(int, p.split(","))) for p in re.findall(r"points='([^']+)'", svg)[0].split()]
+    assert len(points) == 60
+    assert (points[0], points[-1]) == ((0, 19), (118, 1))
+    assert [y for _, y in points] == sorted((y for _, y in points), reverse=True)
+
+
+def test_tables_are_bounded_and_typed() -> None:
+    """At most ten rows are kept, and a column of numbers is one."""
+    value = table([{"fold": i, "share": i / 2, "word": "x"} for i in range(30)])
+    assert len(value.records) == 10
+    assert [(c.name, c.type) for c in value.schema.columns] == [("fold", "int"), ("share", "float"), ("word", "string")]
+
+
+def test_numbers_leaves_out_what_cannot_be_plotted() -> None:
+    """Only finite numbers become plots: no None, no NaN, no infinity, no booleans."""
+    assert numbers({"a": 1, "b": float("inf"), "c": None, "d": True, "e": float("nan"), "f": 0.5}, "x_") == {"x_a": 1, "x_f": 0.5}
+
+
+def test_a_console_link_holds_the_query() -> None:
+    """The link opens the console with the query filled in, quoted for a URL."""
+    assert console_link("http://h:9000", "SELECT 'a b'").url == "http://h:9000/?query=SELECT%20%27a%20b%27&executeQuery=true"
+
+
+def test_a_cell_cannot_break_a_markdown_table() -> None:
+    """Pipes and line breaks in values stay inside their cell."""
+    assert markdown_table([{"a": "x|y\nz"}]).splitlines()[-1] == "| x\\|y z |"
+
+
+def test_a_failing_verdict_says_verdict_rows_meaning_and_command() -> None:
+    """The description of a failed check has the four parts, and the step fails with the one line."""
+    verdict = Verdict(
+        passed=False, sentence="1 cell differs", rows=[{"bar": "b"}] * 30, meaning="Not published.", command="validate_dataset x"
+    )
+    result = verdict.result("indicator_bars", "post_export_diff")
+    assert result.severity is AssetCheckSeverity.ERROR
+    assert result.description is not None
+    assert result.description.startswith("**1 cell differs**")
+    assert result.description.count("| b |") == 10
+    assert result.description.endswith("Not published.\n\nMore: `validate_dataset x`")
+    with pytest.raises(Failure) as failed:
+        verdict.stop()
+    assert (failed.value.description, failed.value.allow_retries) == ("1 cell differs", False)
+
+
+def test_a_warning_is_recorded_and_stops_nothing() -> None:
+    """A verdict of severity WARN fails its check and lets the run go on."""
+    verdict = Verdict(passed=False, sentence="few signals", warn_only=True)
+    assert verdict.result("a", "b").severity is AssetCheckSeverity.WARN
+    verdict.stop()
