@@ -7,22 +7,26 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
 import psycopg
 import pytest
 import requests
+from pydantic import SecretStr
 
 from chronos_assets import services
 from chronos_assets.services import Connections, processes
 from chronos_assets.settings import PREFIX, Settings
+from chronos_assets_tests.conftest import dispose, settings_for
 
 MakeSettings = Callable[..., Settings]
 
-# Starts the servers and kills itself, without any chance to clean up, at the N-th record it is about to write. The records
-# are: QuestDB's ports, its process, Postgres' ports, its process, Postgres ready, QuestDB ready.
+ELSEWHERE = "http::addr=127.0.0.1:9;"  # with it only Postgres is embedded, which starts in a second
+
+# Starts the servers and kills itself, without any chance to clean up, at the N-th record it is about to write. The records of
+# each server are: its ports (nothing runs yet), its process (it runs and boots), ready (it answers, its databases are made).
 DEADLY_START = """
 import os, signal, sys
 from chronos_assets import services
@@ -54,31 +58,37 @@ def our_processes(settings: Settings) -> dict[str, list[psutil.Process]]:
 
 
 def assert_one_set_answers(settings: Settings, connections: Connections) -> None:
-    """Exactly one server of each kind runs below this home, and both take queries."""
+    """Exactly one server of each embedded kind runs below this home, and takes queries."""
     found = our_processes(settings)
-    assert (len(found["java"]), len(found["postmaster"]), found["other"]) == (1, 1, [])
+    assert (len(found["java"]), len(found["postmaster"]), found["other"]) == (int("questdb" in connections.embedded), 1, [])
+    with psycopg.connect(connections.postgres_dsn) as connection:
+        assert connection.execute("SELECT count(*) FROM pg_database WHERE datname IN ('chronos', 'dagster')").fetchone() == (2,)
+    if not found["java"]:
+        return
     auth = (connections.questdb_user or "", connections.questdb_password or "")
     answer = requests.get(f"{connections.questdb_url}/exec", params={"query": "select 1"}, auth=auth, timeout=10)
     assert answer.status_code == 200
-    with psycopg.connect(connections.postgres_dsn) as connection:
-        assert connection.execute("SELECT count(*) FROM pg_database WHERE datname IN ('chronos', 'dagster')").fetchone() == (2,)
 
 
 def environment(settings: Settings) -> dict[str, str]:
     """Variables with which another process sees the same settings."""
-    own = {f"{PREFIX}{name.upper()}": str(getattr(settings, name)) for name in settings.model_fields_set if getattr(settings, name)}
-    return {**os.environ, **own}
+    own = {name: getattr(settings, name) for name in settings.model_fields_set}
+    shown = {name: value.get_secret_value() if isinstance(value, SecretStr) else str(value) for name, value in own.items() if value}
+    return {**os.environ, **{f"{PREFIX}{name.upper()}": value for name, value in shown.items()}}
 
 
-@pytest.fixture
-def running(make_settings: MakeSettings) -> tuple[Settings, Connections]:
-    """A set of servers that may be killed."""
-    settings = make_settings()
-    return settings, services.start(settings, durable=False)
+@pytest.fixture(scope="module")
+def running(test_home: Path) -> Iterator[tuple[Settings, Connections]]:
+    """A set of servers that may be killed, shared by the tests of this module."""
+    settings = settings_for(home=test_home / "killed")
+    try:
+        yield settings, services.start(settings, durable=False)
+    finally:
+        dispose(settings)
 
 
 def test_every_server_killed_in_turn_comes_back_with_its_data(running: tuple[Settings, Connections]) -> None:
-    """After SIGKILL of the JVM, the postmaster, one of its children, or all of Postgres, a start brings back what was committed."""
+    """After SIGKILL of the JVM, the postmaster, one of its children, or everything, a start brings back what was committed."""
     settings, connections = running
     with psycopg.connect(connections.postgres_dsn) as connection:
         connection.execute("CREATE TABLE kept (value int)")
@@ -86,8 +96,7 @@ def test_every_server_killed_in_turn_comes_back_with_its_data(running: tuple[Set
         lambda found: found["java"],
         lambda found: found["postmaster"],
         lambda found: found["postgres child"][:1],
-        lambda found: [*found["postmaster"], *found["postgres child"]],
-        lambda found: [*found["java"], *found["postmaster"]],
+        lambda found: [*found["java"], *found["postmaster"], *found["postgres child"]],
     ]
     for choose in victims:
         doomed = choose(our_processes(settings))
@@ -103,10 +112,10 @@ def test_every_server_killed_in_turn_comes_back_with_its_data(running: tuple[Set
     assert _shared_memory_segments(settings) == 1
 
 
-@pytest.mark.parametrize("record", [1, 2, 4, 5])
-def test_a_start_killed_half_way_is_finished_by_the_next(make_settings: MakeSettings, record: int) -> None:
+@pytest.mark.parametrize(("elsewhere", "record"), [(None, 2), (ELSEWHERE, 1), (ELSEWHERE, 2), (ELSEWHERE, 3)])
+def test_a_start_killed_half_way_is_finished_by_the_next(make_settings: MakeSettings, elsewhere: str | None, record: int) -> None:
     """A starter that dies before it has written down what it spawned leaves nothing that the next start does not find."""
-    settings = make_settings()
+    settings = make_settings(questdb_conf=elsewhere)
     starter = subprocess.run([sys.executable, "-c", DEADLY_START, str(record)], env=environment(settings), check=False, timeout=120)
     assert starter.returncode == -signal.SIGKILL
     connections = services.start(settings, durable=False)
@@ -117,7 +126,7 @@ def test_a_start_killed_half_way_is_finished_by_the_next(make_settings: MakeSett
 
 def test_a_start_killed_while_the_databases_are_made_is_repeated(make_settings: MakeSettings) -> None:
     """An initdb that has lost its command is ended, and its half-made folder is not taken for data."""
-    settings = make_settings()
+    settings = make_settings(questdb_conf=ELSEWHERE)
     with subprocess.Popen([sys.executable, "-c", DEADLY_START, "99"], env=environment(settings)) as starter:
         _until(lambda: any("initdb" in p.name() for p in our_processes(settings)["other"]), seconds=60)
         starter.kill()

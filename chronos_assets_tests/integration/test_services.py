@@ -216,10 +216,10 @@ def test_a_home_that_only_we_can_enter_works(closed_folder: Path, make_settings:
     assert (Path(entry.data_dir) / "PG_VERSION").is_file()
 
 
-@pytest.mark.parametrize("name", ["questdb", "postgres"])
-def test_a_foreign_data_folder_is_refused_and_left_alone(make_settings: MakeSettings, name: str) -> None:
+@pytest.mark.parametrize(("name", "elsewhere"), [("questdb", None), ("postgres", ELSEWHERE)])
+def test_a_foreign_data_folder_is_refused_and_left_alone(make_settings: MakeSettings, name: str, elsewhere: str | None) -> None:
     """Somebody's folder in the place of ours is one clear message, and nothing is left running."""
-    settings = make_settings()
+    settings = make_settings(questdb_conf=elsewhere)
     folder = Places.of(settings).home / name
     folder.mkdir(parents=True)
     (folder / "precious").write_text("theirs")
