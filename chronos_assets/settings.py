@@ -101,6 +101,9 @@ class Settings(BaseSettings):
     )
     nightly_cron: str = Field(default="0 2 * * *", description="When the nightly backfill starts, as five cron fields.")
     nightly_timezone: str = Field(default="UTC", description="Time zone that nightly_cron is read in.")
+    manifest_settle_seconds: float = Field(
+        default=5.0, ge=0, description="A manifest or file touched within this time counts as still being written."
+    )
     manifest_poll_seconds: int = Field(default=30, ge=1, description="How often manifests and their files are looked at for changes.")
 
     # Alerts: a failed run is always logged; these tell somebody else as well

@@ -47,6 +47,8 @@ class Night:
 
     def sentence(self) -> str:
         """All of it in one line."""
+        if not self.rows:
+            return "nothing to do"
         done = len(self.rows) - len(self.failures)
         return (
             f"{done} of {len(self.rows)} datasets done, {self.totals['rows_written']:,} rows added, {self.totals['folds_trained']:,} folds "

@@ -20,7 +20,6 @@ from chronos_assets.domain.manifest import LoadedManifest, find_manifests, load_
 from chronos_assets.errors import ChronosError
 from chronos_assets.settings import Settings
 
-SETTLE_SECONDS = 5.0
 _BLOCK_BYTES = 1 << 20
 
 
@@ -107,22 +106,18 @@ def decode_known(cursor: str | None) -> dict[str, Known]:
     return {slug: Known(str(content), int(attempt)) for slug, (content, attempt) in json.loads(cursor or "{}").items()}
 
 
-def survey(
-    settings: Settings, digests: Digests | None = None, *, slugs: Iterable[str] | None = None, settle_seconds: float = SETTLE_SECONDS
-) -> list[Found]:
-    """Look at every manifest (or those of `slugs`) and its files, in alphabetical order.
-
-    A manifest or file that was touched within the last `settle_seconds` counts as still being written.
-    """
+def survey(settings: Settings, digests: Digests | None = None, *, slugs: Iterable[str] | None = None) -> list[Found]:
+    """Look at every manifest (or those of `slugs`) and its files, in alphabetical order."""
     wanted = None if slugs is None else set(slugs)
     digests = digests or Digests(settings.home / "digests.json")
     paths = [path for path in sorted(find_manifests(settings.exports_dir)) if wanted is None or path.stem in wanted]
-    found = [_look(path, settings, digests, settle_seconds) for path in paths]
+    found = [_look(path, settings, digests) for path in paths]
     digests.save()
     return found
 
 
-def _look(path: Path, settings: Settings, digests: Digests, settle_seconds: float) -> Found:
+def _look(path: Path, settings: Settings, digests: Digests) -> Found:
+    settle_seconds = settings.manifest_settle_seconds
     try:
         if _still_written(path, settle_seconds):
             return Found(path.stem, settling=True)

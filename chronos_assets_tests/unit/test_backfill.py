@@ -17,11 +17,11 @@ from chronos_assets_tests.dagster_data import bars, checksum, rewrite, write_dat
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return load_settings(home=tmp_path / "home", exports_dir=tmp_path / "exports")
+    return load_settings(home=tmp_path / "home", exports_dir=tmp_path / "exports", manifest_settle_seconds=0)
 
 
 def look(settings: Settings) -> dict[str, Found]:
-    return {found.slug: found for found in survey(settings, settle_seconds=0)}
+    return {found.slug: found for found in survey(settings)}
 
 
 def test_a_new_dataset_is_requested_once() -> None:
@@ -102,12 +102,13 @@ def test_a_growing_file_is_taken_as_it_is(settings: Settings) -> None:
 
 def test_a_file_that_is_being_written_is_not_taken(settings: Settings) -> None:
     """A manifest or file touched a moment ago waits for the next look."""
+    settings = settings.model_copy(update={"manifest_settle_seconds": 60.0})
     manifest = write_dataset(settings.exports_dir, "a_1d_v1")
-    assert survey(settings, settle_seconds=60) == [Found("a_1d_v1", settling=True)]
-    assert decide(survey(settings, settle_seconds=60), {}).requests == []
+    assert survey(settings) == [Found("a_1d_v1", settling=True)]
+    assert decide(survey(settings), {}).requests == []
     # old times do not help while the change of the file itself is fresh, as with `cp -p`
     os.utime(manifest, (time.time() - 3600, time.time() - 3600))
-    assert survey(settings, settle_seconds=60)[0].settling
+    assert survey(settings)[0].settling
 
 
 def test_an_unreadable_manifest_is_named_with_its_reason(settings: Settings) -> None:
