@@ -10,7 +10,7 @@ import polars as pl
 
 from chronos_assets.domain.simulation import kernel
 from chronos_assets.domain.simulation.prices import Floats, PriceBars, average_true_range
-from chronos_assets.domain.simulation.rules import EXIT_REASONS, Rules
+from chronos_assets.domain.simulation.rules import EXIT_REASONS, SIDES, Rules
 from chronos_assets.errors import RefusedError
 
 NO_FOLD = -1
@@ -81,13 +81,13 @@ def _trades(bars: PriceBars, signals: Signals, rules: Rules, index: npt.NDArray[
     """The trade tables as a frame; `return_pct` and `cumul_return_pct` are in percent."""
     decided, entered, left = (index[:, c] for c in (kernel.BARS_DECISION, kernel.BARS_ENTRY, kernel.BARS_EXIT))
     entry, units, pnl = (value[:, c] for c in (kernel.ENTRY_PRICE, kernel.UNITS, kernel.PNL))
-    reasons = np.array(EXIT_REASONS)
+    sides = (index[:, kernel.BARS_SIDE] < 0).astype(np.uint32)
     return pl.DataFrame(
         {
             "trade_no": np.arange(1, len(index) + 1, dtype=np.int64),
-            "side": pl.Series(np.where(index[:, kernel.BARS_SIDE] > 0, "long", "short"), dtype=pl.String),
+            "side": pl.Series(SIDES, dtype=pl.String).gather(sides),
             "fold": signals.fold[decided],
-            "exit_reason": pl.Series(reasons[index[:, kernel.BARS_REASON]], dtype=pl.String),
+            "exit_reason": pl.Series(EXIT_REASONS, dtype=pl.String).gather(index[:, kernel.BARS_REASON].astype(np.uint32)),
             "decision_bar": decided,
             "entry_bar": entered,
             "exit_bar": left,

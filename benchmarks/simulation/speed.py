@@ -1,0 +1,202 @@
+"""How fast a simulation is: against a bare numba loop without accounting, vectorbt and backtesting.py, in the same run.
+
+    .venv/bin/python -m benchmarks.simulation.speed [--bars 1000000] [--repeats 5] [--no-peers]
+
+All trade the same market: both sides, reversal at the opposite threshold, a stop and a target in percent, market orders at the next open.
+The bare loop keeps nothing but the sum of price differences: no costs, no equity, no trades, no sizing. Compile times are shown
+apart. Then 1,000 bootstraps and 1,000 permutations of 5,000 bars.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numba
+import numpy as np
+
+from benchmarks.simulation.market import random_market
+from chronos_assets.domain.bootstrap import bootstrap_intervals
+from chronos_assets.domain.returns import bar_returns, bars_per_year
+from chronos_assets.domain.signal_test import FoldCases, signal_test
+from chronos_assets.domain.simulation import kernel
+from chronos_assets.domain.simulation.engine import Signals, simulate
+from chronos_assets.domain.simulation.permutation import trade_test
+from chronos_assets.domain.simulation.prices import PriceBars
+from chronos_assets.domain.simulation.rules import rules_of
+from chronos_assets.domain.simulation_profile import SimulationProfile
+from chronos_assets.domain.walkforward_profile import ThresholdProfile
+
+STOP, TARGET = 0.01, 0.015
+PROFILE = SimulationProfile.model_validate(
+    {
+        "sizing": {"method": "fixed_units", "units": 1.0},
+        "exits": {"signal_decay": None, "sign_flip": False, "stop_loss": {"percent": 100 * STOP}, "take_profit": {"percent": 100 * TARGET}},
+    }
+)
+
+
+@numba.njit(cache=True)
+def bare_loop(  # noqa: PLR0912, PLR0917 - one loop, its arrays by position
+    opens: np.ndarray,
+    highs: np.ndarray,
+    lows: np.ndarray,
+    prediction: np.ndarray,
+    longs: np.ndarray,
+    shorts: np.ndarray,
+    closes: np.ndarray,
+    stop_fraction: float,
+    target_fraction: float,
+) -> tuple[float, int]:
+    """The same trades, and nothing kept of them but the sum of their price differences and their number."""
+    total, count, side, order, fill, stop, target = 0.0, 0, 0, 0, 0.0, 0.0, 0.0
+    n = opens.shape[0]
+    for t in range(n):
+        open_ = opens[t]
+        if order != 0:
+            if side != 0:
+                total += side * (open_ - fill)
+                count += 1
+            side, fill, order = order, open_, 0
+            stop, target = fill - side * fill * stop_fraction, fill + side * fill * target_fraction
+        if side > 0:
+            if lows[t] <= stop:
+                total += min(open_, stop) - fill
+                count, side = count + 1, 0
+            elif highs[t] >= target:
+                total += max(open_, target) - fill
+                count, side = count + 1, 0
+        elif side < 0:
+            if highs[t] >= stop:
+                total += fill - max(open_, stop)
+                count, side = count + 1, 0
+            elif lows[t] <= target:
+                total += fill - min(open_, target)
+                count, side = count + 1, 0
+        if t < n - 1:
+            if prediction[t] >= longs[t]:
+                order = 1 if side <= 0 else 0
+            elif prediction[t] <= shorts[t]:
+                order = -1 if side >= 0 else 0
+    if side != 0:
+        total += side * (closes[n - 1] - fill)
+        count += 1
+    return total, count
+
+
+def timed(function: Callable[[], Any], repeats: int) -> tuple[float, float, Any]:
+    """(first call, median of the next, last result)."""
+    started = time.perf_counter()
+    result = function()
+    first, rest = time.perf_counter() - started, []
+    for _ in range(repeats):
+        started = time.perf_counter()
+        result = function()
+        rest.append(time.perf_counter() - started)
+    return first, statistics.median(rest) if rest else first, result
+
+
+def kernel_only(bars: PriceBars, signals: Signals) -> Callable[[], int]:
+    """The compiled loop with all accounting, into arrays made beforehand."""
+    n, rules = len(bars), rules_of(PROFILE, "dual")
+    equity, position = np.empty(n), np.empty(n)
+    index, value = np.empty((n, kernel.N_BARS_COLUMNS), dtype=np.int64), np.empty((n, kernel.N_VALUE_COLUMNS))
+    prices = (bars.opens, bars.highs, bars.lows, bars.closes)
+    given = (signals.prediction, signals.long_threshold, signals.short_threshold)
+    return lambda: kernel.trade_bars(rules, *prices, *given, np.empty(0), equity, position, index, value)
+
+
+def vectorbt_trades(bars: PriceBars, signals: Signals) -> Callable[[], int]:
+    """The same signals in vectorbt: orders at the next open, stop and target in percent."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import vectorbt
+    longs = np.r_[False, (signals.prediction >= signals.long_threshold)[:-1]]
+    shorts = np.r_[False, (signals.prediction <= signals.short_threshold)[:-1]]
+
+    def run() -> int:
+        portfolio = vectorbt.Portfolio.from_signals(
+            bars.closes,
+            entries=longs,
+            short_entries=shorts,
+            price=bars.opens,
+            open=bars.opens,
+            high=bars.highs,
+            low=bars.lows,
+            sl_stop=STOP,
+            tp_stop=TARGET,
+            size=1.0,
+            init_cash=1e7,
+            upon_opposite_entry="reverse",
+        )
+        portfolio.value()
+        return int(portfolio.trades.count())
+
+    return run
+
+
+def backtesting_trades(bars: PriceBars, signals: Signals) -> Callable[[], int]:
+    """The same rules in backtesting.py, as the oracle runs them."""
+    from benchmarks.simulation.oracle import peer_trades
+
+    return lambda: len(peer_trades(bars, signals))
+
+
+def main() -> None:
+    """Print one row per contender and one per resampling."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--bars", type=int, default=1_000_000)
+    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--no-peers", action="store_true")
+    arguments = parser.parse_args()
+    bars, signals = random_market(arguments.bars, seed=1)
+    given = (signals.prediction, signals.long_threshold, signals.short_threshold)
+    rows: list[tuple[str, Callable[[], Any], int]] = [
+        (
+            "bare numba loop, no accounting",
+            lambda: bare_loop(bars.opens, bars.highs, bars.lows, *given, bars.closes, STOP, TARGET)[1],
+            arguments.repeats,
+        ),
+        ("chronos loop, all accounting", kernel_only(bars, signals), arguments.repeats),
+        (
+            "chronos simulate(), trades as a frame",
+            lambda: simulate(bars, signals, rules_of(PROFILE, "dual")).trades.height,
+            arguments.repeats,
+        ),
+    ]
+    if not arguments.no_peers:
+        rows += [("vectorbt from_signals", vectorbt_trades(bars, signals), 1), ("backtesting.py", backtesting_trades(bars, signals), 0)]
+    print(f"{arguments.bars:,} bars, dual, stop and target\n{'':<40}{'first s':>10}{'median s':>10}{'x bare':>9}{'trades':>10}")
+    base = None
+    for name, function, repeats in rows:
+        first, median, trades = timed(function, repeats)
+        base = base or median
+        print(f"{name:<40}{first:>10.3f}{median:>10.4f}{median / base:>9.2f}{trades:>10,}")
+    resampling()
+
+
+def resampling() -> None:
+    """1,000 bootstraps and 1,000 permutations of 5,000 bars."""
+    bars, signals = random_market(5_000, seed=2)
+    rules = rules_of(PROFILE, "dual")
+    returns, year = bar_returns(simulate(bars, signals, rules).equity), bars_per_year(bars.times)
+    rng = np.random.default_rng(3)
+    folds = [FoldCases(rng.normal(size=130), rng.normal(size=130), rng.normal(size=24), rng.normal(size=24)) for _ in range(208)]
+    settings = {"resamples": 1000, "confidence": 0.95, "block_bars": None, "seed": 7}
+    cases: list[tuple[str, Callable[[], Any]]] = [
+        ("1,000 stationary bootstraps", lambda: bootstrap_intervals(returns, year, **settings)),
+        ("trade test, 1,000 permutations", lambda: trade_test(bars, signals, rules, lead=0, permutations=1000, seed=7)),
+        ("signal test, 1,000 x 208 folds", lambda: signal_test(folds, ThresholdProfile(), horizon=1, permutations=1000, seed=7)),
+    ]
+    print(f"\n5,000 bars\n{'':<40}{'first s':>10}{'median s':>10}")
+    for name, function in cases:
+        first, median, _ = timed(function, 3)
+        print(f"{name:<40}{first:>10.3f}{median:>10.4f}")
+
+
+if __name__ == "__main__":
+    main()
