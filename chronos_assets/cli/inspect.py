@@ -29,7 +29,7 @@ _SHOWN = 12
 @click.option("--exclude", multiple=True, metavar="GLOB", help="A column to leave out.")
 @json_option
 def inspect(
-    file: Path, formats: tuple[str, ...], granularity: str | None, targets: tuple[str, ...], exclude: tuple[str, ...], as_json: bool
+    *, file: Path, formats: tuple[str, ...], granularity: str | None, targets: tuple[str, ...], exclude: tuple[str, ...], as_json: bool
 ) -> int:
     """Say what an indicator FILE holds, or why it is refused (exit 3)."""
     from chronos_assets.domain.bars import normalize
@@ -106,7 +106,8 @@ def _text(file: Path, document: dict[str, Any]) -> str:
     written = document["delimiter"] or document["file_kind"]
     lines = [
         f"{file.name}: accepted",
-        f"  bars      {document['rows']} of {document['granularity'] or 'unknown interval'}, {document['first_bar']} to {document['last_bar']}",
+        f"  bars      {document['rows']} of {document['granularity'] or 'unknown interval'}",
+        f"  time      {document['first_bar']} to {document['last_bar']}",
         f"  columns   {', '.join(f'{count} {role}' for role, count in roles.items())}",
         f"  written   {document['file_kind']}, {written}, time {document['time_format']}, zone {document['timezone']}",
         f"  gaps      {document['gaps']} ({document['missing_bars']} bars), {document['unexpected_gaps']} of them unexpected",

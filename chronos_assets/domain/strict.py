@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -58,9 +58,14 @@ def parse_strict(model: type[Model], data: Mapping[str, Any], *, error: type[Chr
 def _known_keys(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
     """Field names of the model that lies at `path` below `model` (dictionaries of models included)."""
     current: Any = model
+    names_follow = False
     for part in path:
-        if isinstance(current, type) and issubclass(current, BaseModel):
+        if names_follow:
+            # The keys of a dictionary of models (profiles) are names that people chose.
+            names_follow = False
+        elif isinstance(current, type) and issubclass(current, BaseModel):
             field = current.model_fields.get(str(part))
+            names_follow = field is not None and get_origin(field.annotation) is dict
             current = _inner_model(field.annotation) if field else None
     if isinstance(current, type) and issubclass(current, BaseModel):
         return [f.alias or n for n, f in current.model_fields.items()]

@@ -62,7 +62,7 @@ def new_manifest(
     """Write `exports/<slug>.yaml` for `source`, with its checksum and what was found in it.
 
     A source outside the exports folder and the data roots is copied into the exports folder unless `copy` is false. Raises `BarsError` for
-    a file that cannot be taken, `ManifestError` where a manifest (or another file of the same name) is already there and `force` is not given.
+    a file that cannot be taken, `ManifestError` where a manifest (or another file of the same name) is there already and `force` is false.
     """
     if slug is not None:
         spec = spec.model_copy(update={"granularity": Slug.parse(slug).granularity})
@@ -91,7 +91,7 @@ def infer_slug(name: str, report: BarsReport) -> str:
         raise ManifestError(
             "the interval of the bars cannot be seen", code="granularity_unknown", hint="Give a slug: --slug symbol_4h_v1.", file=name
         )
-    parts = [part for part in re.split(r"[^a-z0-9]+", name.split(".")[0].lower()) if part]
+    parts = [part for part in re.split(r"[^a-z0-9]+", name.split(".", maxsplit=1)[0].lower()) if part]
     version = next((part for part in parts if re.fullmatch(r"v[0-9]{1,9}", part)), "v1")
     words = [part for part in parts if part != version]
     at = next((i for i, part in enumerate(words) if _is_interval(part)), len(words))

@@ -43,17 +43,23 @@ DIALECTS: dict[str, bytes] = {
     "pipe": table().replace(b",", b"|"),
     "runs of blanks": table().replace(b",", b"   "),
     "blanks and tabs": table().replace(b",", b" \t "),
-    "right-aligned": "\r\n".join([HEADER.replace(",", " "), *("".join(f"{cell:>14}" for cell in row.split(",")) for row in lines())]).encode(),
+    "right-aligned": "\r\n".join(
+        [HEADER.replace(",", " "), *("".join(f"{cell:>14}" for cell in row.split(",")) for row in lines())]
+    ).encode(),
     "blanks at line ends": table([f"  {spaced(row)} " for row in lines()], spaced(HEADER)),
     "blanks around delimiters": table([row.replace(",", " , ") for row in lines()], HEADER.replace(",", " , ")),
     "quoted header": table(header=",".join(f'"{name}"' for name in HEADER.split(","))),
     "everything quoted": table([",".join(f'"{cell}"' for cell in row.split(",")) for row in lines()], '"Date","Time","Open","RSI","TGT"'),
-    "quoted, between blanks": table([" ".join(f'"{cell}"' for cell in row.split(",")) for row in lines()], '"Date" "Time" "Open" "RSI" "TGT"'),
+    "quoted, between blanks": table(
+        [" ".join(f'"{cell}"' for cell in row.split(",")) for row in lines()], '"Date" "Time" "Open" "RSI" "TGT"'
+    ),
     "names in another case": table(header="dATE,TIME,Open,RSI,TGT"),
     "delimiter at every line end": table([f"{row}," for row in lines()], f"{HEADER},"),
     "padded times": table([row.replace(",0,", ",0000,").replace(",400,", ",0400,").replace(",800,", ",0800,") for row in lines()]),
     "HHMMSS": table([",".join([row.split(",")[0], f"{int(row.split(',')[1]):04d}00", *row.split(",")[2:]]) for row in lines()]),
-    "HHMMSS without zeros": table([",".join([row.split(",")[0], f"{int(row.split(',')[1]) * 100}", *row.split(",")[2:]]) for row in lines()]),
+    "HHMMSS without zeros": table(
+        [",".join([row.split(",")[0], f"{int(row.split(',')[1]) * 100}", *row.split(",")[2:]]) for row in lines()]
+    ),
     "keys as decimals": table([row.replace(",", ".0,", 2) for row in lines()]),
     "keys in powers": table([f"{float(row.split(',')[0]):.7e},{row.split(',', 1)[1]}" for row in lines()]),
     "signed numbers": table([row.replace(",10", ",+10", 1) for row in lines()]),
@@ -127,7 +133,15 @@ def test_infinite_numbers_become_null_and_are_said(cell: str, tmp_path: Path) ->
 def test_numbers_are_read_as_python_reads_them(tmp_path: Path) -> None:
     """Every float is correctly rounded: shortest form, long forms, halfway cases, integers past 64 bits, denormals."""
     rng = random.Random(7)
-    texts = ["5e-324", "2.4703282292062328e-324", "1.7976931348623157e308", "123456789012345678901234567890", "9007199254740993", "-0", "0.1e-400"]
+    texts = [
+        "5e-324",
+        "2.4703282292062328e-324",
+        "1.7976931348623157e308",
+        "123456789012345678901234567890",
+        "9007199254740993",
+        "-0",
+        "0.1e-400",
+    ]
     for _ in range(3_000):
         value = struct.unpack("<d", rng.randbytes(8))[0]
         texts.append(repr(value) if math.isfinite(value) else "0")

@@ -49,7 +49,13 @@ CASES: dict[str, tuple[bytes, str, int | None, str | None, str]] = {
     "header without line end": (HEADER.encode(), "no_rows", None, None, ""),
     "the same name": (table(header="Date,Time,RSI,RSI,TGT"), "column_collision", 1, "RSI", "columns 3 and 4"),
     "the same name in another case": (table(header="Date,Time,RSI,rsi,TGT"), "column_collision", 1, "rsi", "'RSI' and 'rsi'"),
-    "the same name composed and decomposed": (table(header="Date,Time,\u00e9,e\u0301,TGT"), "column_collision", 1, "\u00e9", "columns 3 and 4"),
+    "the same name composed and decomposed": (
+        table(header="Date,Time,\u00e9,e\u0301,TGT"),
+        "column_collision",
+        1,
+        "\u00e9",
+        "columns 3 and 4",
+    ),
     "the same name after cleaning": (table(header="Date,Time,A  B, A B,TGT"), "column_collision", 1, "A B", "columns 3 and 4"),
     "two dates": (table(header="Date,Time,DATE,RSI,TGT"), "column_collision", 1, "DATE", "'Date' and 'DATE'"),
     "no Date": (table(header="Day,Time,Open,RSI,TGT"), "date_column_missing", 1, None, "Day"),
@@ -106,7 +112,13 @@ CASES: dict[str, tuple[bytes, str, int | None, str | None, str]] = {
     "the same bar twice": (bend(7, lines()[4]), "duplicate_timestamp", 7, None, "rows 6 and 7"),
     "an earlier bar": (bend(7, "20240501,1000,1,1,1"), "not_increasing", 7, None, "row 7 is earlier than row 6"),
     "newest first": (table(lines()[::-1]), "not_increasing", 3, None, "oldest first"),
-    "several markets": (table([f"{row},{'AB'[i % 2]}" for i, row in enumerate(lines())], f"{HEADER},Market"), "several_markets", 3, "Market", "'A', 'B'"),
+    "several markets": (
+        table([f"{row},{'AB'[i % 2]}" for i, row in enumerate(lines())], f"{HEADER},Market"),
+        "several_markets",
+        3,
+        "Market",
+        "'A', 'B'",
+    ),
     "gzip cut short": (gzip.compress(table())[:-10], "compression_damaged", None, None, "cut short"),
     "gzip with something behind": (gzip.compress(table()) + b"garbage", "compression_damaged", None, None, ""),
     "gzip damaged": (gzip.compress(table())[:40] + bytes(8) + gzip.compress(table())[48:], "compression_damaged", None, None, ""),
@@ -156,7 +168,7 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
 
 def test_a_pattern_that_matches_nothing_is_refused(tmp_path: Path) -> None:
     """A pattern of the manifest that fits no column names the nearest one."""
-    with pytest.raises(ManifestError, match="RSJ.*matches no column.*'RSI'"):
+    with pytest.raises(ManifestError, match=r"RSJ.*matches no column.*'RSI'"):
         read(tmp_path, table(), BarsSpec(columns=ColumnsSpec(exclude=["RSJ"])))
 
 
@@ -186,7 +198,7 @@ def test_a_declared_time_format_that_the_column_contradicts_is_refused(tmp_path:
 def test_a_market_that_is_not_there_is_refused(tmp_path: Path) -> None:
     """The refusal names the markets that are there, and a missing Market column is said."""
     content = table([f"{row},BTC" for row in lines()], f"{HEADER},Market")
-    with pytest.raises(BarsError, match="no bars of market 'BTX'.*'BTC'"):
+    with pytest.raises(BarsError, match=r"no bars of market 'BTX'.*'BTC'"):
         read(tmp_path, content, BarsSpec(format=FormatSpec(market="BTX")))
     with pytest.raises(BarsError, match="no Market column"):
         read(tmp_path, table(), BarsSpec(format=FormatSpec(market="BTX")))

@@ -10,8 +10,8 @@ import polars as pl
 import pytest
 
 from chronos_assets.domain.bars import BarsReport, BarsSpec, FormatSpec
-from chronos_assets.errors import BarsError, UsageError
 from chronos_assets.domain.strict import parse_strict
+from chronos_assets.errors import BarsError, UsageError
 from chronos_assets_tests.bars_case import read, table
 
 NEW_YORK = "America/New_York"
@@ -47,7 +47,9 @@ def test_a_column_that_goes_round_the_clock_reads_itself(minutes: float, form: s
         minutes = 2  # seconds cannot be written as HHMM
     moments = every(minutes, min(5_000, int(3 * 1440 / minutes) + 10))
     texts = [m.strftime(form) for m in moments]
-    content = table([f"{m:%Y%m%d},{int(t) if '-' in form else t},{i}" for i, (m, t) in enumerate(zip(moments, texts, strict=True))], "Date,Time,RSI")
+    content = table(
+        [f"{m:%Y%m%d},{int(t) if '-' in form else t},{i}" for i, (m, t) in enumerate(zip(moments, texts, strict=True))], "Date,Time,RSI"
+    )
     report = read(tmp_path, content, BarsSpec(block_bytes=2_000))
     assert report.time_format == ("hhmmss" if "%S" in form else "hhmm")
     assert stamps(tmp_path) == unix(moments)

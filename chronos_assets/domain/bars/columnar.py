@@ -120,7 +120,7 @@ def _from_text(values: pl.Series, column: Column, name: str, row_of: Callable[[i
 
 
 def _refuse_inexact(values: pl.Series, numbers: pl.Series, column: Column, name: str, row_of: Callable[[int], int]) -> None:
-    """Text such as 12345678901234567890 is read as the nearest double everywhere; so are integers here. Only what is lost altogether is refused."""
+    """Integers become the nearest double, as they do in a text file; only what no double is near to is refused."""
     lost = (numbers.is_null() & values.is_not_null()).arg_true()
     if len(lost):
         raise text_in_number(str(values[int(lost[0])]), name, row_of(int(lost[0])), column.source_name)

@@ -46,6 +46,18 @@ def _refusal(value: int, **where: object) -> BarsError:
     )
 
 
+_BY_DIGITS: dict[int, tuple[str, str]] = {
+    6: ("date_two_digit_year", "Date looks like YYMMDD"),
+    9: ("date_unix_seconds", "Date looks like Unix seconds"),
+    10: ("date_unix_seconds", "Date looks like Unix seconds"),
+    12: ("date_unix_milliseconds", "Date looks like YYYYMMDDHHMM or Unix milliseconds"),
+    13: ("date_unix_milliseconds", "Date looks like Unix milliseconds"),
+    14: ("date_with_time", "Date looks like YYYYMMDDHHMMSS"),
+    16: ("date_unix_nanoseconds", "Date looks like Unix microseconds"),
+    19: ("date_unix_nanoseconds", "Date looks like Unix nanoseconds"),
+}
+
+
 def _what_it_is(value: int) -> tuple[str, str]:
     """Code and sentence for a number that is no date."""
     if value < 0:
@@ -53,24 +65,11 @@ def _what_it_is(value: int) -> tuple[str, str]:
     digits = len(str(value))
     if digits == 8:
         return _broken_date(value)
-    if digits == 5 and 10_000 <= value <= 80_000:
+    if digits == 5 and value <= 80_000:
         return "date_excel_serial", "Date looks like an Excel serial day number"
     if digits == 7 and 1 <= value // 100 % 100 <= 12 and value < 2_000_000:
         return "date_tradestation", "Date looks like a TradeStation date (1YYMMDD)"
-    if digits == 6:
-        return "date_two_digit_year", "Date looks like YYMMDD"
-    if digits in {9, 10}:
-        return "date_unix_seconds", "Date looks like Unix seconds"
-    if digits in {12, 13}:
-        return (
-            "date_unix_milliseconds",
-            "Date looks like Unix milliseconds" if digits == 13 else "Date looks like YYYYMMDDHHMM or Unix milliseconds",
-        )
-    if digits == 14:
-        return "date_with_time", "Date looks like YYYYMMDDHHMMSS"
-    if digits in {16, 19}:
-        return "date_unix_nanoseconds", "Date looks like Unix microseconds or nanoseconds"
-    return "date_invalid", "Date is not YYYYMMDD"
+    return _BY_DIGITS.get(digits, ("date_invalid", "Date is not YYYYMMDD"))
 
 
 def _broken_date(value: int) -> tuple[str, str]:

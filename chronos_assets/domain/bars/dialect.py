@@ -10,6 +10,7 @@ from chronos_assets.domain.bars.spec import DELIMITERS, BarsSpec, Delimiter
 from chronos_assets.errors import BarsError
 
 _BOMS = ((b"\xff\xfe\x00\x00", "UTF-32"), (b"\x00\x00\xfe\xff", "UTF-32"), (b"\xff\xfe", "UTF-16"), (b"\xfe\xff", "UTF-16"))
+_ORDER: tuple[Delimiter, ...] = ("tab", "semicolon", "comma", "pipe", "blanks")
 UTF8_BOM = b"\xef\xbb\xbf"
 
 
@@ -68,12 +69,12 @@ def read_header(line: bytes, line_number: int, spec: BarsSpec, name: str) -> Dia
     if spec.format.delimiter is not None:
         return Dialect(spec.format.delimiter, split_line(text, spec.format.delimiter), line_number)
     found: list[Dialect] = []
-    for delimiter in ("tab", "semicolon", "comma", "pipe", "blanks"):
+    for delimiter in _ORDER:
         header = split_line(text, delimiter)
         if any(fold(field.strip()) == "date" for field in header):
             found.append(Dialect(delimiter, header, line_number))
     if not found:
-        best = max((split_line(text, d) for d in DELIMITERS), key=len)
+        best = max((split_line(text, d) for d in _ORDER), key=len)
         raise missing_date([field.strip() for field in best], file=name, row=line_number)
     marked = [dialect for dialect in found if dialect.delimiter != "blanks"]
     return max(marked or found, key=lambda dialect: len(dialect.header))

@@ -1,7 +1,6 @@
 """Look-ahead suspects: a feature that equals a target, or follows it so closely that it must know it.
 
-Looked at in a bounded sample of whole runs of bars, so that a target moved by a bar or two is seen too. A feature at bar t that equals the target of
-bar t is a leak; one that equals the target of bar t-h or earlier may know only the past and is none.
+Looked at in a bounded sample of runs of bars spread over the file: at most 16 runs of 512 bars.
 """
 
 from __future__ import annotations
@@ -70,7 +69,7 @@ class Sample:
 
 
 def _correlations(features: Floats, targets: Floats) -> Floats:
-    """Correlations (features, targets) of the columns of two matrices (rows, columns), over rows where both are numbers; 0 where undefined."""
+    """Correlations of the columns of two matrices, over rows where both are numbers; 0 where undefined."""
     x, in_x = _standardized(features)
     y, in_y = _standardized(targets)
     count = in_x.T @ in_y

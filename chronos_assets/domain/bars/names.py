@@ -14,7 +14,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from chronos_assets.domain.bars.spec import ColumnsSpec
 from chronos_assets.domain.strict import nearest
@@ -78,7 +78,7 @@ def questdb_name(name: str) -> str:
     return f"{legal[:53]}_{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
-def resolve_columns(header: Sequence[str], spec: ColumnsSpec, *, max_columns: int, **where: object) -> list[Column]:
+def resolve_columns(header: Sequence[str], spec: ColumnsSpec, *, max_columns: int, **where: Any) -> list[Column]:
     """Columns of a file with `header`; raises `BarsError` for names that cannot be told apart, `ManifestError` for idle patterns."""
     if len(header) > max_columns:
         raise BarsError(
@@ -107,7 +107,7 @@ def resolve_columns(header: Sequence[str], spec: ColumnsSpec, *, max_columns: in
     return columns
 
 
-def missing_date(names: Sequence[str], **where: object) -> BarsError:
+def missing_date(names: Sequence[str], **where: Any) -> BarsError:
     """The refusal of a header without a Date column."""
     close = nearest("date", names)
     shown = ", ".join(name[:40] for name in names[:8]) + (", ..." if len(names) > 8 else "")
@@ -137,7 +137,7 @@ def _column(position: int, text: str, name: str, spec: ColumnsSpec) -> Column:
     return Column(position, text, stored, role, questdb_name(name) if role != "key" else fold(name))
 
 
-def _checked_name(text: str, position: int, count: int, where: dict[str, object]) -> str:
+def _checked_name(text: str, position: int, count: int, where: dict[str, Any]) -> str:
     name = clean(text)
     if not name and position != count - 1:
         raise BarsError(
@@ -154,7 +154,7 @@ def _checked_name(text: str, position: int, count: int, where: dict[str, object]
     return name
 
 
-def _refuse_collisions(header: Sequence[str], names: Sequence[str], where: dict[str, object]) -> None:
+def _refuse_collisions(header: Sequence[str], names: Sequence[str], where: dict[str, Any]) -> None:
     seen: dict[str, int] = {}
     for position, name in enumerate(names):
         other = seen.setdefault(fold(name), position)
@@ -168,23 +168,25 @@ def _refuse_collisions(header: Sequence[str], names: Sequence[str], where: dict[
             )
 
 
-def _refuse_questdb_collisions(columns: Sequence[Column], where: dict[str, object]) -> None:
+def _refuse_questdb_collisions(columns: Sequence[Column], where: dict[str, Any]) -> None:
+    """No two columns may meet under their names in the dataset (one may have stepped aside) or in QuestDB."""
     seen: dict[str, Column] = {}
     for column in columns:
         if not column.is_data:
             continue
-        other = seen.setdefault(column.questdb_column.casefold(), column)
-        if other is not column:
-            raise BarsError(
-                f"columns {other.name!r} and {column.name!r} would be the same QuestDB column {column.questdb_column!r}",
-                code="column_collision",
-                hint="Rename one of the two.",
-                column=column.name,
-                **where,
-            )
+        for name in (fold(column.name), column.questdb_column.casefold()):
+            other = seen.setdefault(name, column)
+            if other is not column:
+                raise BarsError(
+                    f"columns {other.source_name!r} and {column.source_name!r} would be the same column {name!r}",
+                    code="column_collision",
+                    hint="Rename one of the two.",
+                    column=column.name,
+                    **where,
+                )
 
 
-def _refuse_idle_patterns(columns: Sequence[Column], spec: ColumnsSpec, where: dict[str, object]) -> None:
+def _refuse_idle_patterns(columns: Sequence[Column], spec: ColumnsSpec, where: dict[str, Any]) -> None:
     names = [column.name for column in columns]
     for what, patterns in (("targets", spec.targets), ("prices", spec.prices or []), ("exclude", spec.exclude)):
         for pattern in patterns:

@@ -81,7 +81,7 @@ def _normalize(source: Path, spec: BarsSpec, destination: Path | None, progress:
         keys.finish()
         if not stats.rows:
             raise _no_rows(file, keys)
-        return summarize(file, spec, keys, stats, hasher.hexdigest(), blank_lines)
+        return summarize(file, spec, keys, stats, content_hash=hasher.hexdigest(), blank_lines=blank_lines)
 
 
 def _bars(batch: RawBatch, file: OpenedFile, keys: Keys, stats: Stats) -> pl.DataFrame:

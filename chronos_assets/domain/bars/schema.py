@@ -51,13 +51,13 @@ class NormalizedVerdict:
 
 
 def bars_schema(columns: list[str]) -> Any:
-    """The pandera schema of normalized bars with these data columns: exact names, order and types, ranges, no NaN, strictly increasing time."""
+    """The pandera schema of normalized bars with these data columns: names, order, types, ranges, no NaN, increasing time."""
     import pandera.polars as pa
 
-    def increasing(data: Any) -> pl.LazyFrame:
+    def increasing(data: Any) -> Any:
         return data.lazyframe.select((pl.col(data.key).diff().fill_null(1) > 0).alias(data.key))
 
-    def finite(data: Any) -> pl.LazyFrame:
+    def finite(data: Any) -> Any:
         return data.lazyframe.select(pl.col(data.key).is_finite().fill_null(value=True))
 
     keys = {
@@ -119,7 +119,9 @@ def _slices(bars: pl.DataFrame, verdict: NormalizedVerdict, names: list[str]) ->
 def _tell(verdict: NormalizedVerdict, cases: pl.DataFrame, start: int) -> None:
     """Put pandera's failure cases into sentences, one per column and check."""
     groups = cases.group_by("column", "check", maintain_order=True).agg(
-        pl.len().alias("count"), pl.col("failure_case").first(), pl.col("index").first() if "index" in cases.columns else pl.lit(None).alias("index")
+        pl.len().alias("count"),
+        pl.col("failure_case").first(),
+        pl.col("index").first() if "index" in cases.columns else pl.lit(None).alias("index"),
     )
     for case in groups.iter_rows(named=True):
         row = "" if case["index"] is None else f", first in bar {start + int(case['index'])}"
@@ -129,7 +131,10 @@ def _tell(verdict: NormalizedVerdict, cases: pl.DataFrame, start: int) -> None:
 def _compare(verdict: NormalizedVerdict, report: BarsReport, bars: pl.DataFrame, nulls: Counter[str], content_hash: str) -> None:
     """The file against its report."""
     found = [("rows", report.rows, bars.height), ("content hash", report.content_hash, content_hash)]
-    found += [("first bar", report.first_bar_unix, int(bars["timestamp_unix"][0])), ("last bar", report.last_bar_unix, int(bars["timestamp_unix"][-1]))]
+    found += [
+        ("first bar", report.first_bar_unix, int(bars["timestamp_unix"][0])),
+        ("last bar", report.last_bar_unix, int(bars["timestamp_unix"][-1])),
+    ]
     found += [(f"nulls of {column.name}", column.nulls, nulls[column.name]) for column in report.columns]
     for what, expected, there in found:
         if expected != there:

@@ -12,7 +12,7 @@ import os
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import Literal
 
 from chronos_assets.domain.bars.spec import BarsSpec
 from chronos_assets.errors import BarsError
@@ -49,7 +49,7 @@ def file_checksum(path: Path) -> str:
         return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
 
 
-def open_source(path: Path) -> BinaryIO:
+def open_source(path: Path) -> io.BufferedReader:
     """The file, opened for reading; raises `BarsError` where it is missing, no plain file, or not readable."""
     try:
         if path.exists() and not path.is_file():
@@ -62,7 +62,7 @@ def open_source(path: Path) -> BinaryIO:
         raise BarsError(f"the source file cannot be read: {reason}", code="file_unreadable", file=str(path)) from None
 
 
-def file_kind(file: BinaryIO, name: str) -> Kind:
+def file_kind(file: io.BufferedReader, name: str) -> Kind:
     """What the first bytes of `file` say it is; the position is left at the start."""
     head = file.read(16)
     file.seek(0)
@@ -80,7 +80,7 @@ def file_kind(file: BinaryIO, name: str) -> Kind:
 class HashingReader(io.RawIOBase):
     """A file that hashes what is read from it; `checksum()` reads on to the end."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: io.BufferedReader) -> None:
         self._file = file
         self._digest = hashlib.sha256()
         self.bytes_read = 0
@@ -179,7 +179,9 @@ def _unzstd(file: HashingReader, name: str) -> Iterator[bytes]:
             while piece := stream.read(_READ_BYTES):
                 yield piece
     except (OSError, pa.ArrowException) as error:
-        raise BarsError(f"the zstd file is damaged or cut short: {error}", code="compression_damaged", file=name, hint="Copy it again.") from None
+        raise BarsError(
+            f"the zstd file is damaged or cut short: {error}", code="compression_damaged", file=name, hint="Copy it again."
+        ) from None
 
 
 def blocks(pieces: Iterator[bytes], spec: BarsSpec, name: str) -> Iterator[bytes]:

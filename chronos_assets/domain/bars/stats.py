@@ -59,7 +59,7 @@ class Stats:
         count = int(infinite.sum())
         if count:
             if stats.first_non_finite_row is None:
-                stats.first_non_finite_row = row_of(int(infinite.fill_null(False).arg_max() or 0))
+                stats.first_non_finite_row = row_of(int(infinite.fill_null(value=False).arg_max() or 0))
             stats.non_finite += count
         return pl.select(pl.when(values.is_finite()).then(values)).to_series().alias(name)
 

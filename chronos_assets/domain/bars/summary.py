@@ -20,7 +20,7 @@ def horizon_of(target: str, horizons: dict[str, int]) -> tuple[int, bool]:
     return (1, True) if found is None else (found, False)
 
 
-def summarize(file: OpenedFile, spec: BarsSpec, keys: Keys, stats: Stats, content_hash: str, blank_lines: int) -> BarsReport:
+def summarize(file: OpenedFile, spec: BarsSpec, keys: Keys, stats: Stats, *, content_hash: str, blank_lines: int) -> BarsReport:
     """The report of a file that has been read to its end; raises where the granularity contradicts the bars."""
     granularity = spec.granularity
     usual = keys.spacing.usual()

@@ -76,8 +76,8 @@ def read_text(texts: Iterator[bytes], dialect: Dialect, columns: Sequence[Column
 def _read_plain(text: bytes, dialect: Dialect, schema: pl.Schema, columns: Sequence[Column], spec: BarsSpec) -> pl.DataFrame | None:
     """The frame of a block where every cell but Date and Time must be a number: whatever is odd then fails to parse.
 
-    NUL bytes, quotes, other encodings and lone CRs are no part of a number, so none of them needs a look; a row that is too short leaves its
-    last cell null, and a blank line its date.
+    NUL bytes, quotes, other encodings and lone CRs are no part of a number, so none of them needs a look; a row that is too short leaves
+    its last cell null, and a blank line its date.
     """
     if not all(column.is_data or column.key in {"date", "time"} for column in columns) or not columns[-1].is_data:
         return None
@@ -210,7 +210,7 @@ def _collapse_blanks(block: TextBlock) -> bytes:
     # A single tab left before a line end stood at the end of a line.
     tab = collapsed == _TAB
     ends = np.concatenate((collapsed[1:] == _LF, [True]))
-    return collapsed[~(tab & ends)].tobytes()
+    return bytes(collapsed[~(tab & ends)].data)
 
 
 def _check_quotes(block: TextBlock, separator: int, name: str) -> None:

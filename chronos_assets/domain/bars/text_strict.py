@@ -144,18 +144,21 @@ def text_in_number(value: str, name: str, row: int, column: str) -> BarsError:
     )
 
 
+_BOOLEANS = frozenset({"true", "false", "yes", "no", "t", "f", "y", "n"})
+_MISSING = frozenset({"na", "n/a", "#n/a", "null", "none", "nil", "-", ".", "?", "missing", "<na>", "#div/0!", "#value!", "#ref!", "#num!"})
+_ADVICE: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"[+-]?\d{1,3}(\.\d{3})*,\d+|[+-]?\d+,\d+"), "Write the decimal point as '.', without thousands separators."),
+    (re.compile(r"[+-]?\d{1,3}([,' _\u00a0\u202f]\d{3})+(\.\d+)?"), "Write numbers without thousands separators."),
+    (re.compile(r".*%|[$€£¥].*"), "Write plain numbers, without units."),
+    (re.compile("\ufeff.*"), "A second byte order mark stands here: two files were joined."),
+)
+
+
 def _advice(value: str) -> str:
     """What to do about a cell, judged by its looks."""
-    if value.casefold() in {"true", "false", "yes", "no", "t", "f", "y", "n"}:
+    if value.casefold() in _BOOLEANS:
         return "Write booleans as 1 and 0."
-    if value.casefold() in {"na", "n/a", "#n/a", "null", "none", "nil", "-", ".", "?", "missing", "<na>", "#div/0!", "#value!"}:
+    if value.casefold() in _MISSING:
         return "Leave a missing value empty, or write NaN."
-    if re.fullmatch(r"[+-]?\d{1,3}(\.\d{3})*,\d+|[+-]?\d+,\d+", value):
-        return "Write the decimal point as '.', without thousands separators."
-    if re.fullmatch(r"[+-]?\d{1,3}([,' _\u00a0\u202f]\d{3})+(\.\d+)?", value):
-        return "Write numbers without thousands separators."
-    if value.endswith("%") or value[:1] in "$€£¥":
-        return "Write plain numbers, without units."
-    if value.startswith("\ufeff"):
-        return "A second byte order mark stands here: two files were joined."
-    return "Correct the cell, or leave the column out with columns.exclude in the manifest."
+    found = (advice for pattern, advice in _ADVICE if pattern.fullmatch(value))
+    return next(found, "Correct the cell, or leave the column out with columns.exclude in the manifest.")

@@ -1,9 +1,9 @@
 """The Time column as a whole, read batch by batch.
 
-The first batch usually decides how to read the column. Where it does not, the likelier reading is used for the time being and the key cells are
-remembered until the column has decided; if it then decides otherwise, the file is read once more. Where no reading is likelier, the keys alone
-are read to the end of the file first. A later cell that contradicts a reading
-which the column itself had decided is an error, not a doubt.
+The first batch usually decides how to read the column. Where it does not, the likelier reading is used for the time being and the key
+cells are remembered until the column has decided; if it then decides otherwise, the file is read once more. Where no reading is likelier, the keys
+alone are read to the end of the file first. A later cell that contradicts a reading which the column itself had decided is an error, not a
+doubt.
 """
 
 from __future__ import annotations
@@ -18,13 +18,12 @@ from chronos_assets.domain.bars.cells import Int64s
 from chronos_assets.domain.bars.spec import BarsSpec, TimeFormat
 from chronos_assets.domain.bars.times import (
     DAY_SECONDS,
-    HOURS_HINT,
     Decision,
     UnclearTimeError,
+    checked_seconds,
     decide,
     padding_of,
     refusal,
-    seconds_of_day,
 )
 from chronos_assets.domain.slug import granularity_seconds
 from chronos_assets.errors import BarsError, SlugError
@@ -74,12 +73,9 @@ class TimeColumn:
             self._confirm(decision, times, cells)
             if decision.format == "none":
                 return None
-            seconds, bad = seconds_of_day(times, decision.format)
-            if bad is not None:
-                raise UnclearTimeError("time_invalid", f"Time is no {decision.format.upper()}", bad, HOURS_HINT)
+            return checked_seconds(times, decision.format)
         except UnclearTimeError as unclear:
             raise self._refusal(unclear, cells, row_of) from None
-        return seconds
 
     def finish(self) -> None:
         """The file has ended: raises where the whole column leaves its reading open."""
@@ -123,9 +119,7 @@ class TimeColumn:
             if not decision.firm and (times != self.daily_time).any():
                 raise FormatChangedError("intraday")
             long = (times >= 10_000).any() or padding_of(cells).six is not None
-            bad = seconds_of_day(times, "hhmmss" if long else "hhmm")[1]
-            if bad is not None:
-                raise UnclearTimeError("time_invalid", "Time is no time of day", bad, HOURS_HINT)
+            checked_seconds(times, "hhmmss" if long else "hhmm")
             return
         padding = padding_of(cells)
         if decision.format == "hhmm":

@@ -76,6 +76,14 @@ def seconds_of_day(times: Int64s, time_format: TimeFormat) -> tuple[Int64s, int 
     return hours * 3600 + minutes * 60 + seconds, _first(~good)
 
 
+def checked_seconds(times: Int64s, time_format: TimeFormat) -> Int64s:
+    """Seconds since midnight; raises `UnclearTimeError` at the first value that is no time."""
+    seconds, bad = seconds_of_day(times, time_format)
+    if bad is not None:
+        raise UnclearTimeError("time_invalid", f"Time is no {time_format.upper()}", bad, HOURS_HINT)
+    return seconds
+
+
 def decide(days: Int64s, times: Int64s, padding: Padding, *, declared: TimeFormat | None, interval: int | None) -> Decision:
     """How to read `times` (with `days`, days since the epoch, beside them); raises `UnclearTimeError`.
 
@@ -125,7 +133,9 @@ def _with_large_values(days: Int64s, times: Int64s, big: npt.NDArray[np.bool_]) 
         return Decision("hhmmss", firm=True)
     if days[0] == days[-1] and _even_within_days(days, times):
         return Decision("hhmmss", firm=True)
-    raise UnclearTimeError("time_mixed", "Time is no HHMM, as most of the column seems to be", int(np.argmax(big)), _DECLARE_HINT, may_clear=True)
+    raise UnclearTimeError(
+        "time_mixed", "Time is no HHMM, as most of the column seems to be", int(np.argmax(big)), _DECLARE_HINT, may_clear=True
+    )
 
 
 def _without_evidence(days: Int64s, times: Int64s, interval: int | None) -> Decision:
@@ -145,7 +155,9 @@ def _without_evidence(days: Int64s, times: Int64s, interval: int | None) -> Deci
     dates = len(np.unique(days))
     if dates >= 3 and len(times) >= 2 * dates:
         return Decision("hhmm", firm=False, assumed=True)
-    raise UnclearTimeError("time_ambiguous", "Time can be read as HHMM and as HHMMSS", int(np.argmax(times > 0)), _DECLARE_HINT, may_clear=True)
+    raise UnclearTimeError(
+        "time_ambiguous", "Time can be read as HHMM and as HHMMSS", int(np.argmax(times > 0)), _DECLARE_HINT, may_clear=True
+    )
 
 
 def _beyond_hhmm(times: Int64s) -> npt.NDArray[np.bool_]:

@@ -55,7 +55,8 @@ def _targets(report: BarsReport, spec: BarsSpec) -> Iterator[ReportWarning]:
     if assumed:
         yield ReportWarning(
             code="target_horizon_assumed",
-            message=f"no target_horizon is declared for {_shown(assumed)}: 1 bar is assumed; a target that looks further ahead leaks into training",
+            message=f"no target_horizon is declared for {_shown(assumed)}: 1 bar is assumed; "
+            "a target that looks further ahead leaks into training",
         )
 
 
@@ -71,17 +72,20 @@ def _keys(report: BarsReport, keys: Keys) -> Iterator[ReportWarning]:
     if report.clock["repeated_hour"]:
         yield ReportWarning(
             code="repeated_hour",
-            message=f"{report.clock['repeated_hour']} bars lie in an hour that {report.timezone} repeats: the earlier reading first, then the later",
+            message=f"{report.clock['repeated_hour']} bars lie in an hour that {report.timezone} repeats: "
+            "each was read by the bar before it",
         )
     if report.clock["missing_hour"]:
         yield ReportWarning(
             code="missing_hour",
-            message=f"{report.clock['missing_hour']} bars lie in an hour that {report.timezone} skips: read with the offset from before the change",
+            message=f"{report.clock['missing_hour']} bars lie in an hour that {report.timezone} skips: "
+            "read with the offset from before the change",
         )
     if keys.timestamp_mismatches:
         yield ReportWarning(
             code="timestamp_unix_differs",
-            message=f"timestamp_unix in the file differs from Date and Time in {keys.timestamp_mismatches} rows, first in row {keys.first_mismatch_row}",
+            message=f"timestamp_unix in the file differs from Date and Time in {keys.timestamp_mismatches} rows, "
+            f"first in row {keys.first_mismatch_row}",
         )
     if report.other_market_rows:
         yield ReportWarning(code="other_markets", message=f"{report.other_market_rows} rows of other markets were left out")

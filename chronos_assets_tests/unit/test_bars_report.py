@@ -1,0 +1,126 @@
+"""What a report warns of, and what a normalized file is checked for."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from chronos_assets.domain.bars import BarsReport, BarsSpec
+from chronos_assets.domain.bars.schema import check_normalized
+from chronos_assets_tests.bars_case import lines, read, table
+
+
+def with_columns(count: int = 200, **columns: object) -> bytes:
+    """A file of 4h bars whose further columns are made by the given functions of the row number."""
+    keys = [",".join(row.split(",")[:2]) for row in lines(6 * 28)][:count]
+    rows = [",".join([key, *(str(make(i)) for make in columns.values())]) for i, key in enumerate(keys)]  # type: ignore[operator]
+    return table(rows, ",".join(["Date", "Time", *columns]))
+
+
+def warned(report: BarsReport) -> dict[str, str]:
+    return {warning.code: warning.message for warning in report.warnings}
+
+
+def noise(seed: int) -> object:
+    values = [random.Random(seed * 1_000 + i).gauss(0, 1) for i in range(200)]
+    return lambda i: values[i]
+
+
+def test_a_feature_that_equals_a_target_is_suspected(tmp_path: Path) -> None:
+    """Equal, scaled, and all but equal features are named; honest ones are not."""
+    base = noise(1)
+    found = warned(
+        read(
+            tmp_path,
+            with_columns(
+                LEAK=base,
+                SCALED=lambda i: -3 * base(i) + 1e6,  # type: ignore[operator]
+                NEARLY=lambda i: base(i) + 0.001 * (i % 5),  # type: ignore[operator]
+                HONEST=noise(2),
+                TGT=base,
+            ),
+        )
+    )
+    assert all(name in found["lookahead_suspect"] for name in ("LEAK", "SCALED", "NEARLY", "TGT"))
+    assert "HONEST" not in found["lookahead_suspect"]
+
+
+def test_an_honest_file_has_no_suspect(tmp_path: Path) -> None:
+    """Independent columns, constant ones and empty ones raise no suspicion."""
+    found = warned(read(tmp_path, with_columns(A=noise(1), FLAT=lambda i: 5, EMPTY=lambda i: "", TGT=noise(2))))
+    assert "lookahead_suspect" not in found
+    assert "FLAT" in found["feature_constant"]
+    assert "EMPTY" in found["feature_all_null"]
+
+
+def test_a_target_that_says_nothing_is_warned_of(tmp_path: Path) -> None:
+    """A constant target, an empty one, and no target at all each have their own warning."""
+    found = warned(read(tmp_path, with_columns(A=noise(1), TGT_FLAT=lambda i: 1, TGT_EMPTY=lambda i: "")))
+    assert "TGT_FLAT" in found["target_constant"]
+    assert "TGT_EMPTY" in found["target_all_null"]
+    assert "no_target" in warned(read(tmp_path, with_columns(A=noise(1))))
+
+
+def test_an_undeclared_horizon_is_said(tmp_path: Path) -> None:
+    """Targets without a horizon are warned of; declared ones and a declared default are not."""
+    content = with_columns(A=noise(1), TGT_1=noise(2), TGT_2=noise(3))
+    assert "TGT_2" in warned(read(tmp_path, content))["target_horizon_assumed"]
+    partly = warned(read(tmp_path, content, BarsSpec(target_horizon={"tgt_1": 5})))["target_horizon_assumed"]
+    assert "TGT_2" in partly
+    assert "TGT_1" not in partly
+    report = read(tmp_path, content, BarsSpec(target_horizon={"default": 1, "TGT_1": 5}))
+    assert "target_horizon_assumed" not in warned(report)
+    assert {c.name: c.horizon for c in report.columns if c.role == "target"} == {"TGT_1": 5, "TGT_2": 1}
+
+
+def test_the_report_survives_json(tmp_path: Path) -> None:
+    """A report read back from JSON is the same report."""
+    report = read(tmp_path, table())
+    assert BarsReport.model_validate_json(report.model_dump_json()) == report
+
+
+def test_a_good_file_passes_its_check(tmp_path: Path) -> None:
+    """What normalize wrote is what the schema says a normalized dataset is."""
+    report = read(tmp_path, table(lines(100)))
+    verdict = check_normalized(tmp_path / "out" / "bars.arrow", report)
+    assert (verdict.passed, verdict.lines, verdict.rows) == (True, [], 100)
+    assert verdict.sentence == "100 normalized bars are in order"
+
+
+BROKEN = {
+    "a row is missing": lambda d: d.slice(1),
+    "a number changed": lambda d: d.with_columns(RSI=pl.col("RSI") + 1),
+    "a number is infinite": lambda d: d.with_columns(RSI=pl.when(pl.col("RSI") == 3).then(float("inf")).otherwise("RSI")),
+    "a number is NaN": lambda d: d.with_columns(RSI=pl.when(pl.col("RSI") == 3).then(float("nan")).otherwise("RSI")),
+    "two bars changed places": lambda d: pl.concat([d[:3], d[4:5], d[3:4], d[5:]]),
+    "a bar is there twice": lambda d: pl.concat([d[:3], d[2:]]),
+    "a column is missing": lambda d: d.drop("RSI"),
+    "a column is new": lambda d: d.with_columns(MORE=pl.lit(1.0)),
+    "columns changed places": lambda d: d.select("date_i", "time_i", "timestamp_unix", "RSI", "Open", "TGT"),
+    "a type changed": lambda d: d.with_columns(pl.col("RSI").cast(pl.Float32)),
+    "a date is none": lambda d: d.with_columns(date_i=pl.col("date_i") - 20_000_000),
+    "a number vanished": lambda d: d.with_columns(RSI=pl.when(pl.col("RSI") == 3).then(None).otherwise("RSI")),
+    "all bars vanished": lambda d: d.clear(),
+}
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_a_broken_file_fails_its_check_with_words(what: str, tmp_path: Path) -> None:
+    """Each kind of damage to the Arrow file fails the check, in a readable line."""
+    report = read(tmp_path, table(lines(50)))
+    path = tmp_path / "out" / "bars.arrow"
+    BROKEN[what](pl.read_ipc(path)).write_ipc(path)
+    verdict = check_normalized(path, report)
+    assert not verdict.passed
+    assert verdict.lines
+    assert len(verdict.lines[0]) > 10
+
+
+def test_a_file_that_is_no_arrow_file_fails_its_check(tmp_path: Path) -> None:
+    """Garbage in place of the Arrow file is a failed check, not an exception."""
+    report = read(tmp_path, table())
+    (tmp_path / "out" / "bars.arrow").write_bytes(b"ARROW1 not really")
+    assert not check_normalized(tmp_path / "out" / "bars.arrow", report).passed

@@ -1,0 +1,187 @@
+"""Manifests: what is read from them, what is refused in them, and where their files may lie."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from chronos_assets.domain.manifest import LoadedManifest, Manifest, find_manifests, load_manifest, manifest_path
+from chronos_assets.errors import ChronosError, ManifestError, SlugError
+
+CHECKSUM = "sha256:" + "3f" * 32
+REQUIRED = f"dataset: btc_4h_v1\nsource_file: btc_4h.csv\ngranularity: 4h\nchecksum: {CHECKSUM}\n"
+FULL = (
+    REQUIRED
+    + """on_change: grow
+source: elsewhere
+format: {time_format: hhmm, timezone: America/New_York, market: BTC, bar_time: close, delimiter: tab}
+columns: {targets: ["TGT*"], prices: [Open, Close], exclude: [NOTE]}
+target_horizon: {default: 1, TGT_RET_5: 5}
+ohlcv_file: prices.csv
+walkforward:
+  default: {target: TGT_RET_5, features: all, window: rolling, train_size: 650, test_size: 24, gap: 4, step: 24,
+            model: {eta: 0.01, max_depth: 4, subsample: 0.8, rounds: 2000, early_stopping: 50, seed: 7},
+            thresholds: {method: optimal, min_fraction: 0.05, data: validation}}
+simulation:
+  default: {walkforward: default, modes: [long, short, dual], costs: {commission_fraction: 0.0005, slippage_fraction: 0.0002}}
+"""
+)
+
+
+def load(folder: Path, text: str, name: str = "btc_4h_v1.yaml", roots: tuple[Path, ...] = ()) -> LoadedManifest:
+    (folder / name).write_text(text)
+    return load_manifest(folder / name, data_roots=roots)
+
+
+def test_four_keys_are_a_complete_manifest(tmp_path: Path) -> None:
+    """Everything else has a default that suits the dataset."""
+    manifest = load(tmp_path, REQUIRED).manifest
+    assert (manifest.on_change, manifest.source, manifest.format.timezone) == ("refuse", "chronosflow", "UTC")
+    assert manifest.horizon("TGT") == (1, True)
+    assert manifest.walkforward_profile().target is None
+    assert manifest.simulation_profile().walkforward == "default"
+    assert str(manifest.slug) == "btc_4h_v1"
+
+
+def test_the_manifest_of_the_contract_is_read(tmp_path: Path) -> None:
+    """Every key of the contract is understood."""
+    loaded = load(tmp_path, FULL)
+    manifest = loaded.manifest
+    assert manifest.horizon("tgt_ret_5") == (5, False)
+    assert manifest.horizon("TGT_OTHER") == (1, False)
+    assert manifest.walkforward_profile("default").train_size == 650
+    assert manifest.bars_spec().format.delimiter == "tab"
+    assert loaded.ohlcv_path == tmp_path / "prices.csv"
+    assert loaded.source_path == tmp_path / "btc_4h.csv"
+
+
+# what is wrong -> text, what the message says
+REFUSED: dict[str, tuple[str, str]] = {
+    "an unknown key": (REQUIRED + "on_chnage: grow\n", r"unknown key 'on_chnage'.*Did you mean 'on_change'"),
+    "an unknown key below": (REQUIRED + "format: {time_zone: UTC}\n", r"unknown key 'format.time_zone'.*Did you mean 'timezone'"),
+    "an unknown key of a profile": (REQUIRED + "walkforward: {default: {train_sise: 5}}\n", r"train_sise.*Did you mean 'train_size'"),
+    "a key twice": (REQUIRED + "granularity: 4h\n", r"'granularity' is written twice.*line 5"),
+    "a key twice below": (REQUIRED + "format: {market: A, market: B}\n", r"'market' is written twice.*line 5"),
+    "no YAML": (REQUIRED + "format: {market: A\nsource: x\n", r"not valid YAML.*line 6"),
+    "a tab": (REQUIRED + "format:\n\tmarket: A\n", r"not valid YAML.*line 6"),
+    "an alias": (REQUIRED + "format: &a {market: A}\ncolumns: *a\n", r"aliases are not allowed.*line 6"),
+    "a list": ("- dataset\n", "not a mapping"),
+    "nothing": ("", "not a mapping"),
+    "an object of Python": ("!!python/object/apply:os.getcwd []\n", "not valid YAML"),
+    "a missing key": (REQUIRED.replace("granularity: 4h\n", ""), "lacks the key 'granularity'"),
+    "a slug that is none": (REQUIRED.replace("btc_4h_v1", "BTC 4h"), "not a dataset slug"),
+    "an interval that is none": (REQUIRED.replace("granularity: 4h", "granularity: 4 hours"), "granularity"),
+    "another interval": (REQUIRED.replace("granularity: 4h", "granularity: 1h"), "the slug says 4h"),
+    "a short checksum": (REQUIRED.replace(CHECKSUM, "sha256:3f"), "64 hex digits"),
+    "a checksum of another kind": (REQUIRED.replace("sha256:", "md5:"), "64 hex digits"),
+    "a checksum in upper case": (REQUIRED.replace(CHECKSUM, CHECKSUM.replace("f", "F")), "64 hex digits"),
+    "another on_change": (REQUIRED + "on_change: maybe\n", "on_change"),
+    "another zone": (REQUIRED + "format: {timezone: Mars}\n", "Mars"),
+    "another delimiter": (REQUIRED + "format: {delimiter: colon}\n", "delimiter"),
+    "a horizon of 0": (REQUIRED + "target_horizon: {TGT: 0}\n", "1 to 100000"),
+    "a horizon in words": (REQUIRED + "target_horizon: {TGT: five}\n", "five"),
+    "a market that YAML takes for a number": (REQUIRED + "format: {market: 600519}\n", "600519"),
+    "a source with blanks": (REQUIRED + "source: my source\n", "short word"),
+    "a profile without a name": (REQUIRED + "walkforward: {'': {}}\n", "no name of a profile"),
+    "a way up": (REQUIRED.replace("btc_4h.csv", "../btc_4h.csv"), "'..'"),
+    "a way up inside": (REQUIRED.replace("btc_4h.csv", "a/../../btc_4h.csv"), "'..'"),
+    "a way up with backslashes": (REQUIRED.replace("btc_4h.csv", r"a\..\btc_4h.csv"), "'..'"),
+    "an absolute path": (REQUIRED.replace("btc_4h.csv", "/etc/passwd"), "absolute"),
+    "a path of Windows": (REQUIRED.replace("btc_4h.csv", r"C:\btc.csv"), "absolute"),
+    "a home": (REQUIRED.replace("btc_4h.csv", "~/btc.csv"), "absolute"),
+    "no path": (REQUIRED.replace("btc_4h.csv", "''"), "no path"),
+    "a way up to the prices": (REQUIRED + "ohlcv_file: ../x.csv\n", "ohlcv_file holds"),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_a_bad_manifest_is_refused_with_its_key_or_line(what: str, tmp_path: Path) -> None:
+    """Each mistake is named; none is passed over."""
+    text, said = REFUSED[what]
+    with pytest.raises(ManifestError, match=said):
+        load(tmp_path, text)
+
+
+def test_the_file_is_named_after_its_dataset(tmp_path: Path) -> None:
+    """A manifest under another name is refused."""
+    with pytest.raises(ManifestError, match="differs from its dataset"):
+        load(tmp_path, REQUIRED, "btc_4h_v2.yaml")
+
+
+def test_a_manifest_that_is_not_there_or_not_text_is_refused(tmp_path: Path) -> None:
+    """Missing, binary and enormous manifests are errors of ours."""
+    with pytest.raises(ManifestError, match="no such manifest"):
+        load_manifest(tmp_path / "btc_4h_v1.yaml")
+    (tmp_path / "btc_4h_v1.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ManifestError, match="UTF-8"):
+        load_manifest(tmp_path / "btc_4h_v1.yaml")
+    (tmp_path / "btc_4h_v1.yaml").write_bytes(b"#" * 2_000_000)
+    with pytest.raises(ManifestError, match="too large"):
+        load_manifest(tmp_path / "btc_4h_v1.yaml")
+
+
+def test_a_link_may_not_lead_outside(tmp_path: Path) -> None:
+    """A symlink to a file elsewhere, or a linked folder, is refused; one that stays inside, or ends in a data root, is not."""
+    exports, data, outside = (tmp_path / name for name in ("exports", "data", "outside"))
+    for folder in (exports, data, outside):
+        folder.mkdir()
+        (folder / "bars.csv").write_text("x")
+    (exports / "btc_4h.csv").symlink_to(outside / "bars.csv")
+    with pytest.raises(ManifestError, match="leads outside"):
+        load(exports, REQUIRED)
+    (exports / "folder").symlink_to(outside)
+    with pytest.raises(ManifestError, match="leads outside"):
+        load(exports, REQUIRED.replace("btc_4h.csv", "folder/bars.csv"))
+    (exports / "btc_4h.csv").unlink()
+    (exports / "btc_4h.csv").symlink_to(data / "bars.csv")
+    with pytest.raises(ManifestError, match="leads outside"):
+        load(exports, REQUIRED)
+    assert load(exports, REQUIRED, roots=(data,)).source_path == data / "bars.csv"
+    (exports / "btc_4h.csv").unlink()
+    (exports / "btc_4h.csv").symlink_to("bars.csv")
+    assert load(exports, REQUIRED).source_path == exports / "bars.csv"
+
+
+def test_a_data_root_may_hold_the_source(tmp_path: Path) -> None:
+    """A file that is not beside the manifest is looked for in the data roots."""
+    (tmp_path / "data" / "sub").mkdir(parents=True)
+    (tmp_path / "data" / "sub" / "btc.csv").write_text("x")
+    loaded = load(tmp_path, REQUIRED.replace("btc_4h.csv", "sub/btc.csv"), roots=(tmp_path / "data",))
+    assert loaded.source_path == tmp_path / "data" / "sub" / "btc.csv"
+
+
+def test_a_link_to_itself_is_refused(tmp_path: Path) -> None:
+    """A loop of links is an error of ours."""
+    (tmp_path / "btc_4h.csv").symlink_to("btc_4h.csv")
+    with pytest.raises(ManifestError):
+        load(tmp_path, REQUIRED)
+
+
+def test_profiles_are_found_by_name(tmp_path: Path) -> None:
+    """An unknown profile names those that exist."""
+    manifest = load(tmp_path, FULL).manifest
+    with pytest.raises(ManifestError, match="'fast'.*default"):
+        manifest.walkforward_profile("fast")
+    with pytest.raises(ManifestError, match="'fast'.*default"):
+        manifest.simulation_profile("fast")
+
+
+def test_manifests_are_listed_and_addressed_by_slug(tmp_path: Path) -> None:
+    """Hidden and other files are no manifests; a path is made from a valid slug only."""
+    for name in ("b_1d_v1.yaml", "a_1d_v1.yaml", ".hidden.yaml", "note.txt"):
+        (tmp_path / name).write_text("")
+    assert [path.name for path in find_manifests(tmp_path)] == ["a_1d_v1.yaml", "b_1d_v1.yaml"]
+    assert find_manifests(tmp_path / "nothing") == []
+    assert manifest_path(tmp_path, "a_1d_v1") == tmp_path / "a_1d_v1.yaml"
+    with pytest.raises(SlugError):
+        manifest_path(tmp_path, "../a_1d_v1")
+
+
+def test_a_manifest_is_frozen(tmp_path: Path) -> None:
+    """Nobody changes a manifest in passing."""
+    manifest = load(tmp_path, REQUIRED).manifest
+    with pytest.raises(ValueError, match="frozen"):
+        manifest.source = "x"  # type: ignore[misc]
+    assert isinstance(manifest, Manifest)
+    assert issubclass(ManifestError, ChronosError)
