@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -16,6 +17,8 @@ from chronos_assets.errors import ChronosError, UsageError
 from chronos_assets.settings import load_settings
 
 INTERRUPTED = 130
+# A full or read-only disk, or a folder that is not ours: the user's to mend, so one sentence and no traceback.
+_PLACE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM}
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout and nothing else there.")
 
@@ -44,6 +47,11 @@ def run_command(command: click.Command) -> NoReturn:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
+    except OSError as error:
+        if error.errno not in _PLACE_ERRORS:
+            raise
+        where = {"file": error.filename} if error.filename else {}
+        code = report_error(ChronosError(f"a file cannot be written: {error.strerror}", code="place_unusable", **where))
     sys.exit(code)
 
 

@@ -21,7 +21,7 @@ from chronos_assets.storage.conf import ClientConf, Transport
 
 RowsWritten = Callable[[int], None]
 RETRY_SECONDS = 60.0
-SLICE_BATCHES = 5
+SLICE_ROWS = 10_000
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,11 @@ class _Job:
                 self.progress(self.rows)
 
 
+def slice_rows(batch_rows: int) -> int:
+    """Rows handed to a sender at once: whole batches, enough to keep it busy and few enough to keep all of them busy."""
+    return batch_rows * max(1, SLICE_ROWS // batch_rows)
+
+
 def slices(frames: Iterable[pl.DataFrame], rows: int) -> Iterator[pl.DataFrame]:
     """Cut frames into pieces of at most `rows` rows; no piece spans two frames."""
     for frame in frames:
@@ -84,11 +89,7 @@ def send(
     """Send prepared frames; returns when every slice was handed over (and, over HTTP, acknowledged)."""
     started = time.monotonic()
     job = _Job(conf, table, symbols, at, batch_rows, progress)
-    pieces = slices(frames, batch_rows * SLICE_BATCHES)
-    if senders == 1:
-        _send_all(job, pieces)
-    else:
-        _send_in_threads(job, pieces, senders)
+    _send_in_threads(job, slices(frames, slice_rows(batch_rows)), senders)
     return WriteResult(job.rows, conf.transport, senders, batch_rows, time.monotonic() - started, job.resent)
 
 

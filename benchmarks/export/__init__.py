@@ -1,0 +1,1 @@
+"""What the export costs beside the bare client."""
