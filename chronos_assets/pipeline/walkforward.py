@@ -29,9 +29,9 @@ from chronos_assets.pipeline.walkforward_data import RunData, make_recipe, read_
 from chronos_assets.pipeline.walkforward_request import WalkforwardRequest, resolve_request, resolve_target
 from chronos_assets.pipeline.walkforward_reuse import copy_known_folds
 from chronos_assets.pipeline.walkforward_store import FoldWriter
-from chronos_assets.pipeline.walkforward_summary import summarize
+from chronos_assets.pipeline.walkforward_summary import remarks, summarize
 from chronos_assets.storage.datasets import get_dataset, read_bars
-from chronos_assets.storage.runs import begin_run, declare_dead_runs, end_run, find_run, get_folds, read_predictions, run_lock
+from chronos_assets.storage.runs import begin_run, declare_dead_runs, end_run, find_run, run_lock, stored_fold_numbers
 from chronos_assets.storage.stores import Stores
 
 # Somebody who only looks whether a run is dead holds its lock for a moment.
@@ -122,11 +122,21 @@ def _finished(request: WalkforwardRequest, stores: Stores, started: float) -> Wa
     """The result of a run that has nothing left to do."""
     run = find_run(stores.postgres, request.run_id)
     planned = len(request.folds)
-    if run is None or run.status != "completed" or len(get_folds(stores.postgres, request.run_id)) != planned:
+    if run is None or run.status != "completed" or len(stored_fold_numbers(stores.postgres, request.run_id)) != planned:
         return None
     seconds = time.monotonic() - started
+    summary = run.summary_metrics or {}
     return WalkforwardResult(
-        request.run_id, "completed", planned, 0, 0, planned, run.summary_metrics or {}, seconds, request.warnings, request.device
+        run_id=request.run_id,
+        status="completed",
+        folds_planned=planned,
+        folds_trained=0,
+        folds_copied=0,
+        folds_present=planned,
+        summary_metrics=summary,
+        seconds=seconds,
+        warnings=summary.get("warnings", request.warnings),
+        device=request.device,
     )
 
 
@@ -139,6 +149,7 @@ class _Attempt:
         self.store_seconds = 0.0
         self.failures: list[FoldFailure] = []
         self.summary: dict[str, Any] = {}
+        self.warnings = request.warnings
 
     def __enter__(self) -> _Attempt:
         return self
@@ -174,7 +185,7 @@ class _Attempt:
     def _missing(self, data: RunData, recipe: Recipe) -> dict[int, tuple[Fold, str]]:
         """Planned folds that the run does not hold yet, with their keys."""
         keys = FoldKeys(data.arrays, recipe)
-        stored = {fold.fold_number for fold in get_folds(self.stores.postgres, self.request.run_id)}
+        stored = stored_fold_numbers(self.stores.postgres, self.request.run_id)
         self.present = len(stored)
         ratio = self.request.profile.val_split_ratio
         return {f.number: (f, keys.key(f, f.split(ratio))) for f in self.request.folds if f.number not in stored}
@@ -199,19 +210,16 @@ class _Attempt:
         return f"{self.trained} trained, {self.copied} copied{failed}, about {left:.0f} s left"
 
     def _summarize(self, recipe: Recipe) -> None:
-        run_id = self.request.run_id
-        folds, predictions = get_folds(self.stores.postgres, run_id), read_predictions(self.stores, run_id)
-        self.present = len(folds)
-        self.summary = {
-            "folds_planned": len(self.request.folds),
-            **summarize(folds, predictions, self.request.features, binary=recipe.binary),
-            "warnings": self.request.warnings,
-        }
+        summary = summarize(self.stores, self.request.run_id, self.request.features, binary=recipe.binary)
+        self.present = summary["folds_present"]
+        self.warnings = [*self.request.warnings, *remarks(summary)]
+        about = {"folds_planned": len(self.request.folds), "objective": recipe.booster["objective"], "warnings": self.warnings}
+        self.summary = about | summary
         if self.failures:
             self.summary["failures"] = _failure_rows(self.failures)
             self.summary["error"] = {"code": "folds_failed", "message": f"{len(self.failures)} folds failed"}
-        elif len(folds) != len(self.request.folds):
-            raise ChronosError("folds of the run are missing", code="run_incomplete", expected=len(self.request.folds), found=len(folds))
+        elif self.present != len(self.request.folds):
+            raise ChronosError("folds of the run are missing", code="run_incomplete", expected=len(self.request.folds), found=self.present)
 
     def result(self) -> WalkforwardResult:
         """The result; raises `FoldsFailedError` where folds failed."""
@@ -233,7 +241,7 @@ class _Attempt:
             folds_present=self.present,
             summary_metrics=self.summary,
             seconds=time.monotonic() - self.started,
-            warnings=self.request.warnings,
+            warnings=self.warnings,
             device=self.request.device,
             store_seconds=self.store_seconds,
         )

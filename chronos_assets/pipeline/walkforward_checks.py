@@ -125,7 +125,7 @@ def recompute_run_metrics(stores: Stores, run_id: str, folds: Sequence[int] | No
     parts = _by_fold(predictions)
     findings = [finding for record in records for finding in _metric_findings(record, parts.get(record.fold_number), binary=binary)]
     if folds is None and run.status == "completed":
-        again = summarize(records, predictions, run.feature_columns, binary=binary)
+        again = summarize(stores, run_id, run.feature_columns, binary=binary)
         stored = run.summary_metrics or {}
         findings += [Finding(None, f"summary {key}", again[key], stored.get(key)) for key in again if not same(again[key], stored.get(key))]
     return findings

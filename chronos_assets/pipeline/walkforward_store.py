@@ -118,10 +118,8 @@ class FoldWriter:
     def _record(self, fold: Fold, thresholds: Thresholds, predictions: Floats, *, learned_nothing: bool, **trained: Any) -> FoldRecord:
         targets = self.data.arrays.targets[fold.test_start : fold.test_end]
         metrics: dict[str, Any] = side_returns(predictions, targets, thresholds, binary=self.binary).as_json()
-        notes = [LEARNED_NOTHING] if learned_nothing else []
-        notes += [f"{side}_off" for side in ("long", "short") if getattr(thresholds, side) is None]
-        if notes:
-            metrics["notes"] = notes
+        if learned_nothing:
+            metrics["notes"] = [LEARNED_NOTHING]
         edges: dict[str, Any] = {}
         for name in ("train_start", "train_end", "test_start", "test_end"):
             edges |= {f"{name}_idx": getattr(fold, name), f"{name}_ts": self.data.time_of(getattr(fold, name))}

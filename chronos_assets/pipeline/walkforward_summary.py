@@ -10,7 +10,8 @@ import polars as pl
 
 from chronos_assets.domain.metrics import SideReturns, returns_by_side
 from chronos_assets.pipeline.walkforward_store import LEARNED_NOTHING
-from chronos_assets.storage.runs import FoldRecord
+from chronos_assets.storage.runs import FeatureImportance, get_folds, pooled_importance, read_predictions
+from chronos_assets.storage.stores import Stores
 
 
 def pooled_returns(predictions: pl.DataFrame, *, binary: bool) -> SideReturns:
@@ -22,8 +23,9 @@ def pooled_returns(predictions: pl.DataFrame, *, binary: bool) -> SideReturns:
     return returns_by_side(long & ~short, short & ~long, column["target_value"], binary=binary)
 
 
-def summarize(folds: Sequence[FoldRecord], predictions: pl.DataFrame, features: Sequence[str], *, binary: bool) -> dict[str, Any]:
-    """`summary_metrics` of a run from what both stores hold."""
+def summarize(stores: Stores, run_id: str, features: Sequence[str], *, binary: bool) -> dict[str, Any]:
+    """`summary_metrics` of a run, computed from what both stores hold."""
+    folds, predictions = get_folds(stores.postgres, run_id), read_predictions(stores, run_id)
     iterations = [fold.best_iteration for fold in folds if fold.best_iteration is not None]
     return {
         **pooled_returns(predictions, binary=binary).as_json(),
@@ -37,18 +39,26 @@ def summarize(folds: Sequence[FoldRecord], predictions: pl.DataFrame, features: 
         "folds_without_short": sum(fold.thresholds["short"] is None for fold in folds),
         "folds_learned_nothing": sum(LEARNED_NOTHING in fold.metrics.get("notes", []) for fold in folds),
         "best_iteration_median": float(np.median(iterations)) if iterations else None,
-        "feature_importance": pooled_importance(folds, features),
+        "feature_importance": _importance(pooled_importance(stores.postgres, run_id), features),
     }
 
 
-def pooled_importance(folds: Sequence[FoldRecord], features: Sequence[str]) -> dict[str, dict[str, float]]:
+def remarks(summary: dict[str, Any]) -> list[dict[str, str]]:
+    """What the summary should make a reader stop at, as warnings."""
+    found = []
+    for side in ("long", "short"):
+        if summary[f"folds_without_{side}"]:
+            message = f"{summary[f'folds_without_{side}']} of {summary['folds_present']} folds found no {side} threshold with a profit"
+            found.append({"code": f"{side}_off", "message": f"{message}: that side is off there"})
+    if summary["folds_learned_nothing"]:
+        message = f"{summary['folds_learned_nothing']} of {summary['folds_present']} folds learned nothing"
+        found.append({"code": LEARNED_NOTHING, "message": f"{message} (best iteration 0, or constant predictions)"})
+    return found
+
+
+def _importance(pooled: Sequence[FeatureImportance], features: Sequence[str]) -> dict[str, dict[str, float]]:
     """Per feature `gain` (total gain / splits) and `shap` (mean |SHAP| over all test rows), the sums pooled first."""
-    parts = [fold.importance for fold in folds if fold.importance]
-    if not parts:
-        return {}
-    gain, splits, shap = (np.sum([part[name] for part in parts], axis=0) for name in ("total_gain", "splits", "shap_sum"))
-    rows = max(1, sum(part["rows"] for part in parts))
     return {
-        name: {"gain": float(gain[i] / splits[i]) if splits[i] else 0.0, "splits": int(splits[i]), "shap": float(shap[i] / rows)}
-        for i, name in enumerate(features)
+        name: {"gain": sums.gain / sums.splits if sums.splits else 0.0, "splits": sums.splits, "shap": sums.shap / max(1, sums.test_rows)}
+        for name, sums in zip(features, pooled, strict=False)  # a run without folds has no sums
     }

@@ -77,7 +77,17 @@ class FoldRecord:
     metrics: dict[str, Any]
     fold_key: str | None
     artifact: str | None
-    importance: dict[str, Any] | None
+    importance: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class FeatureImportance:
+    """Importance of one feature, summed over the folds of a run."""
+
+    gain: float
+    splits: int
+    shap: float
+    test_rows: int
 
 
 def run_lock(postgres: Postgres, run_id: str, *, wait_seconds: float = 0) -> AbstractContextManager[psycopg.Connection[DictRow]]:
@@ -151,9 +161,21 @@ def _declare_dead(postgres: Postgres, run_id: str) -> bool:
 
 
 def get_folds(postgres: Postgres, run_id: str) -> list[FoldRecord]:
-    """Stored folds of a run, by number."""
+    """Stored folds of a run, by number, without their feature importance (`pooled_importance` sums it)."""
     with postgres.connection() as connection:
         return [fold_from(row) for row in connection.execute(query("folds_get"), {"run_id": run_id}).fetchall()]
+
+
+def stored_fold_numbers(postgres: Postgres, run_id: str) -> set[int]:
+    """Numbers of the folds that a run has stored."""
+    with postgres.connection() as connection:
+        return {row["fold_number"] for row in connection.execute(query("fold_numbers"), {"run_id": run_id}).fetchall()}
+
+
+def pooled_importance(postgres: Postgres, run_id: str) -> list[FeatureImportance]:
+    """Sums over the folds of a run, one entry per feature in the run's order."""
+    with postgres.connection() as connection:
+        return [FeatureImportance(**row) for row in connection.execute(query("run_importance"), {"run_id": run_id}).fetchall()]
 
 
 def find_folds_by_key(postgres: Postgres, dataset_id: str, run_id: str, keys: Sequence[str]) -> dict[str, FoldRecord]:

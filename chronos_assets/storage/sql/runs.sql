@@ -67,8 +67,28 @@ INSERT INTO walkforward_folds (
 )
 ON CONFLICT (run_id, fold_number) DO NOTHING
 
+-- Without `importance`: it is long, and pooled by `run_importance`.
 -- name: folds_get
-SELECT * FROM walkforward_folds WHERE run_id = %(run_id)s ORDER BY fold_number
+SELECT run_id, fold_number, train_start_idx, train_end_idx, test_start_idx, test_end_idx, train_start_ts, train_end_ts, test_start_ts,
+    test_end_ts, samples_train, samples_test, best_iteration, best_score, thresholds, metrics, fold_key, artifact
+FROM walkforward_folds WHERE run_id = %(run_id)s ORDER BY fold_number
+
+-- name: fold_numbers
+SELECT fold_number FROM walkforward_folds WHERE run_id = %(run_id)s ORDER BY fold_number
+
+-- Sums of importance over the folds of a run, one row per feature in its order; `test_rows` is the same in every row.
+-- name: run_importance
+SELECT sum(part.gain::double precision) AS gain, sum(part.splits::bigint)::bigint AS splits, sum(part.shap::double precision) AS shap,
+    sum((f.importance ->> 'rows')::bigint)::bigint AS test_rows
+FROM walkforward_folds f,
+    ROWS FROM (
+        jsonb_array_elements_text(f.importance -> 'total_gain'),
+        jsonb_array_elements_text(f.importance -> 'splits'),
+        jsonb_array_elements_text(f.importance -> 'shap_sum')
+    ) WITH ORDINALITY AS part (gain, splits, shap, feature)
+WHERE f.run_id = %(run_id)s
+GROUP BY part.feature
+ORDER BY part.feature
 
 -- The newest stored fold of each key, among other runs of the dataset.
 -- name: folds_by_key
