@@ -6,13 +6,12 @@ simulation counts as completed, what was stored is read back and checked (`domai
 
 from __future__ import annotations
 
-import contextlib
 import json
 import uuid
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import polars as pl
@@ -39,6 +38,7 @@ from chronos_assets.storage.simulations import (
     SimulationRecord,
     begin_simulation,
     complete_simulation,
+    declare_dead_simulations,
     fail_simulation,
     find_simulation,
     get_simulation,
@@ -84,6 +84,7 @@ def simulate_run(
     `ConflictError` where another process works on the same simulation.
     """
     file = None if ohlcv_path is None else _price_file(ohlcv_path, profile, dataset_format or FormatSpec())
+    declare_dead_simulations(stores.postgres)
     tell = progress or silent
     tell("read", 0, len(profile.modes), run_id)
     work = _Work(read_inputs(run_id, stores, file), profile, stores)
@@ -129,7 +130,7 @@ class _Work:
             if stored is not None:
                 return _result(stored, reused=True)
             begin_simulation(self.stores.postgres, name, run_id=run.run_id, dataset_id=run.dataset_id, mode=mode, config=self._config(mode))
-            with _ends_truthfully(self.stores, name):
+            with _EndsTruthfully(self.stores, name):
                 self._make(name, mode)
         return _result(get_simulation(self.stores.postgres, name), reused=False)
 
@@ -235,17 +236,25 @@ def equity_frame(simulation: Simulation) -> pl.DataFrame:
     )
 
 
-@contextlib.contextmanager
-def _ends_truthfully(stores: Stores, simulation_id: str) -> Iterator[None]:
-    """Write `failed` or `cancelled`, and why, where the work inside does not end well."""
-    try:
-        yield
-    except ChronosError as error:
-        fail_simulation(stores.postgres, simulation_id, "failed", error.as_dict())
-        raise
-    except (KeyboardInterrupt, SystemExit):
-        fail_simulation(stores.postgres, simulation_id, "cancelled", {"code": "cancelled", "message": "interrupted"})
-        raise
+class _EndsTruthfully:
+    """Writes `failed` or `cancelled`, and why, where the work inside does not end well."""
+
+    def __init__(self, stores: Stores, simulation_id: str) -> None:
+        self._stores, self._simulation_id = stores, simulation_id
+
+    def __enter__(self) -> None:
+        """Nothing to prepare: the row says `running` already."""
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if kind is None:
+            return
+        reason = {"code": "cancelled", "message": "interrupted; the same request makes it again"}
+        if isinstance(error, ChronosError):
+            reason = error.as_dict()
+        elif isinstance(error, Exception):
+            reason = {"code": "error", "message": f"{kind.__name__}: {error}"[:500]}
+        status = "failed" if issubclass(kind, Exception) else "cancelled"
+        fail_simulation(self._stores.postgres, self._simulation_id, status, reason)
 
 
 def _completed(stores: Stores, simulation_id: str) -> SimulationRecord | None:

@@ -29,6 +29,7 @@ from chronos_assets.storage.tables import TIMESTAMP, TRADING_SIM_EQUITY, TRADING
 
 TRADE_VALUES = TRADING_SIM_TRACES.doubles
 ROWS_PER_READ = 500_000
+DIED = {"code": "died", "message": "the process that made it is gone; the same request makes it again"}
 
 
 @dataclass(frozen=True)
@@ -53,9 +54,14 @@ def simulation_lock(postgres: Postgres, simulation_id: str) -> AbstractContextMa
     return postgres.session_lock(_lock_key(simulation_id), what=f"simulation {simulation_id}")
 
 
-def is_worked_on(postgres: Postgres, simulation_id: str) -> bool:
-    """Whether a process holds the simulation's lock: `running` without it is dead."""
-    return not postgres.lock_is_free(_lock_key(simulation_id))
+def declare_dead_simulations(postgres: Postgres) -> list[str]:
+    """Set every simulation that is `running` while nobody holds its lock to `failed`; returns their ids."""
+    with postgres.connection() as connection:
+        running = [str(row["simulation_id"]) for row in connection.execute(query("simulations_running")).fetchall()]
+    dead = [simulation_id for simulation_id in running if postgres.lock_is_free(_lock_key(simulation_id))]
+    for simulation_id in dead:
+        fail_simulation(postgres, simulation_id, "failed", DIED)
+    return dead
 
 
 def find_simulation(postgres: Postgres, simulation_id: str) -> SimulationRecord | None:

@@ -290,11 +290,18 @@ def test_a_bar_with_some_prices_only_is_a_bar_without_prices() -> None:
     assert simulation.trades.height == 0
 
 
-def test_a_price_of_zero_or_below_is_refused() -> None:
+def test_a_price_below_zero_is_refused() -> None:
     """Percentages have no meaning there; the error names the bar."""
-    with pytest.raises(RefusedError, match="zero or below") as caught:
-        run([(10,) * 4, (0, 1, 0, 1)], [0, 0])
+    with pytest.raises(RefusedError, match="below zero") as caught:
+        run([(10,) * 4, (1, 1, -1, 1)], [0, 0])
     assert caught.value.where["bar_time"] == 86_400
+
+
+def test_a_price_of_zero_is_a_missing_price() -> None:
+    """Old daily files write 0 where the open is unknown: nothing can be filled there."""
+    simulation = run([(10,) * 4, (0, 10, 10, 10), (10,) * 4], [2, 0, 0])
+    assert simulation.bars.incomplete == 1
+    assert simulation.trades.height == 0
 
 
 def test_no_bar_with_prices_is_refused() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -32,13 +33,20 @@ class Signals:
 
 @dataclass(frozen=True)
 class Simulation:
-    """Trades (one row each, in order) and equity and signed units at every close."""
+    """What the loop made of its inputs: equity and signed units at every close, and the trade tables behind `trades`."""
 
     rules: Rules
     bars: PriceBars
-    trades: pl.DataFrame
+    signals: Signals
     equity: Floats
     position: Floats
+    trade_index: npt.NDArray[np.int64]
+    trade_value: Floats
+
+    @cached_property
+    def trades(self) -> pl.DataFrame:
+        """The trades, one row each, in order; `return_pct` and `cumul_return_pct` are in percent."""
+        return _trades(self.bars, self.signals, self.rules, self.trade_index, self.trade_value)
 
 
 def simulate(bars: PriceBars, signals: Signals, rules: Rules, *, atr: Floats | None = None) -> Simulation:
@@ -67,7 +75,7 @@ def simulate(bars: PriceBars, signals: Signals, rules: Rules, *, atr: Floats | N
         index,
         value,
     )
-    return Simulation(rules, bars, _trades(bars, signals, rules, index[:count], value[:count]), equity, position)
+    return Simulation(rules, bars, signals, equity, position, index[:count], value[:count])
 
 
 def ranges_of(bars: PriceBars, rules: Rules) -> Floats:
@@ -78,7 +86,6 @@ def ranges_of(bars: PriceBars, rules: Rules) -> Floats:
 
 
 def _trades(bars: PriceBars, signals: Signals, rules: Rules, index: npt.NDArray[np.int64], value: Floats) -> pl.DataFrame:
-    """The trade tables as a frame; `return_pct` and `cumul_return_pct` are in percent."""
     decided, entered, left = (index[:, c] for c in (kernel.BARS_DECISION, kernel.BARS_ENTRY, kernel.BARS_EXIT))
     entry, units, pnl = (value[:, c] for c in (kernel.ENTRY_PRICE, kernel.UNITS, kernel.PNL))
     sides = (index[:, kernel.BARS_SIDE] < 0).astype(np.uint32)

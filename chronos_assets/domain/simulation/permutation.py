@@ -18,15 +18,19 @@ from chronos_assets.domain.simulation.kernel import jit, trade_bars
 from chronos_assets.domain.simulation.prices import Floats, PriceBars, average_true_range
 from chronos_assets.domain.simulation.rules import Rules
 
+# Bars simulated in one test at most.
+MOST_BARS = 200_000_000
+
 
 def trade_test(bars: PriceBars, signals: Signals, rules: Rules, *, lead: int, permutations: int, seed: int) -> PermutationResult | None:
     """Total return (percent) against that on `permutations` shuffles of the bars from `lead` on.
 
-    `bars` begin `lead` bars before the simulation; `signals` cover the simulation only. None where nothing is to be permuted.
+    `bars` begin `lead` bars before the simulation; `signals` cover the simulation only. On very long series fewer permutations are made
+    (`MOST_BARS`); the result says how many. None where nothing is to be permuted.
     """
     if permutations < 1 or bars.priced[lead:].sum() < 3:
         return None
-    results = np.empty(permutations)
+    results = np.empty(max(1, min(permutations, MOST_BARS // len(bars))))
     observed = permuted_totals(
         rules,
         bars.opens,

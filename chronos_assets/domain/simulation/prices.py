@@ -22,7 +22,7 @@ class PriceBars:
     highs: Floats
     lows: Floats
     closes: Floats
-    incomplete: int  # bars that had some of the four prices, not all: treated as bars without prices
+    incomplete: int  # bars that had some of the four prices, not all (0 is none): treated as bars without prices
     inconsistent: int  # bars whose High is below, or Low above, another of their prices: traded as they are
 
     @property
@@ -40,20 +40,20 @@ class PriceBars:
 
 
 def price_bars(times: npt.NDArray[np.int64], opens: Floats, highs: Floats, lows: Floats, closes: Floats) -> PriceBars:
-    """Check four price columns (float64 [bars], NaN where missing); raises `RefusedError` for a price of zero or below.
+    """Check four price columns (float64 [bars], NaN where missing); raises `RefusedError` for a price below zero.
 
     Percent levels, fractions of a value traded and percentages of return have no meaning below zero, so such bars are refused rather
-    than traded.
+    than traded. A price of exactly zero is how many files write "unknown": it counts as missing.
     """
     table = np.stack([np.asarray(column, dtype=np.float64) for column in (opens, highs, lows, closes)])
-    finite = np.isfinite(table)
+    finite = np.isfinite(table) & (table != 0.0)
     complete = finite.all(axis=0)
-    wrong = np.flatnonzero((finite & (table <= 0.0)).any(axis=0))
+    wrong = np.flatnonzero((finite & (table < 0.0)).any(axis=0))
     if wrong.size:
         bar = int(wrong[0])
         raise RefusedError(
-            f"{wrong.size} bars have a price of zero or below; the first is bar {bar}",
-            code="price_not_positive",
+            f"{wrong.size} bars have a price below zero; the first is bar {bar}",
+            code="price_negative",
             expected="prices above zero",
             found=", ".join(str(value) for value in table[:, bar]),
             hint="Give the dataset prices that were not adjusted below zero (manifest keys `columns` or `ohlcv_file`).",

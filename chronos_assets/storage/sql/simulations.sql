@@ -20,6 +20,9 @@ WHERE simulation_id = %(simulation_id)s
 UPDATE simulation_runs SET status = %(status)s, completed_at = now(), summary_metrics = %(summary_metrics)s
 WHERE simulation_id = %(simulation_id)s AND status = 'running'
 
+-- name: simulations_running
+SELECT simulation_id FROM simulation_runs WHERE status = 'running'
+
 -- name: simulation_get
 SELECT * FROM simulation_runs WHERE simulation_id = %(simulation_id)s
 
