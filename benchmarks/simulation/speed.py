@@ -155,6 +155,7 @@ def main() -> None:
     arguments = parser.parse_args()
     bars, signals = random_market(arguments.bars, seed=1)
     given = (signals.prediction, signals.long_threshold, signals.short_threshold)
+    rules = rules_of(PROFILE, "dual")
     rows: list[tuple[str, Callable[[], Any], int]] = [
         (
             "bare numba loop, no accounting",
@@ -162,11 +163,8 @@ def main() -> None:
             arguments.repeats,
         ),
         ("chronos loop, all accounting", kernel_only(bars, signals), arguments.repeats),
-        (
-            "chronos simulate(), trades as a frame",
-            lambda: simulate(bars, signals, rules_of(PROFILE, "dual")).trades.height,
-            arguments.repeats,
-        ),
+        ("chronos simulate()", lambda: len(simulate(bars, signals, rules).trade_index), arguments.repeats),
+        ("chronos simulate(), trades as a frame", lambda: simulate(bars, signals, rules).trades.height, arguments.repeats),
     ]
     if not arguments.no_peers:
         rows += [("vectorbt from_signals", vectorbt_trades(bars, signals), 1), ("backtesting.py", backtesting_trades(bars, signals), 0)]
