@@ -6,14 +6,17 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from chronos_assets.cli.common import emit, json_option, say
-from chronos_assets.cli.run_report import gate_text, run_text
+from chronos_assets.cli.run_report import backfill_text, gate_text, run_text
 from chronos_assets.domain.slug import Slug
+from chronos_assets.errors import UsageError
 from chronos_assets.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -110,3 +113,55 @@ def _opened(settings: Settings) -> Iterator[tuple[Workplace, DagsterInstance]]:
     connections = services.connect(settings, progress=say)
     with open_instance(settings, captured_output=False) as instance:
         yield Workplace(settings, connections=connections), instance
+
+
+@click.command()
+@click.argument("slugs", nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="Every manifest in exports/.")
+@click.option("--force", is_flag=True, help="Run datasets too that did not change since their last successful run.")
+@click.option("--workers", type=click.IntRange(1, 64), default=2, show_default=True, help="Datasets side by side.")
+@json_option
+def backfill(slugs: tuple[str, ...], everything: bool, force: bool, workers: int, as_json: bool) -> int:
+    """Run datasets whose manifest or file changed, through Dagster."""
+    if everything == bool(slugs):
+        raise UsageError("name datasets, or ask for --all of them", code="backfill_target")
+    settings = load_settings()
+    wanted = None if everything else [str(Slug.parse(slug)) for slug in slugs]
+    with _opened(settings) as (_, instance):
+        document = _backfill(settings, instance, wanted, force=force, workers=workers)
+    emit(document, as_json, backfill_text)
+    codes = {one["exit_code"] for one in document["datasets"] if not one["succeeded"]} | ({3} if document["problems"] else set())
+    return 0 if not codes else min(codes) if len(codes) == 1 else 1
+
+
+def _backfill(settings: Settings, instance: DagsterInstance, wanted: list[str] | None, *, force: bool, workers: int) -> dict[str, Any]:
+    from chronos_assets.domain.manifest import load_manifest, manifest_path
+    from chronos_assets.orchestration.night import summarize
+    from chronos_assets.orchestration.pool import run_side_by_side
+    from chronos_assets.orchestration.schedules import covered
+    from chronos_assets.pipeline.backfill import decide, survey
+
+    for slug in wanted or []:
+        load_manifest(manifest_path(settings.exports_dir, slug), data_roots=settings.data_roots)  # asked for by name: it must be there
+    found = survey(settings, slugs=wanted)
+    decision = decide(found, covered(instance, [one.slug for one in found]), force=force)
+    name = f"backfill {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    for report in decision.reports:
+        say(report)
+    done = []
+    for one in run_side_by_side(decision.requests, settings, name=name, workers=workers):
+        done.append(one)
+        result = "ok    " if one.succeeded else "FAILED"
+        say(f"{result} {one.seconds:7.2f} s  {one.slug} ({one.why}){'' if one.succeeded else f': {one.sentence}'}")
+    runs = [run for one in done if (run := instance.get_run_by_id(one.run_id))] if done else []
+    night = summarize(instance, name, runs)
+    instance.report_runless_asset_event(night.materialization())
+    return {
+        "name": name,
+        "manifests": len(found),
+        "unchanged": len(found) - len(decision.requests) - len([one for one in found if one.content is None]),
+        "problems": decision.reports,
+        "datasets": [asdict(one) for one in sorted(done, key=lambda one: one.slug)],
+        "totals": night.totals,
+        "summary": night.sentence(),
+    }

@@ -50,6 +50,12 @@ def gate_text(document: dict[str, Any]) -> str:
     )
 
 
+def backfill_text(document: dict[str, Any]) -> str:
+    """What a backfill did."""
+    seen = f"{document['manifests']} manifests, {document['unchanged']} unchanged, {len(document['problems'])} with problems"
+    return f"{document['name']}: {seen}\n{document['summary']}"
+
+
 def _head(document: dict[str, Any]) -> str:
     slug, seconds = document["dataset"], document["seconds"]
     if document["status"] == "failed":

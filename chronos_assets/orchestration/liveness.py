@@ -50,6 +50,7 @@ def fail_dead_runs(instance: DagsterInstance, *, partition: str | None = None) -
     dead = list(_dead(instance, instance.get_runs(RunsFilter(statuses=UNDERWAY, tags=tags))))
     for run, words in dead:
         instance.report_run_failed(run, f"The process of this run is gone ({words}); what it had finished is kept. Run it again to go on.")
+        instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)  # its place in a pool would stay taken
     return [run.run_id for run, _ in dead]
 
 

@@ -1,0 +1,166 @@
+"""What starts runs and what follows them: manifest sensor, nightly schedule, summary of a night, on a real instance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from dagster import (
+    AssetKey,
+    DagsterInstance,
+    Definitions,
+    RunRequest,
+    SensorResult,
+    SkipReason,
+    build_schedule_context,
+    build_sensor_context,
+)
+
+from chronos_assets.orchestration.build import build_defs
+from chronos_assets.orchestration.execute import run_partition
+from chronos_assets.orchestration.instance import open_instance
+from chronos_assets.orchestration.night import CONTENT_TAG, NIGHT_TAG, WHY_TAG, summarize
+from chronos_assets.orchestration.preview import accepted
+from chronos_assets.orchestration.resources import Workplace
+from chronos_assets.services import Connections
+from chronos_assets.settings import Settings
+from chronos_assets_tests.dagster_data import bars, checksum, rewrite, write_dataset
+
+
+@pytest.fixture
+def own_settings(servers: Connections, settings: Settings, tmp_path: Path) -> Settings:
+    return settings.model_copy(update={"exports_dir": tmp_path, "home": tmp_path / "home", "manifest_settle_seconds": 0.0})
+
+
+@pytest.fixture
+def instance(servers: Connections, settings: Settings) -> Iterator[DagsterInstance]:
+    with open_instance(settings, captured_output=False) as opened:
+        yield opened
+
+
+@pytest.fixture
+def workplace(servers: Connections, own_settings: Settings) -> Workplace:
+    return Workplace(own_settings, connections=servers)
+
+
+@pytest.fixture
+def definitions(workplace: Workplace) -> Definitions:
+    with accepted():
+        return build_defs({"workplace": workplace})
+
+
+def tick(definitions: Definitions, instance: DagsterInstance, cursor: str | None) -> SensorResult:
+    """One tick of the manifest sensor."""
+    with accepted():
+        sensor = definitions.resolve_sensor_def("manifest_sensor")
+        context = build_sensor_context(instance=instance, cursor=cursor, sensor_name="manifest_sensor")
+        result = sensor(context)
+    assert isinstance(result, SensorResult)
+    return result
+
+
+def asked(result: SensorResult) -> list[tuple[str | None, str]]:
+    """(partition, why) of each request."""
+    return [(r.partition_key, r.tags[WHY_TAG]) for r in result.run_requests or []]
+
+
+def test_a_manifest_that_was_dropped_in_is_asked_for_once(
+    definitions: Definitions, instance: DagsterInstance, own_settings: Settings, unique_slug: str
+) -> None:
+    """A new manifest gets a partition and one run, whose tags say why; the next tick says that nothing changed."""
+    write_dataset(own_settings.exports_dir, unique_slug)
+    first = tick(definitions, instance, None)
+    assert asked(first) == [(unique_slug, "new dataset")]
+    [request] = first.dynamic_partitions_requests or []
+    assert list(request.partition_keys) == [unique_slug]
+    [event] = first.asset_events
+    assert (event.asset_key, event.partition) == (AssetKey("indicator_csv"), unique_slug)
+    second = tick(definitions, instance, first.cursor)
+    assert asked(second) == []
+    assert isinstance(second.skip_reason, SkipReason)
+    assert second.skip_reason.skip_message == "nothing changed in 1 manifest"
+
+
+def test_appended_bars_ask_again_and_going_back_does_too(
+    definitions: Definitions, instance: DagsterInstance, own_settings: Settings, unique_slug: str
+) -> None:
+    """A, B, A: each change of a growing file asks for a run, with a key that was never used."""
+    source = write_dataset(own_settings.exports_dir, unique_slug, change=lambda m: m.update(on_change="grow")).with_suffix(".csv")
+    before = source.read_bytes()
+    results = [tick(definitions, instance, None)]
+    for content in (bars(310).write_csv().encode(), before):
+        source.write_bytes(content)
+        results.append(tick(definitions, instance, results[-1].cursor))
+    assert [asked(result) for result in results[1:]] == [[(unique_slug, "file changed")]] * 2
+    assert len({r.run_key for result in results for r in result.run_requests or []}) == 3
+
+
+def test_bad_manifests_are_told_by_name_and_harm_no_other(
+    definitions: Definitions, instance: DagsterInstance, own_settings: Settings, unique_slug: str
+) -> None:
+    """An unreadable manifest, a changed file under `refuse` and a deleted manifest are told with what to do; others are asked for."""
+    exports = own_settings.exports_dir
+    write_dataset(exports, "gone_1d_v1")
+    changed = write_dataset(exports, "changed_1d_v1")
+    cursor = tick(definitions, instance, None).cursor
+    (exports / "gone_1d_v1.yaml").unlink()
+    (exports / "broken_1d_v1.yaml").write_text("dataset: [")
+    changed.with_suffix(".csv").write_bytes(bars(310).write_csv().encode())
+    reported = tick(definitions, instance, cursor)
+    assert isinstance(reported.skip_reason, SkipReason)
+    for words in ("broken_1d_v1: ", "`chronos manifest refresh changed_1d_v1`", "`chronos datasets retire gone_1d_v1`"):
+        assert words in (reported.skip_reason.skip_message or "")
+    write_dataset(exports, unique_slug)
+    rewrite(changed, checksum=checksum(changed.with_suffix(".csv")))
+    assert asked(tick(definitions, instance, reported.cursor)) == [
+        ("changed_1d_v1", "manifest and file changed"),
+        (unique_slug, "new dataset"),
+    ]
+
+
+def test_the_night_asks_only_for_what_no_successful_run_has_covered(
+    definitions: Definitions, instance: DagsterInstance, workplace: Workplace, unique_slug: str
+) -> None:
+    """The nightly schedule asks for a new dataset; once a run of that content has succeeded it is quiet, and sums that up."""
+    write_dataset(workplace.settings.exports_dir, unique_slug)
+    [request] = nightly(definitions, instance)
+    assert isinstance(request, RunRequest)
+    assert request.partition_key == unique_slug
+    assert request.tags[WHY_TAG] == "nightly: new dataset"
+    assert unique_slug in instance.get_dynamic_partitions("dataset")
+    tags = {name: request.tags[name] for name in (NIGHT_TAG, WHY_TAG, CONTENT_TAG)}
+    assert run_partition(unique_slug, workplace, instance, tags=tags).succeeded
+    [skipped] = nightly(definitions, instance)
+    assert isinstance(skipped, SkipReason)
+    [record] = instance.fetch_materializations(AssetKey("night_summary"), limit=1).records
+    assert record.asset_materialization is not None
+    assert record.asset_materialization.description == "nothing to do"
+
+
+def nightly(definitions: Definitions, instance: DagsterInstance) -> list[RunRequest | SkipReason]:
+    """One tick of the nightly schedule."""
+    with accepted():
+        schedule = definitions.resolve_schedule_def("nightly")
+        context = build_schedule_context(
+            instance=instance,
+            scheduled_execution_time=datetime(2026, 11, 23, 2, tzinfo=UTC),
+            repository_def=definitions.get_repository_def(),
+        )
+        data = schedule.evaluate_tick(context)
+    return [*(data.run_requests or []), *([SkipReason(data.skip_message)] if data.skip_message else [])]
+
+
+def test_a_night_is_summed_up_with_its_failures_in_words(instance: DagsterInstance, workplace: Workplace, unique_slug: str) -> None:
+    """The summary counts what the runs added and trained, and says of a failed one where and why."""
+    manifest = write_dataset(workplace.settings.exports_dir, unique_slug)
+    run_ids = [run_partition(unique_slug, workplace, instance).run_id]
+    manifest.with_suffix(".csv").write_bytes(bars(310).write_csv().encode())
+    run_ids.append(run_partition(unique_slug, workplace, instance).run_id)
+    runs = [run for run_id in run_ids if (run := instance.get_run_by_id(run_id))]
+    night = summarize(instance, "a night", runs)
+    assert (night.totals["rows_written"], night.totals["folds_trained"]) == (300, 6)
+    assert [failure["step"] for failure in night.failures] == ["normalized_bars"]
+    assert "chronos manifest refresh" in night.failures[0]["reason"]
+    assert night.sentence().startswith("1 of 2 datasets done, 300 rows added, 6 folds trained")
