@@ -60,7 +60,8 @@ def test_the_map_to_questdb_reads_backwards(names: list[str]) -> None:
     try:
         columns = [c for c in resolve_columns(["Date", *names], ColumnsSpec(), max_columns=100) if c.is_data]
     except BarsError as error:
-        assert error.code in {"column_collision", "column_unnamed", "no_columns"}
+        if error.code not in {"column_collision", "column_unnamed", "no_columns"}:
+            raise
         return
     assert all(LEGAL.fullmatch(column.questdb_column) for column in columns)
     assert len({column.questdb_column.casefold() for column in columns}) == len(columns)

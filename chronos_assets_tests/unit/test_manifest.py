@@ -161,9 +161,9 @@ def test_a_link_to_itself_is_refused(tmp_path: Path) -> None:
 def test_profiles_are_found_by_name(tmp_path: Path) -> None:
     """An unknown profile names those that exist."""
     manifest = load(tmp_path, FULL).manifest
-    with pytest.raises(ManifestError, match="'fast'.*default"):
+    with pytest.raises(ManifestError, match=r"'fast'.*default"):
         manifest.walkforward_profile("fast")
-    with pytest.raises(ManifestError, match="'fast'.*default"):
+    with pytest.raises(ManifestError, match=r"'fast'.*default"):
         manifest.simulation_profile("fast")
 
 
