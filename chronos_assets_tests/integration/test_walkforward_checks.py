@@ -1,0 +1,150 @@
+"""What can be asked of a stored run: completeness, agreement, honesty, space; and a grid of runs, ranked."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import replace
+from typing import Any
+
+import polars as pl
+import pytest
+from psycopg.types.json import Jsonb
+
+from chronos_assets.compute.executor import ThreadExecutor
+from chronos_assets.compute.training import FoldData, FoldResult, FoldSpec, train_fold
+from chronos_assets.errors import ConflictError, NotPublishedError, ProfileError
+from chronos_assets.pipeline.look_ahead import look_ahead_audit
+from chronos_assets.pipeline.retire import retire_run, run_space
+from chronos_assets.pipeline.sweep import run_sweep
+from chronos_assets.pipeline.walkforward import run_walkforward
+from chronos_assets.pipeline.walkforward_checks import completeness, recompute_run_metrics, signal_counts, thresholds_agree
+from chronos_assets.storage.runs import get_folds, get_run, list_runs, read_predictions
+from chronos_assets.storage.stores import Stores
+from chronos_assets.storage.tables import WALKFORWARD_PREDICTIONS
+from chronos_assets_tests.walkforward_data import make_bars, publish, small_profile
+
+
+def make_run(stores: Stores, slug: str, **changes: Any) -> str:
+    return run_walkforward(slug, small_profile(**changes), stores, horizon=3, horizon_assumed=False, executor=ThreadExecutor(2)).run_id
+
+
+def sql(stores: Stores, statement: str, *values: Any) -> None:
+    with stores.postgres.connection() as connection:
+        connection.execute(statement, values)  # type: ignore[arg-type] # a test's own constant text
+
+
+def test_a_sound_run_passes_every_check(stores: Stores, unique_slug: str) -> None:
+    """A run as it was stored is complete, agrees with itself, and did not look ahead; calendar plans too."""
+    publish(stores, unique_slug, make_bars(260))
+    for changes in ({}, {"train_size": None, "test_size": None, "train": "2M", "test": "1M"}, {"target": "target_b"}):
+        run_id = make_run(stores, unique_slug, **changes)
+        found = completeness(stores, run_id)
+        assert found.complete
+        assert found.folds_planned == found.folds_stored > 0
+        assert found.bars_planned == found.bars_predicted
+        assert thresholds_agree(stores, run_id) == recompute_run_metrics(stores, run_id) == []
+        counts, summary = signal_counts(stores, run_id), get_run(stores.postgres, run_id).summary_metrics
+        assert summary is not None
+        assert (counts.long, counts.short) == (summary["long"]["n_signals"], summary["short"]["n_signals"])
+        report = look_ahead_audit(stores, run_id, 3)
+        assert report.clean, report.findings
+        assert len(report.folds) == 3
+
+
+def test_what_is_missing_or_changed_is_found(stores: Stores, unique_slug: str) -> None:
+    """A missing fold, a changed threshold and a changed metric are each found, with the fold that they concern."""
+    publish(stores, unique_slug, make_bars(200))
+    run_id = make_run(stores, unique_slug)
+    sql(stores, "DELETE FROM walkforward_folds WHERE run_id = %s AND fold_number = 4", run_id)
+    assert [(f.fold, f.what) for f in completeness(stores, run_id).findings] == [(4, "fold is not stored")]
+    fold = get_folds(stores.postgres, run_id)[2]
+    sql(
+        stores,
+        "UPDATE walkforward_folds SET thresholds = %s WHERE run_id = %s AND fold_number = 2",
+        Jsonb(fold.thresholds | {"long": 9.5}),
+        run_id,
+    )
+    assert [(f.fold, f.what, f.expected) for f in thresholds_agree(stores, run_id)] == [(2, "long threshold", 9.5)]
+    metrics = fold.metrics | {"short": fold.metrics["short"] | {"n_signals": 77}}
+    sql(
+        stores,
+        "UPDATE walkforward_folds SET metrics = %s, thresholds = %s WHERE run_id = %s AND fold_number = 2",
+        Jsonb(metrics),
+        Jsonb(fold.thresholds),
+        run_id,
+    )
+    assert (2, "metrics of short") in [(f.fold, f.what) for f in recompute_run_metrics(stores, run_id)]
+    assert recompute_run_metrics(stores, run_id, [3, 5]) == []
+
+
+def test_predictions_that_are_lost_are_found(stores: Stores, unique_slug: str) -> None:
+    """A fold whose predictions are not the planned bars is found, however complete Postgres looks."""
+    publish(stores, unique_slug, make_bars(200))
+    run_id = make_run(stores, unique_slug)
+    extra = read_predictions(stores, run_id).tail(1)
+    row = extra.rename({"timestamp_unix": "timestamp"}).with_columns(
+        timestamp=extra["timestamp_unix"] + 86_400, bar_index=extra["bar_index"] + 1
+    )
+    constants = {"run_id": run_id, "dataset": unique_slug, "target": "target_a"}
+    frame = row.with_columns(**{name: pl.lit(value) for name, value in constants.items()})
+    stores.questdb.write(frame, table=WALKFORWARD_PREDICTIONS.name, symbols=WALKFORWARD_PREDICTIONS.symbols)
+    stores.questdb.wait_applied(WALKFORWARD_PREDICTIONS.name)
+    assert [(f.fold, f.what, f.found) for f in completeness(stores, run_id).findings] == [(12, "predicted bars", "11 from row 182")]
+
+
+def test_the_audit_of_a_real_run_can_fail(stores: Stores, unique_slug: str) -> None:
+    """A trainer that peeks is caught on a stored run, and a run whose dataset moved on is not judged."""
+    bars = make_bars(200)
+    publish(stores, unique_slug, bars)
+    run_id = make_run(stores, unique_slug)
+
+    def peeking(data: FoldData, spec: FoldSpec) -> FoldResult:
+        targets = data.targets / abs(data.targets[spec.fold.train_end : spec.fold.test_end]).max()
+        return train_fold(replace(data, targets=targets), spec)
+
+    assert not look_ahead_audit(stores, run_id, 2, train=peeking).clean
+    publish(stores, unique_slug, make_bars(205))
+    with pytest.raises(ConflictError, match="no longer the one"):
+        look_ahead_audit(stores, run_id)
+
+
+def test_retiring_a_run_frees_what_only_it_uses(stores: Stores, unique_slug: str) -> None:
+    """Files shared with another run stay; the run's rows go; a run that was simulated is kept."""
+    seed = secrets.randbits(32)  # bars that no other test has: files of equal folds are shared by all datasets
+    publish(stores, unique_slug, make_bars(200, seed=seed))
+    first = make_run(stores, unique_slug)
+    publish(stores, unique_slug, make_bars(200, seed=seed).vstack(make_bars(240).tail(40)))
+    second = make_run(stores, unique_slug)
+    space = run_space(stores, first)
+    assert (space.folds, space.prediction_rows) == (13, 130)
+    assert 0 <= space.own_artifact_bytes < space.artifact_bytes
+    columns = "simulation_id, run_id, dataset_id, mode, config, status"
+    insert = f"INSERT INTO simulation_runs ({columns}) VALUES (gen_random_uuid(), %s, %s, 'long', '{{}}', 'completed')"
+    sql(stores, insert, first, unique_slug)
+    with pytest.raises(ConflictError, match="1 simulations stand on run"):
+        retire_run(stores, first)
+    sql(stores, "DELETE FROM simulation_runs WHERE run_id = %s", first)
+    retire_run(stores, first)
+    assert [run.run_id for run in list_runs(stores.postgres, unique_slug)] == [second]
+    assert look_ahead_audit(stores, second, 1).clean
+    assert run_space(stores, second).own_artifact_bytes == run_space(stores, second).artifact_bytes > 0
+    with pytest.raises(NotPublishedError):
+        retire_run(stores, first)
+
+
+def test_a_sweep_ranks_runs_and_warns(stores: Stores, unique_slug: str) -> None:
+    """Each point of a grid is a run; the ranking warns about the number of trials; a point that cannot run keeps its reason."""
+    publish(stores, unique_slug, make_bars(200))
+    axes = {"model.max_depth": [2, 3], "val_split_ratio": [0.8, 0.01]}
+    result = run_sweep(unique_slug, small_profile(), axes, stores, horizon_of=lambda _: (3, False), executor=ThreadExecutor(2))
+    assert len(result.trials) == 4
+    ran = [trial for trial in result.trials if trial.run_id]
+    assert [trial.changes["model"]["max_depth"] for trial in result.trials[2:]] == [2, 3]
+    assert all("no rows left to fit on" in str(trial.error) for trial in result.trials[2:])
+    factors = [trial.metrics["profit_factor"] for trial in ran]
+    assert factors == sorted(factors, reverse=True)
+    assert all(trial.deflated is not None and trial.deflated.trials == 2 for trial in ran)
+    assert [warning["code"] for warning in result.warnings] == ["many_trials"]
+    for bad in ({"model.etta": [0.1]}, {"test_size": [0]}, {}):
+        with pytest.raises(ProfileError):
+            run_sweep(unique_slug, small_profile(), bad, stores, horizon_of=lambda _: (3, False))
