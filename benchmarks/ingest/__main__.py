@@ -2,9 +2,9 @@
 
     python benchmarks/ingest [--rows 10000,100000,1000000] [--repeat 5] [--big-gb 2] [--folder DIR]
 
-`polars` is `polars.read_csv(file)` and `write_ipc` of what it gives: no checksum, no rule, no report, no fsync. `ours` is `normalize`: SHA-256 of the
-file, every rule, content hash, report, Arrow file synced and renamed. Each process imports, reads once to warm up, then takes the best of
-`--repeat`. `--big-gb` adds a file of that size that is read once by `normalize` alone, for its peak RSS.
+`polars` is `polars.read_csv(file)` and `write_ipc` of what it gives: no checksum, no rule, no report, no fsync. `ours` is
+`normalize`: SHA-256 of the file, every rule, content hash, report, Arrow file synced and renamed. Each process imports, reads once to
+warm up, then takes the best of `--repeat`. `--big-gb` adds a file of that size that is read once by `normalize` alone, for its peak RSS.
 """
 
 from __future__ import annotations
@@ -70,16 +70,17 @@ def main() -> int:
     parser.add_argument("--big-gb", type=float, default=0.0)
     parser.add_argument("--folder", type=Path)
     options = parser.parse_args()
-    print(
-        f"{'rows':>9} {'MB':>7} {'polars s':>9} {'ours s':>9} {'ratio':>6} {'CPU ratio':>9} {'polars MiB':>10} {'ours MiB':>9}  load {os.getloadavg()[0]:.1f}"
-    )
+    print(f"load {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores")
+    print("     rows      MB  polars s    ours s  ratio  CPU ratio  polars MiB  ours MiB")
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         for rows in (int(text) for text in options.rows.split(",") if text):
             source = write_table(Path(folder) / f"{rows}.csv", rows)
             bare, ours = (child(who, source, options.repeat) for who in ("polars", "ours"))
+            ratio, cpu_ratio = (ours[what] / bare[what] for what in ("seconds", "cpu_seconds"))
+            peaks = f"{bare['peak_rss_mib']:11.0f} {ours['peak_rss_mib']:9.0f}"
+            megabytes = source.stat().st_size / 1e6
             print(
-                f"{rows:9d} {source.stat().st_size / 1e6:7.0f} {bare['seconds']:9.3f} {ours['seconds']:9.3f} {ours['seconds'] / bare['seconds']:6.2f} "
-                f"{ours['cpu_seconds'] / bare['cpu_seconds']:9.2f} {bare['peak_rss_mib']:10.0f} {ours['peak_rss_mib']:9.0f}",
+                f"{rows:9d} {megabytes:7.0f} {bare['seconds']:9.3f} {ours['seconds']:9.3f} {ratio:6.2f} {cpu_ratio:10.2f} {peaks}",
                 flush=True,
             )
             source.unlink()

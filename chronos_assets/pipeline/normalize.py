@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ from chronos_assets.domain.strict import nearest
 from chronos_assets.errors import ManifestError, SourceChangedError
 from chronos_assets.settings import Settings
 
+_STALE_SECONDS = 86_400.0
 READER_VERSION = 1
 """Raised when the same file would give other bars or another report."""
 
@@ -51,6 +53,7 @@ def normalize_dataset(
     path = folder / f"{cache_key(checksum, spec, loaded.source_path.name)}.arrow"
     report = _cached(path)
     if report is None:
+        _remove_stale(folder)
         report = normalize(loaded.source_path, spec, path, progress)
         if report.checksum != checksum:
             path.unlink(missing_ok=True)
@@ -116,6 +119,14 @@ def _refuse_unknown_horizons(loaded: LoadedManifest, report: BarsReport) -> None
                 slug=loaded.manifest.dataset,
                 file=str(loaded.path),
             )
+
+
+def _remove_stale(folder: Path) -> None:
+    """Take away what a killed process left half-written more than a day ago."""
+    for part in folder.glob(".*.part"):
+        with contextlib.suppress(OSError):
+            if time.time() - part.stat().st_mtime > _STALE_SECONDS:
+                part.unlink()
 
 
 def _report_path(path: Path) -> Path:

@@ -75,7 +75,7 @@ def _counter(first: int) -> Callable[[int], int]:
 
 def _series(array: Any, column: Column, name: str, row_of: Callable[[int], int]) -> pl.Series:
     """One column as the rest of the reader wants it: Float64 for data, as it is for keys, text for the rest."""
-    label = str(column.position)
+    label = column.label
     try:
         values = pl.Series(label, pl.from_arrow(array))
     except (pl.exceptions.PolarsError, ValueError, TypeError, pa.ArrowException):

@@ -27,7 +27,7 @@ class Keys:
     """Reads the key columns batch by batch. `reading` (from an earlier attempt): `hhmm`, `hhmmss` or `intraday`."""
 
     def __init__(self, columns: Sequence[Column], spec: BarsSpec, name: str, reading: str | None) -> None:
-        self._position = {column.key: str(column.position) for column in columns if column.key}
+        self._position = {column.key: column.label for column in columns if column.key}
         self._spec, self._name = spec, name
         self._times = TimeColumn(spec, name, reading)
         self._scanning = reading == SCAN

@@ -9,6 +9,7 @@ are refused, so the map in the registry reads backwards too.
 from __future__ import annotations
 
 import fnmatch
+import functools
 import hashlib
 import re
 import unicodedata
@@ -48,11 +49,17 @@ class Column:
         return fold(self.name) if self.role == "key" else None
 
     @property
+    def label(self) -> str:
+        """Its name in raw frames: that in the dataset for data; for others one that no name can be (it holds a control character)."""
+        return self.name if self.is_data else f"\x01{self.position}"
+
+    @property
     def is_data(self) -> bool:
         """Whether the column becomes a float64 column of the dataset."""
         return self.role in {"feature", "target", "price"}
 
 
+@functools.lru_cache(maxsize=8192)
 def fold(name: str) -> str:
     """The form in which two names are the same name: NFC, without regard to case."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
@@ -65,7 +72,8 @@ def clean(name: str) -> str:
 
 def matches(name: str, patterns: Iterable[str]) -> bool:
     """Whether `name` matches one of the globs, in any case."""
-    return any(fnmatch.fnmatchcase(fold(name), fold(pattern)) for pattern in patterns)
+    folded = fold(name)
+    return any(fnmatch.fnmatchcase(folded, fold(pattern)) for pattern in patterns)
 
 
 def questdb_name(name: str) -> str:

@@ -26,6 +26,8 @@ from chronos_assets.domain.bars.time_column import SCAN, FormatChangedError
 from chronos_assets.domain.content import ContentHasher
 from chronos_assets.errors import BarsError
 
+_SYNC_AHEAD_BYTES = 64 << 20
+
 Progress = Callable[[str, int, int | None], None]
 
 
@@ -73,7 +75,8 @@ def _normalize(source: Path, spec: BarsSpec, destination: Path | None, progress:
             if frame.height:
                 hashing = pool.submit(hasher.update, frame)
                 sink.write(frame)
-                pool.submit(sink.flush)
+                if file.size > _SYNC_AHEAD_BYTES:
+                    pool.submit(sink.flush)
             if progress is not None:
                 progress("normalize", file.bytes_read, file.size)
         if hashing is not None:
@@ -87,8 +90,7 @@ def _normalize(source: Path, spec: BarsSpec, destination: Path | None, progress:
 def _bars(batch: RawBatch, file: OpenedFile, keys: Keys, stats: Stats) -> pl.DataFrame:
     """One batch of normalized bars: keys first, then the numbers, cleaned."""
     key_columns, kept, row_of = keys.take(batch)
-    data = [column for column in file.columns if column.is_data]
-    numbers = batch.frame.select(pl.col(str(column.position)).alias(column.name) for column in data)
+    numbers = batch.frame.drop(column.label for column in file.columns if not column.is_data)
     if kept is not None:
         numbers = numbers.filter(kept)
     _refuse_filled(batch.frame, file)
@@ -101,7 +103,7 @@ def _refuse_filled(frame: pl.DataFrame, file: OpenedFile) -> None:
         if (
             not column.name
             and column.role == "excluded"
-            and frame[str(column.position)].cast(pl.String).fill_null("").str.strip_chars().ne("").any()
+            and frame[column.label].cast(pl.String).fill_null("").str.strip_chars().ne("").any()
         ):
             raise BarsError(f"column {column.position + 1} has no name but holds values", code="column_unnamed", file=file.name)
 

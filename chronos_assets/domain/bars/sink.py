@@ -5,11 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import polars as pl
+
+from chronos_assets.errors import ChronosError
 
 
 class ArrowSink:
@@ -28,14 +31,24 @@ class ArrowSink:
         """Append `frame` as one record batch."""
         if self._destination is None:
             return
-        import pyarrow as pa
-
         table = frame.to_arrow()
-        if self._writer is None:
-            self._open(table.schema)
-        for batch in table.to_batches():
-            self._writer.write_batch(batch)
-        del pa
+        with self._told():
+            if self._writer is None:
+                self._open(table.schema)
+            self._writer.write_table(table)
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        """A full or forbidden disk is an error of ours."""
+        try:
+            yield
+        except OSError as error:
+            raise ChronosError(
+                f"the Arrow file cannot be written: {error.strerror or error}",
+                code="write_failed",
+                hint="Make room, or set CHRONOS_HOME to another disk.",
+                file=str(self._destination),
+            ) from error
 
     def flush(self) -> None:
         """Send what was written on its way to the disk, so that the last sync has little left to wait for."""
@@ -59,7 +72,8 @@ class ArrowSink:
             return
         try:
             if kind is None:
-                self._finish()
+                with self._told():
+                    self._finish()
         finally:
             with contextlib.suppress(OSError):
                 self._file.close()

@@ -1,8 +1,8 @@
 """Order of the bars, their usual distance, and what is missing between them.
 
-A gap is a step longer than the granularity. It is expected where it spans a weekend, or where the same step after the same time of day
-comes again and again (the end of a session); all others are counted as unexpected. A granularity is contradicted where fewer than one step in
-twenty has its length, or where shorter steps are more than half as many as those of its length.
+A gap is a step longer than the granularity. It is expected where it spans a weekend, or where the same step after the same time of
+day comes again and again (the end of a session); all others are counted as unexpected. A granularity is contradicted where fewer than
+one step in twenty has its length, or where shorter steps are more than half as many as those of its length.
 """
 
 from __future__ import annotations

@@ -46,8 +46,9 @@ class Stats:
         odd = [name for name, total in zip(frame.columns, sums, strict=True) if not math.isfinite(total)]
         if odd:
             frame = frame.with_columns(self._clean(name, frame[name], row_of) for name in odd)
-        for name, stats in self.columns.items():
-            stats.nulls += frame[name].null_count()
+        for name, nulls in zip(frame.columns, frame.null_count().row(0), strict=True):
+            if nulls:
+                self.columns[name].nulls += nulls
         self._ranges(frame)
         self.sample.add(frame)
         return frame
@@ -68,8 +69,8 @@ class Stats:
         open_names = [name for name, stats in self.columns.items() if not stats.low < stats.high]
         if not open_names:
             return
-        lows = frame.select(pl.col(open_names).min()).row(0)
-        highs = frame.select(pl.col(open_names).max()).row(0)
+        some = frame if len(open_names) == frame.width else frame.select(open_names)
+        lows, highs = some.min().row(0), some.max().row(0)
         for name, low, high in zip(open_names, lows, highs, strict=True):
             if low is not None:
                 stats = self.columns[name]

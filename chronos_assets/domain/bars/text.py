@@ -24,7 +24,7 @@ _QUOTE, _LF, _BLANK, _TAB = 0x22, 0x0A, 0x20, 0x09
 
 @dataclass(frozen=True)
 class RawBatch:
-    """Some rows of a file. `frame` has one column per column of the file, named by its position: keys and excluded ones as text (or
+    """Some rows of a file. `frame` has one column per column of the file, under its `label`: keys and excluded ones as text (or
     whatever a typed file holds), all others Float64. `row_of(i)` is the row of the file that row `i` of the frame came from."""
 
     frame: pl.DataFrame
@@ -51,7 +51,7 @@ def read_text(texts: Iterator[bytes], dialect: Dialect, columns: Sequence[Column
     from chronos_assets.domain.bars.text_strict import read_strictly
 
     line = dialect.header_line + 1
-    schema: pl.Schema = pl.Schema({str(c.position): pl.Float64() if c.is_data else pl.String() for c in columns})
+    schema: pl.Schema = pl.Schema({c.label: pl.Float64() if c.is_data else pl.String() for c in columns})
     held: bytes | None = next(texts, None)
     while held is not None:
         frame = None if dialect.delimiter == "blanks" else _read_plain(held, dialect, schema, columns, spec)
@@ -132,7 +132,7 @@ def _is_rectangular(text: bytes, dialect: Dialect, frame: pl.DataFrame) -> bool:
 
 
 def _date(columns: Sequence[Column]) -> str:
-    return str(next(c.position for c in columns if c.key == "date"))
+    return next(c.label for c in columns if c.key == "date")
 
 
 def _counter(first: int) -> Callable[[int], int]:

@@ -30,7 +30,7 @@ def read_strictly(block: TextBlock, dialect: Dialect, columns: Sequence[Column],
     if not len(lines.kept):
         return
     text = block.text if len(lines.kept) == len(lines.starts) else b"".join(lines.texts(lines.kept))
-    schema = {str(c.position): pl.String for c in columns}
+    schema = {c.label: pl.String for c in columns}
     try:
         frame = pl.read_csv(
             text, has_header=False, schema=schema, separator=dialect.separator, quote_char='"' if len(block.quotes) else None
@@ -40,7 +40,7 @@ def read_strictly(block: TextBlock, dialect: Dialect, columns: Sequence[Column],
     if frame.height != len(lines.kept):
         raise _unreadable("rows and lines differ", name, row_of(0))
     frame = frame.select(pl.all().str.strip_chars(BLANKS))
-    numbers = frame.select(pl.col(str(c.position)).cast(pl.Float64, strict=False) for c in columns if c.is_data)
+    numbers = frame.select(pl.col(c.label).cast(pl.Float64, strict=False) for c in columns if c.is_data)
     _refuse_text(frame, numbers, columns, name, row_of)
     yield RawBatch(frame.with_columns(numbers), row_of, blank_lines=lines.inner_blank)
 
@@ -119,7 +119,7 @@ def _refuse_text(frame: pl.DataFrame, numbers: pl.DataFrame, columns: Sequence[C
     for column in columns:
         if not column.is_data:
             continue
-        raw, number = frame[str(column.position)], numbers[str(column.position)]
+        raw, number = frame[column.label], numbers[column.label]
         if number.null_count() == raw.null_count():
             continue
         bad = (number.is_null() & raw.is_not_null() & (raw != "")).arg_true()
@@ -127,7 +127,7 @@ def _refuse_text(frame: pl.DataFrame, numbers: pl.DataFrame, columns: Sequence[C
             first = (int(bad[0]), column.position)
     if first is not None:
         index, position = first
-        raise text_in_number(str(frame[str(position)][index]), name, row_of(index), columns[position].source_name)
+        raise text_in_number(str(frame[columns[position].label][index]), name, row_of(index), columns[position].source_name)
 
 
 def text_in_number(value: str, name: str, row: int, column: str) -> BarsError:

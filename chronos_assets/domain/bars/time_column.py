@@ -1,9 +1,9 @@
 """The Time column as a whole, read batch by batch.
 
-The first batch usually decides how to read the column. Where it does not, the likelier reading is used for the time being and the key
-cells are remembered until the column has decided; if it then decides otherwise, the file is read once more. Where no reading is likelier, the keys
-alone are read to the end of the file first. A later cell that contradicts a reading which the column itself had decided is an error, not a
-doubt.
+The first batch usually decides how to read the column. Where it does not, the likelier reading is used for the time being and the
+key cells are remembered until the column has decided; if it then decides otherwise, the file is read once more. Where no reading is
+likelier, the keys alone are read to the end of the file first. A later cell that contradicts a reading which the column itself had
+decided is an error, not a doubt.
 """
 
 from __future__ import annotations

@@ -56,9 +56,7 @@ class Padding:
 
 def padding_of(cells: pl.Series) -> Padding:
     """Leading zeros in the text of a Time column (a typed column has none)."""
-    if cells.dtype != pl.String:
-        return Padding()
-    if not cells.str.contains(r"^[ \t]*0").any():
+    if cells.dtype != pl.String or not cells.str.contains(r"^[ \t]*0[0-9]").any():
         return Padding()
     digits = cells.str.strip_chars(" \t").str.replace(r"\.0*$", "")
     padded = digits.str.starts_with("0")
