@@ -6,6 +6,7 @@ at `os.environ` for configuration. Secrets are `SecretStr`: they print as asteri
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import os
 from functools import cached_property
@@ -132,6 +133,13 @@ class Settings(BaseSettings):
     def source_of(self, name: str) -> str:
         """Where the value of setting `name` came from: `environment CHRONOS_X`, or `default`."""
         return f"environment {PREFIX}{name.upper()}" if name in self.model_fields_set else "default"
+
+
+def unknown_variables() -> dict[str, str | None]:
+    """`CHRONOS_*` variables that name no setting, each with the one it looks like."""
+    known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
+    strange = sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known)
+    return {name: next(iter(difflib.get_close_matches(name, known, n=1)), None) for name in strange}
 
 
 def load_settings(**overrides: Any) -> Settings:

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 import click
 
 from chronos_assets.errors import ChronosError, UsageError
-from chronos_assets.settings import load_settings
+from chronos_assets.settings import load_settings, unknown_variables
 
 INTERRUPTED = 130
 # A full or read-only disk, or a folder that is not ours: the user's to mend, so one sentence and no traceback.
@@ -30,6 +30,8 @@ def run_command(command: click.Command) -> NoReturn:
     """
     signal.signal(signal.SIGTERM, _terminate)
     logging.basicConfig(level=_log_level(), stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    for name, close in unknown_variables().items():
+        say(f"warning: {name} is no setting" + (f"; did you mean {close}?" if close else ""))
     try:
         outcome = command.main(standalone_mode=False)
         code = outcome if isinstance(outcome, int) else 0
