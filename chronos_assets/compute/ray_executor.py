@@ -39,13 +39,13 @@ class RayExecutor:
             from chronos_assets.compute.devices import count_cuda_devices
 
             return count_cuda_devices()
-        with self._session():
+        with self.session():
             return int(self._ray.cluster_resources().get("GPU", 0))
 
     def map(self, data: FoldData, specs: Iterable[FoldSpec]) -> Generator[FoldResult | FoldFailure]:
         """Train `specs` as tasks of one CPU each, and of `gpu_fraction` GPUs where the device is cuda."""
         ray = self._ray
-        with self._session():
+        with self.session():
             shared = ray.put(data)
             tasks: dict[str, Any] = {}
             pending: dict[Any, FoldSpec] = {}
@@ -82,8 +82,8 @@ class RayExecutor:
         return result
 
     @contextmanager
-    def _session(self) -> Iterator[None]:
-        """A connection to Ray; one that somebody else has opened in this process is used and left open."""
+    def session(self) -> Iterator[None]:
+        """A connection to Ray, one for many `map`s where the caller holds it; one already open in this process is used and left open."""
         ray = self._ray
         if ray.is_initialized():
             yield

@@ -29,6 +29,7 @@ def layouts(draw: st.DrawFn) -> tuple[Layout, int]:
     return layout, draw(st.integers(0, 600))
 
 
+@settings(deadline=None)
 @given(layouts())
 def test_train_and_test_never_overlap_and_the_gap_holds(case: tuple[Layout, int]) -> None:
     """In every fold the test window begins `gap` rows after the train window, and all rows lie inside the dataset."""
@@ -39,6 +40,7 @@ def test_train_and_test_never_overlap_and_the_gap_holds(case: tuple[Layout, int]
         assert fold.test_start < fold.test_end <= rows
 
 
+@settings(deadline=None)
 @given(layouts())
 def test_every_planned_test_bar_is_predicted_once(case: tuple[Layout, int]) -> None:
     """Test windows of different folds share no bar, and with step = test they leave none out between them."""
@@ -49,6 +51,7 @@ def test_every_planned_test_bar_is_predicted_once(case: tuple[Layout, int]) -> N
         assert bars == list(range(bars[0], bars[-1] + 1))
 
 
+@settings(deadline=None)
 @given(layouts())
 def test_no_complete_fold_is_left_out(case: tuple[Layout, int]) -> None:
     """The number of folds is the greatest whose last test window ends inside the dataset."""
@@ -61,6 +64,7 @@ def test_no_complete_fold_is_left_out(case: tuple[Layout, int]) -> None:
         assert len(one_more) == len(plan) + 1
 
 
+@settings(deadline=None)
 @given(layouts(), st.floats(0.05, 0.95))
 def test_validation_is_embargoed(case: tuple[Layout, int], ratio: float) -> None:
     """Fitted and validation rows lie inside the train window, apart by at least the gap wherever both have rows."""
@@ -92,7 +96,7 @@ def brute_force(pairs: list[tuple[float, float]], min_fraction: float) -> float 
     return chosen
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(cases, st.sampled_from([0.05, 0.07, 0.2, 0.5, 1.0]))
 def test_optimal_threshold_equals_brute_force(pairs: list[tuple[float, float]], min_fraction: float) -> None:
     """The threshold found by one sort is the one found by trying every cut; ties, infinities and sides that are off included."""
@@ -100,6 +104,7 @@ def test_optimal_threshold_equals_brute_force(pairs: list[tuple[float, float]], 
     assert optimal_cut(predictions, returns, min_fraction) == brute_force(pairs, min_fraction)
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(st.floats(-1e6, 1e6), max_size=8), max_size=8))
 def test_pooled_sums_do_not_depend_on_folds(folds: list[list[float]]) -> None:
     """Pooling gives the same numbers in whatever order the folds come."""
