@@ -47,6 +47,7 @@ DIALECTS: dict[str, bytes] = {
         [HEADER.replace(",", " "), *("".join(f"{cell:>14}" for cell in row.split(",")) for row in lines())]
     ).encode(),
     "blanks at line ends": table([f"  {spaced(row)} " for row in lines()], spaced(HEADER)),
+    "blanks behind the last line": table([spaced(row) for row in lines()], spaced(HEADER)) + b"   ",
     "blanks around delimiters": table([row.replace(",", " , ") for row in lines()], HEADER.replace(",", " , ")),
     "quoted header": table(header=",".join(f'"{name}"' for name in HEADER.split(","))),
     "everything quoted": table([",".join(f'"{cell}"' for cell in row.split(",")) for row in lines()], '"Date","Time","Open","RSI","TGT"'),

@@ -62,6 +62,10 @@ def read_text(texts: Iterator[bytes], dialect: Dialect, columns: Sequence[Column
             continue
         following = next(texts, None)
         block = check_block(held, line, dialect, name, ends_file=following is None)
+        if not block.text:
+            # Blanks without a line end, at the end of a file between blanks.
+            held = following
+            continue
         _refuse_long_line(block, spec, name)
         lines = block.text.count(b"\n") + (0 if block.text.endswith(b"\n") else 1)
         frame = _read_fast(block, dialect, schema, columns, lines)
