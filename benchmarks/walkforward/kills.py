@@ -42,32 +42,37 @@ def row_versions(stores: Stores, slug: str) -> dict[int, str]:
         return {row["fold_number"]: row["version"] for row in connection.execute(statement, [runs[0].run_id]).fetchall()}
 
 
-def run_once(stores: Stores, slug: str, kill_after: float | None) -> dict[str, Any] | None:
-    """One process; None where it was killed, else the document that it printed."""
-    with subprocess.Popen(
-        [*COMMAND, slug, *SIZES, "--json"], env=environment(stores), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    ) as process:
-        try:
-            out, _ = process.communicate(timeout=kill_after)
-        except subprocess.TimeoutExpired:
+def run_once(stores: Stores, slug: str, chance: random.Random | None = None) -> dict[str, Any] | None:
+    """One process; None where it was killed (with `chance`), else the document that it printed."""
+    command = [*COMMAND, slug, *SIZES, "--json"]
+    with subprocess.Popen(command, env=environment(stores), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        if chance is not None and survive(stores, slug, process, chance):
             process.send_signal(signal.SIGKILL)
             process.wait()
             return None
+        out, _ = process.communicate()
     document: dict[str, Any] = json.loads(out)
     return document
+
+
+def survive(stores: Stores, slug: str, process: subprocess.Popen[bytes], chance: random.Random) -> bool:
+    """Wait for a random moment: mostly a little after it has stored folds, now and then at its start; False where it ended before."""
+    before, at_the_start = len(row_versions(stores, slug)), chance.random() < 0.2
+    while not at_the_start and process.poll() is None and len(row_versions(stores, slug)) <= before:
+        time.sleep(0.1)
+    time.sleep(chance.uniform(0.0, 4.0 if at_the_start else 0.8))
+    return process.poll() is None
 
 
 def campaign(stores: Stores, kills: int, chance: random.Random) -> dict[str, Any]:
     bars = make_bars(200 + 2 + 2 * 400)
     for slug in (KILLED, WHOLE):
         publish(stores, slug, bars)
-    started = time.monotonic()
-    whole = run_once(stores, WHOLE, None)
+    whole = run_once(stores, WHOLE)
     assert whole is not None
-    usual = time.monotonic() - started
     done, seen, trained_again, finished_early = 0, {}, 0, 0
     while done < kills:
-        result = run_once(stores, KILLED, chance.uniform(0.2, 1.2) * min(usual, 8.0))
+        result = run_once(stores, KILLED, chance)
         if result is not None:  # it was faster than its killer: begin again with nothing stored
             finished_early += 1
             with stores.postgres.connection() as connection:
@@ -80,7 +85,7 @@ def campaign(stores: Stores, kills: int, chance: random.Random) -> dict[str, Any
         seen = now
         print(f"kill {done}: {len(now)} folds stored", flush=True)
     dead = declare_dead_runs(stores.postgres)
-    killed = run_once(stores, KILLED, None)
+    killed = run_once(stores, KILLED)
     assert killed is not None
     now = row_versions(stores, KILLED)
     trained_again += sum(now.get(fold) != version for fold, version in seen.items())
