@@ -11,6 +11,7 @@ import pytest
 from chronos_assets.domain.simulation.engine import Signals, Simulation, simulate
 from chronos_assets.domain.simulation.prices import average_true_range, price_bars
 from chronos_assets.domain.simulation.rules import rules_of
+from chronos_assets.domain.simulation.summary import buckets_of, summary_of
 from chronos_assets.domain.simulation_profile import SimulationProfile
 from chronos_assets.errors import RefusedError
 
@@ -30,7 +31,7 @@ def run(
     **profile: Any,
 ) -> Simulation:
     """Simulate bars given as (open, high, low, close); one unit, no costs and no exit rule unless asked for."""
-    settings = {"sizing": {"method": "fixed_units", "units": 1.0}, "exits": QUIET | (exits or {}), **profile}
+    settings = {"sizing": {"method": "fixed_units", "units": 1.0}, **profile, "exits": QUIET | (exits or {})}
     n = len(bars)
     table = np.array(bars, dtype=np.float64).reshape(n, 4)
     signals = Signals(
@@ -330,3 +331,39 @@ def test_a_frame_of_no_trades_has_the_columns_of_one_with_trades() -> None:
     assert empty.height == 0
     assert empty.schema == full.schema
     assert isinstance(empty, pl.DataFrame)
+
+
+def test_a_bucket_of_a_one_sided_mode_has_the_drawdown_of_the_account() -> None:
+    """Compounding, with costs: the long bucket in mode long and the summary name the same drawdown; the short bucket is empty."""
+    bars = [(100,) * 4, (100,) * 4, (110,) * 4, (90,) * 4, (95,) * 4, (80,) * 4, (85,) * 4]
+    settings = {"sizing": {"method": "fixed_fraction"}, "costs": {"commission_fraction": 0.01}, "exits": {"max_bars": 2}}
+    simulation = run(bars, [2] * 7, mode="long", **settings)
+    long, short = buckets_of(simulation)
+    assert simulation.trades.height == 2
+    assert long["max_drawdown_pct"] == pytest.approx(summary_of(simulation)["max_drawdown_pct"], rel=1e-12)
+    assert (long["side"], long["trade_count"]) == ("long", 2)
+    assert (short["trade_count"], short["profit_factor"], short["avg_return_pct"], short["max_drawdown_pct"]) == (0, None, None, None)
+
+
+def test_the_summary_of_a_hand_worked_simulation() -> None:
+    """Two trades of one unit, +10 and -5: every count and ratio as reckoned by hand."""
+    bars = [(100,) * 4, (100,) * 4, (110,) * 4, (110,) * 4, (105,) * 4, (105,) * 4]
+    summary = summary_of(run(bars, [2, 0, 2, 0, 0, 0], exits={"max_bars": 1}))
+    expected = {
+        "trade_count": 2,
+        "win_count": 1,
+        "win_rate": 0.5,
+        "expectancy": 2.5,
+        "total_pnl": 5.0,
+        "profit_factor_trade": 2.0,
+        "final_equity": 100_005.0,
+        "exposure_pct": 100 * 2 / 6,
+        "costs_paid": 0.0,
+        "traded_value": 425.0,
+        "max_drawdown_bars": 2,
+        "exit_reasons": {"time": 2},
+    }
+    for name, value in expected.items():
+        assert summary[name] == (pytest.approx(value) if isinstance(value, float) else value), name
+    assert summary["max_drawdown_pct"] == pytest.approx(100 * 5 / 100_010)
+    assert summary["buy_and_hold"]["total_return_pct"] == pytest.approx(5.0)

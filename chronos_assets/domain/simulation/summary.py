@@ -67,13 +67,11 @@ def trade_metrics(trades: pl.DataFrame) -> dict[str, Any]:
 
 
 def buckets_of(simulation: Simulation) -> list[dict[str, Any]]:
-    """One row per side. The drawdown is that of the capital plus this side's pnl alone, marked at each close."""
-    capital = simulation.rules.capital
+    """One row per side. The drawdown is that of an account that grows by this side's bars only; in a one-sided mode, the account's own."""
     rows = []
     for side in SIDES:
         trades = simulation.trades.filter(pl.col("side") == side)
         factor, no_losses = profit_factor(trades["pnl"].to_numpy())
-        equity = mark_trades(trades, filled_closes(simulation.bars), simulation.rules)
         rows.append(
             {
                 "side": side,
@@ -82,11 +80,21 @@ def buckets_of(simulation: Simulation) -> list[dict[str, Any]]:
                 "profit_factor": finite(factor),
                 "no_losses": no_losses,
                 "avg_return_pct": _mean(trades["return_pct"]),
-                "max_drawdown_pct": float(drawdown_pct(equity, capital).max()) if trades.height else None,
-                "notes": "by pnl of trades; drawdown of the capital plus this side's pnl, marked at each close",
+                "max_drawdown_pct": _side_drawdown(simulation, trades) if trades.height else None,
+                "notes": "by pnl of trades; drawdown of an account that grows by this side's bars only",
             }
         )
     return rows
+
+
+def _side_drawdown(simulation: Simulation, trades: pl.DataFrame) -> float:
+    """Maximum drawdown in percent of the product of `1 + this side's pnl of the bar / equity of the account at the bar before`."""
+    capital = simulation.rules.capital
+    alone = mark_trades(trades, filled_closes(simulation.bars), simulation.rules)
+    before = np.concatenate([[capital], simulation.equity[:-1]])
+    earned = np.diff(alone, prepend=capital)
+    growth = 1.0 + np.where(before > 0.0, earned / np.where(before > 0.0, before, 1.0), 0.0)
+    return float(drawdown_pct(np.asarray(capital * np.cumprod(growth), dtype=np.float64), capital).max())
 
 
 def buy_and_hold(bars: PriceBars, capital: float) -> Floats:
