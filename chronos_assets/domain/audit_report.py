@@ -113,13 +113,13 @@ def _failures(rules: pl.DataFrame, cells: pl.DataFrame) -> list[dict[str, Any]]:
 
     rule_schema = pa.DataFrameSchema(
         {
-            "failing": pa.Column(pl.Int64, pa.Check.eq(0, name="nothing_fails")),
-            "unseen": pa.Column(pl.Int64, pa.Check.eq(0, name="everything_was_looked_at")),
+            "failing": pa.Column(pl.Int64, pa.Check.eq(0, error="nothing_fails")),
+            "unseen": pa.Column(pl.Int64, pa.Check.eq(0, error="everything_was_looked_at")),
         },
         name="export_audit_rules",
     )
     cell_schema = pa.DataFrameSchema(
-        {"kind": pa.Column(pl.String, pa.Check.isin(["agrees"], name="rows_and_cells_agree"))}, name="export_audit_differences"
+        {"kind": pa.Column(pl.String, pa.Check.isin(["agrees"], error="rows_and_cells_agree"))}, name="export_audit_differences"
     )
     ready = rules.with_columns(unseen=pl.col("due") - pl.col("looked_at"))
     failures = []

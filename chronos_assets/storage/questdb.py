@@ -154,7 +154,8 @@ class QuestDB:
         `at` may also be a column of int64 seconds. Columns are not added: call `ensure_columns` first. Returns once the rows were
         acknowledged (HTTP) or handed over (TCP); `wait_applied` says when they are visible.
         """
-        ready = prepare(frame, _FIXED.get(table, {}), symbols=symbols, at=at)
+        types = _FIXED.get(table) or {name: str(row["type"]) for name, row in self.columns(table).items()}
+        ready = prepare(frame, types, symbols=symbols, at=at)
         return self.write_prepared(
             [ready], table=table, symbols=symbols, at=at, transport=transport, batch_rows=batch_rows, senders=senders, progress=progress
         )

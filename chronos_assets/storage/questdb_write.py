@@ -213,25 +213,22 @@ class _Connection:
 
 
 def _worth_another_try(error: Exception) -> bool:
+    """True where nobody looked at the rows: the connection broke, or nobody answers (yet, after a restart)."""
     from questdb import QuestDBErrorCode as Code
 
-    return getattr(error, "code", None) in {Code.SocketError, Code.ServerFlushError, Code.ConnectTimeout} and not _was_refused(error)
-
-
-def _was_refused(error: Exception) -> bool:
-    """A server that looked at the rows and said no will say no again."""
-    text = str(error)
-    return "[id:" in text or "400" in text or "401" in text or "403" in text
+    code = getattr(error, "code", None)
+    if code == Code.ProtocolVersionError:
+        # A new connection begins with a question to the server; "io" says that it did not get there.
+        return "io: " in str(error)
+    if code == Code.ServerFlushError:
+        # The server's refusals are JSON documents; its own troubles are called internal.
+        return '{"code":' not in str(error) or '"internal' in str(error)
+    return code in {Code.SocketError, Code.ConnectTimeout, Code.CouldNotResolveAddr}
 
 
 def wrapped(error: Exception, conf: ClientConf) -> ChronosError:
     """The client's error as one of ours, without the client string."""
-    from questdb import QuestDBErrorCode as Code
-
-    code = getattr(error, "code", None)
-    if code in {Code.SocketError, Code.ConnectTimeout, Code.CouldNotResolveAddr} or (
-        code == Code.ServerFlushError and not _was_refused(error)
-    ):
+    if _worth_another_try(error):
         return ServiceUnavailableError(
             "QuestDB took no more rows",
             code="questdb_unreachable",
