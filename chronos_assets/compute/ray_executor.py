@@ -88,6 +88,13 @@ class RayExecutor:
         if ray.is_initialized():
             yield
             return
+        self._start()
+        try:
+            yield
+        finally:
+            ray.shutdown()
+
+    def _start(self) -> None:
         options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
         if self.address is None:
             options |= {"address": "local", "num_cpus": self.workers, "include_dashboard": False}
@@ -97,18 +104,15 @@ class RayExecutor:
             if self.address is not None:
                 _require_listener(self.address)
             with _own_sigterm():
-                ray.init(**options)
-        except (OSError, RuntimeError, ValueError) as error:
+                self._ray.init(**options)
+        except Exception as error:  # Ray raises a bare Exception where its node does not come up in time
+            self._ray.shutdown()
             raise DeviceError(
                 "Ray cannot be reached" if self.address else "a local Ray cannot be started",
                 code="ray_unavailable",
                 found=str(error).splitlines()[0][:200] if str(error) else type(error).__name__,
                 hint="Check CHRONOS_RAY_ADDRESS, or set CHRONOS_EXECUTOR=threads.",
             ) from error
-        try:
-            yield
-        finally:
-            ray.shutdown()
 
 
 def _require_listener(address: str) -> None:
