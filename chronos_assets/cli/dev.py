@@ -22,7 +22,7 @@ from chronos_assets.cli.common import say
 from chronos_assets.errors import ConflictError, ServiceStartError
 from chronos_assets.settings import Settings, load_settings
 
-START_SECONDS = 120
+START_SECONDS = 180
 _POLL_SECONDS = 0.25
 
 
@@ -32,6 +32,7 @@ _POLL_SECONDS = 0.25
 def dev(port: int | None, verbose: bool) -> None:
     """Start the servers, the Dagster UI and its daemon; Ctrl-C stops all of it."""
     settings = load_settings(**({"dagster_port": port} if port else {}))
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts background commands with it ignored
     _end_like_ctrl_c(signal.SIGHUP)
     with _only_one(settings) as note, _servers(settings) as lines:
         code = _serve(settings, note, lines, verbose=verbose)

@@ -123,5 +123,16 @@ def failure_alert(workplace: Workplace) -> SensorDefinition:
             run.tags.get(PARTITION_TAG, ""), step, sentence or context.failure_event.message or "", run.run_id, run.tags.get(WHY_TAG, "")
         )
         send(alert, sinks_of(workplace.settings))
+        for dead in _declare_dead(workplace):
+            context.log.warning("%s was left running by a process that is gone; it is marked failed", dead)
 
     return tell
+
+
+def _declare_dead(workplace: Workplace) -> list[str]:
+    """Mark our own rows failed that say `running` while nobody works on them."""
+    from chronos_assets.storage.runs import declare_dead_runs
+    from chronos_assets.storage.simulations import declare_dead_simulations
+
+    postgres = workplace.stores.postgres
+    return [*declare_dead_runs(postgres), *declare_dead_simulations(postgres)]

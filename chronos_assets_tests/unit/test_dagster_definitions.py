@@ -1,0 +1,98 @@
+"""What Dagster loads: the lineage as it is promised, without a warning, and nothing of Dagster where it is not asked for."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from dagster import AssetKey, Definitions
+
+from chronos_assets.orchestration.build import JOB, build_defs
+from chronos_assets.orchestration.execute import CODE_LOCATION
+from chronos_assets.orchestration.preview import accepted
+from chronos_assets.orchestration.resources import Workplace
+
+ROOT = Path(__file__).resolve().parents[2]
+LINEAGE = ["indicator_csv", "normalized_bars", "indicator_bars", "indicator_datasets", "walkforward_predictions", "trading_simulations"]
+
+
+def definitions() -> Definitions:
+    with accepted():
+        return build_defs()
+
+
+def test_definitions_validate_without_services(tmp_path: Path) -> None:
+    """`dagster definitions validate` passes in the checkout, also where no server runs."""
+    environment = {**os.environ, "CHRONOS_HOME": str(tmp_path), "CHRONOS_EXPORTS_DIR": str(tmp_path)}
+    command = [sys.executable, "-m", "dagster", "definitions", "validate", "--workspace", str(ROOT / "workspace.yaml")]
+    result = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert result.returncode == 0, result.stderr
+    assert "Validation successful" in result.stderr + result.stdout
+
+
+def test_the_lineage_is_a_chain_of_the_promised_assets() -> None:
+    """Each asset of the lineage has its name, a description, a group, kinds, a dataset partition, and depends on the one before."""
+    with accepted():
+        graph = definitions().resolve_asset_graph()
+    for before, name in itertools.pairwise(LINEAGE):
+        node = graph.get(AssetKey(name))
+        assert AssetKey(before) in node.parent_keys
+        assert node.description
+        assert node.group_name != "default"
+        assert node.kinds
+        assert node.owners
+        assert node.partitions_def is not None
+        assert node.code_version
+
+
+def test_every_check_has_a_description_and_the_gates_block() -> None:
+    """Checks say what they look for, and those that a published number depends on stop what is below."""
+    with accepted():
+        graph = definitions().resolve_asset_graph()
+        specs = {key.name: graph.get_check_spec(key) for key in graph.asset_check_keys}
+    assert all(spec.description for spec in specs.values())
+    assert {name for name, spec in specs.items() if not spec.blocking} == {
+        "columns_are_useful",
+        "no_unexpected_gaps",
+        "enough_signals",
+        "enough_trades",
+    }
+
+
+def test_one_job_takes_the_whole_way() -> None:
+    """The job covers every asset and check of the lineage, and a killed run of it is repeated from the start."""
+    with accepted():
+        job = definitions().resolve_job_def(JOB)
+    assert {node.name for node in job.nodes} >= {*LINEAGE, "indicator_bars_post_export_diff", "walkforward_checks", "simulation_checks"}
+    assert job.run_tags["dagster/retry_strategy"] == "ALL_STEPS"
+
+
+def test_given_resources_replace_ours() -> None:
+    """`build_defs(resource_overrides=...)` puts a workplace of the caller's in the place of the one from the environment."""
+    mine = Workplace()
+    with accepted():
+        assert build_defs({"workplace": mine}).resources == {"workplace": mine}
+
+
+def test_the_code_location_has_the_name_that_runs_refer_to() -> None:
+    """Runs that the command line makes belong to the code location of workspace.yaml, so that the UI finds their job."""
+    assert f"location_name: {CODE_LOCATION}\n" in (ROOT / "workspace.yaml").read_text()
+
+
+def test_the_command_line_starts_without_dagster() -> None:
+    """`chronos --help` imports neither Dagster nor anything heavy."""
+    code = "import sys, chronos_assets.cli.main as m; print([x for x in ('dagster', 'polars', 'pandas', 'xgboost') if x in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_dagster_in_the_checkout_says_what_to_do_where_no_services_run(tmp_path: Path) -> None:
+    """A plain `dagster` command that needs the records says `chronos services start`, in one line and without a traceback."""
+    environment = {**os.environ, "CHRONOS_HOME": str(tmp_path), "DAGSTER_HOME": str(ROOT)}
+    command = [sys.executable, "-m", "dagster", "run", "list"]
+    result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert result.returncode == 4
+    assert "chronos services start" in result.stderr
+    assert "Traceback" not in result.stderr
