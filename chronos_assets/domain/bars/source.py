@@ -39,7 +39,7 @@ _REFUSED: tuple[tuple[bytes, str, str], ...] = (
 )
 _READ_BYTES = 1 << 20
 _PEEK_BYTES = 1 << 16
-_LEAST_BLOCK_BYTES = 1 << 20
+_LEAST_BLOCK_BYTES = 4 << 20
 _RATIO_FROM_BYTES = 16 << 20
 
 
