@@ -10,6 +10,7 @@ from typing import Any
 
 from dagster import AssetCheckKey, AssetKey, DagsterEvent, DagsterEventType, DagsterInstance, DagsterRun, Definitions, RunsFilter
 from dagster._core.definitions.job_base import InMemoryJob
+from dagster._core.definitions.reconstruct import ReconstructableJob, ReconstructableRepository
 from dagster._core.execution.api import execute_run_iterator
 from dagster._core.remote_origin import ManagedGrpcPythonEnvCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
@@ -61,11 +62,13 @@ def run_partition(
     assets: Sequence[str] | None = None,
     checks: bool = True,
     check_of: str | None = None,
+    multiprocess: bool = False,
     listener: Listener | None = None,
 ) -> RunOutcome:
     """Take `slug` all the way, or through `assets` only (with their checks, and those of `check_of`).
 
-    Raises `ConflictError` where another run of the dataset is under way.
+    `multiprocess`: each step in a process of its own, which reads its settings from the environment. Raises `ConflictError` where
+    another run of the dataset is under way.
     """
     with accepted():
         definitions = build_defs({"workplace": workplace})
@@ -77,12 +80,12 @@ def run_partition(
         add_partitions(instance, [slug])
         run = instance.create_run_for_job(
             job_def=job,
-            run_config=_run_config(replace=replace),
+            run_config=_run_config(replace=replace, multiprocess=multiprocess),
             tags={**job.run_tags, PARTITION_TAG: slug, WORKER_TAG: this_worker(), "dagster/max_retries": "0", **(tags or {})},
             remote_job_origin=_origin(),
         )
         watch = _Watch(listener)
-        for event in execute_run_iterator(InMemoryJob(job), run, instance):
+        for event in execute_run_iterator(_loadable_job() if multiprocess else InMemoryJob(job), run, instance):
             watch.take(event)
     return watch.outcome(slug, instance, run)
 
@@ -99,9 +102,16 @@ def _selection(
     return keys, {key for key in known if key.asset_key in checked}
 
 
-def _run_config(*, replace: bool) -> dict[str, Any]:
+def _loadable_job() -> ReconstructableJob:
+    """The job as another process finds it."""
+    return ReconstructableJob(ReconstructableRepository.for_module("chronos_assets.definitions", "defs"), JOB)
+
+
+def _run_config(*, replace: bool, multiprocess: bool) -> dict[str, Any]:
     """Dagster's own console log stays quiet here: the command line shows progress in its own way."""
     config: dict[str, Any] = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+    if multiprocess:
+        config["execution"] = {"config": {"multiprocess": {}}}
     if replace:
         config["ops"] = {"indicator_bars": {"config": {"replace": True}}}
     return config
