@@ -70,6 +70,17 @@ class Postgres:
 
     def _as_ours(self, error: psycopg.Error) -> ChronosError:
         first_line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        # A connection that fails carries no SQLSTATE: only the server's words say that it was there, and refused.
+        denied = any(words in str(error) for words in ("authentication failed", "no pg_hba.conf entry", 'role "'))
+        if denied or (error.sqlstate or "").startswith("28"):
+            return StoreError(
+                "Postgres refused the user or password",
+                code="postgres_denied",
+                hint="Check CHRONOS_POSTGRES_DSN, or --postgres.",
+                address=self.address,
+            )
+        if "FATAL:  database" in str(error):
+            return StoreError("Postgres has no such database", code="postgres_database_missing", address=self.address)
         if isinstance(error, psycopg.OperationalError) and (error.sqlstate is None or error.sqlstate.startswith(("08", "57P"))):
             return ServiceUnavailableError(
                 "Postgres cannot be reached",
@@ -78,8 +89,6 @@ class Postgres:
                 hint="`chronos services status` shows the embedded servers; `chronos config show` the addresses in use.",
                 address=self.address,
             )
-        if error.sqlstate and error.sqlstate.startswith("28"):
-            return StoreError("Postgres refused the user or password", code="postgres_denied", address=self.address)
         return StoreError("Postgres refused a statement", code="postgres_refused", found=first_line[:300], address=self.address)
 
     @contextmanager

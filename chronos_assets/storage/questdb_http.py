@@ -7,6 +7,7 @@ different errors.
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,6 +18,9 @@ from chronos_assets.errors import ServiceUnavailableError, StoreError
 
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 300.0
+# A server that was there a moment ago may be starting again.
+RESTART_SECONDS = 20.0
+RESTART_POLL_SECONDS = 0.3
 
 
 class HttpReader:
@@ -24,6 +28,7 @@ class HttpReader:
 
     def __init__(self, base: str, user: str | None, password: str | None, token: str | None = None) -> None:
         self.base = base
+        self._has_answered = False
         self._auth = (user, password or "") if user else None
         self._headers = {"Authorization": f"Bearer {token}"} if token and not user else {}
 
@@ -51,23 +56,34 @@ class HttpReader:
             raise StoreError("QuestDB's answer is not a complete Parquet file", code="questdb_answer", found=str(error)[:200]) from error
 
     def _get(self, path: str, parameters: dict[str, str], *, timeout: float) -> requests.Response:
-        try:
-            with requests.Session() as session:
-                # Proxies and .netrc of the environment are not meant for a database.
-                session.trust_env = False
-                response = session.get(
-                    self.base + path, params=parameters, auth=self._auth, headers=self._headers, timeout=(CONNECT_SECONDS, timeout)
-                )
-        except requests.RequestException as error:
-            raise ServiceUnavailableError(
-                "QuestDB cannot be reached" if isinstance(error, requests.ConnectionError) else "QuestDB did not answer in time",
-                code="questdb_unreachable",
-                hint="`chronos services status` shows the embedded servers; `chronos config show` the addresses in use.",
-                address=self.base,
-            ) from error
-        if response.status_code >= 400:
-            raise _refused(response, self.base)
-        return response
+        """Every request of ours may be asked again, so a server that answered before gets the time of a restart."""
+        deadline = time.monotonic() + (RESTART_SECONDS if self._has_answered else 0.0)
+        while True:
+            try:
+                response = self._get_once(path, parameters, timeout)
+            except requests.RequestException as error:
+                lost = isinstance(error, (requests.ConnectionError, requests.exceptions.ChunkedEncodingError))
+                if lost and time.monotonic() < deadline:
+                    time.sleep(RESTART_POLL_SECONDS)
+                    continue
+                raise ServiceUnavailableError(
+                    "QuestDB cannot be reached" if lost else "QuestDB did not answer in time",
+                    code="questdb_unreachable",
+                    hint="`chronos services status` shows the embedded servers; `chronos config show` the addresses in use.",
+                    address=self.base,
+                ) from error
+            self._has_answered = True
+            if response.status_code >= 400:
+                raise _refused(response, self.base)
+            return response
+
+    def _get_once(self, path: str, parameters: dict[str, str], timeout: float) -> requests.Response:
+        with requests.Session() as session:
+            # Proxies and .netrc of the environment are not meant for a database.
+            session.trust_env = False
+            return session.get(
+                self.base + path, params=parameters, auth=self._auth, headers=self._headers, timeout=(CONNECT_SECONDS, timeout)
+            )
 
 
 def _refused(response: requests.Response, address: str) -> StoreError:

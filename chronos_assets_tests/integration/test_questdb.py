@@ -1,0 +1,133 @@
+"""QuestDB through our one door: tables made beforehand, rows in over both transports, typed frames out."""
+
+from __future__ import annotations
+
+import math
+import secrets
+import socket
+from collections.abc import Iterator
+
+import polars as pl
+import pytest
+
+from chronos_assets.errors import ServiceUnavailableError, StoreError, UsageError
+from chronos_assets.services import Connections
+from chronos_assets.storage.questdb import QuestDB
+from chronos_assets.storage.stores import Stores
+from chronos_assets.storage.tables import TableSpec
+
+
+@pytest.fixture
+def spec(stores: Stores) -> Iterator[TableSpec]:
+    """A table of its own, dropped afterwards."""
+    spec = TableSpec(f"t_{secrets.token_hex(4)}", ("dataset",), ("n",), ("x",), ("dataset",))
+    stores.questdb.ensure_table(spec)
+    yield spec
+    stores.questdb.execute(f"DROP TABLE {spec.name}")
+
+
+def frame(rows: int = 5, **columns: object) -> pl.DataFrame:
+    stamps = [86_400 * (n + 1) for n in range(rows)]
+    return pl.DataFrame({"dataset": ["d"] * rows, "n": range(rows), "x": [0.5 * n for n in range(rows)], "timestamp": stamps, **columns})
+
+
+def put(questdb: QuestDB, spec: TableSpec, rows: pl.DataFrame, **options: object) -> pl.DataFrame:
+    questdb.write(rows, table=spec.name, symbols=spec.symbols, **options)  # type: ignore[arg-type]
+    questdb.wait_applied(spec.name)
+    return questdb.read(f"SELECT * FROM {spec.name} ORDER BY timestamp")
+
+
+def test_rows_come_back_typed_and_sorted(stores: Stores, spec: TableSpec) -> None:
+    """Symbols, longs, doubles and nanosecond UTC times, whatever order they were sent in."""
+    back = put(stores.questdb, spec, frame()[::-1])
+    assert back.schema == {"dataset": pl.String, "n": pl.Int64, "x": pl.Float64, "timestamp": pl.Datetime("ns", "UTC")}
+    assert back["n"].to_list() == [0, 1, 2, 3, 4]
+
+
+def test_the_same_rows_three_times_are_one_copy(stores: Stores, spec: TableSpec) -> None:
+    """DEDUP keeps one row per key, the last one sent."""
+    for factor in (1.0, 2.0, 3.0):
+        back = put(stores.questdb, spec, frame().with_columns(pl.col("x") * factor))
+    assert back["x"].to_list() == [1.5 * n for n in range(5)]
+
+
+def test_what_is_not_finite_becomes_null_and_nulls_stay(stores: Stores, spec: TableSpec) -> None:
+    """QuestDB means NULL by infinity, now and then; so it never gets one."""
+    back = put(stores.questdb, spec, frame(4, x=[math.inf, -math.inf, math.nan, None]))
+    assert back["x"].to_list() == [None] * 4
+
+
+def test_integers_meant_for_doubles_are_cast_before_they_go(stores: Stores, spec: TableSpec) -> None:
+    """A column of whole numbers with a null arrives as doubles."""
+    back = put(stores.questdb, spec, frame(3, x=[1, None, 3]))
+    assert back["x"].to_list() == [1.0, None, 3.0]
+
+
+@pytest.mark.parametrize(("senders", "batch_rows"), [(1, 1), (1, 2000), (2, 7), (3, 7)])
+def test_senders_and_batches_do_not_change_the_rows(stores: Stores, spec: TableSpec, senders: int, batch_rows: int) -> None:
+    """However the rows are cut and sent, the table is the same."""
+    rows = frame(101)
+    back = put(stores.questdb, spec, rows, senders=senders, batch_rows=batch_rows)
+    assert back["x"].equals(rows["x"])
+
+
+def test_a_null_timestamp_is_refused_before_the_server_puts_its_clock_there(stores: Stores, spec: TableSpec) -> None:
+    """Nothing is sent."""
+    with pytest.raises(StoreError, match="without a timestamp"):
+        put(stores.questdb, spec, frame(2, timestamp=[86_400, None]))
+
+
+def test_text_in_a_number_column_is_refused(stores: Stores, spec: TableSpec) -> None:
+    """The column and its type are named."""
+    with pytest.raises(StoreError, match="column 'x' cannot be stored as DOUBLE"):
+        put(stores.questdb, spec, frame(2, x=["a", "b"]))
+
+
+def test_a_transport_that_disagrees_is_a_usage_error(stores: Stores, spec: TableSpec) -> None:
+    """The scheme of the client string decides."""
+    with pytest.raises(UsageError, match="ilp-tcp does not go with"):
+        put(stores.questdb, spec, frame(), transport="ilp-tcp")
+
+
+def test_columns_are_added_once_and_checked(stores: Stores, spec: TableSpec) -> None:
+    """A new name is added, a known one left alone in any case, one of another type refused."""
+    stores.questdb.ensure_columns(spec.name, ["macd", "X"])
+    stores.questdb.ensure_columns(spec.name, ["MACD"])
+    assert set(stores.questdb.columns(spec.name)) == {"dataset", "n", "x", "macd", "timestamp"}
+    with pytest.raises(StoreError, match="another type"):
+        stores.questdb.ensure_columns(spec.name, ["N"])
+
+
+def test_a_table_of_another_shape_is_refused(stores: Stores) -> None:
+    """Without DEDUP, by day, or with another type, it is not our table."""
+    name = f"t_{secrets.token_hex(4)}"
+    spec = TableSpec(name, ("dataset",), ("n",), ("x",), ("dataset",))
+    for columns, tail in (
+        ("dataset SYMBOL, n LONG, x DOUBLE", "PARTITION BY DAY WAL DEDUP UPSERT KEYS(timestamp, dataset)"),
+        ("dataset SYMBOL, n LONG, x DOUBLE", "PARTITION BY YEAR WAL"),
+        ("dataset SYMBOL, n INT, x DOUBLE", "PARTITION BY YEAR WAL DEDUP UPSERT KEYS(timestamp, dataset)"),
+    ):
+        stores.questdb.execute(f"CREATE TABLE {name} ({columns}, timestamp TIMESTAMP_NS) TIMESTAMP(timestamp) {tail}")
+        with pytest.raises(StoreError, match="another"):
+            stores.questdb.ensure_table(spec)
+        stores.questdb.execute(f"DROP TABLE {name}")
+
+
+def test_a_server_that_is_not_there_is_not_a_server_that_refuses(stores: Stores, spec: TableSpec) -> None:
+    """Nobody listens: exit code 4. A statement that is wrong, or a wrong password: exit code 1."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with pytest.raises(ServiceUnavailableError):
+        QuestDB(f"http::addr=127.0.0.1:{port};", f"127.0.0.1:{port}").ping()
+    with pytest.raises(StoreError, match="refused a statement"):
+        stores.questdb.execute("SELECT nonsense FROM nowhere")
+
+
+def test_a_wrong_password_is_said_without_showing_it(servers: Connections) -> None:
+    """Reading and writing both say who refused, and never the password."""
+    wrong = QuestDB(f"http::addr={servers.questdb_http};username=someone;password=hush;", servers.questdb_http, "someone", "hush")
+    with pytest.raises(StoreError, match="refused the user or password") as reading:
+        wrong.rows("SELECT 1")
+    with pytest.raises(StoreError) as writing:
+        wrong.write(frame(), table="indicator_bars", symbols=["dataset"])
+    assert "hush" not in f"{reading.value} {writing.value}"

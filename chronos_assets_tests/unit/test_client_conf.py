@@ -1,0 +1,65 @@
+"""The QuestDB client string, and names and literals on their way into SQL."""
+
+from __future__ import annotations
+
+import pytest
+
+from chronos_assets.errors import StoreError, UsageError
+from chronos_assets.storage.conf import parse_conf
+from chronos_assets.storage.identifiers import quote_identifier, quote_literal
+from chronos_assets.storage.tables import TABLES
+
+
+def test_the_scheme_chooses_the_transport_and_the_port() -> None:
+    """http and https are ILP over HTTP, tcp and tcps over TCP, each with its usual port."""
+    assert (parse_conf("http::addr=a;").transport, parse_conf("http::addr=a;").address) == ("ilp-http", "a:9000")
+    assert (parse_conf("tcps::addr=b:19;").transport, parse_conf("tcps::addr=b:19;").address) == ("ilp-tcp", "b:19")
+
+
+def test_flushing_is_ours_to_decide_and_the_rest_stays() -> None:
+    """Flush settings are replaced, others kept, semicolons in values doubled again, and no option twice."""
+    conf = parse_conf("http::addr=a:1;username=u;password=p;;w;auto_flush_rows=7;retry_timeout=5;")
+    text = conf.for_batches(2000)
+    assert "password=p;;w;" in text
+    assert "retry_timeout=5;" in text
+    assert text.count("auto_flush_rows=") == 1
+    assert "auto_flush_rows=2000;" in text
+    assert "protocol_version=2;" in parse_conf("tcp::addr=a;").for_batches(10)
+
+
+def test_no_secret_shows() -> None:
+    """Neither `repr` nor a refusal shows a value."""
+    assert "hush" not in repr(parse_conf("http::addr=a;password=hush;"))
+    for bad in ("ftp::addr=a;password=hush;", "http:addr=hush;", "http::password=hush;", "http::addr=a;hush;"):
+        with pytest.raises(UsageError) as refusal:
+            parse_conf(bad)
+        assert "hush" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("name", ["macd", "_x", "A1", "a" * 63])
+def test_plain_names_are_quoted(name: str) -> None:
+    """Names of letters, digits and '_' go into double quotes."""
+    assert quote_identifier(name) == f'"{name}"'
+
+
+@pytest.mark.parametrize("name", ["", "1a", "a-b", 'a"b', "a b", "a" * 64, "é", "a;drop", "a\n"])
+def test_other_names_are_refused(name: str) -> None:
+    """Nothing else is ever put into SQL as a name."""
+    with pytest.raises(StoreError):
+        quote_identifier(name)
+
+
+def test_literals_are_quoted_by_one_function() -> None:
+    """Quotes are doubled, control characters refused."""
+    assert quote_literal("o'clock") == "'o''clock'"
+    for bad in ("a\0b", "a\nb", "\x7f"):
+        with pytest.raises(StoreError):
+            quote_literal(bad)
+
+
+def test_every_table_has_dedup_keys_without_source_and_granularity() -> None:
+    """A changed source would leave an old row beside the new one."""
+    for table in TABLES:
+        assert "DEDUP UPSERT KEYS" in table.ddl()
+        assert {"source", "granularity"}.isdisjoint(table.keys)
+        assert set(table.keys) <= set(table.types)
