@@ -188,3 +188,9 @@ def test_a_zone_that_does_not_exist_is_refused() -> None:
     """The refusal names what was written."""
     with pytest.raises(UsageError, match="Mars/Olympus"):
         parse_strict(BarsSpec, {"format": {"timezone": "Mars/Olympus"}}, error=UsageError, what="the call")
+
+
+def test_intraday_bars_under_a_daily_granularity_are_refused_with_that_hint(tmp_path: Path) -> None:
+    """4h bars declared as daily ones meet on one date; the hint points at the granularity."""
+    with pytest.raises(BarsError, match="correct the granularity"):
+        read(tmp_path, timed(every(240, 30)), BarsSpec(granularity="1d"))

@@ -71,6 +71,8 @@ class Keys:
             return {}, kept, row_of
         wall = days * DAY_SECONDS + seconds
         timestamps = wall if self.time_format == "none" else self.zone.to_utc(wall)
+        if self.time_format == "none":
+            self.spacing.duplicate_hint = "Daily bars have one row per Date: remove one of the two, or correct the granularity."
         self.spacing.add(timestamps, row_of)
         self._compare_timestamps(frame, timestamps, row_of)
         return {"date_i": dates, "time_i": times, "timestamp_unix": timestamps}, kept, row_of

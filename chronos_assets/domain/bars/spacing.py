@@ -41,6 +41,7 @@ class Spacing:
 
     def __init__(self, name: str) -> None:
         self._name = name
+        self.duplicate_hint = "Remove one of the two."
         self._last: tuple[int, int] | None = None
         self.first: int | None = None
         self.steps: Counter[int] = Counter()
@@ -75,7 +76,7 @@ class Spacing:
             f"rows {earlier} and {row} are the same bar" if step == 0 else f"row {row} is earlier than row {earlier}",
             code="duplicate_timestamp" if step == 0 else "not_increasing",
             found=f"{iso(timestamp)} after {iso(timestamp - step)}",
-            hint="Remove one of the two." if step == 0 else "Sort the rows by Date and Time, the oldest first.",
+            hint=self.duplicate_hint if step == 0 else "Sort the rows by Date and Time, the oldest first.",
             file=self._name,
             row=row,
             earlier_row=earlier,
