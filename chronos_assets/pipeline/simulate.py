@@ -195,7 +195,9 @@ class _Work:
         return {
             "intervals": intervals,
             "trade_test": None if trade is None else trade.as_json(),
-            "signal_test": None if sides is None or own is None else {**own.as_json(), "side": SIDE_OF_MODE[mode], **_p_values(sides)},
+            "signal_test": None
+            if sides is None or own is None
+            else {**own.as_json(), "side": SIDE_OF_MODE[mode], "fitted_on": "validation", **_p_values(sides)},
             "deflated_sharpe": self._trials.deflated(simulation, rules),
             "seed": seed,
         }
