@@ -194,3 +194,12 @@ def test_intraday_bars_under_a_daily_granularity_are_refused_with_that_hint(tmp_
     """4h bars declared as daily ones meet on one date; the hint points at the granularity."""
     with pytest.raises(BarsError, match="correct the granularity"):
         read(tmp_path, timed(every(240, 30)), BarsSpec(granularity="1d"))
+
+
+def test_midnight_alone_decides_nothing(tmp_path: Path) -> None:
+    """A block that holds only midnight leaves the reading to the cells behind it."""
+    content = table(["20240501,0,1", "20240501,1,2"], "Date,Time,RSI")
+    with pytest.raises(BarsError, match="HHMM and as HHMMSS"):
+        read(tmp_path, content, BarsSpec(block_bytes=1))
+    report = read(tmp_path, table(["20240501,0,1", "20240502,0,2"], "Date,Time,RSI"), BarsSpec(granularity="24h", block_bytes=1))
+    assert report.time_format == "none"

@@ -96,6 +96,8 @@ class TimeColumn:
                 return
             raise self._refusal(unclear, cells, self._remembered_row) from None
         self._use(found)
+        if not final and found.format != "none" and not times.any():
+            return  # midnight says nothing; the next cells will
         self._open = False
         self._memory.clear()
 
