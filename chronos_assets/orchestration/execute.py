@@ -11,6 +11,7 @@ from typing import Any
 from dagster import AssetCheckKey, AssetKey, DagsterEvent, DagsterEventType, DagsterInstance, DagsterRun, Definitions, RunsFilter
 from dagster._core.definitions.job_base import InMemoryJob
 from dagster._core.definitions.reconstruct import ReconstructableJob, ReconstructableRepository
+from dagster._core.events import RunFailureReason
 from dagster._core.execution.api import execute_run_iterator
 from dagster._core.remote_origin import ManagedGrpcPythonEnvCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
@@ -68,7 +69,7 @@ def run_partition(
     """Take `slug` all the way, or through `assets` only (with their checks, and those of `check_of`).
 
     `multiprocess`: each step in a process of its own, which reads its settings from the environment. Raises `ConflictError` where
-    another run of the dataset is under way.
+    another run of the dataset is under way, `KeyboardInterrupt` where the run was interrupted (what was complete is kept).
     """
     with accepted():
         definitions = build_defs({"workplace": workplace})
@@ -86,7 +87,8 @@ def run_partition(
         )
         watch = _Watch(listener)
         for event in execute_run_iterator(_loadable_job() if multiprocess else InMemoryJob(job), run, instance):
-            watch.take(event)
+            if watch.take(event):
+                instance.report_run_canceling(run, message="Interrupted at the command line.")
     return watch.outcome(slug, instance, run)
 
 
@@ -150,9 +152,10 @@ class _Watch:
         self._facts: dict[str, dict[str, Any]] = {}
         self._checks: list[tuple[str, str, bool, str]] = []
         self._exit_code = 0
+        self._interrupted = False
 
-    def take(self, event: DagsterEvent) -> None:
-        """Note one event, then hand it on."""
+    def take(self, event: DagsterEvent) -> bool:
+        """Note one event, then hand it on; True where it is the first that says "interrupted"."""
         key = event.step_key or ""
         if event.event_type is DagsterEventType.STEP_START:
             self._started[key] = time.monotonic()
@@ -170,14 +173,28 @@ class _Watch:
             self._facts[f"{asset}:{check.check_name}"] = {k: v.value for k, v in check.metadata.items()}
         if self._listener is not None:
             self._listener(event)
+        first = not self._interrupted and _is_interrupt(event)
+        self._interrupted = self._interrupted or first
+        return first
 
     def outcome(self, slug: str, instance: DagsterInstance, run: DagsterRun) -> RunOutcome:
         """All of it, with the reason where the run failed."""
+        if self._interrupted:
+            raise KeyboardInterrupt
         ended = instance.get_run_by_id(run.run_id)
         succeeded = ended is not None and ended.is_success
         step, sentence = ("", "") if succeeded else failure_of(instance, run.run_id)
         code = 0 if succeeded else self._exit_code or 1
         return RunOutcome(slug, run.run_id, succeeded, self._steps, self._facts, step, sentence, code, self._checks)
+
+
+def _is_interrupt(event: DagsterEvent) -> bool:
+    """Whether a step failed because somebody pressed Ctrl-C, or the run because of it between two steps."""
+    if event.event_type is DagsterEventType.STEP_FAILURE:
+        error = event.step_failure_data.error
+        return error is not None and error.cls_name in ("DagsterExecutionInterruptedError", "KeyboardInterrupt")
+    failed = event.event_type is DagsterEventType.RUN_FAILURE
+    return failed and event.job_failure_data.failure_reason is RunFailureReason.UNEXPECTED_TERMINATION
 
 
 def _exit_code(event: DagsterEvent) -> int:

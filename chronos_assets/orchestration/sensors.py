@@ -24,7 +24,7 @@ from chronos_assets.orchestration.liveness import ACTIVE
 from chronos_assets.orchestration.night import CONTENT_TAG, NIGHT_TAG, WHY_TAG, failure_of, is_summarized, summarize
 from chronos_assets.orchestration.partitions import DATASETS, PARTITION_TAG
 from chronos_assets.orchestration.resources import Workplace
-from chronos_assets.pipeline.backfill import Request, decide, decode_known, encode_known, survey
+from chronos_assets.pipeline.backfill import Request, decide, decode_known, encode_known, gone_words, survey
 
 NIGHT_POLL_SECONDS = 30
 
@@ -44,17 +44,30 @@ def manifest_sensor(job: UnresolvedAssetJobDefinition, workplace: Workplace) -> 
         decision = decide(found, decode_known(context.cursor))
         have = set(context.instance.get_dynamic_partitions("dataset"))
         new = sorted({request.slug for request in decision.requests} - have)
-        for report in decision.reports:
+        kept, retired = _gone(decision.gone, have, workplace)
+        reports = [*decision.reports, *map(gone_words, kept)]
+        for report in reports:
             context.log.warning(report)
         return SensorResult(
             run_requests=[run_request(request) for request in decision.requests],
-            skip_reason=None if decision.requests else _skip_words(len(found), decision.reports),
-            dynamic_partitions_requests=[DATASETS.build_add_request(new)] if new else [],
+            skip_reason=None if decision.requests else _skip_words(len(found), reports),
+            dynamic_partitions_requests=[
+                *([DATASETS.build_add_request(new)] if new else []),
+                *([DATASETS.build_delete_request(retired)] if retired else []),
+            ],
             cursor=encode_known(decision.known),
             asset_events=[_observation(request) for request in decision.requests],
         )
 
     return follow_manifests
+
+
+def _gone(slugs: list[str], partitions: set[str], workplace: Workplace) -> tuple[list[str], list[str]]:
+    """Of datasets without a manifest: those still published (kept, and told), and those that are not (their partitions may go)."""
+    from chronos_assets.storage.datasets import find_dataset
+
+    kept = [slug for slug in slugs if find_dataset(workplace.stores.postgres, slug) is not None]
+    return kept, sorted((set(slugs) - set(kept)) & partitions)
 
 
 def run_request(request: Request, **tags: str) -> RunRequest:

@@ -63,6 +63,8 @@ class Decision:
     requests: list[Request]
     known: dict[str, Known]
     reports: list[str] = field(default_factory=list)
+    gone: list[str] = field(default_factory=list)
+    """Slugs that were known and have no manifest any more."""
 
 
 def decide(found: Iterable[Found], known: Mapping[str, Known], *, force: bool = False) -> Decision:
@@ -82,10 +84,7 @@ def decide(found: Iterable[Found], known: Mapping[str, Known], *, force: bool = 
                 request = Request(one.slug, one.content, (before.attempt if before else 0) + 1, why)
                 requests.append(request)
                 remembered[one.slug] = Known(one.content, request.attempt)
-    reports += [
-        f"{slug}: its manifest is gone; the partition stays until `chronos datasets retire {slug}`" for slug in sorted(known.keys() - seen)
-    ]
-    return Decision(requests, remembered, reports)
+    return Decision(requests, remembered, reports, sorted(known.keys() - seen))
 
 
 def _why(before: str | None, now: str) -> str:
@@ -94,6 +93,11 @@ def _why(before: str | None, now: str) -> str:
         return "new dataset"
     parts = [name for name, old, new in zip(("manifest", "file"), before.split("-"), now.split("-"), strict=True) if old != new]
     return f"{' and '.join(parts)} changed" if parts else ""
+
+
+def gone_words(slug: str) -> str:
+    """What to tell about a dataset whose manifest is gone while it is still published."""
+    return f"{slug}: its manifest is gone; the dataset and its partition stay until `chronos datasets retire {slug}`"
 
 
 def encode_known(known: Mapping[str, Known]) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import pytest
 import requests
 
 from chronos_assets import services
@@ -23,25 +24,34 @@ PATIENCE_SECONDS = 240  # for machines that do much else at the same time
 
 
 class Dev:
-    """One `chronos dev` process and what it says."""
+    """One `chronos dev` process and what it says. Whatever a test finds, nothing of it stays."""
 
     def __init__(self, environment: dict[str, str], log: Path) -> None:
         self.log = log
         with log.open("wb") as output:
             self.process = subprocess.Popen(CHRONOS_DEV, env=environment, stdout=output, stderr=output)
-        until(lambda: "Ctrl-C stops all of it." in self.text() or self.process.poll() is not None)
-        assert self.process.poll() is None, self.text()
-        self.url = re.findall(r"Dagster UI  (\S+)", self.text())[0]
-        [self.keeper] = psutil.Process(self.process.pid).children()
 
     def __enter__(self) -> Dev:
         return self
 
     def __exit__(self, *error: object) -> None:
-        """Whatever the test found, nothing of it stays."""
         if self.process.poll() is None:
             self.process.terminate()
         self.process.wait(PATIENCE_SECONDS)
+
+    def wait_until_up(self) -> None:
+        until(lambda: "Ctrl-C stops all of it." in self.text() or self.process.poll() is not None)
+        assert self.process.poll() is None, self.text()
+
+    @property
+    def url(self) -> str:
+        found: str = re.findall(r"Dagster UI  (\S+)", self.text())[0]
+        return found
+
+    def session(self) -> int:
+        """The session in which everything of Dagster runs."""
+        until(lambda: psutil.Process(self.process.pid).children())
+        return psutil.Process(self.process.pid).children()[0].pid
 
     def text(self) -> str:
         return self.log.read_text()
@@ -53,9 +63,6 @@ class Dev:
         data: dict[str, Any] = answer["data"]
         return data
 
-    def is_gone(self) -> bool:
-        return not session_members(self.keeper.pid)
-
 
 def until(condition: Any) -> None:
     """Wait for `condition`, within limits."""
@@ -65,37 +72,42 @@ def until(condition: Any) -> None:
         time.sleep(0.25)
 
 
-def test_dev_shows_the_lineage_follows_manifests_and_leaves_nothing(
-    cli_environment: dict[str, str], settings: Settings, tmp_path: Path
-) -> None:
-    """Up, the UI knows the assets and a dropped manifest becomes a run that succeeds; killed or interrupted, nothing is left running."""
-    exports = tmp_path / "exports"
-    environment = {
-        **cli_environment,
-        "CHRONOS_EXPORTS_DIR": str(exports),
-        "CHRONOS_MANIFEST_POLL_SECONDS": "2",
-        "CHRONOS_DAGSTER_PORT": "3999",
-    }
-    write_dataset(exports, "dropped_1d_v1")
+@pytest.fixture
+def environment(cli_environment: dict[str, str], tmp_path: Path) -> dict[str, str]:
+    own = {"CHRONOS_EXPORTS_DIR": str(tmp_path / "exports"), "CHRONOS_MANIFEST_POLL_SECONDS": "2", "CHRONOS_DAGSTER_PORT": "3999"}
+    return {**cli_environment, **own}
 
-    with Dev(environment, tmp_path / "first.log") as first:
-        names = {tuple(node["assetKey"]["path"]) for node in first.ask("{ assetNodes { assetKey { path } } }")["assetNodes"]}
+
+def test_dev_shows_the_lineage_follows_manifests_and_leaves_nothing(
+    environment: dict[str, str], settings: Settings, tmp_path: Path
+) -> None:
+    """The UI knows the assets, a dropped manifest becomes a run that succeeds, a second `chronos dev` is refused; Ctrl-C ends all of it."""
+    write_dataset(tmp_path / "exports", "dropped_1d_v1")
+    with Dev(environment, tmp_path / "dev.log") as dev:
+        dev.wait_until_up()
+        session = dev.session()
+        names = {tuple(node["assetKey"]["path"]) for node in dev.ask("{ assetNodes { assetKey { path } } }")["assetNodes"]}
         assert names >= {("indicator_csv",), ("indicator_bars",), ("trading_simulations",)}
-        until(lambda: [run["status"] for run in runs_of(first, "dropped_1d_v1")] == ["SUCCESS"])
-        assert {"key": "chronos/why", "value": "new dataset"} in runs_of(first, "dropped_1d_v1")[0]["tags"]
+        until(lambda: [run["status"] for run in runs_of(dev, "dropped_1d_v1")] == ["SUCCESS"])
+        assert {"key": "chronos/why", "value": "new dataset"} in runs_of(dev, "dropped_1d_v1")[0]["tags"]
         refused = subprocess.run(CHRONOS_DEV, env=environment, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
         assert refused.returncode == 1
-        assert f"already runs for this home (home {settings.home}); found {first.url}" in refused.stderr
-        first.process.kill()
-        first.process.wait()
-        until(first.is_gone)
-
-    with Dev(environment, tmp_path / "second.log") as second:
-        second.process.send_signal(signal.SIGINT)
-        assert second.process.wait(PATIENCE_SECONDS) == 130
-        assert second.is_gone()
-        assert "stopping the servers" not in second.text()
+        assert f"already runs for this home (home {settings.home}); found {dev.url}" in refused.stderr
+        dev.process.send_signal(signal.SIGINT)
+        assert dev.process.wait(PATIENCE_SECONDS) == 130
+        assert session_members(session) == []
+        assert "stopping the servers" not in dev.text()
     services.connect(settings, start=False)  # they ran before, so they still run
+
+
+def test_nothing_of_dagster_outlives_a_killed_dev(environment: dict[str, str], tmp_path: Path) -> None:
+    """Killed in the middle of its start, `chronos dev` leaves no process of Dagster running."""
+    with Dev(environment, tmp_path / "dev.log") as dev:
+        session = dev.session()
+        until(lambda: len(session_members(session)) > 2)
+        dev.process.kill()
+        dev.process.wait()
+        until(lambda: not session_members(session))
 
 
 def runs_of(dev: Dev, slug: str) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ from dagster import (
     AssetKey,
     DagsterInstance,
     Definitions,
+    DeleteDynamicPartitionsRequest,
     RunRequest,
     SensorResult,
     SkipReason,
@@ -24,9 +25,12 @@ from chronos_assets.orchestration.instance import open_instance
 from chronos_assets.orchestration.night import CONTENT_TAG, NIGHT_TAG, WHY_TAG, summarize
 from chronos_assets.orchestration.preview import accepted
 from chronos_assets.orchestration.resources import Workplace
+from chronos_assets.pipeline.datasets import retire
 from chronos_assets.services import Connections
 from chronos_assets.settings import Settings
 from chronos_assets_tests.dagster_data import bars, checksum, rewrite, write_dataset
+
+STORED = ["normalized_bars", "indicator_bars", "indicator_datasets"]
 
 
 @pytest.fixture
@@ -100,17 +104,15 @@ def test_appended_bars_ask_again_and_going_back_does_too(
 def test_bad_manifests_are_told_by_name_and_harm_no_other(
     definitions: Definitions, instance: DagsterInstance, own_settings: Settings, unique_slug: str
 ) -> None:
-    """An unreadable manifest, a changed file under `refuse` and a deleted manifest are told with what to do; others are asked for."""
+    """An unreadable manifest and a changed file under `refuse` are told with what to do; others are asked for."""
     exports = own_settings.exports_dir
-    write_dataset(exports, "gone_1d_v1")
     changed = write_dataset(exports, "changed_1d_v1")
     cursor = tick(definitions, instance, None).cursor
-    (exports / "gone_1d_v1.yaml").unlink()
     (exports / "broken_1d_v1.yaml").write_text("dataset: [")
     changed.with_suffix(".csv").write_bytes(bars(310).write_csv().encode())
     reported = tick(definitions, instance, cursor)
     assert isinstance(reported.skip_reason, SkipReason)
-    for words in ("broken_1d_v1: ", "`chronos manifest refresh changed_1d_v1`", "`chronos datasets retire gone_1d_v1`"):
+    for words in ("broken_1d_v1: ", "`chronos manifest refresh changed_1d_v1`"):
         assert words in (reported.skip_reason.skip_message or "")
     write_dataset(exports, unique_slug)
     rewrite(changed, checksum=checksum(changed.with_suffix(".csv")))
@@ -118,6 +120,23 @@ def test_bad_manifests_are_told_by_name_and_harm_no_other(
         ("changed_1d_v1", "manifest and file changed"),
         (unique_slug, "new dataset"),
     ]
+
+
+def test_a_deleted_manifest_keeps_its_partition_until_the_dataset_is_retired(
+    definitions: Definitions, instance: DagsterInstance, workplace: Workplace, unique_slug: str
+) -> None:
+    """A published dataset without a manifest is told with the command that retires it; once retired, its partition goes."""
+    manifest = write_dataset(workplace.settings.exports_dir, unique_slug)
+    cursor = tick(definitions, instance, None).cursor
+    run_partition(unique_slug, workplace, instance, assets=STORED, checks=True)
+    manifest.unlink()
+    told = tick(definitions, instance, cursor)
+    assert isinstance(told.skip_reason, SkipReason)
+    assert f"`chronos datasets retire {unique_slug}`" in (told.skip_reason.skip_message or "")
+    assert not told.dynamic_partitions_requests
+    retire(workplace.stores, unique_slug)
+    [request] = tick(definitions, instance, told.cursor).dynamic_partitions_requests or []
+    assert (type(request), list(request.partition_keys)) == (DeleteDynamicPartitionsRequest, [unique_slug])
 
 
 def test_the_night_asks_only_for_what_no_successful_run_has_covered(

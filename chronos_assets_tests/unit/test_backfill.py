@@ -65,10 +65,10 @@ def test_a_problem_is_reported_and_harms_no_other() -> None:
     assert decision.known["a_1d_v1"] == Known("m-f", 1)
 
 
-def test_a_manifest_that_is_gone_is_reported_and_remembered() -> None:
-    """A deleted manifest is told with the command that retires it; when it comes back unchanged nothing is asked for."""
+def test_a_manifest_that_is_gone_is_named_and_remembered() -> None:
+    """A deleted manifest is named; when it comes back unchanged nothing is asked for."""
     decision = decide([], {"a_1d_v1": Known("m-f", 1)})
-    assert "chronos datasets retire a_1d_v1" in decision.reports[0]
+    assert decision.gone == ["a_1d_v1"]
     assert decide([Found("a_1d_v1", "m-f")], decision.known).requests == []
 
 
