@@ -50,8 +50,12 @@ class Dev:
 
     def session(self) -> int:
         """The session in which everything of Dagster runs."""
-        until(lambda: psutil.Process(self.process.pid).children())
-        return psutil.Process(self.process.pid).children()[0].pid
+        until(self._keepers)
+        return self._keepers()[0]
+
+    def _keepers(self) -> list[int]:
+        children = psutil.Process(self.process.pid).children()
+        return [child.pid for child in children if child.is_running() and "chronos_assets.cli.keeper" in " ".join(child.cmdline())]
 
     def text(self) -> str:
         return self.log.read_text()
