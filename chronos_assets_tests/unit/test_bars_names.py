@@ -43,7 +43,7 @@ def test_legal_names_stay_as_they_are(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["RSI(14)", "a.b", "5min", "é", "x y", "A" * 64, "A" * 500, "%", "日本", *FIXED_COLUMNS, "SOURCE", "Timestamp"]
+    "name", ["RSI(14)", "a.b", "5min", "é", "x y", "A" * 64, "A" * 500, "%", "日本", *sorted(FIXED_COLUMNS), "SOURCE", "Timestamp"]
 )
 def test_other_names_become_legal_ones(name: str) -> None:
     """The mapped name is legal, is no fixed column, and is always the same."""
