@@ -30,7 +30,8 @@ def sparkline(values: Sequence[float | None], caption: str) -> MarkdownMetadataV
     known = [float(v) for v in values if v is not None and math.isfinite(v)]
     if len(known) < 2:
         return MetadataValue.md(caption)
-    line = _sample(known)
+    largest = max(abs(v) for v in known) or 1.0
+    line = [v / largest for v in _sample(known)]  # so that no difference of two values overflows
     low, high = min(line), max(line)
     span = (high - low) or 1.0
     step = 118 / (len(line) - 1)

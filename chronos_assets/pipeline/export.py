@@ -127,7 +127,9 @@ def run_export(
         attempt = write(source, stores, connection, options, progress)
         clock.lap("write")
         if attempt.audit_id is None:
-            return _result(source, attempt, attempt.record, None, clock)
+            report = _audit_published(source, stores, attempt, options, progress)
+            clock.lap("audit")
+            return _result(source, attempt, attempt.record, report, clock)
         opened = find_attempt(stores.postgres, source.slug, attempt.audit_id)
         report = audit_attempt(source, stores, opened, options.tolerance, progress)
         clock.lap("audit")
@@ -137,6 +139,28 @@ def run_export(
             record = publish_audited(source, stores.postgres, connection, passed, progress)
             clock.lap("publish")
     return _result(source, attempt, record, report, clock)
+
+
+def _audit_published(
+    source: Source, stores: Stores, attempt: ExportAttempt, options: ExportOptions, progress: Progress
+) -> AuditReport | None:
+    """Verify what is published already: the same request again is checked as fully as the first one. Raises where it differs."""
+    if attempt.record is None:
+        return None
+    if options.verify == "sample":
+        report = sample_tag(source, stores.questdb, attempt.tag, tolerance=options.tolerance)
+    else:
+        report = audit_tag(source, stores.questdb, attempt.tag, progress, tolerance=options.tolerance)
+    if not report.passed:
+        raise ValidationFailedError(
+            f"the published bars of {source.slug} differ from their file: {report.summary}",
+            code="published_bars_differ",
+            found=report.examples[0] if report.examples else None,
+            hint="--replace writes all of them under a fresh tag and publishes that.",
+            slug=source.slug,
+            tag=attempt.tag,
+        )
+    return report
 
 
 def audit_attempt(source: Source, stores: Stores, attempt: AuditRecord, tolerance: Tolerance, progress: Progress) -> AuditReport:

@@ -150,6 +150,19 @@ def test_damage_between_write_and_audit_is_found_and_never_registered(
     assert case.holds_the_file(again.tag)
 
 
+def test_damage_to_published_bars_is_found_by_the_same_export_again(case: ExportCase) -> None:
+    """An export with nothing to write verifies what is published; `--replace` then heals it under a fresh tag."""
+    case.export()
+    _flipped_bit(case)
+    with pytest.raises(ValidationFailedError, match="differ from their file") as told:
+        case.export()
+    assert told.value.code == "published_bars_differ"
+    assert get_dataset(case.stores.postgres, case.slug).revision == 1
+    healed = case.export(replace=True)
+    assert (healed.published, healed.tag) == (True, f"{case.slug}@2")
+    assert case.holds_the_file(healed.tag)
+
+
 def test_a_failed_audit_stops_the_whole_export_with_the_worst_of_it(case: ExportCase) -> None:
     """Rows that lie under the slug from elsewhere make `export_dataset` raise, with the failing row in the error."""
     rows = case.rows_as_sent(case.slug)

@@ -159,7 +159,14 @@ def test_masks_keep_the_address_and_hide_the_secret() -> None:
     """What `config show` prints is recognizable, and holds no password."""
     assert mask_url(DSN) == "postgresql://me:***@db.example:5433/bars?sslmode=require&sslpassword=***"
     assert mask_url("host=h password=s3cret") == "***"
-    for unreadable in ("postgresql://u:p[@h/db", "postgresql://u:p/w@h/db", "postgresql://u:1/w@h/db", "postgresql://u:1?w@h/db", "postgresql://u:1#w@h/db", "s3cret"):
+    for unreadable in (
+        "postgresql://u:p[@h/db",
+        "postgresql://u:p/w@h/db",
+        "postgresql://u:1/w@h/db",
+        "postgresql://u:1?w@h/db",
+        "postgresql://u:1#w@h/db",
+        "s3cret",
+    ):
         assert mask_url(unreadable) == "***"
     assert mask_client_string("http::addr=h:1;username=u;password=s3cr;;t;") == "http::addr=h:1;username=u;password=***;"
     assert mask_client_string("http::password=s3cret") == "***"

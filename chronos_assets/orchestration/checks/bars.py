@@ -86,18 +86,18 @@ def _worst(report: "AuditReport") -> str:
 
 
 def _sound(bars: "NormalizedBars", slug: str) -> Verdict:
-    from chronos_assets.orchestration.soundness import failures_of
+    from chronos_assets.domain.bars.schema import check_normalized
 
-    rows = failures_of(bars)
+    verdict = check_normalized(bars.path, bars.report)
     return Verdict(
-        passed=not rows,
+        passed=verdict.passed,
         sentence=f"{bars.report.rows:,} bars x {len(bars.report.columns)} columns are sound"
-        if not rows
-        else f"the Arrow file of {slug} breaks {rows[0]['rule']} in {rows[0]['column']}",
-        rows=rows,
+        if verdict.passed
+        else f"the Arrow file of {slug} is not sound: {verdict.sentence}",
+        rows=[{"failure": line} for line in verdict.lines],
         meaning="The file was damaged after it was written. Delete it: it is made again from the indicator file.",
         command=f"rm {bars.path}",
-        metadata={"failing": len(rows)},
+        metadata={"failing": verdict.failures},
     )
 
 
