@@ -33,6 +33,9 @@ def main(arguments: list[str]) -> int:
             "(Debian, Ubuntu: apt install python3-venv) or uv itself, then call this line again."
         )
     environment = os.environ | {"UV_PROJECT": str(HERE), "PATH": f"{uv.parent}{os.pathsep}{os.environ.get('PATH', '')}"}
+    if os.environ.get("PYTHONDONTWRITEBYTECODE") and not (HERE / ".venv").exists():
+        # Where Python may not keep what it compiled, every command would compile its imports again (ten seconds): do it once, now.
+        environment["UV_COMPILE_BYTECODE"] = "1"
     if os.name != "nt":
         os.execve(uv, [str(uv), *arguments], environment)  # noqa: S606 - uv takes our place, so signals and exit status are its own
     return subprocess.call([str(uv), *arguments], env=environment)
