@@ -21,6 +21,7 @@ from chronos_assets.storage.tables import TABLES, TIMESTAMP, TableSpec
 
 _FIXED = {spec.name: spec.types for spec in TABLES}
 _DDL_TRIES = 6
+_DDL_SECONDS = 60.0
 # Longer queries would not fit into the request line that the server takes.
 COLUMNS_PER_QUERY = 400
 # `Waiting(pending_transactions)` is called now and then while rows become visible.
@@ -111,15 +112,32 @@ class QuestDB:
             )
 
     def ensure_columns(self, table: str, double_names: Iterable[str]) -> None:
-        """Add DOUBLE columns one statement at a time; raises `StoreError` where one exists with another type."""
+        """Add DOUBLE columns one statement at a time and wait until they are there; raises `StoreError` where one has another type."""
         found = {name.casefold(): row["type"] for name, row in self.columns(table).items()}
+        added = False
         for name in double_names:
             kind = found.get(name.casefold())
             if kind is None:
                 self._ddl(f"ALTER TABLE {quote_identifier(table)} ADD COLUMN IF NOT EXISTS {quote_identifier(name)} DOUBLE")
                 found[name.casefold()] = "DOUBLE"
+                added = True
             else:
                 _same_type(table, name, "DOUBLE", kind)
+        if added:
+            self._await_columns(table, found)
+
+    def _await_columns(self, table: str, folded: Iterable[str]) -> None:
+        """Wait for columns that were just added: the statement goes through the table's log and returns before it is applied."""
+        wanted, deadline = set(folded), time.monotonic() + _DDL_SECONDS
+        while missing := wanted - {name.casefold() for name in self.columns(table)}:
+            if time.monotonic() > deadline:
+                raise StoreError(
+                    f"columns added to {table} do not appear",
+                    code="columns_not_applied",
+                    found=f"{len(missing)} missing after {_DDL_SECONDS:.0f} s",
+                    hint="`SELECT * FROM wal_tables()` in the QuestDB console shows whether the table is suspended.",
+                )
+            time.sleep(0.02)
 
     def _ddl(self, sql: str) -> None:
         """Run a statement that several processes may run at once: the ones that lose the race try again."""

@@ -59,7 +59,14 @@ def our_processes(settings: Settings) -> dict[str, list[psutil.Process]]:
 
 def assert_one_set_answers(settings: Settings, connections: Connections) -> None:
     """Exactly one server of each embedded kind runs below this home, and takes queries."""
-    found = our_processes(settings)
+    found: dict[str, list[psutil.Process]] = {}
+
+    def settled() -> bool:
+        # A child that Postgres has just forked has no title of its own for a moment.
+        found.update(our_processes(settings))
+        return len(found["postmaster"]) == 1 and not found["other"]
+
+    processes.wait_until(settled, 10.0)
     assert (len(found["java"]), len(found["postmaster"]), found["other"]) == (int("questdb" in connections.embedded), 1, [])
     with psycopg.connect(connections.postgres_dsn) as connection:
         assert connection.execute("SELECT count(*) FROM pg_database WHERE datname IN ('chronos', 'dagster')").fetchone() == (2,)
