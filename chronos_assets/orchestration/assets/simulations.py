@@ -33,6 +33,7 @@ class ProfileSimulation:
     """One simulation profile in one mode, and what came out."""
 
     profile: str
+    run_id: str
     result: "SimulationResult"
 
     @property
@@ -79,7 +80,7 @@ def _simulate(context: AssetExecutionContext, workplace: Workplace, name: str) -
     results = simulate_run(
         run_id, profile, stores, ohlcv_path=loaded.ohlcv_path, dataset_format=loaded.manifest.format, progress=workplace.progress(context)
     )
-    return [ProfileSimulation(name, result) for result in results]
+    return [ProfileSimulation(name, run_id, result) for result in results]
 
 
 def _metadata(stores: "Stores", done: list[ProfileSimulation]) -> Metadata:
@@ -89,6 +90,7 @@ def _metadata(stores: "Stores", done: list[ProfileSimulation]) -> Metadata:
         **{key: value for one in done for key, value in numbers(_plotted(one), f"{one.name}_").items()},
         "trades": sum(one.result.summary_metrics.get("trade_count") or 0 for one in done),
         "simulations": table([_row(one) for one in done]),
+        "provenance": table([_provenance(stores, one) for one in done]),
         "unchanged": all(one.result.reused for one in done),
         "trades_in_console": console_link(stores.questdb.http.base, sql),
         "simulation_ids": {one.name: one.result.simulation_id for one in done},
@@ -120,6 +122,20 @@ def _row(one: ProfileSimulation) -> dict[str, object]:
         "max drawdown %": summary.get("max_drawdown_pct"),
         "profit factor (trades)": summary.get("profit_factor_trade"),
         "simulation_id": one.result.simulation_id,
+    }
+
+
+def _provenance(stores: "Stores", one: ProfileSimulation) -> dict[str, object]:
+    """Where the trades come from, and the command that follows one of them to its fold, model and bars."""
+    from chronos_assets.storage.runs import get_run
+
+    run = get_run(stores.postgres, one.run_id)
+    return {
+        "simulation_id": one.result.simulation_id,
+        "run_id": run.run_id,
+        "questdb_tag": run.questdb_tag,
+        "file checksum": run.dataset_checksum,
+        "follow a trade": f"chronos trace {one.result.simulation_id}/1",
     }
 
 
