@@ -6,17 +6,17 @@ import errno
 import json
 import logging
 import os
-import signal
 import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
 
 import click
 
+from chronos_assets.cli import interrupts
+from chronos_assets.cli.interrupts import INTERRUPTED
 from chronos_assets.errors import ChronosError, UsageError
 from chronos_assets.settings import load_settings, unknown_variables
 
-INTERRUPTED = 130
 # A full or read-only disk, or a folder that is not ours: the user's to mend, so one sentence and no traceback.
 _PLACE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM}
 
@@ -24,37 +24,37 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 
 
 def run_command(command: click.Command) -> NoReturn:
-    """Run a click command as a process: 0 done, 1 failed, 2 usage, 3 refused, 4 no service, 130 interrupted.
-
-    SIGTERM is turned into the same clean unwinding as Ctrl-C, with exit status 143.
-    """
-    signal.signal(signal.SIGTERM, _terminate)
+    """Run a click command as a process: 0 done, 1 failed, 2 usage, 3 refused, 4 no service, 130 interrupted, 143 terminated."""
+    interrupts.listen()
     logging.basicConfig(level=_log_level(), stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
     for name, close in unknown_variables().items():
         say(f"warning: {name} is no setting" + (f"; did you mean {close}?" if close else ""))
     try:
         outcome = command.main(standalone_mode=False)
         code = outcome if isinstance(outcome, int) else 0
-    except ChronosError as error:
-        code = report_error(error)
-    except click.exceptions.Abort:
-        click.echo("interrupted; what was complete is kept", err=True)
-        code = INTERRUPTED
-    except click.ClickException as error:
-        error.show()
-        code = error.exit_code
-    except KeyboardInterrupt:
-        click.echo("interrupted; what was complete is kept", err=True)
-        code = INTERRUPTED
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 1
-    except OSError as error:
-        if error.errno not in _PLACE_ERRORS:
-            raise
-        where = {"file": error.filename} if error.filename else {}
-        code = report_error(ChronosError(f"a file cannot be written: {error.strerror}", code="place_unusable", **where))
+    except (Exception, KeyboardInterrupt) as error:
+        code = _code_of(error)
     sys.exit(code)
+
+
+def _code_of(error: Exception | KeyboardInterrupt) -> int:
+    """Say `error` in one line and give its exit code; one that nobody foresaw is raised again."""
+    asked = interrupts.exit_code_asked()
+    if asked is not None or isinstance(error, (KeyboardInterrupt, click.exceptions.Abort)):
+        say("interrupted; what was complete is kept")
+        return asked or INTERRUPTED
+    if isinstance(error, ChronosError):
+        return report_error(error)
+    if isinstance(error, click.ClickException):
+        error.show()
+        return error.exit_code
+    if isinstance(error, BrokenPipeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    if isinstance(error, OSError) and error.errno in _PLACE_ERRORS:
+        where = {"file": error.filename} if error.filename else {}
+        return report_error(ChronosError(f"a file cannot be written: {error.strerror}", code="place_unusable", **where))
+    raise error
 
 
 def report_error(error: ChronosError) -> int:
@@ -90,7 +90,3 @@ def _log_level() -> str:
         return load_settings().log_level
     except UsageError:
         return "WARNING"
-
-
-def _terminate(signum: int, frame: object) -> NoReturn:
-    raise SystemExit(128 + signum)
