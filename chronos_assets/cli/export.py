@@ -221,7 +221,8 @@ def _line(document: dict[str, Any]) -> str:
     if document.get("dry_run"):
         return f"{name}: would write {document['rows_to_write']:,} of {document['rows_total']:,} rows under {document['questdb_tag']}"
     if document["unchanged"] and document["published"]:
-        return f"{name}: unchanged, {document['rows_total']:,} rows verified again, published as revision {document['revision']}"
+        looked = f"{audit['rows_compared']:,} of {document['rows_total']:,} rows verified again" if audit else "not verified"
+        return f"{name}: unchanged, {looked}, published as revision {document['revision']}"
     wrote = f"{document['rows_written']:,} of {document['rows_total']:,} rows written over {document['transport']}"
     if audit is not None and not audit["passed"]:
         return f"{name}: {wrote}; the audit failed: {_reasons(audit)}; nothing was registered"

@@ -2,21 +2,23 @@
 
 `Audit` is fed aligned pieces of both sides (`add`) and keeps counts only, plus a bounded number of failing cells. Exact means bit for
 bit: 0.0 and -0.0 differ, one NaN is as good as another and equals null, because QuestDB stores no difference between the two. With a
-tolerance two numbers agree when they lie within `absolute + relative * |expected|`; a number never agrees with null.
+tolerance two numbers agree when they lie within `absolute + relative * |expected|`; a number never agrees with null, and the integer keys
+of a bar are exact whatever the tolerance.
 
 Reading belongs to `pipeline.audit`, keeping the verdict to `storage.audits`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from chronos_assets.domain.strict import nearest
 from chronos_assets.errors import UsageError
 
 TIME_KEY = "timestamp_unix"
@@ -54,6 +56,20 @@ class Tolerance:
         """`(absolute, relative)` of one column."""
         return self.columns.get(column, (self.absolute, self.relative))
 
+    def on(self, names: Iterable[str]) -> Tolerance:
+        """The same for a dataset with columns `names`, found whatever their case; raises `UsageError` for one that it does not have."""
+        known = list(names)
+        folded = {name.casefold(): name for name in known} | {name: name for name in known}
+        for name in self.columns:
+            if name not in folded and name.casefold() not in folded:
+                close = nearest(name, known)
+                raise UsageError(
+                    f"a tolerance is given for {name!r}, which is no column of the file",
+                    code="tolerance_column",
+                    hint=f"Did you mean {close!r}?" if close else "",
+                )
+        return replace(self, columns={folded.get(n) or folded[n.casefold()]: pair for n, pair in self.columns.items()})
+
 
 @dataclass
 class ColumnTally:
@@ -87,6 +103,7 @@ class Audit:
         self._tags = dict(tags)
         self.rows = RowTally()
         self.columns = {name: ColumnTally() for name in columns}
+        self.foreign: dict[str, int] = {}
         self._cells: list[pl.DataFrame] = []
         self._kept = 0
 
@@ -111,6 +128,12 @@ class Audit:
         self.rows.found += len(stamps)
         self.rows.stale += len(stamps)
         self._keep_rows("stale row", np.asarray(stamps, dtype=np.int64))
+
+    def add_foreign(self, column: str, values: int, stamps: Sequence[int]) -> None:
+        """A column of the table that the file does not have, with `values` in it; `stamps` (unix seconds) are some of the bars."""
+        self.foreign[column] = values
+        nothing = np.full(len(stamps), np.nan)
+        self._keep("value the file lacks", column, np.asarray(stamps, dtype=np.int64), (nothing, nothing, nothing))
 
     def _align(self, expected: pl.DataFrame, found: pl.DataFrame, stamps: npt.NDArray[np.int64]) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Keep the bars that both sides have, once; count the rest."""
@@ -149,15 +172,17 @@ class Audit:
             wrong = a.view(np.int64) != b.view(np.int64)
         if wrong.any():
             stamps = expected[TIME_KEY].to_numpy()[wrong]
-            self._count_cells(name, stamps, a[wrong].astype(np.float64), b[wrong].astype(np.float64))
+            limits = (0.0, 0.0) if left.dtype == pl.Int64 else self._tolerance.of(name)
+            self._count_cells(name, stamps, (a[wrong].astype(np.float64), b[wrong].astype(np.float64)), limits)
 
-    def _count_cells(self, name: str, stamps: Stamps, left: Values, right: Values) -> None:
-        """Of the values whose bits differ, count those beyond the tolerance."""
+    def _count_cells(self, name: str, stamps: Stamps, sides: tuple[Values, Values], limits: tuple[float, float]) -> None:
+        """Of the values whose bits differ, count those beyond the limits (absolute, relative)."""
         tally = self.columns[name]
+        left, right = sides
+        absolute_limit, relative_limit = limits
         with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
             difference = np.abs(left - right)
             relative = difference / np.abs(left)
-            absolute_limit, relative_limit = self._tolerance.of(name)
             # Two values that differ in bits and are within no tolerance: NaN against a number is among them.
             beyond = ~(difference <= absolute_limit + relative_limit * np.abs(left)) | (absolute_limit + relative_limit == 0)
         if not beyond.any():
@@ -202,7 +227,10 @@ class Audit:
             ("the tags are right", ", ".join(self._tags), rows.compared, rows.compared, rows.wrong_tags),
         ]
         about_cells = [("the values agree", name, rows.compared, tally.compared, tally.differing) for name, tally in self.columns.items()]
-        return pl.DataFrame([*about_rows, *about_cells], schema=["rule", "subject", "due", "looked_at", "failing"], orient="row")
+        about_foreign = [("the file has this column", name, values, values, values) for name, values in self.foreign.items()]
+        return pl.DataFrame(
+            [*about_rows, *about_cells, *about_foreign], schema=["rule", "subject", "due", "looked_at", "failing"], orient="row"
+        )
 
 
 def _doubles(series: pl.Series) -> npt.NDArray[np.float64]:

@@ -52,6 +52,7 @@ class AuditReport:
     failure_cases: list[dict[str, Any]] = field(default_factory=list)
     seconds: float = 0.0
     artifact: str | None = None
+    cells_foreign: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """JSON form: no NaN, no infinity."""
@@ -70,6 +71,7 @@ class AuditReport:
                 (self.rows_duplicate, "rows twice"),
                 (self.rows_wrong_tags, "rows with wrong tags"),
                 (self.cells_differing, "cells differ"),
+                (self.cells_foreign, "values where the file has no column"),
             )
             if count
         ]
@@ -86,7 +88,7 @@ def judge(audit: Audit, *, mode: Literal["full", "sample"] = "full", seconds: fl
         ColumnDifference(name, t.differing, t.compared, _finite(t.worst_absolute), _finite(t.worst_relative), _bar(t.worst_at))
         for name, t in audit.columns.items()
         if t.differing
-    ]
+    ] + [ColumnDifference(name, values, 0, None, None, None) for name, values in audit.foreign.items()]
     return AuditReport(
         passed=not failure_cases,
         mode=mode,
@@ -104,6 +106,7 @@ def judge(audit: Audit, *, mode: Literal["full", "sample"] = "full", seconds: fl
         examples=[_example(row) for row in _spread(cells).to_dicts()],
         failure_cases=failure_cases[:FAILURE_CASES],
         seconds=round(seconds, 3),
+        cells_foreign=sum(audit.foreign.values()),
     )
 
 

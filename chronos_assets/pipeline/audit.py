@@ -1,7 +1,8 @@
 """Audit: the second step of an export. All of a tag is read back and compared with the Arrow file; the verdict is kept in Postgres.
 
 Ranges of time that together cover everything are read one after the other, the next one while the last is compared, so memory is flat
-in rows, and rows that lie before, between or after the file's bars are met too.
+in rows, and rows that lie before, between or after the file's bars are met too. Columns of the table that the file does not have must be
+empty in its rows.
 """
 
 from __future__ import annotations
@@ -22,14 +23,18 @@ from chronos_assets.pipeline.source import Source
 from chronos_assets.storage.bars_file import BarsFile
 from chronos_assets.storage.datasets import KEY_COLUMNS
 from chronos_assets.storage.delivery import bars_of
-from chronos_assets.storage.identifiers import quote_literal
+from chronos_assets.storage.identifiers import is_identifier, quote_identifier, quote_literal
 from chronos_assets.storage.questdb import QuestDB
 from chronos_assets.storage.tables import INDICATOR_BARS, TIMESTAMP
 
 SAMPLE_ROWS = 100
+# Columns that the file does not have, counted by one query.
+FOREIGN_PER_QUERY = 200
 # Rows more than the file has that one range may bring along, so that a tag full of foreign rows does not fill the memory.
 SPARE_ROWS = 10_000
 _NS = 1_000_000_000
+# Types whose NULL can be told from a number.
+_NUMBERS = {"DOUBLE", "FLOAT", "LONG", "INT"}
 _FIXED = (TIMESTAMP, "source", "granularity")
 
 
@@ -43,20 +48,31 @@ class _Range:
 
 
 def audit_tag(
-    source: Source, questdb: QuestDB, tag: str, progress: Progress, *, tolerance: Tolerance | None = None, artifact: Path | None = None
+    source: Source,
+    questdb: QuestDB,
+    tag: str,
+    progress: Progress,
+    *,
+    tolerance: Tolerance | None = None,
+    artifact: Path | None = None,
+    within: bool = False,
 ) -> AuditReport:
-    """Compare every row and every numeric column of `tag` with the file. Failing cells go to `artifact` (Parquet)."""
+    """Compare every row and every numeric column of `tag` with the file. Failing cells go to `artifact` (Parquet).
+
+    With `within`, rows before the file's first bar and after its last are left out.
+    """
     started = time.monotonic()
     audit = Audit([*KEY_COLUMNS, *(c.name for c in source.columns)], source.tags, tolerance)
     surplus = bars_of(questdb, tag) - source.rows
     with BarsFile(source.path) as bars, ThreadPoolExecutor(1, thread_name_prefix="audit-read") as pool:
         ahead: tuple[_Range, Future[pl.DataFrame]] | None = None
-        for piece in _and_none(_ranges(source, bars)):
+        for piece in _and_none(_ranges(source, bars, within=within)):
             reading = None if piece is None else (piece, pool.submit(_read, questdb, tag, source, piece, surplus))
             if ahead is not None:
                 audit.add(ahead[0].expected, ahead[1].result())
                 progress("audit", audit.rows.expected, source.rows)
             ahead = reading
+    _look_elsewhere(audit, questdb, tag, source)
     report = judge(audit, seconds=time.monotonic() - started)
     return report if report.passed or artifact is None else replace(report, artifact=str(_keep(audit.cells(), artifact)))
 
@@ -72,10 +88,10 @@ def sample_tag(source: Source, questdb: QuestDB, tag: str, *, tolerance: Toleran
     return judge(audit, mode="sample", seconds=time.monotonic() - started)
 
 
-def _ranges(source: Source, bars: BarsFile) -> Iterator[_Range]:
-    """Pieces of the file; the first reaches back to the beginning of time, the last to its end."""
+def _ranges(source: Source, bars: BarsFile, *, within: bool) -> Iterator[_Range]:
+    """Pieces of the file; the first reaches back to the beginning of time, the last to its end, unless `within` the file is asked for."""
     held: pl.DataFrame | None = None
-    first: int | None = None
+    first = int(source.first_bar.timestamp()) if within else None
     for frame in bars.frames(source.piece_rows):
         begin = int(frame["timestamp_unix"][0])
         if held is not None:
@@ -83,7 +99,7 @@ def _ranges(source: Source, bars: BarsFile) -> Iterator[_Range]:
             first = begin
         held = frame
     if held is not None:
-        yield _Range(held, first, None)
+        yield _Range(held, first, int(source.last_bar.timestamp()) + 1 if within else None)
 
 
 def _and_none(pieces: Iterator[_Range]) -> Iterator[_Range | None]:
@@ -103,6 +119,23 @@ def _read(questdb: QuestDB, tag: str, source: Source, piece: _Range, surplus: in
         names=[*map(fixed, _FIXED), *KEY_COLUMNS, *(c.name for c in source.columns)],
         condition=f"{' AND '.join(where)} ORDER BY timestamp{limit}",
     )
+
+
+def _look_elsewhere(audit: Audit, questdb: QuestDB, tag: str, source: Source) -> None:
+    """Find values of `tag` in columns that belong to other datasets: a careless UPDATE leaves them, no file of ours does."""
+    ours = {c.questdb_column.casefold() for c in source.columns} | {name.casefold() for name in INDICATOR_BARS.types}
+    there = questdb.columns(INDICATOR_BARS.name)
+    others = [name for name, row in there.items() if name.casefold() not in ours and row["type"] in _NUMBERS and is_identifier(name)]
+    where = f"dataset = {quote_literal(tag)}"
+    for start in range(0, len(others), FOREIGN_PER_QUERY):
+        some = others[start : start + FOREIGN_PER_QUERY]
+        counts = ", ".join(f"count({quote_identifier(name)}) AS n{number}" for number, name in enumerate(some))
+        row = questdb.rows(f"SELECT {counts} FROM {INDICATOR_BARS.name} WHERE {where}")[0]  # noqa: S608 - quoted
+        for name, values in zip(some, row.values(), strict=True):
+            if values:
+                condition = f"{where} AND {quote_identifier(name)} != NULL LIMIT {SAMPLE_ROWS}"
+                bars = questdb.read_columns(INDICATOR_BARS.name, [TIMESTAMP], condition=condition)
+                audit.add_foreign(name, values, (bars[TIMESTAMP].to_physical() // _NS).to_list())
 
 
 def _keep(cells: pl.DataFrame, path: Path) -> Path:

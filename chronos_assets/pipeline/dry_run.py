@@ -12,7 +12,7 @@ from chronos_assets.errors import ChronosError
 from chronos_assets.pipeline.export_types import ExportOptions
 from chronos_assets.pipeline.growth import Growth
 from chronos_assets.pipeline.normalize import normalize_dataset
-from chronos_assets.pipeline.planning import find_growth, is_unchanged, make_plan
+from chronos_assets.pipeline.planning import find_growth, is_unchanged, make_plan, on_columns
 from chronos_assets.pipeline.progress import Progress, silent
 from chronos_assets.pipeline.source import Source
 from chronos_assets.pipeline.write import check_transport
@@ -49,6 +49,7 @@ def dry_run(
             published=lambda: _published_checksum(postgres, loaded.manifest.dataset),
         )
         source = Source.of(loaded, normalized)
+        options = on_columns(options, source)
         document = {
             "dataset": source.slug,
             "dry_run": True,
@@ -65,7 +66,10 @@ def dry_run(
 
 def _plan(source: Source, settings: Settings, questdb: QuestDB | None, postgres: Postgres | None, options: ExportOptions) -> dict[str, Any]:
     if questdb is None or postgres is None or not _has_registry(postgres):
-        return {"kind": "first" if postgres is not None else "unknown", "questdb_tag": source.slug, "rows_to_write": source.rows}
+        kind = "first" if postgres is not None else "unknown"
+        missing = None if questdb is None else _missing_columns(source, questdb)
+        columns = [c.questdb_column for c in source.columns] if missing is None else missing
+        return {"kind": kind, "questdb_tag": source.slug, "rows_to_write": source.rows, "columns_to_add": columns}
     missing = _missing_columns(source, questdb)
     record = find_dataset(postgres, source.slug)
     attempts = list_attempts(postgres, source.slug)

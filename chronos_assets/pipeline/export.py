@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import asdict
 from pathlib import Path
 
 from chronos_assets.domain.audit import Tolerance
@@ -18,7 +19,7 @@ from chronos_assets.errors import NotPublishedError, ValidationFailedError
 from chronos_assets.pipeline.audit import audit_tag, sample_tag
 from chronos_assets.pipeline.export_types import ExportAttempt, ExportOptions, ExportResult, lock_key
 from chronos_assets.pipeline.normalize import NormalizedBars, normalize_dataset
-from chronos_assets.pipeline.planning import is_unchanged
+from chronos_assets.pipeline.planning import abandoned_growth, is_unchanged, on_columns
 from chronos_assets.pipeline.progress import Progress, silent
 from chronos_assets.pipeline.publish import publish_audited
 from chronos_assets.pipeline.source import Source
@@ -27,6 +28,7 @@ from chronos_assets.settings import Settings
 from chronos_assets.storage.audits import AuditRecord, Connection, close_attempt, find_attempt, list_attempts
 from chronos_assets.storage.datasets import DatasetRecord, find_dataset
 from chronos_assets.storage.stores import Stores
+from chronos_assets.storage.tables import INDICATOR_BARS
 
 __all__ = ["ExportAttempt", "ExportOptions", "ExportResult", "audit_bars", "export_dataset", "publish_dataset", "run_export", "write_bars"]
 
@@ -59,14 +61,15 @@ def audit_bars(
 
     Where this content is published and no attempt on it is open, the published bars are audited and nothing is recorded.
     """
-    options = options or ExportOptions()
     source = Source.of(loaded, normalized)
+    options = on_columns(options or ExportOptions(), source)
     with _locked(stores, source.slug, options, progress):
         attempt = _attempt_on(source, stores, audit_id)
+        stores.questdb.wait_applied(INDICATOR_BARS.name, stores.settings.apply_timeout_seconds)
         if attempt is None:
             record = find_dataset(stores.postgres, source.slug)
             assert record is not None
-            return audit_tag(source, stores.questdb, record.questdb_tag, progress, tolerance=options.tolerance)
+            return audit_published(source, stores, record, options, progress)
         return audit_attempt(source, stores, attempt, options.tolerance, progress)
 
 
@@ -122,6 +125,7 @@ def run_export(
     clock = _Clock()
     normalized = normalized or normalize_dataset(loaded, settings, progress=progress, published=_published(stores, loaded))
     source = Source.of(loaded, normalized)
+    options = on_columns(options, source)
     clock.lap("normalize")
     with _locked(stores, source.slug, options, progress) as connection:
         attempt = write(source, stores, connection, options, progress)
@@ -147,10 +151,7 @@ def _audit_published(
     """Verify what is published already: the same request again is checked as fully as the first one. Raises where it differs."""
     if attempt.record is None:
         return None
-    if options.verify == "sample":
-        report = sample_tag(source, stores.questdb, attempt.tag, tolerance=options.tolerance)
-    else:
-        report = audit_tag(source, stores.questdb, attempt.tag, progress, tolerance=options.tolerance)
+    report = audit_published(source, stores, attempt.record, options, progress)
     if not report.passed:
         raise ValidationFailedError(
             f"the published bars of {source.slug} differ from their file: {report.summary}",
@@ -163,6 +164,16 @@ def _audit_published(
     return report
 
 
+def audit_published(
+    source: Source, stores: Stores, record: DatasetRecord, options: ExportOptions, progress: Progress = silent
+) -> AuditReport:
+    """Audit what is published. Rows outside its range are left out where a growth that was given up explains them: no reader sees them."""
+    if options.verify == "sample":
+        return sample_tag(source, stores.questdb, record.questdb_tag, tolerance=options.tolerance)
+    growth = abandoned_growth(record, list_attempts(stores.postgres, source.slug))
+    return audit_tag(source, stores.questdb, record.questdb_tag, progress, tolerance=options.tolerance, within=growth is not None)
+
+
 def audit_attempt(source: Source, stores: Stores, attempt: AuditRecord, tolerance: Tolerance, progress: Progress) -> AuditReport:
     """Audit what an attempt wrote, and close it with the verdict."""
     if attempt.mode == "sample":
@@ -170,7 +181,7 @@ def audit_attempt(source: Source, stores: Stores, attempt: AuditRecord, toleranc
     else:
         artifact = audit_artifact(stores.artifacts, source.slug, attempt.audit_id)
         report = audit_tag(source, stores.questdb, attempt.questdb_tag, progress, tolerance=tolerance, artifact=artifact)
-    kept = {"audit": report.as_dict(), "tolerance": {"absolute": tolerance.absolute, "relative": tolerance.relative}}
+    kept = {"audit": report.as_dict(), "tolerance": asdict(tolerance)}
     close_attempt(stores.postgres, attempt.audit_id, passed=report.passed, report=kept)
     return report
 

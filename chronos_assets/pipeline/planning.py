@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from chronos_assets.domain.attempts import Plan, Published, choose_plan
 from chronos_assets.domain.content import ContentHasher
@@ -14,11 +16,22 @@ from chronos_assets.pipeline.progress import Progress
 from chronos_assets.pipeline.source import Source
 from chronos_assets.storage.audits import AuditRecord, NewAttempt
 from chronos_assets.storage.bars_file import BarsFile
-from chronos_assets.storage.datasets import DatasetRecord
+from chronos_assets.storage.datasets import DatasetColumn, DatasetRecord
 from chronos_assets.storage.delivery import bars_of
 from chronos_assets.storage.questdb import QuestDB
 from chronos_assets.storage.stores import Stores
 from chronos_assets.storage.tables import INDICATOR_BARS
+
+
+def columns_digest(columns: Sequence[DatasetColumn]) -> str:
+    """Digest of names, roles and QuestDB names: kept with the attempt, so that the registry's can be compared with it."""
+    told = json.dumps([[c.name, c.role, c.questdb_column] for c in columns])
+    return hashlib.sha256(told.encode()).hexdigest()
+
+
+def on_columns(options: ExportOptions, source: Source) -> ExportOptions:
+    """`options` with the tolerance of single columns found among those of the file; raises `UsageError` for one that it does not have."""
+    return replace(options, tolerance=options.tolerance.on(c.name for c in source.columns))
 
 
 def is_unchanged(source: Source, record: DatasetRecord, attempts: Sequence[AuditRecord]) -> bool:
@@ -27,6 +40,12 @@ def is_unchanged(source: Source, record: DatasetRecord, attempts: Sequence[Audit
     first = 0 if since is None else since.audit_id
     spoilt = any(a.questdb_tag == record.questdb_tag and a.audit_id > first and a.report.get("filled_rows") for a in attempts)
     return source.is_published_as(record) and not spoilt
+
+
+def abandoned_growth(record: DatasetRecord, attempts: Sequence[AuditRecord]) -> AuditRecord | None:
+    """The attempt that may have left rows outside the published range under the registered tag: the last one on it, if of another file."""
+    on_tag = [a for a in attempts if a.questdb_tag == record.questdb_tag]
+    return on_tag[-1] if on_tag and on_tag[-1].content_hash != record.content_hash else None
 
 
 def _publishing(record: DatasetRecord, attempts: Sequence[AuditRecord]) -> AuditRecord | None:
@@ -123,5 +142,6 @@ def new_attempt(
             "transport": transport,
             "known_rows": known_rows,
             "filled_rows": len(growth.filled) if plan.only_growth else 0,
+            "columns_digest": columns_digest(source.columns),
         },
     )

@@ -15,7 +15,7 @@ from chronos_assets.pipeline.audit import audit_tag, sample_tag
 from chronos_assets.pipeline.export_types import ExportOptions, ExportResult
 from chronos_assets.pipeline.growth import Growth
 from chronos_assets.pipeline.normalize import NormalizedBars
-from chronos_assets.pipeline.planning import same_as_reported
+from chronos_assets.pipeline.planning import on_columns, same_as_reported
 from chronos_assets.pipeline.progress import Progress, silent
 from chronos_assets.pipeline.source import Source
 from chronos_assets.pipeline.write import check_transport, send_bars
@@ -41,6 +41,7 @@ def export_unregistered(
     if options.replace:
         raise UsageError("there is nothing to replace without a registry", code="replace_unregistered", hint="Leave out --replace.")
     source = Source.of(loaded, normalized)
+    options = on_columns(options, source)
     seconds: dict[str, float] = {}
     started = time.monotonic()
     questdb.wait_applied(INDICATOR_BARS.name, settings.apply_timeout_seconds)

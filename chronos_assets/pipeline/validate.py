@@ -7,24 +7,30 @@ that is still the one that was published. Runs have a module of their own.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
+from chronos_assets.domain.audit import Tolerance
 from chronos_assets.domain.audit_report import AuditReport
 from chronos_assets.domain.content import ContentHasher
 from chronos_assets.domain.manifest import LoadedManifest
+from chronos_assets.domain.slug import Slug
 from chronos_assets.errors import ChronosError, StoreError
 from chronos_assets.pipeline.audit import audit_tag
 from chronos_assets.pipeline.normalize import normalize_dataset
+from chronos_assets.pipeline.planning import abandoned_growth, columns_digest
 from chronos_assets.pipeline.progress import Progress, silent
 from chronos_assets.pipeline.source import Source
 from chronos_assets.pipeline.validate_run import validate_run
 from chronos_assets.pipeline.validation_report import Check, ValidationReport, equal
-from chronos_assets.storage.audits import list_attempts
+from chronos_assets.storage.audits import AuditRecord, list_attempts
 from chronos_assets.storage.datasets import KEY_COLUMNS, DatasetRecord, get_dataset, iter_bars
 from chronos_assets.storage.delivery import summarize_tag
 from chronos_assets.storage.stores import Stores
 from chronos_assets.storage.tables import INDICATOR_BARS
 
 __all__ = ["ValidationReport", "validate_dataset", "validate_run"]
+
+_COLUMNS = "columns and roles are those that were published"
 
 
 def validate_dataset(slug: str, stores: Stores, *, loaded: LoadedManifest | None = None, progress: Progress = silent) -> ValidationReport:
@@ -34,11 +40,47 @@ def validate_dataset(slug: str, stores: Stores, *, loaded: LoadedManifest | None
     """
     started = time.monotonic()
     record = get_dataset(stores.postgres, slug)
+    behind = _audits_of(record, list_attempts(stores.postgres, slug))
     stores.questdb.wait_applied(INDICATOR_BARS.name, stores.settings.apply_timeout_seconds)
-    checks = [*_count_checks(stores, record), _content_check(stores, record, progress), _audit_check(stores, record)]
-    audit, file_check = _file_check(stores, record, loaded, progress)
+    checks = [*_count_checks(stores, record), *_registry_checks(record, behind), _content_check(stores, record, behind, progress)]
+    audit, file_check = _file_check(stores, record, loaded, _tolerance(behind), progress)
     checks.append(file_check)
     return ValidationReport("dataset", slug, checks, time.monotonic() - started, audit=audit)
+
+
+def _audits_of(record: DatasetRecord, attempts: Sequence[AuditRecord]) -> list[AuditRecord]:
+    """Full audits of exactly the tag and content that the registry names, the oldest first."""
+    said = (record.questdb_tag, record.checksum, record.content_hash, "full")
+    return [a for a in attempts if (a.questdb_tag, a.checksum, a.content_hash, a.mode) == said]
+
+
+def _registry_checks(record: DatasetRecord, behind: Sequence[AuditRecord]) -> list[Check]:
+    """The registry row against its slug and against the attempt that it was published from."""
+    slug = Slug.parse(record.dataset_id)
+    passed = [a for a in behind if a.verdict == "passed"]
+    verdicts = [a.verdict for a in behind]
+    checks = [
+        equal("symbol and granularity are those of the slug", [slug.symbol, slug.granularity], [record.symbol, record.granularity]),
+        Check("a passed full audit stands behind it", bool(passed) and "failed" not in verdicts, "passed", verdicts or "no audit"),
+    ]
+    if not passed:
+        return checks
+    revisions = sorted({a.base_revision + 1 for a in passed})
+    digests = {a.report.get("columns_digest") for a in passed} - {None}
+    checks.append(Check("its revision is the one that was published", record.revision in revisions, revisions, record.revision))
+    if not digests:
+        return [*checks, Check(_COLUMNS, None, None, "published by an older program, which kept no digest of them")]
+    roles = {role: len(record.names(role)) for role in ("feature", "target", "price")}
+    same = columns_digest(record.columns) in digests
+    return [*checks, Check(_COLUMNS, same, "those of the attempt", roles if same else f"others: {roles}")]
+
+
+def _tolerance(behind: Sequence[AuditRecord]) -> Tolerance:
+    """The tolerance that the last passed audit was made with."""
+    kept = [a.report.get("tolerance") for a in behind if a.verdict == "passed"]
+    told = kept[-1] if kept and kept[-1] else {}
+    columns = {name: (pair[0], pair[1]) for name, pair in told.get("columns", {}).items()}
+    return Tolerance(told.get("absolute", 0.0), told.get("relative", 0.0), columns)
 
 
 def _count_checks(stores: Stores, record: DatasetRecord) -> list[Check]:
@@ -57,16 +99,16 @@ def _count_checks(stores: Stores, record: DatasetRecord) -> list[Check]:
 def _outside_check(stores: Stores, record: DatasetRecord, outside: int) -> Check:
     """Rows of the tag before the first or after the last published bar: only an unpublished growth may have left them."""
     name = "no bars outside the published range"
-    on_tag = [a for a in list_attempts(stores.postgres, record.dataset_id) if a.questdb_tag == record.questdb_tag]
-    if outside and on_tag and on_tag[-1].content_hash != record.content_hash:
-        return Check(name, None, 0, f"{outside}, left by attempt {on_tag[-1].audit_id}, which was not published; no reader sees them")
+    growth = abandoned_growth(record, list_attempts(stores.postgres, record.dataset_id))
+    if outside and growth is not None:
+        return Check(name, None, 0, f"{outside}, left by attempt {growth.audit_id}, which was not published; no reader sees them")
     return equal(name, 0, outside)
 
 
-def _content_check(stores: Stores, record: DatasetRecord, progress: Progress) -> Check:
+def _content_check(stores: Stores, record: DatasetRecord, behind: Sequence[AuditRecord], progress: Progress) -> Check:
     """The hash of all values that QuestDB gives back, against the registry's."""
     name = "content hash"
-    if not record.content_hash or not record.columns:
+    if not record.content_hash:
         return Check(name, None, None, "published by an older program, which kept none; export once more")
     hasher, done = ContentHasher(), 0
     try:
@@ -78,24 +120,14 @@ def _content_check(stores: Stores, record: DatasetRecord, progress: Progress) ->
         if not isinstance(error, StoreError) and error.exit_code != 1:
             raise
         return Check(name, passed=False, expected=record.content_hash, found=str(error))
-    return equal(name, record.content_hash, hasher.hexdigest())
-
-
-def _audit_check(stores: Stores, record: DatasetRecord) -> Check:
-    """A passed full audit of exactly this tag and content must stand behind the registry row, and none after it may have failed."""
-    ours = [
-        a
-        for a in list_attempts(stores.postgres, record.dataset_id)
-        if (a.questdb_tag, a.checksum, a.content_hash, a.mode) == (record.questdb_tag, record.checksum, record.content_hash, "full")
-    ]
-    verdicts = [a.verdict for a in ours]
-    return Check(
-        "a passed full audit stands behind it", "passed" in verdicts and "failed" not in verdicts, "passed", verdicts or "no audit"
-    )
+    found = hasher.hexdigest()
+    if found != record.content_hash and _tolerance(behind) != Tolerance():
+        return Check(name, None, record.content_hash, "published within a tolerance, so its bits may differ; its cells are compared below")
+    return equal(name, record.content_hash, found)
 
 
 def _file_check(
-    stores: Stores, record: DatasetRecord, loaded: LoadedManifest | None, progress: Progress
+    stores: Stores, record: DatasetRecord, loaded: LoadedManifest | None, tolerance: Tolerance, progress: Progress
 ) -> tuple[AuditReport | None, Check]:
     """Every cell against the file, where the file is still the published one."""
     name = "every cell agrees with the file"
@@ -108,5 +140,6 @@ def _file_check(
     source = Source.of(loaded, normalized)
     if not source.is_published_as(record):
         return None, Check(name, None, None, "the file or its manifest has changed since it was published")
-    audit = audit_tag(source, stores.questdb, record.questdb_tag, progress)
+    growth = abandoned_growth(record, list_attempts(stores.postgres, record.dataset_id))
+    audit = audit_tag(source, stores.questdb, record.questdb_tag, progress, tolerance=tolerance, within=growth is not None)
     return audit, Check(name, audit.passed, f"{source.rows} rows x {len(source.columns) + len(KEY_COLUMNS)} columns", audit.summary)

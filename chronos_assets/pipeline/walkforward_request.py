@@ -8,7 +8,7 @@ from __future__ import annotations
 import fnmatch
 import json
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -69,17 +69,16 @@ class WalkforwardRequest:
     @cached_property
     def run_id(self) -> str:
         """UUIDv5 of dataset and content, target, features, hyperparameters, walk configuration, device and versions."""
-        parts = {
-            "dataset": self.record.dataset_id,
-            "content": self.record.content_hash,
-            "target": self.target,
-            "features": self.features,
-            "hyperparameters": self.hyperparameters,
-            "walk_config": {k: v for k, v in self.walk_config.items() if k != "horizon_assumed"},
-            "device": self.device,
-            "code": self.code_version,
-        }
-        return str(uuid.uuid5(NAMESPACE, json.dumps(parts, sort_keys=True)))
+        return name_run(
+            dataset=self.record.dataset_id,
+            content=self.record.content_hash,
+            target=self.target,
+            features=self.features,
+            hyperparameters=self.hyperparameters,
+            walk_config=self.walk_config,
+            device=self.device,
+            code_version=self.code_version,
+        )
 
     @property
     def columns(self) -> list[str]:
@@ -111,6 +110,31 @@ class WalkforwardRequest:
             "code_version": self.code_version,
             "device": self.device,
         }
+
+
+def name_run(
+    *,
+    dataset: str,
+    content: str,
+    target: str,
+    features: Sequence[str],
+    hyperparameters: dict[str, Any],
+    walk_config: dict[str, Any],
+    device: str,
+    code_version: str,
+) -> str:
+    """The `run_id` of all that determines a run (CONTRACTS, run identity); whether the horizon was assumed does not."""
+    parts = {
+        "dataset": dataset,
+        "content": content,
+        "target": target,
+        "features": features,
+        "hyperparameters": hyperparameters,
+        "walk_config": {k: v for k, v in walk_config.items() if k != "horizon_assumed"},
+        "device": device,
+        "code": code_version,
+    }
+    return str(uuid.uuid5(NAMESPACE, json.dumps(parts, sort_keys=True)))
 
 
 def resolve_request(

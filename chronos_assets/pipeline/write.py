@@ -46,7 +46,8 @@ def write(source: Source, stores: Stores, connection: Connection, options: Expor
         growth = find_growth(stores, record, source, bars, replace=options.replace, attempts=attempts)
         plan = make_plan(stores, record, source, replace=options.replace, attempts=attempts)
         opening = new_attempt(source, plan, growth, known_rows=known_rows, options=options, transport=stores.questdb.transport)
-        attempt = open_attempt(connection, opening)
+        with stores.postgres.wrapped():
+            attempt = open_attempt(connection, opening)
         return send_bars(
             source,
             bars,

@@ -13,9 +13,14 @@ from chronos_assets.errors import StoreError
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}", re.ASCII)
 
 
+def is_identifier(name: str) -> bool:
+    """Whether `name` is of the kind that may stand in SQL."""
+    return isinstance(name, str) and _IDENTIFIER.fullmatch(name) is not None
+
+
 def quote_identifier(name: str) -> str:
     """`name` in double quotes; raises `StoreError` where it is not a plain identifier."""
-    if not isinstance(name, str) or _IDENTIFIER.fullmatch(name) is None:
+    if not is_identifier(name):
         raise StoreError(
             f"{str(name)[:80]!r} cannot be the name of a column or table",
             code="identifier_invalid",

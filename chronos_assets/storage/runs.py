@@ -19,7 +19,7 @@ from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
 from chronos_assets.domain.strict import nearest
-from chronos_assets.errors import ConflictError, NotPublishedError
+from chronos_assets.errors import ConflictError, NotPublishedError, StoreError
 from chronos_assets.storage.identifiers import quote_literal
 from chronos_assets.storage.postgres import Postgres
 from chronos_assets.storage.queries import query
@@ -211,11 +211,26 @@ def read_predictions(stores: Stores, run_id: str, folds: Sequence[int] | None = 
         where += f" AND fold IN ({', '.join(quote_literal(str(n)) for n in folds)})"
     names = ", ".join(PREDICTION_COLUMNS)
     sql = f"SELECT {TIMESTAMP}, fold, {names} FROM {WALKFORWARD_PREDICTIONS.name} WHERE {where}"  # noqa: S608 - literals are quoted
-    frame = stores.questdb.read(sql)
+    frame = stores.questdb.read(sql).cast({"fold": pl.String})
+    odd = frame.filter(~pl.col("fold").fill_null("").str.contains(r"^[0-9]+$"))
+    if odd.height:
+        raise StoreError(
+            f"{odd.height} predictions of run {run_id} stand under a fold that is no number",
+            code="fold_label",
+            found=odd["fold"][0],
+            hint=f"`validate_dataset --run {run_id}` says more; QuestDB's rows were changed by somebody else.",
+        )
     seconds = (pl.col(TIMESTAMP).dt.timestamp("ns") // 1_000_000_000).alias("timestamp_unix")
     doubles = [pl.col(name).cast(pl.Float64).fill_nan(None) for name in PREDICTION_COLUMNS[1:]]
-    typed = frame.select(seconds, pl.col("bar_index").cast(pl.Int64), pl.col("fold").cast(pl.String).cast(pl.Int64), *doubles)
+    typed = frame.select(seconds, pl.col("bar_index").cast(pl.Int64), pl.col("fold").cast(pl.Int64), *doubles)
     return typed.sort("bar_index", "fold")
+
+
+def prediction_labels(stores: Stores, run_id: str) -> list[dict[str, Any]]:
+    """What the predictions of a run say they belong to: `dataset`, `target`, `fold` and how many (`n`), each kind once."""
+    where = f"run_id = {quote_literal(run_id)}"
+    sql = f"SELECT dataset, target, fold, count() AS n FROM {WALKFORWARD_PREDICTIONS.name} WHERE {where} ORDER BY dataset, target, fold"  # noqa: S608 - quoted
+    return stores.questdb.rows(sql)
 
 
 def count_predictions(stores: Stores, run_id: str) -> int:
