@@ -25,6 +25,11 @@ class FoldModel:
     transform: TargetTransform
     binary: bool
 
+    @property
+    def rounds(self) -> int:
+        """Boosted rounds that predict."""
+        return int(self.booster.num_boosted_rounds())
+
     def scores(self, features: NDArray[np.float32]) -> Floats:
         """Raw outputs, float64 of shape (rows,), for float32 features of shape (rows, features) in the order of `feature_names`."""
         import xgboost as xgb

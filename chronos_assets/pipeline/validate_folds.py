@@ -107,13 +107,13 @@ def model_findings(stores: Stores, run: RunRecord, record: FoldRecord, features:
     from chronos_assets.compute.models import load_model  # xgboost is heavy
 
     model = load_model(artifacts.model(record.artifact))
-    rows = part["bar_index"].to_numpy()
-    rows = rows[(rows >= 0) & (rows < features.height)]
-    if not rows.size:
-        return []
-    matrix = feature_matrix(features[rows.tolist()], tuple(features.columns))
-    held = part.filter(pl.col("bar_index").is_in(rows.tolist()))
-    findings = []
+    said = {"fold_key": (model.fold_key, record.fold_key), "best_iteration": (model.rounds - 1, record.best_iteration)}
+    findings = [Finding(record.fold_number, f"{name} of the stored model", *pair) for name, pair in said.items() if pair[0] != pair[1]]
+    held = part.filter(pl.col("bar_index").is_between(0, features.height - 1))
+    if not held.height:
+        return findings
+    rows = held["bar_index"].to_list()
+    matrix = feature_matrix(features[rows], tuple(features.columns))
     for name, due in (("prediction", model.predict(matrix)), ("score", model.scores(matrix))):
         stored = held[name].fill_null(np.nan).to_numpy()
         wrong = np.flatnonzero(~_agree(due, stored, exact=run.device != "cuda"))

@@ -189,4 +189,7 @@ def _metric_findings(record: FoldRecord, part: pl.DataFrame | None, *, binary: b
     for side, metrics in again.items():
         if not same(metrics, record.metrics.get(side)):
             findings.append(Finding(record.fold_number, f"metrics of {side}", metrics, record.metrics.get(side)))
+    findings += [
+        Finding(record.fold_number, f"metrics of {side}", None, "stored") for side in record.metrics.keys() - again.keys() - {"notes"}
+    ]
     return findings
