@@ -65,6 +65,9 @@ def _registry_checks(record: DatasetRecord, behind: Sequence[AuditRecord]) -> li
     ]
     if not passed:
         return checks
+    audited = [passed[-1].row_count, passed[-1].first_bar_ts.isoformat(), passed[-1].last_bar_ts.isoformat()]
+    stored = [record.row_count, record.first_bar_ts.isoformat(), record.last_bar_ts.isoformat()]
+    checks.append(equal("bars, first and last are those that were audited", audited, stored))
     revisions = sorted({a.base_revision + 1 for a in passed})
     digests = {a.report.get("columns_digest") for a in passed} - {None}
     checks.append(Check("its revision is the one that was published", record.revision in revisions, revisions, record.revision))

@@ -11,9 +11,10 @@ import polars as pl
 import pytest
 
 from chronos_assets.domain.audit import Tolerance
-from chronos_assets.errors import NotPublishedError, ValidationFailedError
+from chronos_assets.errors import NotPublishedError, UsageError, ValidationFailedError
 from chronos_assets.pipeline.export import audit_bars, export_dataset, publish_dataset, write_bars
 from chronos_assets.pipeline.export_types import ExportOptions
+from chronos_assets.pipeline.validate import validate_dataset
 from chronos_assets.storage.audits import find_attempt, list_attempts
 from chronos_assets.storage.datasets import find_dataset, get_dataset, read_bars
 from chronos_assets.storage.stores import Stores
@@ -112,6 +113,11 @@ def _wrong_date(case: ExportCase) -> None:
     case.put(case.rows_as_sent(case.slug)[9:10].with_columns(pl.col("date_i") + 1))
 
 
+def _value_elsewhere(case: ExportCase) -> None:
+    case.stores.questdb.ensure_columns("indicator_bars", ["ELSEWHERE"])
+    case.put(case.rows_as_sent(case.slug)[9:10].with_columns(pl.lit(0.5).alias("ELSEWHERE")))
+
+
 DAMAGES: list[tuple[Callable[[ExportCase], None], str]] = [
     (_flipped_bit, "1 cells differ in RSI"),
     (_lost_row, "1 rows missing"),
@@ -123,6 +129,7 @@ DAMAGES: list[tuple[Callable[[ExportCase], None], str]] = [
     (_value_for_null, "1 cells differ in MACD"),
     (_null_for_value, "1 cells differ in RSI"),
     (_wrong_date, "1 cells differ in date_i"),
+    (_value_elsewhere, "1 values where the file has no column in ELSEWHERE"),
 ]
 
 
@@ -187,6 +194,29 @@ def test_a_tolerance_lets_small_differences_pass_and_no_others(case: ExportCase)
     report = audit_bars(normalized, loaded, case.stores, options=loose)
     assert report.cells_differing == 1
     assert report.columns[0].worst_absolute == pytest.approx(1e-7, rel=1e-3)
+
+
+def test_a_tolerance_for_a_column_that_is_not_there_is_refused_before_anything_is_written(case: ExportCase) -> None:
+    """A mistyped column must not silently leave the audit exact, or loose."""
+    with pytest.raises(UsageError, match="no column of the file"):
+        case.export(tolerance=Tolerance(columns={"RSJ": (1.0, 0.0)}))
+    assert list_attempts(case.stores.postgres, case.slug) == []
+    assert case.export(tolerance=Tolerance(columns={"rsi": (1.0, 0.0)})).published
+
+
+def test_what_was_published_within_a_tolerance_stays_valid_within_it(case: ExportCase) -> None:
+    """The tolerance is kept with the audit: validation compares by it, and says that the bits may differ."""
+    normalized, loaded = case.normalized()
+    write_bars(normalized, loaded, case.stores)
+    case.put(case.rows_as_sent(case.slug)[5:6].with_columns(pl.col("RSI") + 1e-9))
+    loose = ExportOptions(tolerance=Tolerance(columns={"RSI": (1e-8, 0.0)}))
+    assert audit_bars(normalized, loaded, case.stores, options=loose).passed
+    publish_dataset(normalized, loaded, case.stores)
+    report = validate_dataset(case.slug, case.stores, loaded=loaded)
+    assert report.passed
+    assert {c.name: c.passed for c in report.checks}["content hash"] is None
+    case.put(case.rows_as_sent(case.slug)[5:6].with_columns(pl.col("RSI") + 1e-7))
+    assert not validate_dataset(case.slug, case.stores, loaded=loaded).passed
 
 
 def test_a_sample_is_verified_but_never_registered(case: ExportCase) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from chronos_assets.pipeline.validate import validate_dataset
 from chronos_assets.services import Connections
 from chronos_assets.settings import Settings
 from chronos_assets.storage.audits import list_attempts
@@ -140,6 +141,33 @@ def test_validation_agrees_until_somebody_changes_a_cell(case: ExportCase, run: 
     assert told["audit"]["columns"][0]["column"] == "ATR"
     assert document(run("validate", "nothing_1d_v1", "--json"), 3)["error"]["code"] == "not_published"
     assert run("validate").returncode == 2
+
+
+REGISTRY_DAMAGES = [
+    ("row_count", "row_count - 1", "bars"),
+    ("first_bar_ts", "first_bar_ts + interval '1 day'", "bars, first and last are those that were audited"),
+    ("last_bar_ts", "last_bar_ts + interval '1 day'", "last bar"),
+    ("content_hash", "repeat('0', 64)", "content hash"),
+    ("checksum", "'sha256:0'", "a passed full audit stands behind it"),
+    ("questdb_tag", "dataset_id || '@2'", "bars"),
+    ("symbol", "'other'", "symbol and granularity are those of the slug"),
+    ("granularity", "'4h'", "source and granularity of every bar"),
+    ("source", "'other'", "source and granularity of every bar"),
+    ("revision", "revision + 1", "its revision is the one that was published"),
+    ("columns", "replace(columns::text, '\"target\"', '\"feature\"')::jsonb", "columns and roles are those that were published"),
+    ("columns", "'[]'::jsonb", "content hash"),
+]
+
+
+@pytest.mark.parametrize(("column", "value", "check"), REGISTRY_DAMAGES)
+def test_a_changed_registry_row_is_found(case: ExportCase, column: str, value: str, check: str) -> None:
+    """Whatever part of the registry row is changed behind our back, a check that names it fails."""
+    case.export()
+    with case.stores.postgres.connection() as connection:
+        statement = f"UPDATE indicator_datasets SET {column} = {value} WHERE dataset_id = %s"
+        connection.execute(statement, [case.slug])  # type: ignore[call-overload] # as above
+    report = validate_dataset(case.slug, case.stores, loaded=case.save())
+    assert check in {c.name for c in report.checks if c.passed is False}
 
 
 def test_datasets_are_listed_shown_and_retired(case: ExportCase, run: Run) -> None:

@@ -10,6 +10,7 @@ import pytest
 from chronos_assets.errors import NotPublishedError, SourceChangedError, ValidationFailedError
 from chronos_assets.pipeline.export import audit_bars, publish_dataset, write_bars
 from chronos_assets.pipeline.export_types import ExportOptions
+from chronos_assets.pipeline.validate import validate_dataset
 from chronos_assets.storage.audits import list_attempts
 from chronos_assets.storage.datasets import get_dataset, read_bars
 from chronos_assets.storage.stores import Stores
@@ -185,6 +186,24 @@ def test_a_file_that_goes_back_to_what_is_published_does_not_keep_a_foreign_fill
     assert (result.unchanged, result.tag, result.rows_written) == (False, f"{case.slug}@2", 40)
     assert case.holds_the_file(result.tag)
     assert case.export().unchanged
+
+
+def test_bars_of_a_growth_that_was_given_up_do_not_count_against_what_is_published(case: ExportCase) -> None:
+    """They lie outside the published range, where no reader looks: the published file again is unchanged, and valid."""
+    case.values["TGT_RET"][-2:] = [0.1, 0.2]
+    case.export()
+    days, values = list(case.days), {name: list(column) for name, column in case.values.items()}
+    case.append(5)
+    normalized, loaded = case.normalized()
+    write_bars(normalized, loaded, case.stores)
+    case.days, case.values = days, values
+    result = case.export()
+    assert (result.unchanged, result.audit is not None and result.audit.passed) == (True, True)
+    report = validate_dataset(case.slug, case.stores, loaded=case.save())
+    assert report.passed
+    assert {c.name: c.passed for c in report.checks}["every cell agrees with the file"]
+    case.append(3, seed=5)
+    assert case.export().tag == f"{case.slug}@2"
 
 
 def test_a_growth_whose_audit_failed_moves_to_a_fresh_tag(case: ExportCase) -> None:

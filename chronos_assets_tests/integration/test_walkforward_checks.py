@@ -16,6 +16,7 @@ from chronos_assets.errors import ConflictError, NotPublishedError, ProfileError
 from chronos_assets.pipeline.look_ahead import look_ahead_audit
 from chronos_assets.pipeline.retire import retire_run, run_space
 from chronos_assets.pipeline.sweep import run_sweep
+from chronos_assets.pipeline.validate_run import validate_run
 from chronos_assets.pipeline.walkforward import run_walkforward
 from chronos_assets.pipeline.walkforward_checks import completeness, recompute_run_metrics, signal_counts, thresholds_agree
 from chronos_assets.storage.runs import get_folds, get_run, list_runs, read_predictions
@@ -75,6 +76,58 @@ def test_what_is_missing_or_changed_is_found(stores: Stores, unique_slug: str) -
     )
     assert (2, "metrics of short") in [(f.fold, f.what) for f in recompute_run_metrics(stores, run_id)]
     assert recompute_run_metrics(stores, run_id, [3, 5]) == []
+
+
+FOLD_DAMAGES = [
+    ("train_start_idx = train_start_idx + 1", "edges are those of the plan"),
+    ("train_end_ts = train_end_ts + interval '1 day'", "times of the edges are those of the bars"),
+    ("samples_train = samples_train - 1", "samples_train counts the fitted rows"),
+    ("best_iteration = best_iteration + 1", "predictions follow from the stored models"),
+    ("thresholds = jsonb_set(thresholds, '{n_cases}', '99')", "thresholds follow from the kept validation cases"),
+    ("metrics = metrics || '{\"third\": {}}'", "metrics follow from the stored predictions"),
+]
+PREDICTION_DAMAGES = [
+    ({"prediction": pl.col("prediction") + 1e-12}, "predictions follow from the stored models"),
+    ({"score": pl.col("score") + 1e-12}, "predictions follow from the stored models"),
+    ({"target_value": pl.col("target_value") * 1.0000001}, "times and targets are those of the dataset's bars"),
+    ({"long_threshold": pl.lit(None, dtype=pl.Float64)}, "thresholds agree in both stores"),
+    ({"bar_index": pl.lit(None, dtype=pl.Int64)}, "times and targets are those of the dataset's bars"),
+    ({"target": pl.lit("target_b")}, "dataset, target and fold of every prediction"),
+    ({"fold": pl.lit("third")}, "dataset, target and fold of every prediction"),
+]
+
+
+def failed_checks(stores: Stores, run_id: str) -> set[str]:
+    report = validate_run(run_id, stores)
+    assert report.passed is not any(check.passed is False for check in report.checks)
+    return {check.name for check in report.checks if check.passed is False}
+
+
+def test_every_stored_thing_that_is_changed_is_found_and_named(stores: Stores, unique_slug: str) -> None:
+    """Edges, times, counts, thresholds, metrics, predictions, labels, the request: each damage fails the check that is about it."""
+    publish(stores, unique_slug, make_bars(200))
+    run_id = make_run(stores, unique_slug)
+    assert failed_checks(stores, run_id) == set()
+    for damage, check in FOLD_DAMAGES:
+        before = get_folds(stores.postgres, run_id)[3]
+        sql(stores, f"UPDATE walkforward_folds SET {damage} WHERE run_id = %s AND fold_number = 3", run_id)
+        assert check in failed_checks(stores, run_id), damage
+        name = damage.split(" = ")[0]
+        value = getattr(before, name)
+        restored = Jsonb(value) if isinstance(value, dict) else value
+        sql(stores, f"UPDATE walkforward_folds SET {name} = %s WHERE run_id = %s AND fold_number = 3", restored, run_id)
+    sql(stores, "UPDATE walkforward_runs SET hyperparameters = jsonb_set(hyperparameters, '{eta}', '0.5') WHERE run_id = %s", run_id)
+    assert failed_checks(stores, run_id) == {"the run_id is that of its request"}
+    sql(stores, "UPDATE walkforward_runs SET hyperparameters = jsonb_set(hyperparameters, '{eta}', '0.1') WHERE run_id = %s", run_id)
+    table = WALKFORWARD_PREDICTIONS
+    symbols = [pl.col(name).cast(pl.String) for name in table.symbols]
+    rows = stores.questdb.read(f"SELECT * FROM {table.name} WHERE run_id = '{run_id}' AND fold = '3'").with_columns(symbols)
+    for change, check in PREDICTION_DAMAGES:
+        stores.questdb.write(rows[4:5].with_columns(**change), table=table.name, symbols=table.symbols)
+        stores.questdb.wait_applied(table.name)
+        assert check in failed_checks(stores, run_id), change
+        stores.questdb.write(rows, table=table.name, symbols=table.symbols)
+        stores.questdb.wait_applied(table.name)
 
 
 def test_predictions_that_are_lost_are_found(stores: Stores, unique_slug: str) -> None:

@@ -85,6 +85,32 @@ def test_tolerances_are_absolute_plus_relative_and_per_column() -> None:
     assert judge(audit(expected, found, Tolerance(columns={"y": (9.0, 0.0)}))).cells_differing == 3
 
 
+def test_keys_are_exact_whatever_the_tolerance() -> None:
+    """A bar that stands a second beside its time is another bar, however small that is relative to the time."""
+    expected = bars([1.0, 2.0])
+    found = read_back(expected).with_columns(pl.Series("timestamp_unix", [0, 86_401]))
+    report = judge(audit(expected, found, Tolerance(5.0, 0.1)))
+    assert [c.column for c in report.columns] == ["timestamp_unix"]
+
+
+def test_a_tolerance_names_columns_of_the_file_whatever_their_case() -> None:
+    """`macd` means MACD unless there is a macd too; a name that the file lacks is refused with the nearest one."""
+    asked = Tolerance(columns={"macd": (1.0, 0.0)})
+    assert asked.on(["MACD", "rsi"]).of("MACD") == (1.0, 0.0)
+    assert asked.on(["MACD", "macd"]).of("MACD") == (0.0, 0.0)
+    with pytest.raises(UsageError, match="Did you mean 'MACDX'"):
+        asked.on(["MACDX"])
+
+
+def test_values_in_columns_that_the_file_lacks_fail() -> None:
+    """What another dataset's column holds in rows of this one is in the verdict, with its column and bar."""
+    compared = audit(bars([1.0]), read_back(bars([1.0])))
+    compared.add_foreign("ELSE", 1, [0])
+    report = judge(compared)
+    assert report.summary == "1 values where the file has no column in ELSE"
+    assert report.examples == [{"bar": "1970-01-01T00:00:00+00:00", "kind": "value the file lacks", "column": "ELSE"}]
+
+
 def test_the_report_is_bounded_and_names_the_worst() -> None:
     """Whatever fails, the record stays small; the worst difference and its bar are in it."""
     rows = KEPT_CELLS + 50
