@@ -1,7 +1,7 @@
 """Long campaigns against the export, one command each; the suite runs a small seeded sample of them.
 
     uv run python -m benchmarks.faults.exports kills --times 200      SIGKILL at random moments
-    uv run python -m benchmarks.faults.exports syscalls               SIGKILL at the Nth write, rename, send: N = 1 until it completes
+    uv run python -m benchmarks.faults.exports syscalls               SIGKILL at the Nth write, rename, send: N = 1 until it completes (strace)
     uv run python -m benchmarks.faults.exports restarts --times 50    QuestDB killed and started again while rows go out
     uv run python -m benchmarks.faults.exports cuts --times 100       Postgres connections cut before, during and after COMMIT
     uv run python -m benchmarks.faults.exports crowd --times 20       16 exporters on one slug
@@ -33,6 +33,7 @@ from benchmarks.export.workplace import own_servers
 from chronos_assets import services
 from chronos_assets.errors import ChronosError
 from chronos_assets.settings import Settings
+from chronos_assets.storage.audits import list_attempts
 from chronos_assets.storage.datasets import find_dataset
 from chronos_assets.storage.stores import Stores, open_stores
 from chronos_assets_tests.export_case import ExportCase, make_case
@@ -78,20 +79,30 @@ def settle(at: Ground, case: ExportCase, exporter: subprocess.Popen[str] | None 
 
 
 def kills(arguments: argparse.Namespace) -> Ground:
-    """One slug, killed again and again: it grows now and then, so that every kind of attempt is cut."""
+    """One slug, killed again and again: it grows now and then, so that every kind of attempt is cut.
+
+    Moments are spread over the time that a whole export takes, measured first. Batches are small: rows go out for a good part of it.
+    """
     with ground(arguments.seed) as at:
-        case = at.case()
+        slowly = ["--batch-rows", "5"]
+        case = at.case(rows=1_500)
+        started = time.monotonic()
+        assert faults.start_exporter(case, at.variables(), arguments=slowly).wait(300) == 0
+        whole_seconds = time.monotonic() - started
+        case = at.case(rows=1_500)
         for number in range(arguments.times):
             if number % 4 == 3:
-                case.append(at.random.randint(1, 5), seed=number)
+                case.append(at.random.randint(1, 500), seed=number)
             if number % 10 == 9:
-                case = at.case()
+                case = at.case(rows=1_500)
             flags = ["--replace"] if number % 7 == 6 else []
-            exporter = faults.start_exporter(case, at.variables(), arguments=flags)
+            exporter = faults.start_exporter(case, at.variables(), arguments=[*slowly, *flags])
             try:
-                exporter.wait(at.random.uniform(1.0, 5.0))
+                exporter.wait(at.random.uniform(0.3, 1.1) * whole_seconds)
             except subprocess.TimeoutExpired:
                 os.killpg(exporter.pid, signal.SIGKILL)
+                exporter.wait(60)
+                at.counts[faults.reached(case)] += 1
             if number % 3 == 2:
                 settle(at, case, exporter)
             else:
@@ -103,24 +114,28 @@ def kills(arguments: argparse.Namespace) -> Ground:
 
 
 def syscalls(arguments: argparse.Namespace) -> Ground:
-    """strace kills the exporter (one sender, one Polars thread) at the Nth of its writes, renames and sends."""
+    """strace kills the exporter, all of it in one thread, at the Nth of its writes, renames and sends; N rises until it completes."""
     with ground(arguments.seed) as at:
         number = arguments.first
         while True:
             case = at.case(rows=12)
-            inject = "inject=write,pwrite64,rename,renameat2,fsync,sendto,sendmsg,send:signal=SIGKILL:when="
-            before = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={TRACED}", "-e", f"{inject}{number}"]
-            exporter = faults.start_exporter(case, at.variables(), before=before)
+            inject = f"inject={TRACED}:signal=SIGKILL:when={number}"
+            before = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={TRACED}", "-e", inject]
+            exporter = faults.start_exporter(
+                case, at.variables(), before=before, arguments=["--batch-rows", "4"], command=faults.SINGLE_THREADED
+            )
             exporter.wait(300)
             code = exporter.returncode
+            if code:
+                at.counts[faults.reached(case)] += 1
             settle(at, case, exporter)
             if code == 0:
                 at.counts[f"completes from N = {number}"] += 1
                 return at
-            number += 1
+            number += arguments.step
 
 
-TRACED = "write,pwrite64,rename,renameat2,fsync,sendto,sendmsg,send"
+TRACED = "write,writev,pwrite64,rename,renameat,renameat2,fsync,fdatasync,ftruncate,unlink,sendto,sendmsg"
 
 
 def restarts(arguments: argparse.Namespace) -> Ground:
@@ -128,9 +143,12 @@ def restarts(arguments: argparse.Namespace) -> Ground:
     with ground(arguments.seed) as at:
         for _ in range(arguments.times):
             case = at.case(rows=3_000)
-            exporter = faults.start_exporter(case, at.variables(), arguments=["--batch-rows", "20"])
-            time.sleep(at.random.uniform(1.5, 4.5))
+            exporter = faults.start_exporter(case, at.variables(), arguments=["--batch-rows", "5"])
+            while exporter.poll() is None and not list_attempts(at.stores.postgres, case.slug):
+                time.sleep(0.02)
+            time.sleep(at.random.uniform(0.0, 2.0))
             status = next(s for s in services.status(at.settings) if s.name == "questdb")
+            at.counts["killed while an export ran" if exporter.poll() is None else "killed after the export"] += 1
             os.kill(int(status.pid or 0), signal.SIGKILL)
             services.start(at.settings)
             settle(at, case, exporter)
@@ -250,6 +268,7 @@ def main() -> None:
     parser.add_argument("--times", type=int, default=20)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--first", type=int, default=1, help="syscalls: the N to begin with")
+    parser.add_argument("--step", type=int, default=1, help="syscalls: how much N rises")
     parser.add_argument("--exporters", type=int, default=16)
     parser.add_argument("--megabytes", type=int, default=300, help="disk: size of QuestDB's disk")
     arguments = parser.parse_args()

@@ -15,12 +15,15 @@ from chronos_assets.pipeline.export import ExportOptions, export_dataset
 from chronos_assets.pipeline.validate import validate_dataset
 from chronos_assets.services import Connections
 from chronos_assets.settings import Settings
+from chronos_assets.storage.audits import list_attempts
 from chronos_assets.storage.datasets import find_dataset, get_dataset
+from chronos_assets.storage.delivery import bars_of
 from chronos_assets.storage.stores import open_stores
 from chronos_assets_tests.export_case import ExportCase
 from chronos_assets_tests.faults.tcp_proxy import CuttingProxy, Moment
 
 COMMAND = [sys.executable, "-c", "from chronos_assets.cli.export import main; main()"]
+SINGLE_THREADED = [sys.executable, "-m", "chronos_assets_tests.faults.single_threaded"]
 
 
 def environment(settings: Settings, connections: Connections, exports: Path) -> dict[str, str]:
@@ -39,11 +42,16 @@ def environment(settings: Settings, connections: Connections, exports: Path) -> 
 
 
 def start_exporter(
-    case: ExportCase, variables: dict[str, str], *, before: Sequence[str] = (), arguments: Sequence[str] = ()
+    case: ExportCase,
+    variables: dict[str, str],
+    *,
+    before: Sequence[str] = (),
+    arguments: Sequence[str] = (),
+    command: Sequence[str] = COMMAND,
 ) -> subprocess.Popen[str]:
     """An exporter process on the case, in a session of its own; `before` is a command that runs it (strace)."""
     case.save()
-    command = [*before, *COMMAND, case.slug, *arguments]
+    command = [*before, *command, case.slug, *arguments]
     return subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
 
 
@@ -56,14 +64,33 @@ def assert_nothing_half_done(case: ExportCase) -> str:
     return "registered in full"
 
 
+def reached(case: ExportCase) -> str:
+    """How far the exporter had come when it was stopped, as the record of the last attempt tells."""
+    attempts = list_attempts(case.stores.postgres, case.slug)
+    record = find_dataset(case.stores.postgres, case.slug)
+    if not attempts:
+        return "stopped before anything was written"
+    if attempts[-1].verdict == "running":
+        sent = bars_of(case.stores.questdb, attempts[-1].questdb_tag)
+        return "stopped between write and verdict" if sent >= len(case.days) else "stopped while rows went out"
+    published = record is not None and record.questdb_tag == attempts[-1].questdb_tag and record.checksum == attempts[-1].checksum
+    return "stopped after the publication" if published else "stopped between verdict and publication"
+
+
 def assert_retry_ends_clean(case: ExportCase) -> None:
     """What must hold after one more export: one registry row, exactly the bars of the file, each once."""
     case.export()
     record = get_dataset(case.stores.postgres, case.slug)
-    assert record.row_count == len(case.days)
+    normalized, loaded = case.normalized()
+    assert (record.row_count, record.content_hash, record.checksum) == (
+        len(case.days),
+        normalized.report.content_hash,
+        normalized.report.checksum,
+    )
     assert case.holds_the_file(record.questdb_tag)
-    report = validate_dataset(case.slug, case.stores)
+    report = validate_dataset(case.slug, case.stores, loaded=loaded)
     assert report.passed, report.as_dict()
+    assert report.audit is not None, report.as_dict()
     with case.stores.postgres.connection() as connection:
         rows = connection.execute("SELECT count(*) AS n FROM indicator_datasets WHERE dataset_id = %s", [case.slug]).fetchone()
     assert rows == {"n": 1}
