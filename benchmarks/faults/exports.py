@@ -1,7 +1,7 @@
 """Long campaigns against the export, one command each; the suite runs a small seeded sample of them.
 
     uv run python -m benchmarks.faults.exports kills --times 200      SIGKILL at random moments
-    uv run python -m benchmarks.faults.exports syscalls               SIGKILL at the Nth write, rename, send: N = 1 until it completes (strace)
+    uv run python -m benchmarks.faults.exports syscalls               SIGKILL at the Nth write, rename, send, N = 1 to the end (strace)
     uv run python -m benchmarks.faults.exports restarts --times 50    QuestDB killed and started again while rows go out
     uv run python -m benchmarks.faults.exports cuts --times 100       Postgres connections cut before, during and after COMMIT
     uv run python -m benchmarks.faults.exports crowd --times 20       16 exporters on one slug
