@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import click
 from pydantic import SecretStr
 
-from chronos_assets import services
 from chronos_assets.cli.common import json_option, print_json, run_command, say
 from chronos_assets.cli.progress import Reporter
 from chronos_assets.errors import ChronosError, UsageError, ValidationFailedError
@@ -130,6 +129,7 @@ def _manifests(request: Request, settings: Settings) -> Iterator[Path]:
 
 def _exporter(settings: Settings, request: Request, options: ExportOptions) -> Exporter:
     """Opens the stores once and exports into them."""
+    from chronos_assets import services
     from chronos_assets.pipeline.export import run_export
     from chronos_assets.pipeline.normalize import normalize_dataset
     from chronos_assets.pipeline.unregistered import export_unregistered
@@ -153,6 +153,7 @@ def _exporter(settings: Settings, request: Request, options: ExportOptions) -> E
 
 def _dry_exporter(settings: Settings, request: Request, options: ExportOptions) -> Exporter:
     """Looks at servers that run; starts none."""
+    from chronos_assets import services
     from chronos_assets.errors import ServiceUnavailableError
     from chronos_assets.pipeline.dry_run import dry_run
     from chronos_assets.storage.postgres import Postgres

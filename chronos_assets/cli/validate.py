@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from chronos_assets import services
 from chronos_assets.cli.common import emit, json_option, run_command, say
 from chronos_assets.cli.progress import Reporter
 from chronos_assets.errors import ChronosError, UsageError, ValidationFailedError
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
 @json_option
 def validate(slug: str | None, run_id: str | None, folds: tuple[int, ...], as_json: bool) -> int:
     """Compare dataset SLUG, or a run, in both stores."""
+    from chronos_assets import services
     from chronos_assets.pipeline.validate import validate_dataset, validate_run
     from chronos_assets.storage.stores import open_stores
 

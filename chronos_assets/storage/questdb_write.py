@@ -22,6 +22,8 @@ from chronos_assets.storage.conf import ClientConf, Transport
 RowsWritten = Callable[[int], None]
 RETRY_SECONDS = 60.0
 SLICE_ROWS = 10_000
+# A sender is stopped between two slices; more requests than this in one would keep a Ctrl-C waiting where batches are tiny.
+SLICE_BATCHES = 20
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ class _Job:
 
 def slice_rows(batch_rows: int) -> int:
     """Rows handed to a sender at once: whole batches, enough to keep it busy and few enough to keep all of them busy."""
-    return batch_rows * max(1, SLICE_ROWS // batch_rows)
+    return batch_rows * min(SLICE_BATCHES, max(1, SLICE_ROWS // batch_rows))
 
 
 def slices(frames: Iterable[pl.DataFrame], rows: int) -> Iterator[pl.DataFrame]:

@@ -75,7 +75,10 @@ def test_ctrl_c_leaves_an_attempt_and_the_next_export_goes_on_with_it(case: Expo
         assert exporter.poll() is None, exporter.communicate()
         time.sleep(0.02)
     os.kill(exporter.pid, signal.SIGINT)
-    _, stderr = exporter.communicate(timeout=60)
+    try:
+        _, stderr = exporter.communicate(timeout=60)
+    finally:
+        exporter.kill()
     assert exporter.returncode == 130, stderr
     assert "Traceback" not in stderr
     assert find_dataset(case.stores.postgres, case.slug) is None
