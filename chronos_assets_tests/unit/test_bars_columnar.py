@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 import pyarrow as pa
 import pyarrow.ipc
+import pyarrow.parquet
 import pytest
 
 from chronos_assets.domain.bars import BarsReport, BarsSpec, ColumnsSpec, normalize
@@ -108,3 +109,18 @@ def test_nan_and_infinity_are_treated_alike_in_every_kind_of_file(tmp_path: Path
     values = [1.0, float("nan"), float("inf"), None, *[2.0] * 8]
     (column,) = [c for c in taken(tmp_path, FRAME.with_columns(RSI=pl.Series(values))).columns if c.name == "RSI"]
     assert (column.nulls, column.nan, column.non_finite) == (3, 1, 1)
+
+
+def test_dictionary_strings_are_text(tmp_path: Path) -> None:
+    """A categorical column of words is refused by its first value and row, as a text column is."""
+    with pytest.raises(BarsError) as caught:
+        taken(tmp_path, FRAME.with_columns(NOTE=pl.Series(["hello"] * FRAME.height, dtype=pl.Categorical)))
+    assert (caught.value.code, caught.value.where["row"], caught.value.where["column"]) == ("not_a_number", 1, "NOTE")
+
+
+def test_wide_decimals_are_numbers(tmp_path: Path) -> None:
+    """Decimals of 256 bits become doubles, as all other numbers do."""
+    wide = pa.table({"Date": [20240501, 20240502], "RSI": pa.array([1, 2], pa.decimal256(50, 2))})
+    pa.parquet.write_table(wide, tmp_path / "case.bin")
+    normalize(tmp_path / "case.bin", BarsSpec(), tmp_path / "out.arrow")
+    assert pl.read_ipc(tmp_path / "out.arrow")["RSI"].to_list() == [1.0, 2.0]

@@ -26,6 +26,19 @@ def codes(report: BarsReport) -> set[str]:
     return {warning.code for warning in report.warnings}
 
 
+def test_quotes_around_the_keys_alone_change_nothing(tmp_path: Path) -> None:
+    """A writer that quotes what it holds for text (Date and Time) and not numbers is read as any other."""
+    plain = read(tmp_path, table())
+    quoted = ['"{}","{}",{},{},{}'.format(*row.split(",")) for row in lines()]
+    assert read(tmp_path, table(quoted)).content_hash == plain.content_hash
+
+
+def test_a_zstd_file_may_begin_with_a_frame_to_be_skipped(tmp_path: Path) -> None:
+    """Parallel compressors write a skippable frame first; it is no part of the text."""
+    skipped = struct.pack("<II", 0x184D2A50, 4) + b"more"
+    assert read(tmp_path, skipped + zstandard.compress(table())).content_hash == read(tmp_path, table()).content_hash
+
+
 def spaced(row: str) -> str:
     return row.replace(",", "   ")
 

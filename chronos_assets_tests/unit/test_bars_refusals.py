@@ -42,6 +42,13 @@ CASES: dict[str, tuple[bytes, str, int | None, str | None, str]] = {
     "UTF-32": (table().decode().encode("utf-32"), "encoding", None, None, "UTF-32"),
     "Latin-1 name": (table().replace(b"RSI", b"RS\xe9"), "encoding", 1, None, "0xe9"),
     "Latin-1 cell": (table().replace(b",7.5,", b",7\xe9,"), "encoding", 7, None, "0xe9"),
+    "NUL in a key": (bend(7, "20240501,20\x0000,105,1,1"), "nul_byte", 7, None, ""),
+    "UTF-32 without mark": (table().decode().encode("utf-32-le"), "encoding", None, None, "UTF-32"),
+    "gzip in gzip": (gzip.compress(gzip.compress(table())), "file_kind", None, None, "gzip data"),
+    "zip in zstd": (zstandard.compress(b"PK\x03\x04" * 9), "file_kind", None, None, "Excel"),
+    "Avro": (b"Obj\x01" + table(), "file_kind", None, None, "Avro"),
+    "an invisible character in a name": (table(header="Date,Time,RSI,RSI\u200b,TGT"), "column_name_invalid", 1, None, "u200b"),
+    "DDMMYYYY below the tenth": (bend(7, "01052024,2000,105,1,1"), "date_order", 7, "Date", "DDMMYYYY"),
     "nothing": (b"", "file_empty", None, None, ""),
     "blanks only": (b"\n \n\t\n", "file_empty", None, None, ""),
     "endless blank lines": (b"\n" * 5_000_000 + table(), "file_empty", 10_001, None, ""),
@@ -193,6 +200,13 @@ def test_a_declared_time_format_that_the_column_contradicts_is_refused(tmp_path:
     padded = table([f"20240501,{i:02d}00,1,2,3" for i in range(5)])
     with pytest.raises(BarsError, match="HHMMSS as declared"):
         read(tmp_path, padded, BarsSpec(format=FormatSpec(time_format="hhmmss")))
+
+
+def test_a_declared_time_format_that_large_values_contradict_is_refused(tmp_path: Path) -> None:
+    """A column of HHMMSS that is declared HHMM is said to contradict the declaration, not to be mixed."""
+    long = table([f"20240501,{i}0000,1,2,3" for i in range(5)])
+    with pytest.raises(BarsError, match="HHMM as declared"):
+        read(tmp_path, long, BarsSpec(format=FormatSpec(time_format="hhmm")))
 
 
 def test_a_market_that_is_not_there_is_refused(tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def _refuse_first(shown: pl.Series, numbers: pl.Series, what: str, name: str, ro
     form = "YYYYMMDD" if what == "Date" else "HHMM or HHMMSS"
     text = str(value)
     hint = f"Write {what} as {form}."
-    if what == "Date" and any(mark in text for mark in "-/:T "):
+    if what == "Date" and text[:1].isdigit() and any(mark in text for mark in "-/:T "):
         hint = "Write Date as YYYYMMDD without separators, and the time in a column Time (HHMM or HHMMSS)."
     elif what == "Time" and ":" in text:
         hint = "Write Time as HHMM or HHMMSS without colons."

@@ -77,12 +77,12 @@ def _series(array: Any, column: Column, name: str, row_of: Callable[[int], int])
     """One column as the rest of the reader wants it: Float64 for data, as it is for keys, text for the rest."""
     label = column.label
     try:
-        values = pl.Series(label, pl.from_arrow(array))
-    except (pl.exceptions.PolarsError, ValueError, TypeError, pa.ArrowException):
+        values = pl.Series(label, pl.from_arrow(array.cast(pa.float64()) if pa.types.is_decimal256(array.type) else array))
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, ValueError, TypeError, pa.ArrowException):
         values = None
     if values is None or not isinstance(values, pl.Series):
         return _unusable(str(array.type), label, column, len(array), name)
-    if values.dtype in {pl.Categorical, pl.Enum}:
+    if isinstance(values.dtype, (pl.Categorical, pl.Enum)):
         values = values.cast(pl.String)
     if column.role == "excluded":
         return pl.Series(label, [None] * len(values), dtype=pl.String)

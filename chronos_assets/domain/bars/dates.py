@@ -67,6 +67,8 @@ def _what_it_is(value: int) -> tuple[str, str]:
         return _broken_date(value)
     if digits == 5 and value <= 80_000:
         return "date_excel_serial", "Date looks like an Excel serial day number"
+    if digits == 7 and FIRST_YEAR <= value % 10_000 <= LAST_YEAR:
+        return "date_order", "Date looks like DDMMYYYY or MMDDYYYY"
     if digits == 7 and 1 <= value // 100 % 100 <= 12 and value < 2_000_000:
         return "date_tradestation", "Date looks like a TradeStation date (1YYMMDD)"
     return _BY_DIGITS.get(digits, ("date_invalid", "Date is not YYYYMMDD"))

@@ -38,7 +38,12 @@ class Keys:
         self.timestamp_mismatches = 0
         self.first_mismatch_row: int | None = None
         if spec.format.market is not None and "market" not in self._position:
-            raise BarsError("format.market is given, but the file has no Market column", code="market_column_missing", file=name)
+            raise BarsError(
+                "format.market is given, but the file has no Market column",
+                code="market_column_missing",
+                file=name,
+                hint="Leave format.market out, or name the column of the markets Market.",
+            )
 
     @property
     def time_format(self) -> str:
@@ -132,7 +137,7 @@ class Keys:
             f"the file holds no bars of market {self._spec.format.market!r}",
             code="market_missing",
             found=", ".join(list(self.markets)[:_MAX_MARKETS]),
-            hint=f"Did you mean {close!r}?" if close else "",
+            hint=f"Did you mean {close!r}?" if close else "Name one that the file holds in format.market (--format market=... here).",
             file=self._name,
             column="Market",
         )

@@ -153,11 +153,21 @@ def _checked_name(text: str, position: int, count: int, where: dict[str, Any]) -
         )
     if len(name.encode(errors="replace")) > MAX_NAME_BYTES:
         raise BarsError(
-            f"the name of column {position + 1} is {len(name)} characters long", code="column_name_too_long", found=name[:60], **where
+            f"the name of column {position + 1} is {len(name)} characters long",
+            code="column_name_too_long",
+            expected=f"at most {MAX_NAME_BYTES} bytes",
+            found=f"{name[:60]}...",
+            hint="Shorten the name.",
+            **where,
         )
-    if any(unicodedata.category(character) in {"Cc", "Cs"} for character in name):
+    if any(unicodedata.category(character) in {"Cc", "Cs", "Cf"} for character in name):
+        # Cf: zero-width and direction marks; two names that differ by one look the same.
         raise BarsError(
-            f"the name of column {position + 1} holds a control character", code="column_name_invalid", found=repr(name[:60]), **where
+            f"the name of column {position + 1} holds a control character or an invisible one",
+            code="column_name_invalid",
+            found=ascii(name[:60]),
+            hint="Type the name anew.",
+            **where,
         )
     return name
 

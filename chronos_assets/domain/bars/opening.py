@@ -11,7 +11,7 @@ from pathlib import Path
 from chronos_assets.domain.bars.ahead import ahead
 from chronos_assets.domain.bars.dialect import UTF8_BOM, Dialect, read_header, refuse_encoding
 from chronos_assets.domain.bars.names import Column, resolve_columns
-from chronos_assets.domain.bars.source import HashingReader, Kind, file_kind, open_source, text_blocks
+from chronos_assets.domain.bars.source import HashingReader, Kind, file_kind, open_source, refuse_packed_twice, text_blocks
 from chronos_assets.domain.bars.spec import BarsSpec
 from chronos_assets.domain.bars.text import RawBatch, read_text
 from chronos_assets.errors import BarsError
@@ -57,17 +57,18 @@ def open_bars(source: Path, spec: BarsSpec) -> Iterator[OpenedFile]:
             yield OpenedFile(name, kind, columns, None, size, reader, batches)
             return
         texts = ahead(text_blocks(reader, kind, size, spec, name), stack)
-        dialect, rest = _header(texts, spec, name)
+        dialect, rest = _header(texts, kind, spec, name)
         columns = resolve_columns(dialect.header, spec.columns, max_columns=spec.max_columns, file=name, row=dialect.header_line)
         yield OpenedFile(name, kind, columns, dialect, size, reader, read_text(rest, dialect, columns, spec, name))
 
 
-def _header(texts: Iterator[bytes], spec: BarsSpec, name: str) -> tuple[Dialect, Iterator[bytes]]:
+def _header(texts: Iterator[bytes], kind: Kind, spec: BarsSpec, name: str) -> tuple[Dialect, Iterator[bytes]]:
     """The header's dialect and the text behind it."""
     lines = 0
     first = True
     for text in texts:
         if first:
+            refuse_packed_twice(text, kind, name)
             refuse_encoding(text, name)
             text = text.removeprefix(UTF8_BOM)  # noqa: PLW2901 - the mark is no part of the text
             first = False
@@ -83,13 +84,20 @@ def _header(texts: Iterator[bytes], spec: BarsSpec, name: str) -> tuple[Dialect,
                         "the header line is too long",
                         code="line_too_long",
                         expected=f"at most {spec.max_line_bytes} bytes",
+                        hint="The line end behind the header is damaged, or this is no table: export the file again.",
                         file=name,
                         row=lines,
                     )
                 try:
                     return read_header(text[start:end], lines, spec, name), _chain(text[following:], texts)
                 except csv.Error as error:
-                    raise BarsError(f"the header cannot be read: {error}", code="header_invalid", file=name, row=lines) from None
+                    raise BarsError(
+                        f"the header cannot be read: {error}",
+                        code="header_invalid",
+                        file=name,
+                        row=lines,
+                        hint="Write the names in one line; double the quotes inside a quoted name.",
+                    ) from None
             start = following
         if lines > _MAX_BLANK_LINES:
             raise BarsError("the file begins with blank lines only", code="file_empty", file=name, row=lines, hint="Export it again.")

@@ -105,7 +105,12 @@ def _refuse_filled(frame: pl.DataFrame, file: OpenedFile) -> None:
             and column.role == "excluded"
             and frame[column.label].cast(pl.String).fill_null("").str.strip_chars().ne("").any()
         ):
-            raise BarsError(f"column {column.position + 1} has no name but holds values", code="column_unnamed", file=file.name)
+            raise BarsError(
+                f"column {column.position + 1} has no name but holds values",
+                code="column_unnamed",
+                file=file.name,
+                hint="Give it a name in the header, or take it out.",
+            )
 
 
 def _no_rows(file: OpenedFile, keys: Keys) -> BarsError:

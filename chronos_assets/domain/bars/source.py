@@ -22,6 +22,7 @@ Kind = Literal["text", "gzip", "zstd", "parquet", "arrow", "arrow_stream"]
 _MAGIC: tuple[tuple[bytes, Kind], ...] = (
     (b"\x1f\x8b", "gzip"),
     (b"\x28\xb5\x2f\xfd", "zstd"),
+    *((bytes([0x50 + i]) + b"\x2a\x4d\x18", "zstd") for i in range(16)),  # a frame to be skipped comes first
     (b"PAR1", "parquet"),
     (b"ARROW1\x00\x00", "arrow"),
     (b"\xff\xff\xff\xff", "arrow_stream"),
@@ -35,7 +36,12 @@ _REFUSED: tuple[tuple[bytes, str, str], ...] = (
     (b"%PDF", "a PDF document", "Export the table as CSV."),
     (b"SQLite format 3\x00", "an SQLite database", "Export the table as CSV."),
     (b"\x89HDF", "an HDF5 file", "Export the table as CSV, Parquet or Arrow."),
-    (b"OBJ\x01", "an Avro file", "Export the table as CSV, Parquet or Arrow."),
+    (b"Obj\x01", "an Avro file", "Export the table as CSV, Parquet or Arrow."),
+    (b"ORC", "an ORC file", "Export the table as CSV, Parquet or Arrow."),
+    (b"FEA1", "a Feather file of version 1", "Export the table as CSV, Parquet or Arrow."),
+    (b"\x04\x22\x4d\x18", "an lz4 file", "Unpack it, or compress with gzip or zstd."),
+    (b"PK\x05\x06", "an empty zip archive", "Export the table again."),
+    (b"\x89PNG", "a picture", "Export the table as CSV."),
 )
 _READ_BYTES = 1 << 20
 _PEEK_BYTES = 1 << 16
@@ -75,6 +81,21 @@ def file_kind(file: io.BufferedReader, name: str) -> Kind:
         if head.startswith(magic):
             return kind
     return "text"
+
+
+def refuse_packed_twice(head: bytes, kind: Kind, name: str) -> None:
+    """Raise `BarsError` where what came out of a gzip or zstd file is no text either."""
+    names = [*((magic, f"{inner} data") for magic, inner in _MAGIC), *((magic, what) for magic, what, _ in _REFUSED)]
+    found = next((what for magic, what in names if head.startswith(magic)), None)
+    if kind in {"gzip", "zstd"} and found is not None:
+        raise BarsError(
+            f"the {kind} file holds no text",
+            code="file_kind",
+            expected="text",
+            found=found,
+            hint="Unpack it once; Parquet and Arrow files are compressed inside already.",
+            file=name,
+        )
 
 
 class HashingReader(io.RawIOBase):

@@ -81,7 +81,7 @@ def _read_plain(text: bytes, dialect: Dialect, schema: pl.Schema, columns: Seque
     """The frame of a block where every cell but Date and Time must be a number: whatever is odd then fails to parse.
 
     NUL bytes, quotes, other encodings and lone CRs are no part of a number, so none of them needs a look; a row that is too short leaves
-    its last cell null, and a blank line its date.
+    its last cell null, and a blank line its date. Date and Time are read as text (leading zeros tell), so they are tried as numbers here.
     """
     if not all(column.is_data or column.key in {"date", "time"} for column in columns) or not columns[-1].is_data:
         return None
@@ -91,7 +91,8 @@ def _read_plain(text: bytes, dialect: Dialect, schema: pl.Schema, columns: Seque
         frame = pl.read_csv(text, has_header=False, schema=schema, separator=dialect.separator, quote_char=None)
     except pl.exceptions.PolarsError:
         return None
-    if frame[_date(columns)].null_count():
+    keys = frame.select(pl.col(c.label).cast(pl.Int64, strict=False) for c in columns if c.key)
+    if any(keys.null_count().row(0)):
         return None
     if frame.to_series(frame.width - 1).null_count() and not _is_rectangular(text, dialect, frame):
         return None

@@ -21,6 +21,7 @@ from chronos_assets.domain.bars.times import (
     Decision,
     UnclearTimeError,
     checked_seconds,
+    contradicted,
     decide,
     padding_of,
     refusal,
@@ -131,6 +132,8 @@ class TimeColumn:
                 raise FormatChangedError("hhmmss")
         else:
             first = padding.four
+        if first is not None and self._declared is not None:
+            raise contradicted(self._declared, first)
         if first is not None:
             raise UnclearTimeError("time_mixed", "Time mixes HHMM and HHMMSS", first, _ONE_FORMAT_HINT)
 

@@ -115,9 +115,14 @@ def decide(days: Int64s, times: Int64s, padding: Padding, *, declared: TimeForma
 def _refuse_contradiction(declared: TimeFormat, padding: Padding) -> None:
     at = padding.four if declared == "hhmmss" else padding.six if declared == "hhmm" else None
     if at is not None:
-        raise UnclearTimeError(
-            "time_format_contradicted", f"Time is not {declared.upper()} as declared", at, "Correct format.time_format in the manifest."
-        )
+        raise contradicted(declared, at)
+
+
+def contradicted(declared: TimeFormat, index: int) -> UnclearTimeError:
+    """A cell that is not what the manifest (or the call) declares."""
+    return UnclearTimeError(
+        "time_format_contradicted", f"Time is not {declared.upper()} as declared", index, "Correct format.time_format, or the cell."
+    )
 
 
 def _mixed(index: int) -> UnclearTimeError:
