@@ -26,7 +26,7 @@ from chronos_assets.errors import ManifestError, SourceChangedError
 from chronos_assets.settings import Settings
 
 _STALE_SECONDS = 86_400.0
-READER_VERSION = 1
+READER_VERSION = 2
 """Raised when the same file would give other bars or another report."""
 
 

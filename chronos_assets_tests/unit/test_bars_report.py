@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from pathlib import Path
 
@@ -46,6 +47,38 @@ def test_a_feature_that_equals_a_target_is_suspected(tmp_path: Path) -> None:
     )
     assert all(name in found["lookahead_suspect"] for name in ("LEAK", "SCALED", "NEARLY", "TGT"))
     assert "HONEST" not in found["lookahead_suspect"]
+
+
+def test_a_function_of_a_target_and_the_next_target_are_suspected(tmp_path: Path) -> None:
+    """Bent functions, a copy with noise or after a long warm-up, and the target of the next bar are named; that of the last bar is not."""
+    values = [random.Random(i).gauss(0, 1) for i in range(902)]
+    columns = {
+        "CUBE": lambda i: values[i] ** 3,
+        "EXP": lambda i: math.exp(-values[i]),
+        "NOISY": lambda i: values[i] + random.Random(-i).gauss(0, 0.05),
+        "LATE": lambda i: "" if i < 600 else values[i],
+        "NEXT": lambda i: values[i + 1],
+        "LAST": lambda i: values[i - 1],
+        "TGT": lambda i: values[i],
+    }
+    rows = [f"{20200101 + 10_000 * (i // 168) + 100 * (i % 168 // 14) + i % 14}," for i in range(900)]
+    rows = [row + ",".join(str(make(i)) for make in columns.values()) for i, row in enumerate(rows)]
+    found = warned(read(tmp_path, table(rows, ",".join(["Date", *columns]))))["lookahead_suspect"]
+    assert all(f"{name} (" in found for name in ("CUBE", "EXP", "NOISY", "LATE", "NEXT"))
+    assert "LAST" not in found
+
+
+def test_a_price_beside_the_next_price_is_no_suspect(tmp_path: Path) -> None:
+    """Levels of neighbouring bars are nearly equal without knowing each other; one that follows the next bar's steps is a suspect."""
+    levels = [100.0]
+    for i in range(400):
+        levels.append(levels[-1] + random.Random(i).gauss(0, 0.1) + 0.05)
+    columns = {"Close": lambda i: levels[i], "AHEAD": lambda i: 2 * levels[i + 1], "target_close": lambda i: levels[i + 1]}
+    rows = [f"{20240101 + 10_000 * (i // 336) + 100 * (i % 336 // 28) + i % 28}," for i in range(300)]
+    rows = [row + ",".join(str(make(i)) for make in columns.values()) for i, row in enumerate(rows)]
+    found = warned(read(tmp_path, table(rows[:300], ",".join(["Date", *columns]))))["lookahead_suspect"]
+    assert "AHEAD" in found
+    assert "Close" not in found
 
 
 def test_an_honest_file_has_no_suspect(tmp_path: Path) -> None:
