@@ -117,7 +117,7 @@ def syscalls(arguments: argparse.Namespace) -> Ground:
     """strace kills the exporter, all of it in one thread, at the Nth of its writes, renames and sends; N rises until it completes."""
     with ground(arguments.seed) as at:
         number = arguments.first
-        while True:
+        while number <= arguments.last:
             case = at.case(rows=12)
             inject = f"inject={TRACED}:signal=SIGKILL:when={number}"
             before = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={TRACED}", "-e", inject]
@@ -131,8 +131,9 @@ def syscalls(arguments: argparse.Namespace) -> Ground:
             settle(at, case, exporter)
             if code == 0:
                 at.counts[f"completes from N = {number}"] += 1
-                return at
-            number += arguments.step
+                break
+            number += 1
+        return at
 
 
 TRACED = "write,writev,pwrite64,rename,renameat,renameat2,fsync,fdatasync,ftruncate,unlink,sendto,sendmsg"
@@ -268,7 +269,7 @@ def main() -> None:
     parser.add_argument("--times", type=int, default=20)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--first", type=int, default=1, help="syscalls: the N to begin with")
-    parser.add_argument("--step", type=int, default=1, help="syscalls: how much N rises")
+    parser.add_argument("--last", type=int, default=10_000, help="syscalls: the N to end with, where it does not complete before")
     parser.add_argument("--exporters", type=int, default=16)
     parser.add_argument("--megabytes", type=int, default=300, help="disk: size of QuestDB's disk")
     arguments = parser.parse_args()
