@@ -1,4 +1,4 @@
-"""Puts the parts together: assets, checks, the job, the schedule, the sensors and the resource."""
+"""Puts the parts together: assets, checks, the jobs, the schedule, the sensors and the resource."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from chronos_assets.orchestration.preview import accepted
 from chronos_assets.orchestration.resources import Workplace
 from chronos_assets.orchestration.schedules import nightly
 from chronos_assets.orchestration.sensors import failure_alert, manifest_sensor, night_watch
+from chronos_assets.orchestration.validation import validate_job
 
 JOB = "whole_way"
 
@@ -34,7 +35,7 @@ def build_defs(resource_overrides: Mapping[str, object] | None = None) -> Defini
         return Definitions(
             assets=[*SOURCES, *ASSETS, night_summary],
             asset_checks=CHECKS,
-            jobs=[whole_way],
+            jobs=[whole_way, validate_job()],
             schedules=[nightly(whole_way, workplace)],
             sensors=[manifest_sensor(whole_way, workplace), night_watch(), failure_alert(workplace)],
             resources={"workplace": workplace, **(resource_overrides or {})},
