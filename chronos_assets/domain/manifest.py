@@ -255,7 +255,7 @@ def _inside(relative: str, key: str, manifest: Path, roots: list[Path]) -> Path:
     if not relative or "\x00" in relative:
         raise ManifestError(f"{key} is no path", code="path_invalid", found=repr(relative), **where)
     given = Path(relative)
-    if given.is_absolute() or re.match(r"[A-Za-z]:[\\/]|\\\\|~", relative):
+    if given.is_absolute() or re.match(r"[A-Za-z]:[\\/]|\\\\|~[^\\/]*[\\/]|~$", relative):
         raise ManifestError(
             f"{key} is absolute",
             code="path_absolute",
@@ -267,11 +267,12 @@ def _inside(relative: str, key: str, manifest: Path, roots: list[Path]) -> Path:
         raise ManifestError(f"{key} holds '..'", code="path_outside", found=relative, **where)
     for root in roots:
         candidate = root / given
-        if candidate.exists() or candidate.is_symlink():
-            try:
-                real = candidate.resolve()
-            except (OSError, RuntimeError):
-                raise ManifestError(f"{key} cannot be resolved", code="path_invalid", found=relative, **where) from None
+        try:
+            there = candidate.exists() or candidate.is_symlink()
+            real = candidate.resolve()
+        except (OSError, RuntimeError, UnicodeEncodeError):
+            raise ManifestError(f"{key} cannot be resolved", code="path_invalid", found=ascii(relative)[:200], **where) from None
+        if there:
             if any(real.is_relative_to(allowed.resolve()) for allowed in roots):
                 return real
             raise ManifestError(

@@ -47,10 +47,12 @@ def parse_strict(model: type[Model], data: Mapping[str, Any], *, error: type[Chr
             ) from None
         if first["type"] == "missing":
             raise error(f"{what} lacks the key {path!r}", code="missing_key", **where) from None
+        problem = first["msg"].removeprefix("Value error, ")
         raise error(
-            f"{what}: {path}: {first['msg']}" if path else f"{what}: {first['msg']}",
+            f"{what}: {path}: {problem}" if path else f"{what}: {problem}",
             code="invalid_value",
-            found=repr(first.get("input"))[:200],
+            found=repr(first.get("input"))[:200] if path else None,
+            hint="Put the value in quotes: YAML takes it for something else than text." if first["type"] == "string_type" else "",
             **where,
         ) from None
 

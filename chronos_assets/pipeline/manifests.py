@@ -96,7 +96,12 @@ def infer_slug(name: str, report: BarsReport) -> str:
     words = [part for part in parts if part != version]
     at = next((i for i, part in enumerate(words) if _is_interval(part)), len(words))
     symbol = "-".join(words[:at] or words[at + 1 :]) or "data"
-    return str(Slug.parse(f"{symbol}_{report.granularity}_{version}"))
+    try:
+        return str(Slug.parse(f"{symbol}_{report.granularity}_{version}"))
+    except SlugError as error:
+        raise SlugError(
+            error.message, code=error.code, expected=error.expected, hint="Give a slug: --slug symbol_4h_v1.", file=name
+        ) from None
 
 
 def _is_interval(text: str) -> bool:

@@ -91,6 +91,10 @@ REFUSED: dict[str, tuple[str, str]] = {
     "a path of Windows": (REQUIRED.replace("btc_4h.csv", r"C:\btc.csv"), "absolute"),
     "a home": (REQUIRED.replace("btc_4h.csv", "~/btc.csv"), "absolute"),
     "no path": (REQUIRED.replace("btc_4h.csv", "''"), "no path"),
+    "a home folder": (REQUIRED.replace("btc_4h.csv", "~me/btc.csv"), "absolute"),
+    "a path that is too long": (REQUIRED.replace("btc_4h.csv", "x" * 5_000), "cannot be resolved"),
+    "a path that is no Unicode": (REQUIRED.replace("btc_4h.csv", '"a\\ud800b"'), "cannot be resolved"),
+    "a number for a word": (f"{REQUIRED}format: {{market: 600519}}\n", r"format\.market.*600519.*quotes"),
     "a way up to the prices": (REQUIRED + "ohlcv_file: ../x.csv\n", "ohlcv_file holds"),
 }
 
@@ -149,6 +153,11 @@ def test_a_data_root_may_hold_the_source(tmp_path: Path) -> None:
     (tmp_path / "data" / "sub" / "btc.csv").write_text("x")
     loaded = load(tmp_path, REQUIRED.replace("btc_4h.csv", "sub/btc.csv"), roots=(tmp_path / "data",))
     assert loaded.source_path == tmp_path / "data" / "sub" / "btc.csv"
+
+
+def test_a_file_whose_name_begins_with_a_tilde_is_no_home_folder(tmp_path: Path) -> None:
+    """Only a folder after the tilde makes it somebody's home."""
+    assert load(tmp_path, REQUIRED.replace("btc_4h.csv", "~btc.csv")).source_path == tmp_path / "~btc.csv"
 
 
 def test_a_link_to_itself_is_refused(tmp_path: Path) -> None:
