@@ -57,6 +57,9 @@ class RunProgress:
             self._end()
             mark = "ok    " if event.is_step_success else "FAILED"
             self.console.print(f"{mark} {time.monotonic() - self._started:7.2f} s  {step_words(event.step_key or '')}")
+        elif event.is_step_up_for_retry:
+            self._end()
+            self.console.print(f"again  {time.monotonic() - self._started:7.2f} s  {step_words(event.step_key or '')}{_why_again(event)}")
 
     def reporter(self, slug: str) -> Reporter:
         """Where the use cases of `slug` report."""
@@ -83,3 +86,11 @@ class RunProgress:
         if self._task is not None:
             self.bars.remove_task(self._task)
         self._task, self._stage = None, ""
+
+
+def _why_again(event: DagsterEvent) -> str:
+    """Why a step starts again, and when: nobody should wait for a server that is gone without knowing it."""
+    retry = event.step_retry_data
+    cause = retry.error.cause if retry.error is not None else None
+    why = f": {cause.message.strip().partition('Error: ')[2]}" if cause is not None else ""
+    return f"{why} Next attempt in {retry.seconds_to_wait or 0:.0f} s."

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import psycopg2
 from dagster import DagsterInstance, DagsterRun
 from dagster._core.instance.ref import InstanceRef
 from dagster._core.launcher.base import CheckRunHealthResult, WorkerStatus
@@ -22,7 +23,9 @@ from dagster._core.storage.local_compute_log_manager import LocalComputeLogManag
 from dagster._core.storage.root import LocalArtifactStorage
 from dagster._serdes import ConfigurableClassData
 from dagster_postgres import DagsterPostgresStorage
+from dagster_postgres.utils import DagsterPostgresException
 from pydantic import SecretStr
+from sqlalchemy.exc import OperationalError
 
 from chronos_assets.errors import ServiceUnavailableError
 from chronos_assets.orchestration.liveness import fail_dead_runs, worker_state
@@ -137,10 +140,23 @@ def open_instance(settings: Settings, *, captured_output: bool = True) -> Iterat
             "class": "NoOpComputeLogManager",
             "config": {},
         }
-    with pinned_environment(settings):
+    with pinned_environment(settings), _records_reachable():
         ref = InstanceRef.from_dir(str(files_dir(settings)), config_dir=str(config_dir()), overrides=overrides)
         with DagsterInstance.from_ref(ref) as instance:
             yield instance
+
+
+@contextmanager
+def _records_reachable() -> Iterator[None]:
+    """Say in one sentence that Dagster's Postgres has gone away; Dagster itself has tried again by then."""
+    try:
+        yield
+    except (DagsterPostgresException, OperationalError, psycopg2.OperationalError) as error:
+        raise ServiceUnavailableError(
+            "the Postgres that holds Dagster's records cannot be reached",
+            code="dagster_postgres_unreachable",
+            hint="`chronos services start` starts the embedded one; then call this again: what was complete is kept.",
+        ) from error
 
 
 def environment_of(settings: Settings) -> dict[str, str]:

@@ -74,7 +74,7 @@ def _download(jar: Path, fetch: Fetch) -> Path:
         jar.parent.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix="download-", dir=jar.parent))
     except OSError as error:
-        raise cannot_write(jar.parent, error) from error
+        raise cannot_write(jar.parent, error, setting="CHRONOS_CACHE") from error
     try:
         fetched = _fetch_verified(folder, fetch, jar)
         fetched.replace(jar)

@@ -16,6 +16,7 @@ from chronos_assets.settings import Settings
 
 MARKER = "chronos_assets.json"
 FREE_BYTES_NEEDED = 256 * 1024 * 1024
+_FOREIGN_HINT = "Set CHRONOS_HOME to another folder, or move that one away."
 
 
 @dataclass(frozen=True)
@@ -86,24 +87,33 @@ def check_marker(folder: Path, kind: str, version: str) -> None:
     """Refuse a data folder that somebody else made, or a newer us; put our mark into an empty one."""
     mark = folder / MARKER
     known = _read_marker(mark)
-    hint = "Set CHRONOS_HOME to another folder, or move that one away."
     fresh = mark.with_name(f"{MARKER}.new")
     if known is None and any(entry != fresh for entry in folder.iterdir()):
-        raise ServiceStartError(
-            f"the folder for {kind} holds something that is not ours", code="foreign_data_directory", hint=hint, folder=folder
-        )
+        raise foreign_folder(folder, kind)
     if known is not None and (known.get("kind"), str(known.get("version")).partition(".")[0]) != (kind, version.partition(".")[0]):
         raise ServiceStartError(
             f"the folder for {kind} was written by another server",
             code="foreign_data_directory",
             expected=f"{kind} {version}",
             found=f"{known.get('kind')} {known.get('version')}",
-            hint=hint,
+            hint=_FOREIGN_HINT,
             folder=folder,
         )
     if known is None:
         fresh.write_text(json.dumps({"product": "chronos_assets", "kind": kind, "version": version}), encoding="utf-8")
         fresh.replace(mark)
+
+
+def is_marked(folder: Path) -> bool:
+    """Whether `folder` carries our mark."""
+    return _read_marker(folder / MARKER) is not None
+
+
+def foreign_folder(folder: Path, kind: str) -> ServiceStartError:
+    """The one sentence for data of somebody else in the place of ours."""
+    return ServiceStartError(
+        f"the folder for {kind} holds something that is not ours", code="foreign_data_directory", hint=_FOREIGN_HINT, folder=folder
+    )
 
 
 def _read_marker(mark: Path) -> dict[str, object] | None:
@@ -114,19 +124,25 @@ def _read_marker(mark: Path) -> dict[str, object] | None:
     return document if isinstance(document, dict) else None
 
 
-def cannot_write(path: Path, error: OSError) -> ServiceStartError:
-    """The one sentence for a folder that cannot be written: full disk, permission, or what the system says."""
+def cannot_write(path: Path, error: OSError, *, setting: str = "CHRONOS_HOME") -> ServiceStartError:
+    """The one sentence for a folder that cannot be written: full disk, permission, a file in the way, or what the system says.
+
+    `setting` names the folder that `path` lies in, and so what to change.
+    """
+    what = "the folder of downloads" if setting == "CHRONOS_CACHE" else "the folder of the servers' data"
+    elsewhere = f"set {setting} to another folder"
+    place = error.filename or path
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return ServiceStartError(
-            "the disk is full", code="disk_full", hint="Free some space, or set CHRONOS_HOME to a folder on another disk.", folder=path
-        )
+        hint = f"Free some space, or set {setting} to a folder on another disk."
+        return ServiceStartError("the disk is full", code="disk_full", hint=hint, folder=path)
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        reason, hint = (error.strerror or "").lower(), f"Work as its owner, or {elsewhere}."
+        return ServiceStartError(f"{what} is closed to this user", code="permission_denied", found=reason, hint=hint, folder=place)
+    if error.errno in (errno.EEXIST, errno.ENOTDIR):
+        hint = f"Move it away, or {elsewhere}."
         return ServiceStartError(
-            "the folder of the servers' data is closed to this user",
-            code="permission_denied",
-            found=(error.strerror or "").lower(),
-            hint="Work as its owner, or set CHRONOS_HOME to a folder of yours.",
-            folder=error.filename or path,
+            f"{what} cannot be used: something that is no folder lies there", code="home_unusable", hint=hint, file=place
         )
-    reason = error.strerror or str(error)
-    return ServiceStartError(f"the folder of the servers' data cannot be used: {reason}", code="home_unusable", folder=path)
+    reason = (error.strerror or str(error)).lower()
+    hint = f"{elsewhere[:1].upper()}{elsewhere[1:]}."
+    return ServiceStartError(f"{what} cannot be used: {reason}", code="home_unusable", hint=hint, folder=place)

@@ -18,7 +18,8 @@ from pathlib import Path
 
 from chronos_assets.errors import ServiceStartError
 from chronos_assets.services import locks
-from chronos_assets.services.places import Places, cannot_write
+from chronos_assets.services.connections import POSTGRES
+from chronos_assets.services.places import Places, cannot_write, foreign_folder, is_marked
 from chronos_assets.services.processes import OsUser, as_user, clean_environment
 from chronos_assets.settings import Settings
 
@@ -46,6 +47,8 @@ def choose_housing(settings: Settings, places: Places) -> Housing:
     """The user and the folder: those of the data where there are any, else as the settings and the home allow."""
     for base in (places.postgres, shared_base(places)):
         if _holds_data(base):
+            if not is_marked(base):
+                raise foreign_folder(base, POSTGRES)
             return Housing(_owner_of(base / "data", settings), base)
     user = _chosen_user(settings)
     here = user is None or _can_enter(places.home, user)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import stat
 import subprocess
@@ -23,6 +24,7 @@ from chronos_assets.services import Connections, ServiceStatus, dagster_postgres
 from chronos_assets.services.places import Places
 from chronos_assets.services.postgres_user import shared_base
 from chronos_assets.settings import Settings, load_settings
+from chronos_assets_tests.conftest import settings_for
 
 MakeSettings = Callable[..., Settings]
 ELSEWHERE = "http::addr=127.0.0.1:9;"  # with it only Postgres is embedded, which starts in a second
@@ -228,6 +230,32 @@ def test_a_foreign_data_folder_is_refused_and_left_alone(make_settings: MakeSett
     assert (caught.value.code, caught.value.where["folder"]) == ("foreign_data_directory", folder)
     assert [entry.running for entry in services.status(settings)] == [False, False]
     assert [entry.name for entry in folder.iterdir()] == ["precious"]
+
+
+def test_a_database_of_somebody_else_is_refused_as_such(make_settings: MakeSettings) -> None:
+    """A data folder that we did not make is named as foreign, whoever owns it, and is neither started nor stopped."""
+    settings = make_settings(questdb_conf=ELSEWHERE)
+    data = Places.of(settings).postgres / "data"
+    data.mkdir(parents=True)
+    (data / "PG_VERSION").write_text("18")
+    for call in (services.start, services.stop):
+        with pytest.raises(ServiceStartError) as caught:
+            call(settings)
+        assert (caught.value.code, caught.value.where["folder"]) == ("foreign_data_directory", data.parent)
+    shutil.rmtree(data)
+
+
+@pytest.mark.parametrize(("overrides", "setting"), [({"home": "{file}"}, "CHRONOS_HOME"), ({"cache": "{file}/below"}, "CHRONOS_CACHE")])
+def test_a_file_in_the_place_of_a_folder_is_named(
+    make_settings: MakeSettings, tmp_path: Path, overrides: dict[str, str], setting: str
+) -> None:
+    """A home or a cache that is a file is said to be none, with the setting to change."""
+    file = tmp_path / "file"
+    file.touch()
+    own = {name: Path(value.format(file=file)) for name, value in overrides.items()}
+    settings = settings_for(questdb_jar=None, **{"home": tmp_path / "home", **own})
+    with pytest.raises(ServiceStartError, match=rf"something that is no folder lies there .*{file}.* set {setting}"):
+        services.start(settings, durable=False)
 
 
 def test_data_of_another_major_version_are_refused(make_settings: MakeSettings) -> None:
