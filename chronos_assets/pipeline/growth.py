@@ -70,16 +70,18 @@ def _same_columns(record: DatasetRecord, source: Source) -> None:
             )
 
 
+def blanked(frame: pl.DataFrame, start: int, known_rows: Mapping[str, int]) -> pl.DataFrame:
+    """`frame`, which begins at row `start`, with each target null from its known row on."""
+    number, end = pl.int_range(start, start + frame.height), start + frame.height
+    return frame.with_columns(pl.when(number < known).then(pl.col(n)).alias(n) for n, known in known_rows.items() if known < end)
+
+
 def _prefix_hash(bars: BarsFile, source: Source, rows: int, known_rows: Mapping[str, int]) -> str:
     """Content hash of the first `rows` bars, targets blanked from their known rows on."""
     hasher = ContentHasher()
     start = 0
     for frame in bars.frames(source.piece_rows, 0, rows):
-        number = pl.int_range(start, start + frame.height)
-        blanked = [
-            pl.when(number < known).then(pl.col(name)).alias(name) for name, known in known_rows.items() if known < start + frame.height
-        ]
-        hasher.update(frame.with_columns(blanked))
+        hasher.update(blanked(frame, start, known_rows))
         start += frame.height
     return hasher.hexdigest()
 

@@ -16,6 +16,7 @@ from chronos_assets.domain.manifest import LoadedManifest
 from chronos_assets.domain.slug import Slug
 from chronos_assets.errors import ChronosError, StoreError
 from chronos_assets.pipeline.audit import audit_tag
+from chronos_assets.pipeline.growth import blanked
 from chronos_assets.pipeline.normalize import normalize_dataset
 from chronos_assets.pipeline.planning import abandoned_growth, columns_digest
 from chronos_assets.pipeline.progress import Progress, silent
@@ -108,15 +109,25 @@ def _outside_check(stores: Stores, record: DatasetRecord, outside: int) -> Check
     return equal(name, 0, outside)
 
 
+def _known_rows(behind: Sequence[AuditRecord]) -> dict[str, int]:
+    """For each target the row after its last value that was known when the dataset was published."""
+    kept = [a.report.get("known_rows") for a in behind if a.verdict == "passed"]
+    return dict(kept[-1] or {}) if kept else {}
+
+
 def _content_check(stores: Stores, record: DatasetRecord, behind: Sequence[AuditRecord], progress: Progress) -> Check:
     """The hash of all values that QuestDB gives back, against the registry's."""
     name = "content hash"
     if not record.content_hash:
         return Check(name, None, None, "published by an older program, which kept none; export once more")
-    hasher, done = ContentHasher(), 0
+    growth = abandoned_growth(record, list_attempts(stores.postgres, record.dataset_id))
+    known_rows = _known_rows(behind) if growth is not None and growth.report.get("filled_rows") else {}
+    hasher, before, done = ContentHasher(), ContentHasher(), 0
     try:
         for piece in iter_bars(stores.questdb, record, keys=KEY_COLUMNS):
             hasher.update(piece)
+            if known_rows:
+                before.update(blanked(piece, done, known_rows))
             done += piece.height
             progress("read back", done, record.row_count)
     except ChronosError as error:
@@ -124,6 +135,9 @@ def _content_check(stores: Stores, record: DatasetRecord, behind: Sequence[Audit
             raise
         return Check(name, passed=False, expected=record.content_hash, found=str(error))
     found = hasher.hexdigest()
+    if found != record.content_hash and growth is not None and known_rows and before.hexdigest() == record.content_hash:
+        said = f"as published, but for null targets that attempt {growth.audit_id} has filled; it was not published"
+        return Check(name, None, record.content_hash, said)
     if found != record.content_hash and _tolerance(behind) != Tolerance():
         return Check(name, None, record.content_hash, "published within a tolerance, so its bits may differ; its cells are compared below")
     return equal(name, record.content_hash, found)

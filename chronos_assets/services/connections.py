@@ -116,9 +116,30 @@ def remote_questdb(settings: Settings) -> QuestDBAddress:
 def remote_postgres(settings: Settings) -> str:
     """The Postgres address that the settings name, checked for its shape."""
     assert settings.postgres_dsn is not None
-    dsn = settings.postgres_dsn.get_secret_value().strip()
+    dsn = as_postgres_url(settings.postgres_dsn.get_secret_value().strip())
     _check_postgres_url(dsn, "CHRONOS_POSTGRES_DSN")
     return dsn
+
+
+def as_postgres_url(dsn: str) -> str:
+    """A Postgres address as a URL, also where it is given as libpq's `host=... password=...`; as it is where it cannot be read."""
+    if "://" in dsn or "=" not in dsn:
+        return dsn
+    from psycopg import ProgrammingError
+    from psycopg.conninfo import conninfo_to_dict
+
+    try:
+        parts = {key: str(value) for key, value in conninfo_to_dict(dsn).items()}
+    except ProgrammingError:
+        return dsn
+    user, password = (quote(parts.pop(name, ""), safe="") for name in ("user", "password"))
+    host, port, database = parts.pop("host", "localhost"), parts.pop("port", "5432"), parts.pop("dbname", "")
+    secret = f":{password}" if password else ""
+    where = f"{'[' + host + ']' if ':' in host else host}:{port}"
+    if host.startswith("/"):
+        where, parts = "", parts | {"host": host, "port": port}
+    query = f"?{urlencode(parts)}" if parts else ""
+    return f"postgresql://{f'{user}{secret}@' if user else ''}{where}/{quote(database, safe='')}{query}"
 
 
 def dagster_postgres_url(connections: Connections, settings: Settings) -> str:
@@ -183,7 +204,7 @@ def _bad_conf(setting: str, why: str) -> UsageError:
 
 
 def _check_postgres_url(url: str, setting: str) -> None:
-    expected = "postgresql://user:password@host:5432/database"
+    expected = "postgresql://user:password@host:5432/database, or host=... port=... user=... password=... dbname=..."
     try:
         parts = urlsplit(url)
         well_formed = bool(parts.port is None or parts.port) and bool(parts.hostname or "host=" in parts.query)

@@ -206,6 +206,20 @@ def test_bars_of_a_growth_that_was_given_up_do_not_count_against_what_is_publish
     assert case.export().tag == f"{case.slug}@2"
 
 
+def test_targets_filled_by_a_growth_that_was_cut_short_do_not_count_as_damage(case: ExportCase) -> None:
+    """Until the growth is published, validation compares with those targets blank; any other change is still found."""
+    case.append(5)
+    normalized, loaded = case.normalized()
+    write_bars(normalized, loaded, case.stores)
+    report = validate_dataset(case.slug, case.stores)
+    assert report.passed
+    assert "null targets that attempt" in {c.name: c.found for c in report.checks}["content hash"]
+    case.put(case.rows_as_sent(case.slug)[4:5].with_columns(pl.col("TGT_RET") + 1.0))
+    assert not validate_dataset(case.slug, case.stores).passed
+    case.put(case.rows_as_sent(case.slug)[4:5])
+    assert case.export().published
+
+
 def test_a_growth_whose_audit_failed_moves_to_a_fresh_tag(case: ExportCase) -> None:
     """The registered tag takes no more rows after a failed audit; its published bars stay readable."""
     case.append(5)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+
 import pytest
 
 from chronos_assets.errors import StoreError, UsageError
 from chronos_assets.storage.conf import parse_conf
 from chronos_assets.storage.identifiers import quote_identifier, quote_literal
+from chronos_assets.storage.questdb_http import HttpReader
 from chronos_assets.storage.tables import TABLES
 
 
@@ -63,3 +66,11 @@ def test_every_table_has_dedup_keys_without_source_and_granularity() -> None:
         assert "DEDUP UPSERT KEYS" in table.ddl()
         assert {"source", "granularity"}.isdisjoint(table.keys)
         assert set(table.keys) <= set(table.types)
+
+
+def test_a_password_may_have_any_letters() -> None:
+    """User and password go out as UTF-8, and do not show."""
+    reader = HttpReader("http://127.0.0.1:1", "u", "\u043f\u0430\u0440\u043e\u043b\u044c")
+    header = reader._headers["Authorization"].removeprefix("Basic ")
+    assert base64.b64decode(header).decode() == "u:\u043f\u0430\u0440\u043e\u043b\u044c"
+    assert header not in repr(reader)

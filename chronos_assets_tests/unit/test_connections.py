@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from chronos_assets.errors import UsageError
 from chronos_assets.services import Connections, connect, dagster_postgres_url
 from chronos_assets.services.connections import (
+    as_postgres_url,
     mask_client_string,
     mask_url,
     parse_client_string,
@@ -183,3 +184,11 @@ def test_no_password_survives_its_mask(tail: str) -> None:
     ):
         assert "S3CRET" not in mask_url(dsn)
     assert "S3CRET" not in mask_client_string(f"http::addr=h;username=u;password={password.replace(';', ';;')};")
+
+
+def test_a_postgres_address_may_be_given_as_keys_and_values() -> None:
+    """libpq's other form leads to the same place, whatever characters the password has; a URL stays as it is."""
+    text = r"host=db.example port=6000 user=u password='p@ss/w o\'rd' dbname=chronos sslmode=require"
+    assert as_postgres_url(text) == "postgresql://u:p%40ss%2Fw%20o%27rd@db.example:6000/chronos?sslmode=require"
+    assert as_postgres_url("postgresql://u:p@h/d?sslmode=require") == "postgresql://u:p@h/d?sslmode=require"
+    assert as_postgres_url("host=h password=hush dbname") == "host=h password=hush dbname"
