@@ -107,16 +107,19 @@ def _send_in_threads(job: _Job, pieces: Iterator[pl.DataFrame], senders: int) ->
                 job.stop.set()
 
     with ThreadPoolExecutor(senders, thread_name_prefix="questdb-sender") as pool:
-        futures = [pool.submit(work) for _ in range(senders)]
+        # An interruption can arrive at any line here, and leaving the pool waits for senders that nobody feeds any more: whatever
+        # it cuts short, `stop` is set.
         try:
-            for piece in pieces:
-                if not _put(waiting, piece, job):
-                    break
+            futures = [pool.submit(work) for _ in range(senders)]
+            try:
+                for piece in pieces:
+                    if not _put(waiting, piece, job):
+                        break
+            finally:
+                job.fed.set()
         except BaseException:
             job.stop.set()
             raise
-        finally:
-            job.fed.set()
     for future in futures:
         future.result()
 
