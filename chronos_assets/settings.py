@@ -90,6 +90,9 @@ class Settings(BaseSettings):
     executor: Literal["threads", "ray"] = Field(default="threads", description="Where folds run.")
     workers: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, description="Folds trained at the same time.")
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="Device that trains folds.")
+    device_table: Path | None = Field(
+        default=None, description="Table that device auto looks in, as `python -m benchmarks.walkforward.devices --write FILE` measures it."
+    )
     ray_gpu_fraction: float = Field(default=1.0, gt=0, le=1, description="Share of a GPU that one fold takes on Ray (device cuda).")
     ray_address: str | None = Field(default=None, description="Address of an existing Ray cluster; a local one is started without it.")
 
@@ -120,7 +123,7 @@ class Settings(BaseSettings):
     def _split_roots(cls, value: Any) -> Any:
         return tuple(Path(p) for p in value.split(os.pathsep) if p) if isinstance(value, str) else value
 
-    @field_validator("home", "cache", "exports_dir", "questdb_jar", mode="after")
+    @field_validator("home", "cache", "exports_dir", "questdb_jar", "device_table", mode="after")
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
         return None if value is None else value.expanduser().absolute()

@@ -1,7 +1,8 @@
-"""CPU against cuda by fold size: `python -m benchmarks.walkforward.devices [--workers 4]`; needs a GPU.
+"""CPU against cuda by fold size: `python -m benchmarks.walkforward.devices [--workers 4] [--write FILE]`; needs a GPU.
 
 For each size the same folds are trained on the CPU (one thread each, as many at once as there are workers) and on the GPU (several at
-once). Prints seconds per fold, and the table that `chronos_assets.compute.devices.AUTO_TABLE` holds.
+once). Prints seconds per fold, and the table for device `auto`; with
+--write also as the file that CHRONOS_DEVICE_TABLE names.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import json
 import os
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 
@@ -49,6 +51,7 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--per-gpu", type=int, nargs="+", default=[1, 4, 8])
     parser.add_argument("--folds", type=int, default=16)
+    parser.add_argument("--write", type=Path, help="file that the table is written to")
     given = parser.parse_args()
     if not count_cuda_devices():
         print("no GPU can be used here; nothing was measured", file=sys.stderr)
@@ -61,7 +64,10 @@ def main() -> int:
         print(json.dumps({"rows": rows, "features": features, "cpu": cpu, "cuda_by_folds_at_once": cuda}), flush=True)
         if min(cuda.values()) < cpu:
             table.append((features, int(rows * 0.8)))
-    print("AUTO_TABLE =", tuple(table))
+    document = json.dumps({"auto_table": table})
+    print(document)
+    if given.write is not None:
+        given.write.write_text(document + "\n", encoding="utf-8")
     return 0
 
 

@@ -1,22 +1,25 @@
 """Which device trains a run: decided once, before any fold has a key, because CPU and GPU do not give the same bits.
 
-`auto` looks in `AUTO_TABLE`, the smallest folds (fitted rows x features) for which the GPU was measured to be faster by
-`benchmarks/walkforward/devices.py`. No measurement is shipped yet, so `auto` takes the CPU; `cuda` is there for who asks for it.
+`auto` looks in a table of the smallest folds (features x fitted rows) for which the GPU was measured to be faster, on this machine, by
+`benchmarks/walkforward/devices.py`; CHRONOS_DEVICE_TABLE names its file. No table is shipped, because none was measured: without one
+`auto` takes the CPU. `cuda` is there for who asks for it.
 """
 
 from __future__ import annotations
 
 import ctypes
+import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 from chronos_assets.errors import DeviceError
 
 Device = Literal["cpu", "cuda"]
 # (least features, least fitted rows) from which cuda was faster per fold; empty: not measured.
-AUTO_TABLE: tuple[tuple[int, int], ...] = ()
+Table = Sequence[tuple[int, int]]
 
 
 @cache
@@ -36,7 +39,34 @@ def count_cuda_devices() -> int:
     return count.value
 
 
-def resolve_device(wanted: str, *, gpus: Callable[[], int], fitted_rows: int, features: int) -> Device:
+def read_table(path: Path | None) -> Table:
+    """The measured table in the JSON file `{"auto_table": [[features, fitted_rows], ...]}`; empty without a file.
+
+    Raises `DeviceError` where the file cannot be read or holds something else.
+    """
+    if path is None:
+        return ()
+    try:
+        return [_counts(row) for row in json.loads(path.read_text(encoding="utf-8"))["auto_table"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DeviceError(
+            "the table that device auto looks in cannot be read",
+            code="device_table",
+            expected='JSON such as {"auto_table": [[80, 40000]]}: least features, least fitted rows',
+            found=f"{type(error).__name__}: {error}"[:200],
+            hint="`python -m benchmarks.walkforward.devices --write FILE` measures one; or unset CHRONOS_DEVICE_TABLE.",
+            file=str(path),
+        ) from None
+
+
+def _counts(row: Any) -> tuple[int, int]:
+    features, fitted_rows = row
+    if type(features) is not int or type(fitted_rows) is not int or min(row) < 0:
+        raise ValueError(f"{row} is not two counts")
+    return features, fitted_rows
+
+
+def resolve_device(wanted: str, *, gpus: Callable[[], int], fitted_rows: int, features: int, table: Table = ()) -> Device:
     """`cpu` or `cuda`; raises `DeviceError` where cuda is asked for and no GPU is there. `gpus` is asked only where it matters."""
     if wanted == "cuda" and gpus() < 1:
         raise DeviceError(
@@ -47,6 +77,6 @@ def resolve_device(wanted: str, *, gpus: Callable[[], int], fitted_rows: int, fe
             hint="Set CHRONOS_DEVICE=cpu (or auto), or run on a machine with a GPU.",
         )
     if wanted == "auto":
-        pays = any(features >= least_features and fitted_rows >= least_rows for least_features, least_rows in AUTO_TABLE)
+        pays = any(features >= least_features and fitted_rows >= least_rows for least_features, least_rows in table)
         return "cuda" if pays and gpus() else "cpu"
     return "cuda" if wanted == "cuda" else "cpu"

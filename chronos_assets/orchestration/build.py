@@ -14,6 +14,7 @@ from chronos_assets.orchestration.preview import accepted
 from chronos_assets.orchestration.resources import Workplace
 from chronos_assets.orchestration.schedules import nightly
 from chronos_assets.orchestration.sensors import failure_alert, manifest_sensor, night_watch
+from chronos_assets.orchestration.sweeping import sweep_job
 from chronos_assets.orchestration.validation import validate_job
 
 JOB = "whole_way"
@@ -35,7 +36,7 @@ def build_defs(resource_overrides: Mapping[str, object] | None = None) -> Defini
         return Definitions(
             assets=[*SOURCES, *ASSETS, night_summary],
             asset_checks=CHECKS,
-            jobs=[whole_way, validate_job()],
+            jobs=[whole_way, validate_job(), sweep_job()],
             schedules=[nightly(whole_way, workplace)],
             sensors=[manifest_sensor(whole_way, workplace), night_watch(), failure_alert(workplace)],
             resources={"workplace": workplace, **(resource_overrides or {})},

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from dagster import AssetCheckExecutionContext, AssetExecutionContext, Failure, MetadataValue, RetryRequested
+from dagster import AssetCheckExecutionContext, AssetExecutionContext, Failure, MetadataValue, OpExecutionContext, RetryRequested
 
 from chronos_assets.errors import ChronosError, ConflictError, ServiceUnavailableError
 
@@ -13,7 +13,7 @@ PASSING = (ServiceUnavailableError, ConflictError)  # a server restarts, somebod
 MAX_RETRIES = 3
 FIRST_WAIT_SECONDS = 5
 
-StepContext = AssetExecutionContext | AssetCheckExecutionContext
+StepContext = AssetExecutionContext | AssetCheckExecutionContext | OpExecutionContext
 
 
 @contextmanager

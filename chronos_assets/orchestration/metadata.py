@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -42,6 +43,37 @@ def sparkline(values: Sequence[float | None], caption: str) -> MarkdownMetadataV
         f"<polyline fill='none' stroke='{colour}' stroke-width='.6' points='{points}'/></svg>"
     )
     return MetadataValue.md(f"{caption}\n\n![](data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()})")
+
+
+def fold_strip(sums: Sequence[float], caption: str) -> MarkdownMetadataValue:
+    """Folds from left to right below `caption`: green where the signals of a cell gained, red where they lost, grey where they did neither.
+
+    At most 60 cells: with more folds, a cell is the sum of its neighbours.
+    """
+    if not sums:
+        return MetadataValue.md(f"{caption}: none")
+    count = min(POINTS, len(sums))
+    cells = [math.fsum(sums[i * len(sums) // count : (i + 1) * len(sums) // count]) for i in range(count)]
+    marks = [0 if not math.isfinite(cell) else (cell > 0) - (cell < 0) for cell in cells]
+    paths = "".join(
+        f"<path stroke='{colour}' stroke-width='2' d='{_runs_of(marks, sign)}'/>" for sign, colour in ((1, "#2a7"), (-1, "#c43"))
+    )
+    size = f"width='{6 * count}' height='12' viewBox='0 0 {count} 2'"
+    svg = f"<svg xmlns='http://www.w3.org/2000/svg' {size} style='background:#bbb'>{paths}</svg>"
+    many = "" if count == len(sums) else f", {count} cells"
+    text = f"{len(sums)} {caption}{many}: green gained, red lost, grey neither"
+    return MetadataValue.md(f"{text}\n\n![](data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()})")
+
+
+def _runs_of(marks: Sequence[int], sign: int) -> str:
+    """Horizontal strokes over the cells that bear `sign`, neighbours in one stroke."""
+    strokes, start = [], 0
+    for mark, group in itertools.groupby(marks):
+        length = len(list(group))
+        if mark == sign:
+            strokes.append(f"M{start} 1h{length}")
+        start += length
+    return "".join(strokes)
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> TableMetadataValue:

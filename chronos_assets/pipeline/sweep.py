@@ -66,6 +66,18 @@ def expand(profile: WalkforwardProfile, axes: Mapping[str, Sequence[Any]]) -> li
     ]
 
 
+def change_profile(profile: WalkforwardProfile, changes: Mapping[str, Any]) -> WalkforwardProfile:
+    """`profile` with `changes` put over it: nested (`{"model": {"eta": 0.1}}`) or by dotted key (`{"model.eta": 0.1}`).
+
+    Raises `ProfileError` for what a manifest could not say either; a typo names the nearest key.
+    """
+    document = profile.model_dump(exclude_unset=True)
+    for key, value in changes.items():
+        (nested,) = grid({key: [value]})
+        document = merged(document, nested)
+    return parse_strict(WalkforwardProfile, document, error=ProfileError, what="the changed profile")
+
+
 def run_sweep(
     slug: str,
     profile: WalkforwardProfile,

@@ -18,6 +18,7 @@ import psycopg
 from numpy.typing import NDArray
 from psycopg.rows import DictRow
 
+from chronos_assets.compute.devices import read_table
 from chronos_assets.compute.executor import FoldExecutor, make_executor
 from chronos_assets.compute.keys import FoldKeys
 from chronos_assets.compute.training import FoldData, FoldFailure, FoldSpec, Recipe
@@ -82,6 +83,7 @@ def plan_request(
         executor=executor or open_executor(stores),
         default_device=stores.settings.device,
         timestamps=timestamps,
+        device_table=read_table(stores.settings.device_table),
     )
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from chronos_assets.compute.devices import Device, resolve_device
+from chronos_assets.compute.devices import Device, Table, resolve_device
 from chronos_assets.compute.executor import FoldExecutor
 from chronos_assets.compute.training import TRAINING_CODE_VERSION
 from chronos_assets.domain.folds import Fold, Layout, plan_folds, require_fitted_rows, require_folds, resolve_layout
@@ -146,6 +146,7 @@ def resolve_request(
     executor: FoldExecutor,
     default_device: str,
     timestamps: Callable[[], np.ndarray],
+    device_table: Table = (),
 ) -> WalkforwardRequest:
     """Resolve `profile` on the dataset `record`. `timestamps` (unix seconds of every bar) is called for calendar windows only.
 
@@ -170,6 +171,7 @@ def resolve_request(
         gpus=executor.gpus,
         fitted_rows=split.fit_end - split.fit_start,
         features=len(features),
+        table=device_table,
     )
     return WalkforwardRequest(record, profile, target, features, horizon, horizon_assumed, layout, folds, device)
 

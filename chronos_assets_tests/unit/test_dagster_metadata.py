@@ -10,7 +10,7 @@ from dagster import AssetCheckSeverity, Failure
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chronos_assets.orchestration.metadata import console_link, markdown_table, numbers, sparkline, table
+from chronos_assets.orchestration.metadata import console_link, fold_strip, markdown_table, numbers, sparkline, table
 from chronos_assets.orchestration.verdicts import Verdict
 
 CAPTION = "long: +1,234.5 %, buy and hold -1,234.5 %, 1999-12-31 to 2018-12-31"
@@ -75,3 +75,16 @@ def test_a_warning_is_recorded_and_stops_nothing() -> None:
     verdict = Verdict(passed=False, sentence="few signals", warn_only=True)
     assert verdict.result("a", "b").severity is AssetCheckSeverity.WARN
     verdict.stop()
+
+
+@pytest.mark.parametrize("folds", [1, 2, 60, 61, 500, 1200])
+def test_a_fold_strip_marks_every_cell_and_fits_the_page(folds: int) -> None:
+    """However many folds alternate, the strip stays below what the page draws inline; gains and losses stand in their own colour."""
+    text = str(fold_strip([(-1.0) ** i * (1 + i) for i in range(folds)], "folds of a_profile_with_a_long_name").value)
+    assert len(text) < 1000
+    svg = base64.b64decode(text.partition("base64,")[2][:-1]).decode()
+    assert svg.startswith("<svg")
+    assert svg.endswith("</svg>")
+    if folds == 2:
+        assert "stroke='#2a7' stroke-width='2' d='M0 1h1'" in svg
+        assert "stroke='#c43' stroke-width='2' d='M1 1h1'" in svg

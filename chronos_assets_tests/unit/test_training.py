@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import xgboost as xgb
 
-from chronos_assets.compute.devices import resolve_device
+from chronos_assets.compute.devices import read_table, resolve_device
 from chronos_assets.compute.executor import ThreadExecutor
 from chronos_assets.compute.keys import FoldKeys
 from chronos_assets.compute.models import load_model
@@ -226,3 +227,19 @@ def test_auto_falls_back_to_the_cpu_and_cuda_without_a_gpu_is_refused() -> None:
     assert resolve_device("cuda", gpus=lambda: 1, fitted_rows=10, features=5) == "cuda"
     with pytest.raises(DeviceError, match="no GPU"):
         resolve_device("cuda", gpus=lambda: 0, fitted_rows=10, features=5)
+
+
+def test_auto_takes_the_gpu_where_a_measured_table_says_so(tmp_path: Path) -> None:
+    """`auto` follows the table in the named file and still falls back without a GPU; a file that holds no table is refused by name."""
+    path = tmp_path / "devices.json"
+    path.write_text('{"auto_table": [[80, 40000]]}')
+    table = read_table(path)
+    assert resolve_device("auto", gpus=lambda: 1, fitted_rows=40_000, features=80, table=table) == "cuda"
+    assert resolve_device("auto", gpus=lambda: 1, fitted_rows=39_999, features=80, table=table) == "cpu"
+    assert resolve_device("auto", gpus=lambda: 0, fitted_rows=40_000, features=80, table=table) == "cpu"
+    for text in ("", "[]", '{"auto_table": [[80]]}', '{"auto_table": [[80, "many"]]}'):
+        path.write_text(text)
+        with pytest.raises(DeviceError, match=r"devices\.json"):
+            read_table(path)
+    with pytest.raises(DeviceError, match="nowhere"):
+        read_table(tmp_path / "nowhere.json")

@@ -8,7 +8,7 @@ from dagster import AssetExecutionContext, Config, DataVersion, MaterializeResul
 from pydantic import Field
 
 from chronos_assets.orchestration.assets.files import CODE_VERSION, OWNERS, Metadata
-from chronos_assets.orchestration.assets.walkforward import chosen, finished_run_id
+from chronos_assets.orchestration.assets.walkforward import chosen, finished_run_id, last_launch
 from chronos_assets.orchestration.failures import one_sentence
 from chronos_assets.orchestration.metadata import console_link, numbers, sparkline, table
 from chronos_assets.orchestration.partitions import DATASETS
@@ -76,7 +76,8 @@ def _simulate(context: AssetExecutionContext, workplace: Workplace, name: str) -
 
     loaded, stores = workplace.manifest(context.partition_key), workplace.stores
     profile = loaded.manifest.simulation_profile(name)
-    run_id = finished_run_id(stores, loaded.manifest, profile.walkforward)
+    launch = last_launch(context.instance, context.partition_key)
+    run_id = finished_run_id(stores, loaded.manifest, profile.walkforward, launch)
     results = simulate_run(
         run_id, profile, stores, ohlcv_path=loaded.ohlcv_path, dataset_format=loaded.manifest.format, progress=workplace.progress(context)
     )

@@ -1,32 +1,52 @@
 """Walk-forward predictions of a published dataset: every profile of its manifest, folds trained inside this one step."""
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from dagster import AssetExecutionContext, Config, DataVersion, MaterializeResult, ResourceParam, asset
+from dagster import (
+    AssetExecutionContext,
+    AssetKey,
+    AssetRecordsFilter,
+    Config,
+    DagsterInstance,
+    DataVersion,
+    MaterializeResult,
+    MetadataValue,
+    ResourceParam,
+    asset,
+)
 from pydantic import Field
 
 from chronos_assets.domain.strict import nearest
 from chronos_assets.errors import NotPublishedError, UsageError
 from chronos_assets.orchestration.assets.files import CODE_VERSION, OWNERS, Metadata
 from chronos_assets.orchestration.failures import one_sentence
-from chronos_assets.orchestration.metadata import console_link, numbers, sparkline, table
+from chronos_assets.orchestration.metadata import console_link, fold_strip, numbers, sparkline, table
 from chronos_assets.orchestration.partitions import DATASETS
 from chronos_assets.orchestration.resources import Workplace
 
 if TYPE_CHECKING:
     from chronos_assets.domain.manifest import Manifest
+    from chronos_assets.domain.walkforward_profile import WalkforwardProfile
     from chronos_assets.pipeline.walkforward import WalkforwardResult
     from chronos_assets.pipeline.walkforward_request import WalkforwardRequest
     from chronos_assets.storage.runs import FoldRecord
     from chronos_assets.storage.stores import Stores
 
+LAUNCH = "launch"
+
 
 class WalkforwardConfig(Config):
-    """What a launch may choose; the profiles themselves stand in the manifest."""
+    """What a launch may choose, and change; the profiles themselves stand in the manifest."""
 
     profiles: list[str] = Field(default_factory=list, description="Names of walk-forward profiles to run; all of the manifest where empty.")
+    changes: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Parameters that this launch changes in each of them, as a manifest writes them or by dotted key: "
+        "`{train_size: 500, model: {eta: 0.05}}`, `{model.eta: 0.05}`. Checks and simulations follow what was launched last.",
+    )
 
 
 @dataclass(frozen=True)
@@ -36,6 +56,41 @@ class ProfileRun:
     profile: str
     request: "WalkforwardRequest"
     result: "WalkforwardResult"
+
+
+@dataclass(frozen=True)
+class Launch:
+    """What the materialization of a partition ran: profiles, and the parameters changed in them."""
+
+    profiles: tuple[str, ...] = ()
+    changes: Mapping[str, Any] = field(default_factory=dict)
+
+    def profile(self, manifest: "Manifest", name: str) -> "WalkforwardProfile":
+        """The manifest's profile, changed where it was launched so; raises `ProfileError` for what is no parameter or out of range."""
+        from chronos_assets.pipeline.sweep import change_profile
+
+        profile = manifest.walkforward_profile(name)
+        return change_profile(profile, self.changes) if self.changes and name in self.profiles else profile
+
+    def names(self, manifest: "Manifest") -> list[str]:
+        """The profiles launched, as far as the manifest still has them; all of the manifest's where nothing is recorded."""
+        known = profile_names(manifest)
+        return [name for name in self.profiles if name in known] or known
+
+    def as_metadata(self) -> Metadata:
+        """What `last_launch` reads again."""
+        return {LAUNCH: MetadataValue.json({"profiles": list(self.profiles), "changes": dict(self.changes)})}
+
+
+def last_launch(instance: DagsterInstance, slug: str) -> Launch:
+    """The launch that the newest materialization of the partition recorded."""
+    wanted = AssetRecordsFilter(AssetKey("walkforward_predictions"), asset_partitions=[slug])
+    for record in instance.fetch_materializations(wanted, limit=1).records:
+        materialization = record.asset_materialization
+        recorded = None if materialization is None else materialization.metadata.get(LAUNCH)
+        if recorded is not None and isinstance(recorded.value, dict):
+            return Launch(tuple(recorded.value.get("profiles", ())), recorded.value.get("changes", {}))
+    return Launch()
 
 
 @asset(
@@ -57,12 +112,16 @@ def walkforward_predictions(
     """Train the missing folds of each profile."""
     with one_sentence(context):
         manifest, stores = workplace.manifest(context.partition_key).manifest, workplace.stores
-        runs = [_run(context, workplace, name) for name in chosen(profile_names(manifest), config.profiles, "walk-forward profile")]
+        names = chosen(profile_names(manifest), config.profiles, "walk-forward profile")
+        launch = Launch(tuple(names), config.changes)
+        for name in names:
+            launch.profile(manifest, name)  # all of them are valid before the first is trained
+        runs = [_run(context, workplace, launch, name) for name in names]
         for run in runs:
             for warning in run.result.warnings:
                 context.log.warning("%s: %s", warning["code"], warning["message"])
         version = hashlib.sha256(" ".join(sorted(run.result.run_id for run in runs)).encode()).hexdigest()
-        return MaterializeResult(data_version=DataVersion(version), metadata=_metadata(stores, runs))
+        return MaterializeResult(data_version=DataVersion(version), metadata=_metadata(stores, runs) | launch.as_metadata())
 
 
 def profile_names(manifest: "Manifest") -> list[str]:
@@ -81,21 +140,21 @@ def chosen(names: list[str], wanted: list[str], what: str) -> list[str]:
     return wanted or names
 
 
-def request_of(stores: "Stores", manifest: "Manifest", profile: str) -> "WalkforwardRequest":
+def request_of(stores: "Stores", manifest: "Manifest", profile: str, launch: Launch) -> "WalkforwardRequest":
     """The resolved request of a profile; raises `NotPublishedError` where its dataset is not in the registry."""
     from chronos_assets.pipeline.walkforward import plan_request, resolve_target
     from chronos_assets.storage.datasets import get_dataset
 
-    asked = manifest.walkforward_profile(profile)
+    asked = launch.profile(manifest, profile)
     horizon, assumed = manifest.horizon(resolve_target(get_dataset(stores.postgres, manifest.dataset), asked))
     return plan_request(manifest.dataset, asked, stores, horizon=horizon, horizon_assumed=assumed)
 
 
-def finished_run_id(stores: "Stores", manifest: "Manifest", profile: str) -> str:
+def finished_run_id(stores: "Stores", manifest: "Manifest", profile: str, launch: Launch) -> str:
     """`run_id` of a profile's completed run; raises `NotPublishedError` where it is not there."""
     from chronos_assets.storage.runs import find_run
 
-    request = request_of(stores, manifest, profile)
+    request = request_of(stores, manifest, profile, launch)
     run = find_run(stores.postgres, request.run_id)
     if run is None or run.status != "completed":
         raise NotPublishedError(
@@ -107,11 +166,11 @@ def finished_run_id(stores: "Stores", manifest: "Manifest", profile: str) -> str
     return run.run_id
 
 
-def _run(context: AssetExecutionContext, workplace: Workplace, profile: str) -> ProfileRun:
+def _run(context: AssetExecutionContext, workplace: Workplace, launch: Launch, profile: str) -> ProfileRun:
     from chronos_assets.pipeline.walkforward import run_walkforward
 
     manifest, stores = workplace.manifest(context.partition_key).manifest, workplace.stores
-    request = request_of(stores, manifest, profile)
+    request = request_of(stores, manifest, profile, launch)
     result = run_walkforward(
         manifest.dataset,
         request.profile,
@@ -142,6 +201,7 @@ def _metadata(stores: "Stores", runs: list[ProfileRun]) -> Metadata:
     sql = f"SELECT * FROM walkforward_predictions WHERE run_id = '{first.result.run_id}' LIMIT 1000"  # noqa: S608  for a reader, an id of ours
     sums = cumulative_sums(folds)
     return {
+        "folds": fold_strip([(fold.metrics.get("both") or {}).get("signal_sum") or 0.0 for fold in folds], f"folds of {first.profile}"),
         "signal_sum": sparkline(sums, f"cumulative signal sum over {len(folds)} folds ({first.profile})"),
         "folds_planned": planned,
         "folds_trained": trained,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from dagster import AssetCheckExecutionContext, AssetCheckResult, ResourceParam
 
 from chronos_assets.orchestration.assets.simulations import simulation_names
-from chronos_assets.orchestration.assets.walkforward import finished_run_id
+from chronos_assets.orchestration.assets.walkforward import finished_run_id, last_launch
 from chronos_assets.orchestration.failures import one_sentence
 from chronos_assets.orchestration.preview import dataset_checks
 from chronos_assets.orchestration.resources import Workplace
@@ -46,7 +46,8 @@ def _simulations(context: AssetCheckExecutionContext, workplace: Workplace) -> d
 
     manifest, stores = workplace.manifest(context.partition_key).manifest, workplace.stores
     asked = {manifest.simulation_profile(name).walkforward for name in simulation_names(manifest)}
-    run_ids = [finished_run_id(stores, manifest, profile) for profile in sorted(asked)]
+    launch = last_launch(context.instance, context.partition_key)
+    run_ids = [finished_run_id(stores, manifest, profile, launch) for profile in sorted(asked)]
     done = [s for run_id in run_ids for s in list_simulations(stores.postgres, run_id) if s.status == "completed"]
     return {f"{s.mode} {s.simulation_id[:8]}": s.simulation_id for s in done}
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from dagster import AssetCheckExecutionContext, AssetCheckResult, ResourceParam
 
-from chronos_assets.orchestration.assets.walkforward import finished_run_id, profile_names
+from chronos_assets.orchestration.assets.walkforward import finished_run_id, last_launch
 from chronos_assets.orchestration.failures import one_sentence
 from chronos_assets.orchestration.preview import dataset_checks
 from chronos_assets.orchestration.resources import Workplace
@@ -32,7 +32,8 @@ def walkforward_checks(context: AssetCheckExecutionContext, workplace: ResourceP
     """Ask both stores about the run of each profile."""
     with one_sentence(context):
         manifest, stores = workplace.manifest(context.partition_key).manifest, workplace.stores
-        runs = {name: finished_run_id(stores, manifest, name) for name in profile_names(manifest)}
+        launch = last_launch(context.instance, context.partition_key)
+        runs = {name: finished_run_id(stores, manifest, name, launch) for name in launch.names(manifest)}
         asked = {"complete": _complete, "stores_agree": _stores_agree, "no_look_ahead": _no_look_ahead, "enough_signals": _enough_signals}
         selected = {key.name for key in context.selected_asset_check_keys}
         yield from report_all(ASSET, {name: ask(stores, runs) for name, ask in asked.items() if name in selected})
@@ -99,7 +100,7 @@ def _enough_signals(stores: "Stores", runs: dict[str, str]) -> Verdict:
         rows=few,
         meaning="A side is off in a fold whose best profit factor on the validation cases is 1 or less. More data or a smaller "
         "min_fraction gives more signals; fewer, better ones may be what you want.",
-        command=f"chronos runs list {next(iter(runs.values()))}",
+        command=f"chronos runs show {next(iter(runs.values()))}",
         metadata={"signals": total},
         warn_only=True,
     )
