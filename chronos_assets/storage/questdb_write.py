@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from chronos_assets.errors import ChronosError, ServiceUnavailableError, StoreError
+from chronos_assets.errors import ChronosError, ServiceUnavailableError, StoreError, UsageError
 from chronos_assets.storage.conf import ClientConf, Transport
 
 RowsWritten = Callable[[int], None]
@@ -233,6 +233,8 @@ def _worth_another_try(error: Exception) -> bool:
 
 def wrapped(error: Exception, conf: ClientConf) -> ChronosError:
     """The client's error as one of ours, without the client string."""
+    from questdb import QuestDBErrorCode
+
     if _worth_another_try(error):
         return ServiceUnavailableError(
             "QuestDB took no more rows",
@@ -241,4 +243,6 @@ def wrapped(error: Exception, conf: ClientConf) -> ChronosError:
             hint="What was sent stays invisible; run the same command again, it resumes.",
             address=conf.address,
         )
+    if getattr(error, "code", None) == QuestDBErrorCode.ConfigError:
+        return UsageError("the QuestDB client string cannot be used", code="questdb_conf_invalid", found=str(error)[:300])
     return StoreError("QuestDB refused the rows", code="questdb_rows_refused", found=str(error)[:500], address=conf.address)

@@ -113,6 +113,7 @@ def test_without_a_registry_published_bars_are_never_touched(case: ExportCase, r
         (("SLUG", "--transport", "ilp-tcp"), 2),
         (("SLUG", "--postgres", "postgresql://u:hush@127.0.0.1:1/x", "--no-registry"), 2),
         (("SLUG", "--tolerance", "much"), 2),
+        (("SLUG", "--no-registry", "--questdb", "HERE;retry_timeout=soon;"), 2),
         (("SLUG", "--questdb", "ftp::addr=x;password=hush;"), 2),
         (("Bad Slug",), 3),
         (("nothing_1d_v1",), 3),
@@ -121,7 +122,8 @@ def test_without_a_registry_published_bars_are_never_touched(case: ExportCase, r
 )
 def test_exit_codes_and_one_readable_error(case: ExportCase, run: Run, arguments: tuple[str, ...], code: int) -> None:
     """2 for a wrong call, 3 for what is refused, 4 for a server that is not there; never a traceback or a secret."""
-    done = run("export", *[case.slug if word == "SLUG" else word for word in arguments])
+    here = case.stores.questdb.conf.for_batches(10).removesuffix(";")
+    done = run("export", *[case.slug if word == "SLUG" else word.replace("HERE", here) for word in arguments])
     assert done.returncode == code, done.stderr
     assert done.stdout == ""
     assert "Traceback" not in done.stderr
