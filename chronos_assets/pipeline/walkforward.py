@@ -32,7 +32,7 @@ from chronos_assets.pipeline.walkforward_reuse import copy_known_folds
 from chronos_assets.pipeline.walkforward_store import FoldWriter
 from chronos_assets.pipeline.walkforward_summary import remarks, summarize
 from chronos_assets.storage.datasets import get_dataset, read_bars
-from chronos_assets.storage.runs import begin_run, declare_dead_runs, end_run, find_run, run_lock, stored_fold_numbers
+from chronos_assets.storage.runs import begin_run, declare_dead_runs, end_run, find_run, predictions_by_fold, run_lock, stored_fold_numbers
 from chronos_assets.storage.stores import Stores
 
 # Somebody who only looks whether a run is dead holds its lock for a moment.
@@ -124,7 +124,7 @@ def _finished(request: WalkforwardRequest, stores: Stores, started: float) -> Wa
     """The result of a run that has nothing left to do."""
     run = find_run(stores.postgres, request.run_id)
     planned = len(request.folds)
-    if run is None or run.status != "completed" or len(stored_fold_numbers(stores.postgres, request.run_id)) != planned:
+    if run is None or run.status != "completed" or len(_whole_folds(stores, request)) != planned:
         return None
     seconds = time.monotonic() - started
     summary = run.summary_metrics or {}
@@ -140,6 +140,13 @@ def _finished(request: WalkforwardRequest, stores: Stores, started: float) -> Wa
         warnings=summary.get("warnings", request.warnings),
         device=request.device,
     )
+
+
+def _whole_folds(stores: Stores, request: WalkforwardRequest) -> set[int]:
+    """Planned folds whose row is stored and whose predictions are all there: QuestDB may have lost rows in a power cut."""
+    stored = stored_fold_numbers(stores.postgres, request.run_id)
+    held = predictions_by_fold(stores, request.run_id) if stored else {}
+    return {f.number for f in request.folds if f.number in stored and held.get(f.number) == f.test_end - f.test_start}
 
 
 class _Attempt:
@@ -187,7 +194,7 @@ class _Attempt:
     def _missing(self, data: RunData, recipe: Recipe) -> dict[int, tuple[Fold, str]]:
         """Planned folds that the run does not hold yet, with their keys."""
         keys = FoldKeys(data.arrays, recipe)
-        stored = stored_fold_numbers(self.stores.postgres, self.request.run_id)
+        stored = _whole_folds(self.stores, self.request)
         self.present = len(stored)
         ratio = self.request.profile.val_split_ratio
         return {f.number: (f, keys.key(f, f.split(ratio))) for f in self.request.folds if f.number not in stored}

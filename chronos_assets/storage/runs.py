@@ -240,6 +240,13 @@ def count_predictions(stores: Stores, run_id: str) -> int:
     return int(rows[0]["n"])
 
 
+def predictions_by_fold(stores: Stores, run_id: str) -> dict[int, int]:
+    """Stored predictions of each fold of a run."""
+    table = WALKFORWARD_PREDICTIONS.name
+    sql = f"SELECT fold, count() AS n FROM {table} WHERE run_id = {quote_literal(run_id)} GROUP BY fold"  # noqa: S608 - quoted
+    return {int(row["fold"]): int(row["n"]) for row in stores.questdb.rows(sql)}
+
+
 def simulations_of(postgres: Postgres, run_id: str) -> list[str]:
     """Simulations that stand on a run."""
     with postgres.connection() as connection:

@@ -14,6 +14,7 @@ from chronos_assets.domain.folds import plan_folds
 from chronos_assets.domain.metrics import signal_metrics
 from chronos_assets.errors import ConflictError, DeviceError, FoldsFailedError, NotPublishedError, ProfileError
 from chronos_assets.pipeline.walkforward import WalkforwardResult, plan_request, run_walkforward
+from chronos_assets.pipeline.walkforward_checks import completeness
 from chronos_assets.storage.fold_artifacts import FoldArtifacts
 from chronos_assets.storage.runs import declare_dead_runs, get_folds, get_run, list_runs, read_predictions, run_lock
 from chronos_assets.storage.stores import Stores
@@ -227,3 +228,17 @@ def test_requests_that_cannot_be_are_refused_before_anything_is_written(stores: 
     with pytest.raises(DeviceError, match="GPU"):
         run(stores, unique_slug, profile={"device": "cuda"})
     assert list_runs(stores.postgres, unique_slug) == []
+
+
+def test_a_fold_that_lost_predictions_is_trained_again(stores: Stores, unique_slug: str) -> None:
+    """Where QuestDB lost rows of a completed run, the same request trains just that fold and both stores agree again."""
+    publish(stores, unique_slug, make_bars(130))
+    first = run_walkforward(unique_slug, small_profile(), stores)
+    before = read_predictions(stores, first.run_id)
+    stores.questdb.rows(f"UPDATE walkforward_predictions SET run_id = 'lost' WHERE run_id = '{first.run_id}' AND fold = '1'")
+    stores.questdb.wait_applied("walkforward_predictions")
+    assert read_predictions(stores, first.run_id).height < before.height
+    again = run_walkforward(unique_slug, small_profile(), stores)
+    assert (again.run_id, again.folds_trained, again.folds_present) == (first.run_id, 1, first.folds_planned)
+    assert read_predictions(stores, first.run_id).equals(before)
+    assert completeness(stores, first.run_id).complete
