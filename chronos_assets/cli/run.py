@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
     from dagster import DagsterInstance
 
     from chronos_assets.orchestration.resources import Workplace
+    from chronos_assets.pipeline.backfill import Found
 
+QUIET_POLL_SECONDS = 0.5
 NEXT = "See it in the UI: `chronos dev`, then Assets > indicator_bars, or Runs. `chronos report SIMULATION_ID` writes a tear sheet."
 
 
@@ -134,16 +137,28 @@ def backfill(slugs: tuple[str, ...], everything: bool, force: bool, workers: int
     return 0 if not codes else min(codes) if len(codes) == 1 else 1
 
 
+def _quiet(settings: Settings, wanted: list[str] | None) -> list[Found]:
+    """What lies there, once files that were written a moment ago are quiet; one that does not become quiet is told as it is."""
+    from chronos_assets.pipeline.backfill import survey
+
+    deadline = time.monotonic() + 2 * settings.manifest_settle_seconds
+    found = survey(settings, slugs=wanted)
+    while any(one.settling for one in found) and time.monotonic() < deadline:
+        time.sleep(QUIET_POLL_SECONDS)
+        found = survey(settings, slugs=wanted)
+    return found
+
+
 def _backfill(settings: Settings, instance: DagsterInstance, wanted: list[str] | None, *, force: bool, workers: int) -> dict[str, Any]:
     from chronos_assets.domain.manifest import load_manifest, manifest_path
     from chronos_assets.orchestration.night import summarize
     from chronos_assets.orchestration.pool import run_side_by_side
     from chronos_assets.orchestration.schedules import covered
-    from chronos_assets.pipeline.backfill import decide, survey
+    from chronos_assets.pipeline.backfill import decide
 
     for slug in wanted or []:
         load_manifest(manifest_path(settings.exports_dir, slug), data_roots=settings.data_roots)  # asked for by name: it must be there
-    found = survey(settings, slugs=wanted)
+    found = _quiet(settings, wanted)
     decision = decide(found, covered(instance, [one.slug for one in found]), force=force)
     name = f"backfill {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
     for report in decision.reports:
@@ -154,7 +169,7 @@ def _backfill(settings: Settings, instance: DagsterInstance, wanted: list[str] |
         result = "ok    " if one.succeeded else "FAILED"
         say(f"{result} {one.seconds:7.2f} s  {one.slug} ({one.why}){'' if one.succeeded else f': {one.sentence}'}")
     runs = [run for one in done if (run := instance.get_run_by_id(one.run_id))] if done else []
-    night = summarize(instance, name, runs)
+    night = summarize(instance, name, runs, decision.reports)
     instance.report_runless_asset_event(night.materialization())
     return {
         "name": name,

@@ -6,6 +6,7 @@ A sink that fails is logged and stops no other.
 from __future__ import annotations
 
 import logging
+import re
 import smtplib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -43,7 +44,8 @@ def send(alert: Alert, sinks: list[Sink]) -> None:
     for sink in sinks:
         try:
             sink(alert)
-        except (OSError, smtplib.SMTPException) as error:  # requests' errors are OSErrors
+        except Exception as error:
+            # its text may hold the URL, which is a secret
             logger.warning("an alert could not be sent (%s): %s", getattr(sink, "__name__", "sink"), type(error).__name__)
 
 
@@ -71,16 +73,22 @@ def webhook_sink(url: str) -> Sink:
     return webhook
 
 
+def host_and_port(text: str) -> tuple[str, int]:
+    """`host`, `host:port` or `[IPv6]:port`, with 25 where no port is named."""
+    host, _, port = text.rpartition(":") if re.fullmatch(r".+:\d+", text) and (text.count(":") == 1 or text[0] == "[") else (text, "", "25")
+    return host.strip("[]"), int(port)
+
+
 def mail_sink(settings: Settings) -> Sink:
     """A mail whose subject is the sentence."""
-    host, _, port = settings.alert_smtp.partition(":")
 
     def mail(alert: Alert) -> None:
         message = EmailMessage()
         message["Subject"] = f"{alert.slug}: {alert.sentence}"[:200].replace("\n", " ")
         message["From"], message["To"] = settings.alert_email_from, settings.alert_email_to
         message.set_content(alert.line())
-        with smtplib.SMTP(host, int(port or 25), timeout=TIMEOUT_SECONDS) as server:
+        host, port = host_and_port(settings.alert_smtp)
+        with smtplib.SMTP(host, port, timeout=TIMEOUT_SECONDS) as server:
             if settings.alert_smtp_user and settings.alert_smtp_password:
                 server.starttls()
                 server.login(settings.alert_smtp_user, settings.alert_smtp_password.get_secret_value())

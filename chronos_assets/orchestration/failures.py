@@ -34,4 +34,6 @@ def one_sentence(context: StepContext) -> Iterator[None]:
 def failure(error: ChronosError) -> Failure:
     """The `Failure` of an error of ours, with its parts as metadata."""
     parts = {key: MetadataValue.text(str(value)) for key, value in error.as_dict().items() if value is not None and key != "message"}
-    return Failure(description=str(error), metadata={**parts, "exit_code": error.exit_code}, allow_retries=False)
+    return Failure(
+        description=str(error), metadata={**parts, "exit_code": error.exit_code, "passing": isinstance(error, PASSING)}, allow_retries=False
+    )

@@ -1,9 +1,13 @@
-"""The night in one look: a materialization that says how many datasets ran, what they added, what failed and why."""
+"""The night in one look: a materialization that says how many datasets ran, what they added, what failed and why.
+
+A night also counts the runs that ended since the night before: a file that came in the evening was taken by the manifest sensor.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from dagster import (
@@ -16,15 +20,15 @@ from dagster import (
     DagsterRunStatus,
     EventLogEntry,
     MetadataValue,
+    RunsFilter,
 )
 from dagster_shared.error import SerializableErrorInfo
 
 from chronos_assets.orchestration.metadata import markdown_table, table
-from chronos_assets.orchestration.partitions import PARTITION_TAG
+from chronos_assets.orchestration.partitions import CONTENT_TAG, NIGHT_TAG, PARTITION_TAG, WHY_TAG
 
-NIGHT_TAG = "chronos/night"
-WHY_TAG = "chronos/why"
-CONTENT_TAG = "chronos/content"
+ENDED = [DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED]
+MOST_RUNS = 2_000
 SUMMED = ("rows_written", "folds_trained", "folds_reused", "trades")
 
 night_summary = AssetSpec(
@@ -44,20 +48,24 @@ class Night:
     rows: list[dict[str, Any]]
     totals: dict[str, int]
     failures: list[dict[str, str]]
+    problems: Sequence[str] = ()
+    """Manifests and files that were not taken, each by name and reason."""
 
     def sentence(self) -> str:
         """All of it in one line."""
+        untaken = f"{len(self.problems)} not taken" if self.problems else ""
         if not self.rows:
-            return "nothing to do"
+            return f"nothing to do, {untaken}" if untaken else "nothing to do"
         done = len(self.rows) - len(self.failures)
         return (
             f"{done} of {len(self.rows)} datasets done, {self.totals['rows_written']:,} rows added, {self.totals['folds_trained']:,} folds "
-            f"trained, {self.totals['folds_reused']:,} reused, {len(self.failures)} failed"
+            f"trained, {self.totals['folds_reused']:,} reused, {len(self.failures)} failed{', ' if untaken else ''}{untaken}"
         )
 
     def materialization(self) -> AssetMaterialization:
         """What the page of `night_summary` shows."""
-        failures = f"**{self.sentence()}**\n\n{markdown_table(self.failures)}"
+        told = [*self.failures, *({"dataset": "", "step": "not taken", "reason": words} for words in self.problems)]
+        failures = f"**{self.sentence()}**\n\n{markdown_table(told)}"
         return AssetMaterialization(
             "night_summary",
             description=self.sentence(),
@@ -67,13 +75,32 @@ class Night:
                 "datasets": len(self.rows),
                 "failed": len(self.failures),
                 **self.totals,
-                "failures": table(self.failures),
+                "not_taken": len(self.problems),
+                "failures": table(told),
                 "runs": table(self.rows),
             },
         )
 
 
-def summarize(instance: DagsterInstance, name: str, runs: Sequence[DagsterRun]) -> Night:
+def runs_of_night(instance: DagsterInstance, name: str) -> list[DagsterRun]:
+    """The runs of night `name`, and those that ended since the night before it (or within a day) and belong to no other."""
+    since = _latest_summary(instance) or datetime.now(UTC) - timedelta(days=1)
+    own = instance.get_runs(RunsFilter(tags={NIGHT_TAG: name}))
+    ended = instance.get_runs(RunsFilter(statuses=ENDED, updated_after=since), limit=MOST_RUNS)
+    by_day = [run for run in ended if PARTITION_TAG in run.tags and NIGHT_TAG not in run.tags]
+    return [*own, *by_day]
+
+
+def _latest_summary(instance: DagsterInstance) -> datetime | None:
+    """When the latest night (not a backfill of the command line) was summed up."""
+    for record in instance.fetch_materializations(AssetKey("night_summary"), limit=100).records:
+        materialization = record.asset_materialization
+        if materialization is not None and not str(materialization.metadata["night"].value).startswith("backfill"):
+            return datetime.fromtimestamp(record.timestamp, UTC)
+    return None
+
+
+def summarize(instance: DagsterInstance, name: str, runs: Sequence[DagsterRun], problems: Sequence[str] = ()) -> Night:
     """Collect what `runs` recorded."""
     rows, failures = [], []
     totals = dict.fromkeys(SUMMED, 0)
@@ -87,7 +114,7 @@ def summarize(instance: DagsterInstance, name: str, runs: Sequence[DagsterRun]) 
             step, sentence = failure_of(instance, run.run_id)
             failures.append({"dataset": slug, "step": step, "reason": sentence or run.status.value.lower()})
     rows.sort(key=lambda row: (row["status"] == "success", row["dataset"]))  # what failed comes first: the table is bounded
-    return Night(name, rows, totals, failures)
+    return Night(name, rows, totals, failures, problems)
 
 
 def run_counts(instance: DagsterInstance, run_id: str) -> dict[str, int]:
@@ -135,3 +162,6 @@ def is_summarized(instance: DagsterInstance, name: str) -> bool:
     """Whether the latest nights on record include `name`."""
     records = instance.fetch_materializations(AssetKey("night_summary"), limit=20).records
     return any(m is not None and m.metadata["night"].value == name for m in (r.asset_materialization for r in records))
+
+
+__all__ = ["CONTENT_TAG", "NIGHT_TAG", "WHY_TAG", "Night", "failure_of", "first_failure", "night_summary", "runs_of_night", "summarize"]

@@ -1,4 +1,4 @@
-"""One partition per dataset, named by its slug. A partition is kept until the user retires the dataset."""
+"""One partition per dataset, named by its slug and kept until the user retires the dataset; and the tags that say why a run exists."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from dagster import DagsterInstance, DynamicPartitionsDefinition
 
 DATASETS = DynamicPartitionsDefinition(name="dataset")
 PARTITION_TAG = "dagster/partition"
+NIGHT_TAG = "chronos/night"
+WHY_TAG = "chronos/why"
+CONTENT_TAG = "chronos/content"
 
 
 def known_slugs(instance: DagsterInstance) -> list[str]:

@@ -17,15 +17,13 @@ from dagster import (
     BetaWarning,
     DataVersionsByPartition,
     PreviewWarning,
-    SourceAsset,
     asset_check,
     multi_asset_check,
     observable_source_asset,
 )
+from dagster._core.definitions.external_asset import create_external_asset_from_source_asset
 
 from chronos_assets.orchestration.partitions import DATASETS
-
-Source = SourceAsset | AssetsDefinition
 
 
 @contextmanager
@@ -45,12 +43,14 @@ def versions_by_partition(versions: Mapping[str, str]) -> DataVersionsByPartitio
         return DataVersionsByPartition(versions)
 
 
-def observed_source(**options: Any) -> Callable[[Callable[..., Any]], Source]:
-    """`observable_source_asset`, partitioned by dataset."""
+def observed_source(owners: Sequence[str], **options: Any) -> Callable[[Callable[..., Any]], AssetsDefinition]:
+    """`observable_source_asset`, partitioned by dataset, with the owners that Dagster leaves out of its signature."""
 
-    def decorate(function: Callable[..., Any]) -> Source:
+    def decorate(function: Callable[..., Any]) -> AssetsDefinition:
         with accepted():
-            return observable_source_asset(partitions_def=DATASETS, **options)(function)
+            source = observable_source_asset(partitions_def=DATASETS, **options)(function)
+            external = source if isinstance(source, AssetsDefinition) else create_external_asset_from_source_asset(source)
+            return external.map_asset_specs(lambda spec: spec.replace_attributes(owners=owners))
 
     return decorate
 

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from dagster import (
+    AssetKey,
+    AssetRecordsFilter,
+    DagsterEventType,
     DagsterInstance,
+    DagsterRun,
     DagsterRunStatus,
     DefaultScheduleStatus,
     RunRequest,
@@ -17,10 +21,12 @@ from dagster import (
 )
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-from chronos_assets.orchestration.night import CONTENT_TAG, NIGHT_TAG, WHY_TAG, summarize
-from chronos_assets.orchestration.partitions import PARTITION_TAG, add_partitions
+from chronos_assets.orchestration.night import runs_of_night, summarize
+from chronos_assets.orchestration.partitions import CONTENT_TAG, NIGHT_TAG, PARTITION_TAG, WHY_TAG, add_partitions
 from chronos_assets.orchestration.resources import Workplace
-from chronos_assets.pipeline.backfill import Known, decide, survey
+from chronos_assets.pipeline.backfill import Known, Request, decide, skip_words, survey
+
+QUERY_SIZE = 500
 
 
 def nightly(job: UnresolvedAssetJobDefinition, workplace: Workplace) -> ScheduleDefinition:
@@ -40,23 +46,33 @@ def nightly(job: UnresolvedAssetJobDefinition, workplace: Workplace) -> Schedule
         decision = decide(found, covered(context.instance, [one.slug for one in found]))
         for report in decision.reports:
             context.log.warning(report)
-        add_partitions(context.instance, [request.slug for request in decision.requests])
+        new = add_partitions(context.instance, [request.slug for request in decision.requests])
         if not decision.requests:
-            context.instance.report_runless_asset_event(summarize(context.instance, night, []).materialization())
-            yield SkipReason(f"nothing changed in {len(found)} manifests. {'; '.join(decision.reports)}"[:4000])
+            runs = runs_of_night(context.instance, night)
+            context.instance.report_runless_asset_event(summarize(context.instance, night, runs, decision.reports).materialization())
+            yield SkipReason(skip_words(len(found), decision.reports))
         for request in decision.requests:
-            tags = {NIGHT_TAG: night, WHY_TAG: f"nightly: {request.why}", CONTENT_TAG: request.content}
+            tags = {NIGHT_TAG: night, WHY_TAG: f"nightly: {why_words(request, new)}", CONTENT_TAG: request.content}
             yield RunRequest(run_key=f"{night}:{request.slug}", partition_key=request.slug, tags=tags)
 
     return nights
 
 
+def why_words(request: Request, new: list[str]) -> str:
+    """Why a dataset runs that no successful run has covered: it is new, or its earlier runs failed or stopped short."""
+    return request.why if request.slug in new or request.why != "new dataset" else "no successful run of its content yet"
+
+
 def covered(instance: DagsterInstance, slugs: list[str]) -> dict[str, Known]:
-    """The content that the latest successful run of each dataset covered; a run that was started by hand names none."""
-    known = {}
-    for slug in slugs:
-        runs = instance.get_runs(RunsFilter(tags={PARTITION_TAG: slug}, statuses=[DagsterRunStatus.SUCCESS]), limit=20)
-        contents = [run.tags[CONTENT_TAG] for run in runs if CONTENT_TAG in run.tags]
-        if contents:
-            known[slug] = Known(contents[0], 0)
-    return known
+    """The content of the run that simulated each dataset last, where that run succeeded: whatever was started since did not get there."""
+    last = AssetKey("trading_simulations")
+    newest = instance.event_log_storage.get_latest_storage_id_by_partition(last, DagsterEventType.ASSET_MATERIALIZATION, set(slugs))
+    ids = sorted(newest.values())
+    runs: dict[str, DagsterRun] = {}
+    for start in range(0, len(ids), QUERY_SIZE):
+        part = ids[start : start + QUERY_SIZE]
+        records = instance.fetch_materializations(AssetRecordsFilter(last, storage_ids=part), limit=len(part)).records
+        wanted = [record.run_id for record in records]
+        runs |= {run.tags[PARTITION_TAG]: run for run in instance.get_runs(RunsFilter(run_ids=wanted)) if PARTITION_TAG in run.tags}
+    done = {slug: run.tags.get(CONTENT_TAG, "") for slug, run in runs.items() if run.status is DagsterRunStatus.SUCCESS}
+    return {slug: Known(content, 0) for slug, content in done.items() if content}

@@ -17,14 +17,27 @@ from dagster import (
     run_failure_sensor,
     sensor,
 )
+from dagster._core.definitions.data_version import DATA_VERSION_TAG
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
+from chronos_assets.errors import ChronosError
+from chronos_assets.orchestration.again import to_try_again
 from chronos_assets.orchestration.alerts import Alert, send, sinks_of
 from chronos_assets.orchestration.liveness import ACTIVE
-from chronos_assets.orchestration.night import CONTENT_TAG, NIGHT_TAG, WHY_TAG, failure_of, is_summarized, summarize
-from chronos_assets.orchestration.partitions import DATASETS, PARTITION_TAG
+from chronos_assets.orchestration.night import failure_of, is_summarized, runs_of_night, summarize
+from chronos_assets.orchestration.partitions import CONTENT_TAG, DATASETS, NIGHT_TAG, PARTITION_TAG, WHY_TAG
 from chronos_assets.orchestration.resources import Workplace
-from chronos_assets.pipeline.backfill import Request, decide, decode_known, encode_known, gone_words, survey
+from chronos_assets.pipeline.backfill import (
+    Request,
+    decide,
+    decode_known,
+    encode_known,
+    forget,
+    gone_words,
+    retired_words,
+    skip_words,
+    survey,
+)
 
 NIGHT_POLL_SECONDS = 30
 
@@ -41,33 +54,34 @@ def manifest_sensor(job: UnresolvedAssetJobDefinition, workplace: Workplace) -> 
     )
     def follow_manifests(context: SensorEvaluationContext) -> SensorResult:
         found = survey(workplace.settings)
-        decision = decide(found, decode_known(context.cursor))
+        known = decode_known(context.cursor)
+        decision = decide(found, known, again=to_try_again(context.instance, known))
         have = set(context.instance.get_dynamic_partitions("dataset"))
         new = sorted({request.slug for request in decision.requests} - have)
-        kept, retired = _gone(decision.gone, have, workplace)
-        reports = [*decision.reports, *map(gone_words, kept)]
+        kept, retired = _gone(decision.gone, workplace)
+        reports = [*decision.reports, *map(gone_words, kept), *map(retired_words, retired)]
         for report in reports:
             context.log.warning(report)
         return SensorResult(
             run_requests=[run_request(request) for request in decision.requests],
-            skip_reason=None if decision.requests else _skip_words(len(found), reports),
+            skip_reason=None if decision.requests else SkipReason(skip_words(len(found), reports)),
             dynamic_partitions_requests=[
                 *([DATASETS.build_add_request(new)] if new else []),
-                *([DATASETS.build_delete_request(retired)] if retired else []),
+                *([DATASETS.build_delete_request(sorted(have & set(retired)))] if have & set(retired) else []),
             ],
-            cursor=encode_known(decision.known),
+            cursor=encode_known(forget(decision.known, retired)),
             asset_events=[_observation(request) for request in decision.requests],
         )
 
     return follow_manifests
 
 
-def _gone(slugs: list[str], partitions: set[str], workplace: Workplace) -> tuple[list[str], list[str]]:
+def _gone(slugs: list[str], workplace: Workplace) -> tuple[list[str], list[str]]:
     """Of datasets without a manifest: those still published (kept, and told), and those that are not (their partitions may go)."""
     from chronos_assets.storage.datasets import find_dataset
 
     kept = [slug for slug in slugs if find_dataset(workplace.stores.postgres, slug) is not None]
-    return kept, sorted((set(slugs) - set(kept)) & partitions)
+    return kept, sorted(set(slugs) - set(kept))
 
 
 def run_request(request: Request, **tags: str) -> RunRequest:
@@ -77,21 +91,18 @@ def run_request(request: Request, **tags: str) -> RunRequest:
     )
 
 
-def _skip_words(manifests: int, reports: list[str]) -> SkipReason:
-    nothing = f"nothing changed in {manifests} manifest{'s' if manifests != 1 else ''}"
-    return SkipReason("; ".join([nothing, *reports])[:4000])
-
-
 def _observation(request: Request) -> AssetObservation:
+    """The file as the tick saw it: its data version makes everything below it stale until the run has come that far."""
     return AssetObservation(
         AssetKey("indicator_csv"),
         partition=request.slug,
         description=f"{request.why}: a run is asked for",
         metadata={"content": request.content},
+        tags={DATA_VERSION_TAG: request.checksum},
     )
 
 
-def night_watch() -> SensorDefinition:
+def night_watch(workplace: Workplace) -> SensorDefinition:
     """The sensor that materializes `night_summary` when the last run of a night or backfill has ended."""
 
     @sensor(
@@ -108,8 +119,9 @@ def night_watch() -> SensorDefinition:
             return SensorResult(skip_reason=SkipReason(f"runs of {night} are not all done"), cursor=context.cursor)
         if is_summarized(context.instance, night):
             return SensorResult(skip_reason=SkipReason(f"{night} is summed up"), cursor=night)
-        runs = context.instance.get_runs(RunsFilter(tags={NIGHT_TAG: night}))
-        return SensorResult(asset_events=[summarize(context.instance, night, runs).materialization()], cursor=night)
+        decision = decide(survey(workplace.settings), {})
+        summary = summarize(context.instance, night, runs_of_night(context.instance, night), decision.reports)
+        return SensorResult(asset_events=[summary.materialization()], cursor=night)
 
     return watch_nights
 
@@ -136,8 +148,11 @@ def failure_alert(workplace: Workplace) -> SensorDefinition:
             run.tags.get(PARTITION_TAG, ""), step, sentence or context.failure_event.message or "", run.run_id, run.tags.get(WHY_TAG, "")
         )
         send(alert, sinks_of(workplace.settings))
-        for dead in _declare_dead(workplace):
-            context.log.warning("%s was left running by a process that is gone; it is marked failed", dead)
+        try:
+            for dead in _declare_dead(workplace):
+                context.log.warning("%s was left running by a process that is gone; it is marked failed", dead)
+        except ChronosError as error:  # told is told: a server that is away must not make the tick fail
+            context.log.warning("rows that were left running could not be looked for: %s", error)
 
     return tell
 

@@ -7,9 +7,13 @@ being written is not looked at. A manifest that cannot be read is reported and h
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
 import json
 import os
+import signal
+import sys
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -31,11 +35,16 @@ class Found:
     content: str | None = None
     problem: str = ""
     settling: bool = False
+    checksum: str = ""
+    """`sha256:...` of the source file, where there is content."""
 
 
 @dataclass(frozen=True)
 class Known:
-    """What was requested last for a slug: its content, and how many requests there have been (no request key is ever used twice)."""
+    """What was requested last for a slug: its content, and how many requests there have been (no request key is ever used twice).
+
+    `content` is empty once the dataset was retired: the same content is then new again, and the count goes on.
+    """
 
     content: str
     attempt: int
@@ -49,6 +58,7 @@ class Request:
     content: str
     attempt: int
     why: str
+    checksum: str = ""
 
     @property
     def run_key(self) -> str:
@@ -67,8 +77,11 @@ class Decision:
     """Slugs that were known and have no manifest any more."""
 
 
-def decide(found: Iterable[Found], known: Mapping[str, Known], *, force: bool = False) -> Decision:
-    """Pure: a run for each dataset whose content differs from what was requested last (or for all, where forced)."""
+def decide(found: Iterable[Found], known: Mapping[str, Known], *, force: bool = False, again: Mapping[str, str] | None = None) -> Decision:
+    """Pure: a run for each dataset whose content differs from what was requested last (or for all, where forced).
+
+    `again`: slug -> why its unchanged content is to be tried once more.
+    """
     remembered, requests, reports = dict(known), [], []
     seen = set()
     for one in found:
@@ -79,17 +92,22 @@ def decide(found: Iterable[Found], known: Mapping[str, Known], *, force: bool = 
             reports.append(f"{one.slug}: its file is still being written; taken when it is quiet")
         else:
             before = known.get(one.slug)
-            why = "forced" if force else _why(before.content if before else None, one.content)
+            why = "forced" if force else _why(before.content if before else "", one.content) or (again or {}).get(one.slug, "")
             if why:
-                request = Request(one.slug, one.content, (before.attempt if before else 0) + 1, why)
+                request = Request(one.slug, one.content, (before.attempt if before else 0) + 1, why, one.checksum)
                 requests.append(request)
                 remembered[one.slug] = Known(one.content, request.attempt)
-    return Decision(requests, remembered, reports, sorted(known.keys() - seen))
+    return Decision(requests, remembered, reports, sorted(slug for slug in known.keys() - seen if known[slug].content))
 
 
-def _why(before: str | None, now: str) -> str:
+def forget(known: Mapping[str, Known], slugs: Iterable[str]) -> dict[str, Known]:
+    """`known` without the content of retired datasets; their counts stay, so that no key comes twice."""
+    return {**known, **{slug: Known("", known[slug].attempt) for slug in slugs if slug in known}}
+
+
+def _why(before: str, now: str) -> str:
     """Why content `now` needs a run, or nothing where it does not."""
-    if before is None:
+    if not before:
         return "new dataset"
     parts = [name for name, old, new in zip(("manifest", "file"), before.split("-"), now.split("-"), strict=True) if old != new]
     return f"{' and '.join(parts)} changed" if parts else ""
@@ -98,6 +116,17 @@ def _why(before: str | None, now: str) -> str:
 def gone_words(slug: str) -> str:
     """What to tell about a dataset whose manifest is gone while it is still published."""
     return f"{slug}: its manifest is gone; the dataset and its partition stay until `chronos datasets retire {slug}`"
+
+
+def retired_words(slug: str) -> str:
+    """What to tell once about a dataset that has neither a manifest nor a place in the registry."""
+    return f"{slug}: its manifest is gone and it is not in the registry, so its partition goes; put the manifest back and it runs again"
+
+
+def skip_words(manifests: int, reports: list[str]) -> str:
+    """Why a tick asks for no run: nothing changed, and what could not be taken."""
+    many = f"{manifests} manifest{'s' if manifests != 1 else ''}"
+    return f"nothing to run in {many}; {'; '.join(reports)}"[:4000] if reports else f"nothing changed in {many}"
 
 
 def encode_known(known: Mapping[str, Known]) -> str:
@@ -136,8 +165,20 @@ def _look(path: Path, settings: Settings, digests: Digests) -> Found:
         return Found(path.stem, problem=f"{path.name}: a file cannot be read: {error.strerror} ({error.filename})")
     if loaded.manifest.on_change == "refuse" and f"sha256:{sums[0]}" != loaded.manifest.checksum:
         return Found(path.stem, problem=_mismatch(loaded))
-    content = hashlib.sha256("".join(sums).encode()).hexdigest()[:12]
-    return Found(path.stem, content=f"{_short(loaded.manifest_digest)}-{content}")
+    return Found(path.stem, content=content_name(loaded, sums), checksum=f"sha256:{sums[0]}")
+
+
+def content_name(loaded: LoadedManifest, sums: Iterable[str]) -> str:
+    """Name of a dataset's content: its manifest, and `sums`, the 64 hex digits of each of its files."""
+    files = hashlib.sha256("".join(sums).encode()).hexdigest()[:12]
+    return f"{_short(loaded.manifest_digest)}-{files}"
+
+
+def content_as_read(loaded: LoadedManifest, checksum: str, settings: Settings) -> str:
+    """`content_name` where the source was read with `checksum` (`sha256:...`), as the sensor names it."""
+    digests = Digests(settings.home / "digests.json")
+    prices = [] if loaded.ohlcv_path is None else [digests.of(loaded.ohlcv_path)]
+    return content_name(loaded, [checksum.removeprefix("sha256:"), *prices])
 
 
 def _mismatch(loaded: LoadedManifest) -> str:
@@ -150,9 +191,31 @@ def _short(digest: str) -> str:
 
 
 def _still_written(path: Path, settle_seconds: float) -> bool:
-    """Touched within the last seconds: whoever writes it may not be done."""
+    """Touched within the last seconds, or held open by somebody who writes: it may not be done."""
+    if settle_seconds <= 0:
+        return False
     stat = path.stat()
-    return settle_seconds > 0 and time.time() - max(stat.st_mtime, stat.st_ctime) < settle_seconds
+    return time.time() - max(stat.st_mtime, stat.st_ctime) < settle_seconds or _has_writer(path)
+
+
+def _has_writer(path: Path) -> bool:
+    """Whether a process on this machine has the file open for writing, where the system can say so (Linux, a file of ours).
+
+    The kernel grants a read lease only on a file that nobody writes; it is given back at once.
+    """
+    if sys.platform != "linux":
+        return False
+    import fcntl  # does not exist on every platform
+
+    with contextlib.suppress(PermissionError), path.open("rb") as file:
+        # a writer that opens the file in this very moment sends a signal, which must be one that does nothing
+        fcntl.fcntl(file, fcntl.F_SETSIG, signal.SIGURG)
+        try:
+            fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+        except OSError as error:
+            return error.errno == errno.EAGAIN
+        fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    return False
 
 
 class Digests:

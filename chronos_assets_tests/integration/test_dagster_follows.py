@@ -19,12 +19,15 @@ from dagster import (
     build_sensor_context,
 )
 
+from chronos_assets.errors import ServiceUnavailableError
+from chronos_assets.orchestration.again import to_try_again
 from chronos_assets.orchestration.build import build_defs
 from chronos_assets.orchestration.execute import run_partition
 from chronos_assets.orchestration.instance import open_instance
 from chronos_assets.orchestration.night import CONTENT_TAG, NIGHT_TAG, WHY_TAG, summarize
 from chronos_assets.orchestration.preview import accepted
 from chronos_assets.orchestration.resources import Workplace
+from chronos_assets.pipeline.backfill import Known
 from chronos_assets.pipeline.datasets import retire
 from chronos_assets.services import Connections
 from chronos_assets.settings import Settings
@@ -81,6 +84,7 @@ def test_a_manifest_that_was_dropped_in_is_asked_for_once(
     assert list(request.partition_keys) == [unique_slug]
     [event] = first.asset_events
     assert (event.asset_key, event.partition) == (AssetKey("indicator_csv"), unique_slug)
+    assert event.tags["dagster/data_version"] == checksum(own_settings.exports_dir / f"{unique_slug}.csv")
     second = tick(definitions, instance, first.cursor)
     assert asked(second) == []
     assert isinstance(second.skip_reason, SkipReason)
@@ -135,8 +139,55 @@ def test_a_deleted_manifest_keeps_its_partition_until_the_dataset_is_retired(
     assert f"`chronos datasets retire {unique_slug}`" in (told.skip_reason.skip_message or "")
     assert not told.dynamic_partitions_requests
     retire(workplace.stores, unique_slug)
-    [request] = tick(definitions, instance, told.cursor).dynamic_partitions_requests or []
+    retired = tick(definitions, instance, told.cursor)
+    [request] = retired.dynamic_partitions_requests or []
     assert (type(request), list(request.partition_keys)) == (DeleteDynamicPartitionsRequest, [unique_slug])
+    quiet = tick(definitions, instance, retired.cursor)
+    assert quiet.skip_reason == SkipReason("nothing changed in 0 manifests")
+    write_dataset(workplace.settings.exports_dir, unique_slug)
+    back = tick(definitions, instance, quiet.cursor)
+    assert asked(back) == [(unique_slug, "new dataset")]
+    [run] = back.run_requests or []
+    assert (run.run_key or "").endswith(":2")
+
+
+def test_a_run_by_hand_covers_its_content_and_a_part_of_it_does_not(
+    definitions: Definitions, instance: DagsterInstance, workplace: Workplace, unique_slug: str
+) -> None:
+    """After a run that somebody started the night asks for nothing; one that stopped short of the simulations leaves it asking."""
+    write_dataset(workplace.settings.exports_dir, unique_slug)
+    run_partition(unique_slug, workplace, instance, assets=STORED, checks=True)
+    [request] = nightly(definitions, instance)
+    assert isinstance(request, RunRequest)
+    assert request.tags[WHY_TAG] == "nightly: no successful run of its content yet"
+    run_partition(unique_slug, workplace, instance)
+    [skipped] = nightly(definitions, instance)
+    assert isinstance(skipped, SkipReason)
+
+
+def test_a_run_that_failed_for_want_of_a_server_is_asked_for_again(
+    instance: DagsterInstance, workplace: Workplace, unique_slug: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What passes by itself is tried again after a wait that doubles; bad data are not, nor is what has run since."""
+    manifest = write_dataset(workplace.settings.exports_dir, unique_slug)
+
+    def away(*_: object, **__: object) -> None:
+        raise ServiceUnavailableError("QuestDB cannot be reached")
+
+    with monkeypatch.context() as cut:
+        cut.setattr("chronos_assets.orchestration.failures.MAX_RETRIES", 0)
+        cut.setattr("chronos_assets.pipeline.export.write_bars", away)
+        failed = run_partition(unique_slug, workplace, instance)
+    assert failed.exit_code == 4
+    run = instance.get_run_by_id(failed.run_id)
+    assert run is not None
+    known = {unique_slug: Known(run.tags[CONTENT_TAG], 1)}
+    assert to_try_again(instance, known) == {}
+    monkeypatch.setattr("chronos_assets.orchestration.again.FIRST_WAIT_SECONDS", 0)
+    assert to_try_again(instance, known) == {unique_slug: "a server was away, try 2"}
+    manifest.with_suffix(".csv").write_text("no bars\n")
+    assert run_partition(unique_slug, workplace, instance).exit_code == 3
+    assert to_try_again(instance, known) == {}
 
 
 def test_the_night_asks_only_for_what_no_successful_run_has_covered(
@@ -151,11 +202,10 @@ def test_the_night_asks_only_for_what_no_successful_run_has_covered(
     assert unique_slug in instance.get_dynamic_partitions("dataset")
     tags = {name: request.tags[name] for name in (NIGHT_TAG, WHY_TAG, CONTENT_TAG)}
     assert run_partition(unique_slug, workplace, instance, tags=tags).succeeded
-    [skipped] = nightly(definitions, instance)
-    assert isinstance(skipped, SkipReason)
+    assert all(isinstance(nightly(definitions, instance)[0], SkipReason) for _ in range(2))
     [record] = instance.fetch_materializations(AssetKey("night_summary"), limit=1).records
     assert record.asset_materialization is not None
-    assert record.asset_materialization.description == "nothing to do"
+    assert record.asset_materialization.description == "1 of 1 datasets done, 300 rows added, 6 folds trained, 0 reused, 0 failed"
 
 
 def nightly(definitions: Definitions, instance: DagsterInstance) -> list[RunRequest | SkipReason]:
@@ -178,8 +228,9 @@ def test_a_night_is_summed_up_with_its_failures_in_words(instance: DagsterInstan
     manifest.with_suffix(".csv").write_bytes(bars(310).write_csv().encode())
     run_ids.append(run_partition(unique_slug, workplace, instance).run_id)
     runs = [run for run_id in run_ids if (run := instance.get_run_by_id(run_id))]
-    night = summarize(instance, "a night", runs)
+    night = summarize(instance, "a night", runs, ["other_1d_v1: its manifest cannot be read"])
     assert (night.totals["rows_written"], night.totals["folds_trained"]) == (300, 6)
     assert [failure["step"] for failure in night.failures] == ["normalized_bars"]
     assert "chronos manifest refresh" in night.failures[0]["reason"]
-    assert night.sentence().startswith("1 of 2 datasets done, 300 rows added, 6 folds trained")
+    assert night.sentence() == "1 of 2 datasets done, 300 rows added, 6 folds trained, 0 reused, 1 failed, 1 not taken"
+    assert "other_1d_v1: its manifest cannot be read" in str(night.materialization().metadata["summary"].value)

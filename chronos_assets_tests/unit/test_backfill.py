@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chronos_assets.pipeline.backfill import Digests, Found, Known, decide, decode_known, encode_known, survey
+from chronos_assets.pipeline.backfill import Digests, Found, Known, decide, decode_known, encode_known, forget, survey
 from chronos_assets.settings import Settings, load_settings
 from chronos_assets_tests.dagster_data import bars, checksum, rewrite, write_dataset
 
@@ -109,6 +110,32 @@ def test_a_file_that_is_being_written_is_not_taken(settings: Settings) -> None:
     # old times do not help while the change of the file itself is fresh, as with `cp -p`
     os.utime(manifest, (time.time() - 3600, time.time() - 3600))
     assert survey(settings)[0].settling
+
+
+def test_a_file_that_somebody_holds_open_for_writing_is_not_taken(settings: Settings) -> None:
+    """A writer that pauses for longer than the settle time is not done: the file waits until it is closed."""
+    manifest = write_dataset(settings.exports_dir, "a_1d_v1")
+    settings = settings.model_copy(update={"manifest_settle_seconds": 0.01})
+    with manifest.with_suffix(".csv").open("ab"):
+        time.sleep(0.05)
+        assert survey(settings)[0].settling == (sys.platform == "linux")
+    time.sleep(0.05)
+    assert survey(settings)[0].content is not None
+
+
+def test_a_retired_dataset_that_comes_back_is_new(settings: Settings) -> None:
+    """Forgotten content is asked for again, under a key that was never used, and is not told as gone meanwhile."""
+    first = decide([Found("a_1d_v1", "m-f")], {})
+    known = decode_known(encode_known(forget(first.known, ["a_1d_v1"])))
+    assert decide([], known).gone == []
+    [again] = decide([Found("a_1d_v1", "m-f")], known).requests
+    assert (again.why, again.attempt) == ("new dataset", 2)
+
+
+def test_unchanged_content_is_tried_again_where_that_is_asked_for() -> None:
+    """A reason to try again makes a request of unchanged content, with a key of its own."""
+    [request] = decide([Found("a_1d_v1", "m-f")], {"a_1d_v1": Known("m-f", 1)}, again={"a_1d_v1": "a server was away"}).requests
+    assert (request.why, request.attempt) == ("a server was away", 2)
 
 
 def test_an_unreadable_manifest_is_named_with_its_reason(settings: Settings) -> None:

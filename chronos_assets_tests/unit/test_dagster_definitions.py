@@ -7,8 +7,10 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
-from dagster import AssetKey, Definitions
+import pytest
+from dagster import AssetKey, DagsterInvalidConfigError, Definitions, validate_run_config
 
 from chronos_assets.orchestration.build import JOB, build_defs
 from chronos_assets.orchestration.execute import CODE_LOCATION
@@ -96,3 +98,20 @@ def test_dagster_in_the_checkout_says_what_to_do_where_no_services_run(tmp_path:
     assert result.returncode == 4
     assert "chronos services start" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("config", "meant"),
+    [
+        ({"ops": {"indicator_bars": {"config": {"replac": True}}}}, 'Did you mean "replace" instead of "replac"?'),
+        ({"ops": {"walkforward_prediction": {}}}, 'Did you mean "walkforward_predictions" instead of "walkforward_prediction"?'),
+        ({"execution": {"config": {"multiproces": {}}}}, 'Did you mean "multiprocess" instead of "multiproces"?'),
+    ],
+)
+def test_a_typo_in_the_launchpad_names_the_nearest_key(config: dict[str, Any], meant: str) -> None:
+    """Dagster's own validation of a run's configuration says which key was probably meant."""
+    with accepted():
+        job = build_defs().resolve_job_def(JOB)
+    with pytest.raises(DagsterInvalidConfigError) as refused:
+        validate_run_config(job, config)
+    assert meant in str(refused.value)

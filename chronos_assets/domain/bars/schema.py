@@ -30,6 +30,8 @@ class NormalizedVerdict:
     rows: int = 0
     lines: list[str] = field(default_factory=list)
     failures: int = 0
+    cases: list[pl.DataFrame] = field(default_factory=list)
+    """All failure cases of pandera: column, check, failure_case, bar."""
 
     @property
     def passed(self) -> bool:
@@ -117,7 +119,10 @@ def _slices(bars: pl.DataFrame, verdict: NormalizedVerdict, names: list[str]) ->
 
 
 def _tell(verdict: NormalizedVerdict, cases: pl.DataFrame, start: int) -> None:
-    """Put pandera's failure cases into sentences, one per column and check."""
+    """Keep pandera's failure cases, and put them into sentences, one per column and check."""
+    index = pl.col("index") if "index" in cases.columns else pl.lit(None)
+    kept = cases.select("column", pl.col("check").cast(pl.String), pl.col("failure_case").cast(pl.String))
+    verdict.cases.append(kept.with_columns(cases.select((index.cast(pl.Int64) + start).alias("bar")).to_series()))
     groups = cases.group_by("column", "check", maintain_order=True).agg(
         pl.len().alias("count"),
         pl.col("failure_case").first(),

@@ -8,13 +8,12 @@ from dagster import (
     DataVersion,
     MaterializeResult,
     ResourceParam,
-    TableColumnDep,
-    TableColumnLineage,
     asset,
 )
 from pydantic import Field
 
 from chronos_assets.orchestration.assets.files import CODE_VERSION, OWNERS, Metadata, normalize_partition
+from chronos_assets.orchestration.columns import lineage, of_registry
 from chronos_assets.orchestration.failures import one_sentence
 from chronos_assets.orchestration.metadata import column_schema, console_link
 from chronos_assets.orchestration.partitions import DATASETS
@@ -62,14 +61,14 @@ def indicator_bars(context: AssetExecutionContext, config: ExportConfig, workpla
 def _written(bars: "NormalizedBars", attempt: "ExportAttempt", stores: "Stores") -> Metadata:
     columns = bars.report.columns
     sql = f"SELECT * FROM indicator_bars WHERE dataset = '{attempt.tag}' LIMIT -100"  # noqa: S608  for a reader; a tag of ours
-    lineage = {c.questdb_column or c.name: [TableColumnDep("normalized_bars", c.name)] for c in columns}
+    made_from = {c.questdb_column or c.name: [("normalized_bars", c.name)] for c in columns}
     return {
         "dagster/row_count": attempt.rows_total,
         "dagster/column_schema": column_schema(
             [("timestamp", "timestamp_ns", "bar time, UTC"), ("dataset", "symbol", f"the tag {attempt.tag}")]
             + [(c.questdb_column or c.name, "double", f"{c.role} {c.name}") for c in columns]
         ),
-        "dagster/column_lineage": TableColumnLineage(lineage),
+        "dagster/column_lineage": lineage(made_from),
         "rows": attempt.rows_total,
         "rows_written": attempt.rows_written,
         "kind": attempt.kind,
@@ -107,6 +106,7 @@ def indicator_datasets(context: AssetExecutionContext, workplace: ResourceParam[
 def _published(record: "DatasetRecord") -> Metadata:
     return {
         "dagster/row_count": record.row_count,
+        **of_registry(record),
         "revision": record.revision,
         "questdb_tag": record.questdb_tag,
         "first_bar": record.first_bar_ts.isoformat(),

@@ -15,15 +15,18 @@ from dagster import (
     asset,
 )
 
-from chronos_assets.orchestration.failures import StepContext, one_sentence
+from chronos_assets.orchestration.columns import lineage
+from chronos_assets.orchestration.failures import StepContext, failure, one_sentence
 from chronos_assets.orchestration.metadata import column_schema, sparkline, table
-from chronos_assets.orchestration.partitions import DATASETS, known_slugs
+from chronos_assets.orchestration.partitions import CONTENT_TAG, DATASETS, known_slugs
 from chronos_assets.orchestration.preview import observed_source, versions_by_partition
 from chronos_assets.orchestration.resources import Workplace
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from chronos_assets.domain.bars.report import BarsReport
-    from chronos_assets.domain.manifest import Manifest
+    from chronos_assets.domain.manifest import LoadedManifest, Manifest
     from chronos_assets.pipeline.normalize import NormalizedBars
 
 OWNERS = ["team:research"]
@@ -37,9 +40,26 @@ def asked_slugs(context: OpExecutionContext) -> list[str]:
     return [context.partition_key] if context.has_partition_key else known_slugs(context.instance)
 
 
+def observed(context: OpExecutionContext, workplace: Workplace, version: "Callable[[LoadedManifest], str]") -> dict[str, str]:
+    """Version by slug. One dataset that cannot be read is an error where it was asked for alone, else a warning: it harms no other."""
+    from chronos_assets.errors import ChronosError
+
+    slugs = asked_slugs(context)
+    found = {}
+    for slug in slugs:
+        try:
+            found[slug] = version(workplace.manifest(slug))
+        except ChronosError as error:
+            if context.has_partition_key:
+                raise failure(error) from None
+            context.log.warning("%s: %s", slug, error)
+    return found
+
+
 @observed_source(
     name="indicator_csv",
     group_name="ingest",
+    owners=OWNERS,
     tags={"dagster/kind/csv": "", "dagster/kind/file": ""},
     description="The indicator file that a manifest in exports/ names. Its data version is its SHA-256, so a touched file is no change.",
 )
@@ -47,29 +67,31 @@ def indicator_csv(context: OpExecutionContext, workplace: ResourceParam[Workplac
     """Observe the file's checksum."""
     from chronos_assets.domain.bars.source import file_checksum
 
-    return versions_by_partition({slug: file_checksum(workplace.manifest(slug).source_path) for slug in asked_slugs(context)})
+    return versions_by_partition(observed(context, workplace, lambda loaded: file_checksum(loaded.source_path)))
 
 
 @observed_source(
     name="walkforward_profiles",
     group_name="ingest",
+    owners=OWNERS,
     tags={"dagster/kind/yaml": ""},
     description="What the manifest asks to be trained: walk-forward profiles and target horizons. A change makes the predictions stale.",
 )
 def walkforward_profiles(context: OpExecutionContext, workplace: ResourceParam[Workplace]) -> DataVersionsByPartition:
     """Observe the profiles' digest."""
-    return versions_by_partition({slug: walkforward_digest(workplace.manifest(slug).manifest) for slug in asked_slugs(context)})
+    return versions_by_partition(observed(context, workplace, lambda loaded: walkforward_digest(loaded.manifest)))
 
 
 @observed_source(
     name="simulation_profiles",
     group_name="ingest",
+    owners=OWNERS,
     tags={"dagster/kind/yaml": ""},
     description="What the manifest asks to be traded: its simulation profiles. Changing one makes the simulations stale.",
 )
 def simulation_profiles(context: OpExecutionContext, workplace: ResourceParam[Workplace]) -> DataVersionsByPartition:
     """Observe the profiles' digest."""
-    return versions_by_partition({slug: simulation_digest(workplace.manifest(slug).manifest) for slug in asked_slugs(context)})
+    return versions_by_partition(observed(context, workplace, lambda loaded: simulation_digest(loaded.manifest)))
 
 
 @asset(
@@ -89,9 +111,19 @@ def normalized_bars(context: AssetExecutionContext, workplace: ResourceParam[Wor
     with one_sentence(context):
         bars = normalize_partition(context, workplace)
         report = bars.report
+        note_content(context, workplace, report.checksum)
         for warning in report.warnings:
             context.log.warning("%s: %s", warning.code, warning.message)
         return MaterializeResult(data_version=DataVersion(report.content_hash), metadata=_bars_metadata(bars, report))
+
+
+def note_content(context: AssetExecutionContext, workplace: Workplace, checksum: str) -> None:
+    """Tag the run with the content that it reads, whoever started it: a night asks only for what no run has covered."""
+    from chronos_assets.pipeline.backfill import content_as_read
+
+    content = content_as_read(workplace.manifest(context.partition_key), checksum, workplace.settings)
+    if context.run.tags.get(CONTENT_TAG) != content:
+        context.instance.add_run_tags(context.run.run_id, {CONTENT_TAG: content})
 
 
 def normalize_partition(context: StepContext, workplace: Workplace) -> "NormalizedBars":
@@ -118,6 +150,7 @@ def _bars_metadata(bars: "NormalizedBars", report: "BarsReport") -> Metadata:
             [(k.name, "int64", "key") for k in report.keys if k.role == "key"]
             + [(c.name, "float64", _column_words(c.role, c.nulls, report.rows)) for c in report.columns]
         ),
+        "dagster/column_lineage": lineage({c.name: [("indicator_csv", c.name)] for c in report.columns}),
         "prices": sparkline(_closes(bars), f"{report.first_bar[:10]} to {report.last_bar[:10]}"),
         "bars": report.rows,
         "columns": len(report.columns),

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from chronos_assets.orchestration.assets.files import CODE_VERSION, OWNERS, Metadata
 from chronos_assets.orchestration.assets.walkforward import chosen, finished_run_id, last_launch
+from chronos_assets.orchestration.columns import of_trades
 from chronos_assets.orchestration.failures import one_sentence
 from chronos_assets.orchestration.metadata import console_link, numbers, sparkline, table
 from chronos_assets.orchestration.partitions import DATASETS
@@ -87,6 +88,7 @@ def _simulate(context: AssetExecutionContext, workplace: Workplace, name: str) -
 def _metadata(stores: "Stores", done: list[ProfileSimulation]) -> Metadata:
     sql = f"SELECT * FROM trading_sim_traces WHERE simulation_id = '{done[-1].result.simulation_id}'"  # noqa: S608  for a reader, an id of ours
     return {
+        **of_trades(),
         **{f"equity_{one.name}": _equity(stores, one) for one in done},
         **{key: value for one in done for key, value in numbers(_plotted(one), f"{one.name}_").items()},
         "trades": sum(one.result.summary_metrics.get("trade_count") or 0 for one in done),

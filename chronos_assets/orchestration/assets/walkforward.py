@@ -22,6 +22,7 @@ from pydantic import Field
 from chronos_assets.domain.strict import nearest
 from chronos_assets.errors import NotPublishedError, UsageError
 from chronos_assets.orchestration.assets.files import CODE_VERSION, OWNERS, Metadata
+from chronos_assets.orchestration.columns import of_predictions
 from chronos_assets.orchestration.failures import one_sentence
 from chronos_assets.orchestration.metadata import console_link, fold_strip, numbers, sparkline, table
 from chronos_assets.orchestration.partitions import DATASETS
@@ -201,6 +202,7 @@ def _metadata(stores: "Stores", runs: list[ProfileRun]) -> Metadata:
     sql = f"SELECT * FROM walkforward_predictions WHERE run_id = '{first.result.run_id}' LIMIT 1000"  # noqa: S608  for a reader, an id of ours
     sums = cumulative_sums(folds)
     return {
+        **of_predictions(first.request),
         "folds": fold_strip([(fold.metrics.get("both") or {}).get("signal_sum") or 0.0 for fold in folds], f"folds of {first.profile}"),
         "signal_sum": sparkline(sums, f"cumulative signal sum over {len(folds)} folds ({first.profile})"),
         "folds_planned": planned,

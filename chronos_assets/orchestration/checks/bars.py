@@ -1,5 +1,6 @@
 """Checks of bars: the Arrow file is sound, and QuestDB holds exactly what the file says. The second one is the gate of publication."""
 
+import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,10 @@ from chronos_assets.orchestration.resources import Workplace
 from chronos_assets.orchestration.verdicts import Verdict, report_all
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    import polars as pl
+
     from chronos_assets.domain.audit_report import AuditReport
     from chronos_assets.domain.bars.report import BarsReport
     from chronos_assets.pipeline.normalize import NormalizedBars
@@ -89,6 +94,9 @@ def _sound(bars: "NormalizedBars", slug: str) -> Verdict:
     from chronos_assets.domain.bars.schema import check_normalized
 
     verdict = check_normalized(bars.path, bars.report)
+    metadata: dict[str, object] = {"failing": verdict.failures}
+    if verdict.cases:
+        metadata["failure_cases"] = MetadataValue.path(_keep_cases(verdict.cases, bars.path.with_suffix(".failures.parquet")))
     return Verdict(
         passed=verdict.passed,
         sentence=f"{bars.report.rows:,} bars x {len(bars.report.columns)} columns are sound"
@@ -97,8 +105,17 @@ def _sound(bars: "NormalizedBars", slug: str) -> Verdict:
         rows=[{"failure": line} for line in verdict.lines],
         meaning="The file was damaged after it was written. Delete it: it is made again from the indicator file.",
         command=f"rm {bars.path}",
-        metadata={"failing": verdict.failures},
+        metadata=metadata,
     )
+
+
+def _keep_cases(cases: "list[pl.DataFrame]", path: "Path") -> "Path":
+    """All failure cases of pandera, as one Parquet file beside the bars."""
+    import polars as pl
+
+    temporary = path.with_suffix(f".{os.getpid()}.part")
+    pl.concat(cases, how="vertical_relaxed").write_parquet(temporary)
+    return temporary.replace(path)
 
 
 def _useful(report: "BarsReport", slug: str) -> Verdict:

@@ -1,0 +1,102 @@
+"""Columns of the stored tables for the catalog: what each holds, and from which columns it was made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from dagster import TableColumnDep, TableColumnLineage
+
+from chronos_assets.orchestration.metadata import column_schema
+
+if TYPE_CHECKING:
+    from chronos_assets.pipeline.walkforward_request import WalkforwardRequest
+    from chronos_assets.storage.datasets import DatasetRecord
+    from chronos_assets.storage.tables import TableSpec
+
+MOST_INPUTS = 150  # metadata is kept several times over: a wide dataset names its first features only
+
+PREDICTION_WORDS = {
+    "run_id": "the walk-forward run",
+    "fold": "number of the fold that predicted, from 0",
+    "dataset": "the slug",
+    "target": "the target that was learned",
+    "bar_index": "position of the bar in the dataset as the run saw it",
+    "prediction": "out of sample, in units of the target",
+    "target_value": "what really came; null where it is not known yet",
+    "long_threshold": "long where the prediction is at or above; null: the side is off in this fold",
+    "short_threshold": "short where the prediction is at or below; null: the side is off in this fold",
+    "score": "raw output of the booster",
+    "timestamp": "time of the bar predicted, UTC",
+}
+TRADE_WORDS = {
+    "simulation_id": "the simulation",
+    "run_id": "the walk-forward run whose predictions were traded",
+    "mode": "long, short or dual",
+    "side": "long or short",
+    "fold": "fold of the bar that decided the trade",
+    "exit_reason": "why the position was closed",
+    "trade_no": "number of the trade, from 1",
+    "decision_timestamp_unix": "time of the bar that decided, unix seconds",
+    "exit_timestamp_unix": "time of the exit, unix seconds",
+    "entry_price": "price of the fill, costs not included",
+    "exit_price": "price of the exit, costs not included",
+    "position_size": "size of the position",
+    "pnl": "profit after costs",
+    "return_pct": "return in percent",
+    "cumul_return_pct": "return of all trades so far, in percent",
+    "entry_signal": "prediction that opened the position",
+    "exit_signal": "prediction that closed it",
+    "timestamp": "time of the entry, UTC",
+}
+
+
+def of_table(spec: TableSpec, words: dict[str, str]) -> Any:
+    """Schema of a fixed table."""
+    return column_schema([(name, kind.lower(), words[name]) for name, kind in spec.types.items()])
+
+
+def lineage(sources: Mapping[str, Sequence[tuple[str, str]]]) -> TableColumnLineage:
+    """column -> (asset, column) of what it was made from."""
+    return TableColumnLineage({name: [TableColumnDep(asset, column) for asset, column in made] for name, made in sources.items() if made})
+
+
+def of_registry(record: DatasetRecord) -> dict[str, Any]:
+    """The published columns, under the names that readers use."""
+    return {
+        "dagster/column_schema": column_schema([(c.name, "double", f"{c.role}, {c.questdb_column} in QuestDB") for c in record.columns]),
+        "dagster/column_lineage": lineage({c.name: [("indicator_bars", c.questdb_column)] for c in record.columns}),
+    }
+
+
+def of_predictions(request: WalkforwardRequest) -> dict[str, Any]:
+    """Predictions come from the features; what they are compared with, and the thresholds, from the target too."""
+    from chronos_assets.storage.tables import WALKFORWARD_PREDICTIONS
+
+    target = [("indicator_datasets", request.target)]
+    inputs = [("indicator_datasets", name) for name in request.features[:MOST_INPUTS]] + target
+    made = {"prediction": inputs, "score": inputs, "target_value": target, "long_threshold": target, "short_threshold": target}
+    return {
+        "dagster/column_schema": of_table(WALKFORWARD_PREDICTIONS, PREDICTION_WORDS),
+        "dagster/column_lineage": lineage(made),
+    }
+
+
+def of_trades() -> dict[str, Any]:
+    """Trades come from predictions and thresholds; their prices from the bars (or the price file) of the dataset."""
+    from chronos_assets.storage.tables import TRADING_SIM_TRACES
+
+    source = "walkforward_predictions"
+    signal = [(source, "prediction")]
+    decision = [*signal, (source, "long_threshold"), (source, "short_threshold")]
+    made = {
+        "entry_signal": signal,
+        "exit_signal": signal,
+        "side": decision,
+        "decision_timestamp_unix": [*decision, (source, "timestamp")],
+        "fold": [(source, "fold")],
+        "run_id": [(source, "run_id")],
+        "pnl": decision,
+        "return_pct": decision,
+    }
+    return {"dagster/column_schema": of_table(TRADING_SIM_TRACES, TRADE_WORDS), "dagster/column_lineage": lineage(made)}
