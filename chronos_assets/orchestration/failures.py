@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from dagster import AssetCheckExecutionContext, AssetExecutionContext, Failure, MetadataValue, OpExecutionContext, RetryRequested
+from dagster._core.errors import DagsterUserCodeProcessError
+from dagster_shared.error import SerializableErrorInfo
 
 from chronos_assets.errors import ChronosError, ConflictError, ServiceUnavailableError
 
@@ -14,6 +17,21 @@ MAX_RETRIES = 3
 FIRST_WAIT_SECONDS = 5
 
 StepContext = AssetExecutionContext | AssetCheckExecutionContext | OpExecutionContext
+
+
+class _ShownError(DagsterUserCodeProcessError):
+    """Dagster shows an error of this class as its `user_code_process_error_infos` say, instead of formatting a traceback."""
+
+    def __init__(self, *args: object) -> None:
+        Exception.__init__(self, *args)
+
+
+class SentenceFailure(Failure, _ShownError):  # noqa: N818  it is a Failure of Dagster
+    """A `Failure` whose page shows the sentence and its metadata, and no traceback of ours. Never retried."""
+
+    def __init__(self, description: str, metadata: Mapping[str, Any]) -> None:
+        super().__init__(description=description, metadata=metadata, allow_retries=False)
+        self.user_code_process_error_infos = [SerializableErrorInfo(message=description, stack=[], cls_name="Failure")]
 
 
 @contextmanager
@@ -25,7 +43,7 @@ def one_sentence(context: StepContext) -> Iterator[None]:
         attempt = context.op_execution_context.retry_number if isinstance(context, AssetExecutionContext) else context.retry_number
         if attempt < MAX_RETRIES:
             context.log.warning("%s Trying again.", error)
-            raise RetryRequested(max_retries=MAX_RETRIES, seconds_to_wait=FIRST_WAIT_SECONDS * 2**attempt) from error
+            raise RetryRequested(max_retries=MAX_RETRIES, seconds_to_wait=FIRST_WAIT_SECONDS * 2**attempt) from failure(error)
         raise failure(error) from None
     except ChronosError as error:
         raise failure(error) from None
@@ -34,6 +52,4 @@ def one_sentence(context: StepContext) -> Iterator[None]:
 def failure(error: ChronosError) -> Failure:
     """The `Failure` of an error of ours, with its parts as metadata."""
     parts = {key: MetadataValue.text(str(value)) for key, value in error.as_dict().items() if value is not None and key != "message"}
-    return Failure(
-        description=str(error), metadata={**parts, "exit_code": error.exit_code, "passing": isinstance(error, PASSING)}, allow_retries=False
-    )
+    return SentenceFailure(str(error), {**parts, "exit_code": error.exit_code, "passing": isinstance(error, PASSING)})

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from dagster import AssetCheckResult, AssetCheckSeverity, AssetKey, Failure
+from dagster import AssetCheckResult, AssetCheckSeverity, AssetKey
 
+from chronos_assets.orchestration.failures import SentenceFailure
 from chronos_assets.orchestration.metadata import markdown_table
 
 
@@ -45,7 +46,7 @@ class Verdict:
     def stop(self) -> None:
         """Fail the step with the sentence where the verdict is an error, so that the run page says it and downstream does not run."""
         if not self.passed and not self.warn_only:
-            raise Failure(description=self.sentence, allow_retries=False, metadata={"more": self.command, "exit_code": 3})
+            raise SentenceFailure(self.sentence, {"more": self.command, "exit_code": 3})
 
 
 def report_all(asset: str, verdicts: Mapping[str, Verdict]) -> Iterator[AssetCheckResult]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from dagster import AssetCheckKey, AssetKey, AssetRecordsFilter, DagsterInstance, DagsterRunStatus
+from dagster import AssetCheckKey, AssetKey, AssetRecordsFilter, DagsterEventType, DagsterInstance, DagsterRunStatus
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 
 from chronos_assets.errors import ConflictError, ManifestError
@@ -139,12 +139,19 @@ def test_only_appended_bars_are_written_and_only_new_folds_trained(
     assert (record.revision, record.questdb_tag) == (2, published.slug)
 
 
-def test_a_corrupted_row_stops_publication_and_everything_below(workplace: Workplace, stopped: RunOutcome) -> None:
-    """One changed cell in QuestDB fails the check in words, the dataset is not registered, and nothing downstream ran."""
+def test_a_corrupted_row_stops_publication_and_everything_below(
+    workplace: Workplace, instance: DagsterInstance, stopped: RunOutcome
+) -> None:
+    """One changed cell in QuestDB fails the check in words and without a traceback; it is not registered, and nothing downstream ran."""
     assert (stopped.succeeded, stopped.exit_code, stopped.failed_step) == (False, 3, "indicator_bars_post_export_diff")
     assert f"QuestDB differs from the file of {stopped.slug}: 1 cell" in stopped.sentence
     assert "FEAT_A: expected" in stopped.sentence
     assert [step.name for step in stopped.steps] == ["indicator_bars_post_export_diff"]
+    [entry] = instance.all_logs(stopped.run_id, of_type=DagsterEventType.STEP_FAILURE)
+    assert entry.dagster_event is not None
+    error = entry.dagster_event.step_failure_data.error
+    assert error is not None
+    assert (error.message, error.stack, error.cause) == (stopped.sentence, [], None)
     assert list_attempts(workplace.stores.postgres, stopped.slug)[0].verdict == "failed"
     assert list_runs(workplace.stores.postgres, stopped.slug) == []
 
