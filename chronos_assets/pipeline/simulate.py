@@ -50,7 +50,7 @@ from chronos_assets.storage.simulations import (
 from chronos_assets.storage.stores import Stores
 
 # Part of every simulation_id: raise it when the same inputs would give other trades, equity or statistics.
-SIMULATION_CODE_VERSION = "1"
+SIMULATION_CODE_VERSION = "2"
 NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "chronos_assets/simulation")
 # The signal test that belongs to each mode.
 SIDE_OF_MODE = {"long": "long", "short": "short", "dual": "best"}

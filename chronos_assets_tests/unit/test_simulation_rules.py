@@ -184,6 +184,14 @@ def test_levels_in_average_true_ranges_take_that_of_the_deciding_bar() -> None:
     assert trades(simulation, "exit_price", "exit_reason") == [(94.0, "stop_loss")]
 
 
+def test_a_true_range_of_zero_trails_at_the_best_price_itself() -> None:
+    """Bars that did not move give a trailing distance of 0, as they give a fixed stop at the fill: neither is off."""
+    bars = [(100,) * 4, (100, 103, 99, 102), (102,) * 4, (102,) * 4]
+    for exit_ in ("trailing_stop", "stop_loss"):
+        simulation = run(bars, [2, 0, 0, 0], exits={exit_: {"atr": 2.0}}, atr_bars=1)
+        assert trades(simulation, "exit_bar", "exit_price", "exit_reason") == [(1, 100.0, exit_)]
+
+
 def test_nothing_is_entered_before_the_average_true_range_is_known() -> None:
     """With three bars asked for, the signal of the first bar is not taken and that of the third is."""
     simulation = run(flat(10, 6), [2, 0, 2, 0, 0, 0], exits={"take_profit": {"atr": 2.0}, "max_bars": 1}, atr_bars=3)

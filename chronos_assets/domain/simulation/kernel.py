@@ -167,7 +167,7 @@ def trade_bars(  # noqa: PLR0912, PLR0915 - one pass over the bars, in the order
                 if inside:
                     reach = closes[t]
                 trail = -side * np.inf
-                if trail_share > 0.0 or trail_distance > 0.0:
+                if rules.trail_fraction > 0.0 or rules.trail_atr > 0.0:  # a true range of 0 trails at the best price itself
                     trail = best - side * (abs(best) * trail_share + trail_distance)
                 closed, exit_price = level_exit(side, open_, worst, reach, stop, trail, target, inside)
                 if (reach - best) * side > 0.0:
