@@ -22,11 +22,15 @@ from chronos_assets.storage.runs import FoldRecord, RunRecord, get_folds, get_ru
 from chronos_assets.storage.simulations import SimulationRecord, get_simulation, read_trades
 from chronos_assets.storage.stores import Stores
 
+# As many digits as QuestDB's LONG holds whatever they are.
+MOST_DIGITS = 18
+
 
 def parse_trade(text: str) -> tuple[str, int]:
     """`SIMULATION_ID/TRADE_NO` in parts; raises `UsageError`."""
     simulation_id, slash, number = text.partition("/")
-    if not slash or not number.isdigit() or int(number) < 1:
+    # Digits of other scripts are no trade number, and int() refuses thousands of digits.
+    if not slash or not (number.isascii() and number.isdigit() and len(number) <= MOST_DIGITS) or int(number) < 1:
         raise UsageError(
             f"{text[:80]!r} does not name a trade",
             code="trade_name",
