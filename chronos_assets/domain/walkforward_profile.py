@@ -7,7 +7,7 @@ when none are given, the gap when only the horizon is known) stays None here and
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
@@ -51,6 +51,12 @@ class ThresholdProfile(StrictModel):
     data: Literal["validation", "train", "both"] = Field("validation", description="Cases that thresholds are chosen on.")
     long_percentile: float = Field(95.0, ge=0, le=100)
     short_percentile: float = Field(5.0, ge=0, le=100)
+
+    @model_validator(mode="after")
+    def _sides_apart(self) -> Self:
+        if self.short_percentile >= self.long_percentile:
+            raise ValueError(f"short_percentile {self.short_percentile} must lie below long_percentile {self.long_percentile}")
+        return self
 
 
 class WalkforwardProfile(StrictModel):

@@ -171,7 +171,12 @@ class _Attempt:
             status, summary = "failed", summary | {"error": _reason(error)}
         else:
             status, summary = "cancelled", summary | {"error": {"code": "cancelled", "message": "interrupted; finished folds are kept"}}
-        end_run(self.stores.postgres, self.request.run_id, status, seconds=time.monotonic() - self.started, summary=summary or None)
+        try:
+            with self.stores.postgres.wrapped():
+                end_run(self.lock, self.request.run_id, status, seconds=time.monotonic() - self.started, summary=summary or None)
+        except ChronosError:
+            if kind is None:
+                raise  # otherwise the first error is the one to hear; a run without lock and end is recognised as dead
 
     def work(self, executor: FoldExecutor, progress: Progress) -> None:
         """Copy what is known, train the rest, and summarize."""

@@ -132,16 +132,18 @@ def begin_run(postgres: Postgres, row: Mapping[str, Any]) -> None:
         connection.execute(query("run_begin"), {k: Jsonb(v) if k in json_columns else v for k, v in row.items()})
 
 
-def end_run(postgres: Postgres, run_id: str, status: str, *, seconds: float, summary: dict[str, Any] | None) -> None:
-    """Write the status that a run ended with, the time it took, and its summary."""
+def end_run(lock: psycopg.Connection[DictRow], run_id: str, status: str, *, seconds: float, summary: dict[str, Any] | None) -> None:
+    """Write the status that a run ended with, the time it took, and its summary.
+
+    On the connection that holds the run's lock: whoever lost the lock must not speak over the one who went on with the run.
+    """
     binds = {
         "run_id": run_id,
         "status": status,
         "milliseconds": round(1000 * seconds),
         "summary_metrics": None if summary is None else Jsonb(summary),
     }
-    with postgres.connection() as connection:
-        connection.execute(query("run_end"), binds)
+    lock.execute(query("run_end"), binds)
 
 
 def declare_dead_runs(postgres: Postgres) -> list[str]:
