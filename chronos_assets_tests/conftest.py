@@ -11,6 +11,7 @@ import itertools
 import os
 import secrets
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -33,7 +34,12 @@ _jar_settings: dict[str, Any] = {}
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Forget the user's settings, so that no test can reach the user's servers."""
+    """Forget the user's settings, so that no test can reach the user's servers.
+
+    And hear Ctrl-C: a suite that was started in the background by a shell ignores it, and so would every process that tests interrupt.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     shared = {f"{PREFIX}CACHE", f"{PREFIX}QUESTDB_JAR"}
     for name in [name for name in os.environ if name.startswith(_FOREIGN_PREFIXES) and name not in shared]:
         del os.environ[name]

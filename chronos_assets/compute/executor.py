@@ -7,9 +7,8 @@ cancels what has not begun and stops what has at its next boosting round.
 from __future__ import annotations
 
 import threading
-from collections import deque
-from collections.abc import Generator, Iterable
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Generator, Iterable
+from queue import SimpleQueue
 from typing import Protocol
 
 from chronos_assets.compute.training import FoldData, FoldFailure, FoldResult, FoldSpec, train_fold
@@ -17,6 +16,8 @@ from chronos_assets.errors import ChronosError
 
 # Folds handed out beyond those being trained: workers stay busy while the caller stores results, and memory stays bounded.
 AHEAD = 64
+# How long the end waits for a thread: one that trains stops at its next boosting round.
+JOIN_SECONDS = 60.0
 
 
 class FoldExecutor(Protocol):
@@ -45,32 +46,47 @@ class ThreadExecutor:
         return count_cuda_devices()
 
     def map(self, data: FoldData, specs: Iterable[FoldSpec]) -> Generator[FoldResult | FoldFailure]:
-        """Train `specs` on `workers` threads."""
+        """Train `specs` on `workers` threads.
+
+        Both ways lead through a `SimpleQueue`, which is one step for a signal: `concurrent.futures.wait` takes the locks of all
+        futures one after the other, and a Ctrl-C between two of them leaves workers waiting for locks that nobody gives back.
+        """
         stopped = threading.Event()
-        pending: dict[Future[FoldResult], FoldSpec] = {}
-        finished: deque[Future[FoldResult]] = deque()
-        waiting = iter(specs)
-        with ThreadPoolExecutor(self.workers, thread_name_prefix="fold") as pool:
-            try:
-                while True:
-                    while len(pending) < self.workers + AHEAD and (spec := next(waiting, None)) is not None:
-                        pending[pool.submit(train_fold, data, spec, stopped.is_set)] = spec
-                    if not pending:
-                        return
-                    done, _ = wait(pending, return_when=FIRST_COMPLETED)
-                    finished.extend(sorted(done, key=lambda future: pending[future].fold.number))
-                    while finished:
-                        future = finished.popleft()
-                        yield outcome(pending.pop(future), future)
-            finally:
-                stopped.set()
-                pool.shutdown(wait=True, cancel_futures=True)
+        work: SimpleQueue[FoldSpec | None] = SimpleQueue()
+        done: SimpleQueue[FoldResult | FoldFailure] = SimpleQueue()
+
+        def train() -> None:
+            while (spec := work.get()) is not None and not stopped.is_set():
+                done.put(_attempt(data, spec, stopped.is_set))
+
+        threads = [threading.Thread(target=train, name=f"fold_{n}", daemon=True) for n in range(self.workers)]
+        waiting, underway = iter(specs), 0
+        try:
+            for thread in threads:
+                thread.start()
+            while True:
+                while underway < self.workers + AHEAD and (spec := next(waiting, None)) is not None:
+                    work.put(spec)
+                    underway += 1
+                if not underway:
+                    return
+                yield done.get()
+                underway -= 1
+        finally:
+            stopped.set()
+            for _ in threads:
+                work.put(None)
+            for thread in threads:
+                if thread.ident is not None:
+                    thread.join(JOIN_SECONDS)
 
 
-def outcome(spec: FoldSpec, future: Future[FoldResult]) -> FoldResult | FoldFailure:
-    """The result of a finished future, or why there is none."""
-    error = future.exception()
-    return future.result() if error is None else failure(spec, error)
+def _attempt(data: FoldData, spec: FoldSpec, stopped: Callable[[], bool]) -> FoldResult | FoldFailure:
+    """The result of a fold, or why there is none."""
+    try:
+        return train_fold(data, spec, stopped)
+    except Exception as error:
+        return failure(spec, error)
 
 
 def failure(spec: FoldSpec, error: BaseException) -> FoldFailure:
