@@ -60,7 +60,7 @@ def _show_gate(manifest: Path, settings: Settings, *, as_json: bool) -> int:
     """Corrupt one stored cell between the write and the audit of a copy of the demonstration's dataset."""
     from chronos_assets.cli.run_progress import RunProgress
     from chronos_assets.orchestration.gate import GATE_SLUG, copy_as_gate, run_through_gate
-    from chronos_assets.orchestration.night import WHY_TAG
+    from chronos_assets.orchestration.partitions import WHY_TAG
     from chronos_assets.orchestration.summary import summary_of
     from chronos_assets.storage.datasets import find_dataset
 
@@ -96,7 +96,7 @@ def run_slug(slug: str, settings: Settings, *, force: bool, as_json: bool) -> in
 def _run(slug: str, workplace: Workplace, instance: DagsterInstance, *, force: bool) -> tuple[dict[str, Any], int, str]:
     from chronos_assets.cli.run_progress import RunProgress
     from chronos_assets.orchestration.execute import run_partition
-    from chronos_assets.orchestration.night import WHY_TAG
+    from chronos_assets.orchestration.partitions import WHY_TAG
     from chronos_assets.orchestration.summary import summary_of
 
     with RunProgress(slug, sys.stderr) as progress:

@@ -25,7 +25,7 @@ from dagster import (
 from dagster_shared.error import SerializableErrorInfo
 
 from chronos_assets.orchestration.metadata import markdown_table, table
-from chronos_assets.orchestration.partitions import CONTENT_TAG, NIGHT_TAG, PARTITION_TAG, WHY_TAG
+from chronos_assets.orchestration.partitions import NIGHT_TAG, PARTITION_TAG, WHY_TAG
 
 ENDED = [DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED]
 MOST_RUNS = 2_000
@@ -162,6 +162,3 @@ def is_summarized(instance: DagsterInstance, name: str) -> bool:
     """Whether the latest nights on record include `name`."""
     records = instance.fetch_materializations(AssetKey("night_summary"), limit=20).records
     return any(m is not None and m.metadata["night"].value == name for m in (r.asset_materialization for r in records))
-
-
-__all__ = ["CONTENT_TAG", "NIGHT_TAG", "WHY_TAG", "Night", "failure_of", "first_failure", "night_summary", "runs_of_night", "summarize"]

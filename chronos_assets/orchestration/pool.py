@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from chronos_assets.errors import ChronosError
 from chronos_assets.orchestration.execute import run_partition
 from chronos_assets.orchestration.instance import open_instance, pinned_environment
-from chronos_assets.orchestration.night import CONTENT_TAG, NIGHT_TAG, WHY_TAG
+from chronos_assets.orchestration.partitions import CONTENT_TAG, NIGHT_TAG, WHY_TAG
 from chronos_assets.orchestration.resources import Workplace
 from chronos_assets.pipeline.backfill import Request
 from chronos_assets.settings import Settings, load_settings

@@ -10,7 +10,7 @@ from dagster import Config, JobDefinition, MetadataValue, OpExecutionContext, Re
 from pydantic import Field
 
 from chronos_assets.orchestration.executors import lineage_executor
-from chronos_assets.orchestration.failures import failure
+from chronos_assets.orchestration.failures import one_sentence
 from chronos_assets.orchestration.metadata import numbers, table
 from chronos_assets.orchestration.partitions import DATASETS
 from chronos_assets.orchestration.resources import Workplace
@@ -34,11 +34,10 @@ class SweepConfig(Config):
 @op(pool="gpu", description="Run every point of the grid (finished ones return at once) and rank them, with a warning.")
 def run_grid(context: OpExecutionContext, config: SweepConfig, workplace: ResourceParam[Workplace]) -> None:
     """Sweep one partition."""
-    from chronos_assets.errors import ChronosError
     from chronos_assets.pipeline.sweep import change_profile, run_sweep
 
     slug = context.partition_key
-    try:
+    with one_sentence(context):
         manifest = workplace.manifest(slug).manifest
         profile = change_profile(manifest.walkforward_profile(config.profile), config.changes)
         result = run_sweep(
@@ -51,8 +50,6 @@ def run_grid(context: OpExecutionContext, config: SweepConfig, workplace: Resour
             requested_by=f"dagster {context.run_id}",
             progress=workplace.progress(context),
         )
-    except ChronosError as error:
-        raise failure(error) from None
     for warning in result.warnings:
         context.log.warning("%s: %s", warning["code"], warning["message"])
     context.add_output_metadata(_metadata(result))

@@ -6,11 +6,11 @@ are the step's metadata, whole; any difference fails the run with the sentence t
 
 from typing import TYPE_CHECKING
 
-from dagster import Config, Failure, JobDefinition, MetadataValue, OpExecutionContext, ResourceParam, job, op
+from dagster import Config, JobDefinition, MetadataValue, OpExecutionContext, ResourceParam, job, op
 from pydantic import Field
 
 from chronos_assets.orchestration.executors import lineage_executor
-from chronos_assets.orchestration.failures import failure
+from chronos_assets.orchestration.failures import SentenceFailure, one_sentence
 from chronos_assets.orchestration.metadata import table
 from chronos_assets.orchestration.partitions import DATASETS
 from chronos_assets.orchestration.resources import Workplace
@@ -34,12 +34,8 @@ class ValidateConfig(Config):
 @op(description="Compare the dataset and its runs in both stores; the run fails on any difference.")
 def validate_stores(context: OpExecutionContext, config: ValidateConfig, workplace: ResourceParam[Workplace]) -> None:
     """Validate one partition."""
-    from chronos_assets.errors import ChronosError
-
-    try:
+    with one_sentence(context):
         reports = _reports(context.partition_key, config, workplace)
-    except ChronosError as error:
-        raise failure(error) from None
     rows = [_row(report) for report in reports]
     context.add_output_metadata(
         {"validations": table(rows), "reports": MetadataValue.json([_bounded(report) for report in reports]), "subjects": len(reports)}
@@ -50,15 +46,14 @@ def validate_stores(context: OpExecutionContext, config: ValidateConfig, workpla
     if wrong:
         report, row = wrong[0]
         subject = report.subject if report.kind == "dataset" else f"--run {report.subject}"
-        raise Failure(
-            description=f"{report.kind} {report.subject} differs: {row['differs']}",
-            metadata={
+        raise SentenceFailure(
+            f"{report.kind} {report.subject} differs: {row['differs']}",
+            {
                 "more": f"validate_dataset {subject}",
                 "exit_code": 3,
                 "validations": table(rows),
                 "reports": MetadataValue.json([_bounded(r) for r, _ in wrong]),
             },
-            allow_retries=False,
         )
 
 

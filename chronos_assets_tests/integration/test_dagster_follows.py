@@ -24,7 +24,8 @@ from chronos_assets.orchestration.again import to_try_again
 from chronos_assets.orchestration.build import build_defs
 from chronos_assets.orchestration.execute import run_partition
 from chronos_assets.orchestration.instance import open_instance
-from chronos_assets.orchestration.night import CONTENT_TAG, NIGHT_TAG, WHY_TAG, summarize
+from chronos_assets.orchestration.night import summarize
+from chronos_assets.orchestration.partitions import CONTENT_TAG, NIGHT_TAG, WHY_TAG
 from chronos_assets.orchestration.preview import accepted
 from chronos_assets.orchestration.resources import Workplace
 from chronos_assets.pipeline.backfill import Known

@@ -34,9 +34,8 @@ def refuse_encoding(head: bytes, name: str) -> None:
     for bom, encoding in _BOMS:
         if head.startswith(bom):
             raise _encoding_error(encoding, name)
-    for pattern, encoding in ((r"[^\0]\0\0\0", "UTF-32"), (r"\0\0\0[^\0]", "UTF-32")):
-        if re.match(pattern.encode(), head):
-            raise _encoding_error(f"{encoding} without its mark", name)
+    if re.match(rb"[^\0]\0\0\0|\0\0\0[^\0]", head):
+        raise _encoding_error("UTF-32 without its mark", name)
     if b"\x00" in head[:4] and head[:4].replace(b"\x00", b"").isalnum():
         raise _encoding_error("UTF-16 without its mark", name)
 
