@@ -6,11 +6,8 @@ checksum is replaced.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import os
 import re
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +23,7 @@ from chronos_assets.domain.slug import Slug, granularity_seconds
 from chronos_assets.errors import ManifestError, SlugError
 from chronos_assets.pipeline.normalize import NormalizedBars, cached_bars, normalize_dataset
 from chronos_assets.settings import Settings
+from chronos_assets.storage.whole_file import replacing
 
 _CHECKSUM_LINE = re.compile(r"^(\s*checksum\s*:[ \t]*)([^\s#,}]+|\"[^\"\n]*\"|'[^'\n]*')?", re.MULTILINE)
 _NO_CHECKSUM = "sha256:" + "0" * 64
@@ -172,7 +170,7 @@ def _place(source: Path, settings: Settings, report: BarsReport, *, copy: bool, 
 
 def _copy_atomically(source: Path, target: Path, checksum: str) -> None:
     digest = hashlib.sha256()
-    with _replacing(target) as file, source.open("rb") as original:
+    with replacing(target) as file, source.open("rb") as original:
         while piece := original.read(1 << 20):
             digest.update(piece)
             file.write(piece)
@@ -181,24 +179,8 @@ def _copy_atomically(source: Path, target: Path, checksum: str) -> None:
 
 
 def _write_atomically(path: Path, text: str) -> None:
-    with _replacing(path) as file:
+    with replacing(path) as file:
         file.write(text.encode())
-
-
-@contextlib.contextmanager
-def _replacing(path: Path) -> Any:
-    """A file to write that takes the place of `path` when the context ends without an error, and vanishes otherwise."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(path.stat().st_mode & 0o777 if path.exists() else 0o644)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def refresh_manifest(slug: str, settings: Settings, *, write: bool = True) -> Refreshed:

@@ -24,6 +24,7 @@ from chronos_assets.domain.manifest import LoadedManifest
 from chronos_assets.domain.strict import nearest
 from chronos_assets.errors import ManifestError, SourceChangedError
 from chronos_assets.settings import Settings
+from chronos_assets.storage.whole_file import replacing
 
 _STALE_SECONDS = 86_400.0
 READER_VERSION = 2
@@ -142,6 +143,5 @@ def _cached(path: Path) -> BarsReport | None:
 
 
 def _write_report(path: Path, report: BarsReport) -> None:
-    temporary = _report_path(path).with_suffix(".json.part")
-    temporary.write_text(report.model_dump_json(indent=1))
-    temporary.replace(_report_path(path))
+    with replacing(_report_path(path)) as file:
+        file.write(report.model_dump_json(indent=1).encode())

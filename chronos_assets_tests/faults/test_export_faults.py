@@ -91,10 +91,11 @@ def test_many_exporters_on_one_slug_publish_once(case: ExportCase, servers: Conn
     variables = environment(settings, servers, case.folder)
     exporters = [start_exporter(case, variables, arguments=["--json"]) for _ in range(4)]
     ends = [exporter.communicate(timeout=120) for exporter in exporters]
-    documents = [json.loads(stdout) for stdout, _ in ends]
-    for exporter, (_, stderr) in zip(exporters, ends, strict=True):
+    for exporter, (stdout, stderr) in zip(exporters, ends, strict=True):
+        assert stdout, stderr
         if exporter.returncode:
             assert_one_readable_error(stderr)
+    documents = [json.loads(stdout) for stdout, _ in ends]
     assert sum(document.get("rows_written", 0) > 0 for document in documents) == 1
     assert get_dataset(case.stores.postgres, case.slug).revision == 1
     assert_retry_ends_clean(case)
