@@ -25,10 +25,13 @@ def test_a_writer_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
     """Nothing half-written stays."""
     path = tmp_path / "report.json"
     path.write_bytes(b"before")
-    writing = replacing(path)
-    writing.__enter__().write(b"half")
-    stop = ValueError("stop")
+
+    def fail() -> None:
+        with replacing(path) as file:
+            file.write(b"half")
+            raise ValueError("stop")
+
     with pytest.raises(ValueError, match="stop"):
-        writing.__exit__(ValueError, stop, None)
+        fail()
     assert path.read_bytes() == b"before"
     assert list(tmp_path.iterdir()) == [path]
