@@ -6,7 +6,9 @@ the path of the source can leave neither the folder of the manifest nor the conf
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
 import re
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
@@ -269,7 +271,7 @@ def _inside(relative: str, key: str, manifest: Path, roots: list[Path]) -> Path:
         candidate = root / given
         try:
             there = candidate.exists() or candidate.is_symlink()
-            real = candidate.resolve()
+            real = _links_followed(candidate)
         except (OSError, RuntimeError, UnicodeEncodeError):
             raise ManifestError(f"{key} cannot be resolved", code="path_invalid", found=ascii(relative)[:200], **where) from None
         if there:
@@ -283,3 +285,11 @@ def _inside(relative: str, key: str, manifest: Path, roots: list[Path]) -> Path:
                 **where,
             )
     return roots[0].resolve() / given
+
+
+def _links_followed(path: Path) -> Path:
+    """Where `path` leads; raises `OSError` or `RuntimeError` where its links go in a circle."""
+    real = path.resolve()
+    if real.is_symlink():  # Python 3.13 leaves such a link as it is, where older ones raise
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
+    return real
