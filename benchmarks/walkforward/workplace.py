@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -18,6 +19,13 @@ from chronos_assets.storage.stores import Stores, open_stores
 SMALL = [
     "RSI_S", "MACD", "CMMA_S", "TREND_S", "MOM_S", "ADX_S", "BOL_POS_20", "ATR_RATIO_10", "AROON_DIFF_S",
 ]  # fmt: skip
+
+
+def peak_memory_mb() -> float:
+    """Peak resident memory of this process alone (`VmHWM`; Linux counts in `ru_maxrss` what the process that started us held)."""
+    found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    assert found is not None
+    return int(found[1]) / 1024
 
 
 @contextmanager

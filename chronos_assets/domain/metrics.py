@@ -6,7 +6,7 @@ Sources: [AM] Aronson & Masters 2013, [M] Masters 2018; choices in DEFINITIONS, 
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -45,11 +45,7 @@ class SignalMetrics:
 
     def as_json(self) -> dict[str, Any]:
         """The stored form: no infinity, `no_losses` says why there is no number."""
-        row = asdict(self)
-        for name, value in row.items():
-            if isinstance(value, float) and not math.isfinite(value):
-                row[name] = None
-        return row
+        return {name: None if isinstance(v, float) and not math.isfinite(v) else v for name, v in vars(self).items()}
 
 
 def signal_metrics(returns: ArrayLike) -> SignalMetrics:

@@ -7,7 +7,7 @@ Sources: [AM] Aronson & Masters 2013, [M] Masters 2018; choices in DEFINITIONS, 
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any, Literal
@@ -35,7 +35,7 @@ class Thresholds:
 
     def as_json(self) -> dict[str, Any]:
         """The stored form `{long, short, method, data, n_cases}`."""
-        return asdict(self)
+        return dict(vars(self))
 
     def signals(self, predictions: Floats) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """`(long, short)` as boolean arrays; a bar beyond both thresholds is in neither."""

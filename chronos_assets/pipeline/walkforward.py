@@ -57,7 +57,6 @@ class WalkforwardResult:
     seconds: float
     warnings: list[dict[str, str]] = field(default_factory=list)
     device: str = "cpu"
-    store_seconds: float = 0.0
 
 
 def open_executor(stores: Stores) -> FoldExecutor:
@@ -155,7 +154,6 @@ class _Attempt:
     def __init__(self, stores: Stores, lock: psycopg.Connection[DictRow], request: WalkforwardRequest, started: float) -> None:
         self.stores, self.lock, self.request, self.started = stores, lock, request, started
         self.trained = self.copied = self.present = 0
-        self.store_seconds = 0.0
         self.failures: list[FoldFailure] = []
         self.summary: dict[str, Any] = {}
         self.warnings = request.warnings
@@ -193,7 +191,6 @@ class _Attempt:
             rest = [FoldSpec(fold, fold.split(ratio), key, recipe) for n, (fold, key) in missing.items() if n not in copied]
             if rest:
                 self._train(executor, data.arrays, rest, writer, progress)
-        self.store_seconds = writer.store_seconds
         self._summarize(recipe)
 
     def _missing(self, data: RunData, recipe: Recipe) -> dict[int, tuple[Fold, str]]:
@@ -257,7 +254,6 @@ class _Attempt:
             seconds=time.monotonic() - self.started,
             warnings=self.warnings,
             device=self.request.device,
-            store_seconds=self.store_seconds,
         )
 
 

@@ -52,8 +52,6 @@ class FoldWriter:
     request: WalkforwardRequest
     data: RunData
     binary: bool
-    stored: int = 0
-    store_seconds: float = 0.0
     _ready: list[ReadyFold] = field(default_factory=list)
     _rows: int = 0
     _pause: float = LEAST_PAUSE_SECONDS
@@ -109,8 +107,6 @@ class FoldWriter:
             started = time.monotonic()
             store_folds(self.stores, self.lock, [ready.record for ready in self._ready], self._frame(self._ready))
             cost = time.monotonic() - started
-            self.stored += len(self._ready)
-            self.store_seconds += cost
             self._ready, self._rows = [], 0
             self._pause = min(max(LEAST_PAUSE_SECONDS, PAUSE_PER_COST * cost), MOST_PAUSE_SECONDS)
         self._last = time.monotonic()

@@ -6,6 +6,7 @@ flushing leaves it open what arrived, so the slice is sent again: the table's DE
 
 from __future__ import annotations
 
+import itertools
 import queue
 import sys
 import threading
@@ -54,7 +55,6 @@ class _Job:
     progress: RowsWritten | None
     stop: threading.Event = field(default_factory=threading.Event)
     lock: threading.Lock = field(default_factory=threading.Lock)
-    fed: threading.Event = field(default_factory=threading.Event)
     rows: int = 0
     resent: int = 0
 
@@ -97,7 +97,7 @@ def send(
 
 def _send_in_threads(job: _Job, pieces: Iterator[pl.DataFrame], senders: int) -> None:
     """Feed `senders` threads from one short queue, so that memory holds a few slices whatever the file's size."""
-    waiting: queue.Queue[pl.DataFrame] = queue.Queue(maxsize=senders)
+    waiting: queue.Queue[pl.DataFrame | None] = queue.Queue(maxsize=senders)
 
     def work() -> None:
         try:
@@ -111,12 +111,9 @@ def _send_in_threads(job: _Job, pieces: Iterator[pl.DataFrame], senders: int) ->
         # it cuts short, `stop` is set.
         try:
             futures = [pool.submit(work) for _ in range(senders)]
-            try:
-                for piece in pieces:
-                    if not _put(waiting, piece, job):
-                        break
-            finally:
-                job.fed.set()
+            for piece in itertools.chain(pieces, itertools.repeat(None, senders)):
+                if not _put(waiting, piece, job):
+                    break
         except BaseException:
             job.stop.set()
             raise
@@ -124,7 +121,7 @@ def _send_in_threads(job: _Job, pieces: Iterator[pl.DataFrame], senders: int) ->
         future.result()
 
 
-def _put(waiting: queue.Queue[pl.DataFrame], piece: pl.DataFrame, job: _Job) -> bool:
+def _put(waiting: queue.Queue[pl.DataFrame | None], piece: pl.DataFrame | None, job: _Job) -> bool:
     while not job.stop.is_set():
         try:
             waiting.put(piece, timeout=0.1)
@@ -134,15 +131,16 @@ def _put(waiting: queue.Queue[pl.DataFrame], piece: pl.DataFrame, job: _Job) -> 
     return False
 
 
-def _taken(waiting: queue.Queue[pl.DataFrame], job: _Job) -> Iterator[pl.DataFrame]:
-    """Pieces from the queue until all were fed and taken, or another sender failed."""
+def _taken(waiting: queue.Queue[pl.DataFrame | None], job: _Job) -> Iterator[pl.DataFrame]:
+    """Pieces from the queue until this sender's end mark comes, or another sender failed."""
     while not job.stop.is_set():
-        fed = job.fed.is_set()
         try:
-            yield waiting.get(timeout=0.05)
+            piece = waiting.get(timeout=0.05)
         except queue.Empty:
-            if fed:
-                return
+            continue
+        if piece is None:
+            return
+        yield piece
 
 
 def _send_all(job: _Job, pieces: Iterator[pl.DataFrame]) -> None:
