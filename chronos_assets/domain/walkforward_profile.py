@@ -89,11 +89,19 @@ class WalkforwardProfile(StrictModel):
     model: ModelProfile = Field(default_factory=ModelProfile)
     thresholds: ThresholdProfile = Field(default_factory=ThresholdProfile)
 
-    @field_validator("features", mode="after")
+    @field_validator("features", mode="before")
     @classmethod
     def _some_features(cls, value: Any) -> Any:
-        if value != "all" and not value:
-            raise ValueError("name at least one feature pattern, or `all`")
+        if value != "all" and not (isinstance(value, list) and value and all(isinstance(item, str) for item in value)):
+            raise ValueError("`all`, or a list of at least one pattern such as [RSI*, MACD]")
+        return value
+
+    @field_validator("step", mode="before")
+    @classmethod
+    def _bars_or_calendar(cls, value: Any) -> Any:
+        counts = isinstance(value, int) and not isinstance(value, bool) and value >= 1
+        if value is not None and not counts and not isinstance(value, str):
+            raise ValueError("a whole number of bars, at least 1, or a calendar length such as `1M`")
         return value
 
     @field_validator("train", "test", "step", mode="after")

@@ -2,14 +2,19 @@
 
 Perturb every feature at rows >= test_start and every target at rows >= train_end: model and thresholds stay bit-equal. Perturb everything
 at rows > t: the prediction at t stays. And the gap holds what the target's horizon asks for. (DEFINITIONS, Training.)
+
+What is perturbed there are arrays, so a leak inside the loading would be in both trainings alike. Therefore each fold's bars are also read
+again, the same way, from a dataset that ends where its test window begins: what was read of the bars before must be the same bits.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from chronos_assets.compute.devices import Device
 from chronos_assets.compute.training import FoldData, FoldResult, FoldSpec, Recipe, train_fold
@@ -17,13 +22,14 @@ from chronos_assets.domain.folds import Fold
 from chronos_assets.domain.walkforward_profile import WalkforwardProfile
 from chronos_assets.errors import ConflictError
 from chronos_assets.pipeline.walkforward_checks import Finding, layout_of
-from chronos_assets.pipeline.walkforward_data import make_recipe, read_run_data
+from chronos_assets.pipeline.walkforward_data import RunData, make_recipe, read_run_data
 from chronos_assets.pipeline.walkforward_request import WalkforwardRequest
 from chronos_assets.storage.datasets import get_dataset
 from chronos_assets.storage.runs import FoldRecord, RunRecord, get_folds, get_run, read_predictions
 from chronos_assets.storage.stores import Stores
 
 TrainFold = Callable[[FoldData, FoldSpec], FoldResult]
+ReadData = Callable[[Stores, WalkforwardRequest], RunData]
 # Bars after the test window that are taken along, so that there is a future to change.
 BEYOND = 64
 
@@ -41,14 +47,16 @@ class LookAheadReport:
         return not self.findings
 
 
-def look_ahead_audit(stores: Stores, run_id: str, n_folds: int = 3, *, seed: int = 0, train: TrainFold = train_fold) -> LookAheadReport:
+def look_ahead_audit(
+    stores: Stores, run_id: str, n_folds: int = 3, *, seed: int = 0, train: TrainFold = train_fold, read: ReadData = read_run_data
+) -> LookAheadReport:
     """Audit `n_folds` folds of a stored run (the first, the last, others by chance), and compare them with what is stored.
 
     Raises `ConflictError` where the dataset is no longer the one that the run saw.
     """
     run, records = get_run(stores.postgres, run_id), get_folds(stores.postgres, run_id)
     request = request_of(stores, run)
-    data = read_run_data(stores, request)
+    data = read(stores, request)
     recipe = make_recipe(request, data)
     chance = np.random.default_rng(seed)
     ends = list(dict.fromkeys([0, len(records) - 1][: max(0, n_folds)])) if records else []
@@ -59,7 +67,7 @@ def look_ahead_audit(stores: Stores, run_id: str, n_folds: int = 3, *, seed: int
         fold = Fold(record.fold_number, record.train_start_idx, record.train_end_idx, record.test_start_idx, record.test_end_idx)
         ratio = request.profile.val_split_ratio
         base, found = audit_fold(data.arrays, fold, recipe, val_split_ratio=ratio, horizon=request.horizon, chance=chance, train=train)
-        findings += found + _differs_from_stored(stores, record, base)
+        findings += audit_reading(stores, request, data, fold, read) + found + _differs_from_stored(stores, record, base)
     return LookAheadReport([records[i].fold_number for i in sorted(ends)], findings)
 
 
@@ -96,6 +104,35 @@ def audit_fold(
         if later.predictions[:upto].tobytes() != base.predictions[:upto].tobytes():
             findings.append(Finding(fold.number, f"predictions up to row {t + start}", "unchanged by later rows", "changed"))
     return base, findings
+
+
+def audit_reading(stores: Stores, request: WalkforwardRequest, data: RunData, fold: Fold, read: ReadData = read_run_data) -> list[Finding]:
+    """Read the bars again as if the dataset ended before the fold's test window; what the bars after it had changed in those before."""
+    cut, record = fold.test_start, request.record
+    until = replace(record, row_count=cut, last_bar_ts=data.time_of(cut - 1))
+    past = read(stores, replace(request, record=until))
+    pairs: dict[str, tuple[NDArray[Any] | None, NDArray[Any] | None]] = {
+        "times": (past.timestamps, data.timestamps),
+        "features": (past.arrays.features, data.arrays.features),
+        "targets": (past.arrays.targets, data.arrays.targets),
+        "weights": (past.arrays.weights, data.arrays.weights),
+    }
+    findings = []
+    for name, (before, whole) in pairs.items():
+        row = _first_difference(before, None if whole is None else whole[:cut])
+        if row is not None:
+            expected = f"what they are without the bars from row {cut} on"
+            findings.append(Finding(fold.number, f"{name} as read", expected, f"others, first in row {row}"))
+    return findings
+
+
+def _first_difference(a: NDArray[Any] | None, b: NDArray[Any] | None) -> int | None:
+    """The first row in which two arrays differ by a bit; None where they are equal."""
+    if a is None or b is None or a.shape != b.shape:
+        return None if a is b else 0
+    if a.tobytes() == b.tobytes():
+        return None
+    return next(row for row in range(len(a)) if a[row].tobytes() != b[row].tobytes())
 
 
 def perturb(data: FoldData, features_from: int, targets_from: int, recipe: Recipe, chance: np.random.Generator) -> FoldData:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 from psycopg.types.json import Jsonb
@@ -19,6 +21,8 @@ from chronos_assets.pipeline.sweep import run_sweep
 from chronos_assets.pipeline.validate_run import validate_run
 from chronos_assets.pipeline.walkforward import run_walkforward
 from chronos_assets.pipeline.walkforward_checks import completeness, recompute_run_metrics, signal_counts, thresholds_agree
+from chronos_assets.pipeline.walkforward_data import RunData, read_run_data
+from chronos_assets.pipeline.walkforward_request import WalkforwardRequest
 from chronos_assets.storage.runs import get_folds, get_run, list_runs, read_predictions
 from chronos_assets.storage.stores import Stores
 from chronos_assets.storage.tables import WALKFORWARD_PREDICTIONS
@@ -159,6 +163,44 @@ def test_the_audit_of_a_real_run_can_fail(stores: Stores, unique_slug: str) -> N
     publish(stores, unique_slug, make_bars(205))
     with pytest.raises(ConflictError, match="no longer the one"):
         look_ahead_audit(stores, run_id)
+
+
+def _scaled(data: RunData) -> RunData:
+    """Features scaled by what the whole dataset holds."""
+    features = data.arrays.features
+    return replace(data, arrays=replace(data.arrays, features=features / np.nanstd(features, axis=0)))
+
+
+def _earlier(name: str) -> Callable[[RunData], RunData]:
+    """A loading that hands out a column's next bar a bar too early."""
+
+    def shifted(data: RunData) -> RunData:
+        values = getattr(data.arrays, name)
+        return replace(data, arrays=replace(data.arrays, **{name: np.concatenate([values[1:], values[-1:]])}))
+
+    return shifted
+
+
+LEAKS: list[tuple[Callable[[RunData], RunData], str]] = [
+    (_scaled, "features as read"),
+    (_earlier("features"), "features as read"),
+    (_earlier("targets"), "targets as read"),
+]
+
+
+@pytest.mark.parametrize(("leak", "what"), LEAKS)
+def test_a_leak_inside_the_loading_is_caught(
+    stores: Stores, unique_slug: str, monkeypatch: pytest.MonkeyPatch, leak: Callable[[RunData], RunData], what: str
+) -> None:
+    """Bars that are read with a look ahead, by the run and by the audit alike, fail the audit in every fold."""
+
+    def leaking(stores: Stores, request: WalkforwardRequest) -> RunData:
+        return leak(read_run_data(stores, request))
+
+    publish(stores, unique_slug, make_bars(200))
+    monkeypatch.setattr("chronos_assets.pipeline.walkforward.read_run_data", leaking)
+    report = look_ahead_audit(stores, make_run(stores, unique_slug), 3, read=leaking)
+    assert {(f.fold, f.what) for f in report.findings} == {(n, what) for n in report.folds}
 
 
 def test_retiring_a_run_frees_what_only_it_uses(stores: Stores, unique_slug: str) -> None:
