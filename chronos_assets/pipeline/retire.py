@@ -10,7 +10,16 @@ from dataclasses import dataclass
 
 from chronos_assets.errors import ConflictError
 from chronos_assets.storage.fold_artifacts import FoldArtifacts
-from chronos_assets.storage.runs import count_predictions, delete_run, get_folds, get_run, own_artifacts, run_lock, simulations_of
+from chronos_assets.storage.runs import (
+    count_predictions,
+    delete_run,
+    files_lock,
+    get_folds,
+    get_run,
+    own_artifacts,
+    run_lock,
+    simulations_of,
+)
 from chronos_assets.storage.stores import Stores
 
 
@@ -56,9 +65,10 @@ def retire_run(stores: Stores, run_id: str) -> RunSpace:
                 found=", ".join(space.simulations[:5]),
                 hint="A run that was simulated is kept: its trades would lead nowhere.",
             )
-        own = own_artifacts(stores.postgres, run_id)
-        delete_run(stores.postgres, run_id)
-        artifacts = FoldArtifacts(stores.artifacts)
-        for name in own:
-            artifacts.remove(name)
+        with files_lock(stores.postgres):
+            own = own_artifacts(stores.postgres, run_id)
+            delete_run(stores.postgres, run_id)
+            artifacts = FoldArtifacts(stores.artifacts)
+            for name in own:
+                artifacts.remove(name)
     return space

@@ -17,7 +17,7 @@ from chronos_assets.storage.runs import FoldRecord, find_folds_by_key, read_pred
 def copy_known_folds(writer: FoldWriter, missing: Mapping[int, tuple[Fold, str]]) -> set[int]:
     """Copy what earlier runs know of `missing` (fold number -> fold, key); returns the numbers copied.
 
-    A source whose predictions or files are not complete is passed over: its fold is trained again.
+    A source whose predictions or files are not complete, or go while it is copied, is passed over: its fold is trained again.
     """
     request, stores = writer.request, writer.stores
     known = find_folds_by_key(stores.postgres, request.record.dataset_id, request.run_id, [key for _, key in missing.values()])
@@ -26,16 +26,14 @@ def copy_known_folds(writer: FoldWriter, missing: Mapping[int, tuple[Fold, str]]
         source = known.get(key)
         if source is not None and writer.artifacts.exists(source.artifact):
             by_run[source.run_id].append((fold, source))
-    copied: set[int] = set()
     for run_id, pairs in by_run.items():
         stored = _by_fold(read_predictions(stores, run_id))
         for fold, source in pairs:
             values = stored.get(source.fold_number)
             if values is not None and len(values[0]) == fold.test_end - fold.test_start and not np.isnan(values).any():
                 writer.copy(fold, source, values[0], values[1])
-                copied.add(fold.number)
     writer.flush()
-    return copied
+    return set(writer.stored)
 
 
 def _by_fold(predictions: pl.DataFrame) -> dict[int, tuple[Floats, Floats]]:

@@ -31,16 +31,17 @@ from chronos_assets.storage.stores import Stores
 
 LEARNED_NOTHING = "learned_nothing"
 LEAST_PAUSE_SECONDS, MOST_PAUSE_SECONDS, PAUSE_PER_COST = 0.5, 5.0, 10.0
-MOST_BUFFERED_ROWS = 50_000
+MOST_BUFFERED_ROWS, MOST_BUFFERED_BYTES = 50_000, 64_000_000
 
 
 @dataclass(frozen=True)
 class ReadyFold:
-    """A fold ready to be stored: its row, and its predictions and scores per test row."""
+    """A fold ready to be stored: its row, its predictions and scores per test row; `trained` where its files are yet to be written."""
 
     record: FoldRecord
     predictions: Floats
     scores: Floats
+    trained: FoldResult | None = None
 
 
 @dataclass
@@ -52,8 +53,10 @@ class FoldWriter:
     request: WalkforwardRequest
     data: RunData
     binary: bool
+    stored: set[int] = field(default_factory=set)
     _ready: list[ReadyFold] = field(default_factory=list)
     _rows: int = 0
+    _bytes: int = 0
     _pause: float = LEAST_PAUSE_SECONDS
     _last: float = field(default_factory=time.monotonic)
 
@@ -69,9 +72,7 @@ class FoldWriter:
             self.flush()
 
     def add_result(self, result: FoldResult) -> None:
-        """Take a freshly trained fold: its files now, its row and predictions with the next flush."""
-        offsets = result.val_rows - result.fold.train_start
-        artifact = self.artifacts.save(result.key, result.model, ValidationCases(offsets, result.val_predictions, result.val_targets))
+        """Take a freshly trained fold."""
         record = self._record(
             result.fold,
             result.thresholds,
@@ -80,11 +81,11 @@ class FoldWriter:
             best_iteration=result.best_iteration,
             best_score=result.best_score,
             fold_key=result.key,
-            artifact=artifact,
+            artifact=self.artifacts.name(result.key),
             importance=vars(result.importance),
             learned_nothing=result.learned_nothing,
         )
-        self.add(ReadyFold(record, result.predictions, result.scores))
+        self.add(ReadyFold(record, result.predictions, result.scores, result))
 
     def copy(self, fold: Fold, source: FoldRecord, predictions: Floats, scores: Floats) -> None:
         """Take a fold from another run: its metrics are computed afresh, its targets may have filled."""
@@ -98,18 +99,32 @@ class FoldWriter:
         """Collect one fold; stores everything collected when its time has come."""
         self._ready.append(ready)
         self._rows += len(ready.predictions)
-        if self._rows >= MOST_BUFFERED_ROWS or time.monotonic() - self._last >= self._pause:
+        self._bytes += len(ready.trained.model) if ready.trained else 0
+        if self._rows >= MOST_BUFFERED_ROWS or self._bytes >= MOST_BUFFERED_BYTES or time.monotonic() - self._last >= self._pause:
             self.flush()
 
     def flush(self) -> None:
-        """Store everything collected."""
+        """Store everything collected. `stored` has the numbers; a copied fold whose files went meanwhile is not among them."""
         if self._ready:
-            started = time.monotonic()
-            store_folds(self.stores, self.lock, [ready.record for ready in self._ready], self._frame(self._ready))
+            started, by_number = time.monotonic(), {ready.record.fold_number: ready for ready in self._ready}
+            records, frame = [ready.record for ready in self._ready], self._frame(self._ready)
+
+            def have_files(record: FoldRecord) -> bool:
+                return self._have_files(by_number[record.fold_number])
+
+            self.stored |= store_folds(self.stores, self.lock, records, frame, have_files=have_files)
             cost = time.monotonic() - started
-            self._ready, self._rows = [], 0
+            self._ready, self._rows, self._bytes = [], 0, 0
             self._pause = min(max(LEAST_PAUSE_SECONDS, PAUSE_PER_COST * cost), MOST_PAUSE_SECONDS)
         self._last = time.monotonic()
+
+    def _have_files(self, ready: ReadyFold) -> bool:
+        result = ready.trained
+        if result is None:
+            return self.artifacts.exists(ready.record.artifact)
+        offsets = result.val_rows - result.fold.train_start
+        self.artifacts.save(result.key, result.model, ValidationCases(offsets, result.val_predictions, result.val_targets))
+        return True
 
     def _record(self, fold: Fold, thresholds: Thresholds, predictions: Floats, *, learned_nothing: bool, **trained: Any) -> FoldRecord:
         targets = self.data.arrays.targets[fold.test_start : fold.test_end]

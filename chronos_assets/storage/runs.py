@@ -6,7 +6,7 @@ order). Whether anybody works on a run is told by the session advisory lock on i
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,12 +21,13 @@ from psycopg.types.json import Jsonb
 from chronos_assets.domain.strict import nearest
 from chronos_assets.errors import ConflictError, NotPublishedError, StoreError
 from chronos_assets.storage.identifiers import quote_literal
-from chronos_assets.storage.postgres import Postgres
+from chronos_assets.storage.postgres import Postgres, lock_number
 from chronos_assets.storage.queries import query
 from chronos_assets.storage.stores import Stores
 from chronos_assets.storage.tables import TIMESTAMP, WALKFORWARD_PREDICTIONS
 
 PREDICTION_COLUMNS = ("bar_index", "prediction", "target_value", "long_threshold", "short_threshold", "score")
+FILES, FILES_SECONDS = "walkforward files", 60.0
 DIED = {"error": {"code": "died", "message": "the process that ran it is gone; the same request resumes it"}}
 
 
@@ -187,19 +188,35 @@ def find_folds_by_key(postgres: Postgres, dataset_id: str, run_id: str, keys: Se
     return {row["fold_key"]: fold_from(row) for row in rows}
 
 
-def store_folds(stores: Stores, lock: psycopg.Connection[DictRow], folds: Sequence[FoldRecord], predictions: pl.DataFrame) -> None:
-    """Store folds: predictions first, a wait until they are visible, then all rows in one transaction on the connection of the run's lock.
+def files_lock(postgres: Postgres) -> AbstractContextManager[psycopg.Connection[DictRow]]:
+    """The lock under which files of folds are removed: nobody stores a fold meanwhile, so none is stored whose files just went."""
+    return postgres.session_lock(FILES, wait_seconds=FILES_SECONDS, what="the files of folds")
 
-    So a process that has lost its lock stores nothing more.
+
+def store_folds(
+    stores: Stores,
+    lock: psycopg.Connection[DictRow],
+    folds: Sequence[FoldRecord],
+    predictions: pl.DataFrame,
+    *,
+    have_files: Callable[[FoldRecord], bool],
+) -> set[int]:
+    """Store folds: predictions first, a wait until they are visible, then files and rows in one transaction on the run's lock's connection.
+
+    So a process that has lost its lock stores nothing more. `have_files` writes or looks for a fold's files while nobody removes any
+    (`files_lock`); a fold that has none is not stored. Returns the numbers stored.
     `predictions`: `timestamp` (int64 seconds), `run_id`, `fold`, `dataset`, `target` and the columns of `PREDICTION_COLUMNS`.
     """
     table = WALKFORWARD_PREDICTIONS
     if predictions.height:
         stores.questdb.write(predictions, table=table.name, symbols=table.symbols)
         stores.questdb.wait_applied(table.name, stores.settings.apply_timeout_seconds)
-    rows = [vars(fold) | {name: Jsonb(getattr(fold, name)) for name in ("thresholds", "metrics", "importance")} for fold in folds]
     with stores.postgres.wrapped(), lock.transaction():
+        lock.execute(query("lock_shared_until_commit"), {"key": lock_number(FILES)})
+        whole = [fold for fold in folds if have_files(fold)]
+        rows = [vars(fold) | {name: Jsonb(getattr(fold, name)) for name in ("thresholds", "metrics", "importance")} for fold in whole]
         lock.cursor().executemany(query("fold_insert"), rows)
+    return {fold.fold_number for fold in whole}
 
 
 def read_predictions(stores: Stores, run_id: str, folds: Sequence[int] | None = None) -> pl.DataFrame:

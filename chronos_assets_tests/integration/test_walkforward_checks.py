@@ -23,7 +23,10 @@ from chronos_assets.pipeline.walkforward import run_walkforward
 from chronos_assets.pipeline.walkforward_checks import completeness, recompute_run_metrics, signal_counts, thresholds_agree
 from chronos_assets.pipeline.walkforward_data import RunData, read_run_data
 from chronos_assets.pipeline.walkforward_request import WalkforwardRequest
-from chronos_assets.storage.runs import get_folds, get_run, list_runs, read_predictions
+from chronos_assets.storage.fold_artifacts import FoldArtifacts
+from chronos_assets.storage.postgres import lock_number
+from chronos_assets.storage.queries import query
+from chronos_assets.storage.runs import FILES, get_folds, get_run, list_runs, read_predictions
 from chronos_assets.storage.stores import Stores
 from chronos_assets.storage.tables import WALKFORWARD_PREDICTIONS
 from chronos_assets_tests.walkforward_data import make_bars, publish, small_profile
@@ -225,6 +228,41 @@ def test_retiring_a_run_frees_what_only_it_uses(stores: Stores, unique_slug: str
     assert run_space(stores, second).own_artifact_bytes == run_space(stores, second).artifact_bytes > 0
     with pytest.raises(NotPublishedError):
         retire_run(stores, first)
+
+
+def test_a_run_retired_while_it_is_copied_takes_no_files_away(stores: Stores, unique_slug: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A source that goes between its reading and the storing of its copies: those folds are trained, and every file is there."""
+    seed = secrets.randbits(32)
+    publish(stores, unique_slug, make_bars(200, seed=seed))
+    first = make_run(stores, unique_slug)
+    publish(stores, unique_slug, make_bars(200, seed=seed).vstack(make_bars(240).tail(40)))
+    copied = []
+
+    def read_then_retire(stores: Stores, run_id: str) -> pl.DataFrame:
+        frame = read_predictions(stores, run_id)
+        copied.append(run_id)
+        retire_run(stores, run_id)
+        return frame
+
+    monkeypatch.setattr("chronos_assets.pipeline.walkforward_reuse.read_predictions", read_then_retire)
+    result = run_walkforward(unique_slug, small_profile(), stores, horizon=3, horizon_assumed=False, executor=ThreadExecutor(2))
+    assert (copied, result.folds_copied, result.folds_trained) == ([first], 0, result.folds_planned)
+    assert all(FoldArtifacts(stores.artifacts).exists(fold.artifact) for fold in get_folds(stores.postgres, result.run_id))
+
+
+def test_files_are_not_removed_while_folds_are_stored(stores: Stores, unique_slug: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While somebody stores folds a run cannot be retired; it is left whole, and goes afterwards."""
+    publish(stores, unique_slug, make_bars(130))
+    run_id = make_run(stores, unique_slug)
+    monkeypatch.setattr("chronos_assets.storage.runs.FILES_SECONDS", 0.0)
+    with stores.postgres.connection() as other, other.transaction():
+        other.execute(query("lock_shared_until_commit"), {"key": lock_number(FILES)})
+        with pytest.raises(ConflictError, match="files of folds"):
+            retire_run(stores, run_id)
+        assert validate_run(run_id, stores).passed
+    retire_run(stores, run_id)
+    with pytest.raises(NotPublishedError):
+        get_run(stores.postgres, run_id)
 
 
 def test_a_sweep_ranks_runs_and_warns(stores: Stores, unique_slug: str) -> None:

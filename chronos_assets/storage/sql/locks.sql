@@ -3,6 +3,9 @@
 -- name: try_lock
 SELECT pg_try_advisory_lock(%(key)s::bigint) AS taken
 
+-- name: lock_shared_until_commit
+SELECT pg_advisory_xact_lock_shared(%(key)s::bigint)
+
 -- name: lock_is_held
 -- A bigint key is shown in two halves; objsubid 1 marks the one-key form.
 SELECT EXISTS (
