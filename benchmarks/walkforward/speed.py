@@ -172,6 +172,10 @@ def measure(stores: Stores, given: argparse.Namespace) -> dict[str, Any]:
             "growth_over_ours": wall["growth"] / wall["ours"],
             "growth_less_stores_over_ours": (wall["growth"] - store["growth"]) / wall["ours"],
         },
+        "within_bounds": {
+            "ours": wall["ours"] <= 1.15 * wall["bare"] + store["ours"],
+            "growth": wall["growth"] <= 0.03 * wall["ours"] + store["growth"],
+        },
         "cpu": {"ours_over_bare": cpu["ours"] / cpu["bare"], "growth_over_ours": cpu["growth"] / cpu["ours"]},
         "peak_rss_mb": peak_memory_mb(),
         "load_average": os.getloadavg(),

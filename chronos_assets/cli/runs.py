@@ -20,12 +20,15 @@ def runs() -> None:
 @click.argument("slug", required=False)
 @json_option
 def list_command(slug: str | None, as_json: bool) -> None:
-    """List runs (of dataset SLUG), newest first. A run whose process is gone is shown as failed."""
+    """List runs (of dataset SLUG), newest first, and what they take in space. A run whose process is gone is shown as failed."""
+    from chronos_assets.pipeline.retire import run_spaces
     from chronos_assets.storage.runs import declare_dead_runs, list_runs
 
     stores = open_stores_of()
     declare_dead_runs(stores.postgres)
-    rows = [asdict(run) for run in list_runs(stores.postgres, slug)]
+    found = list_runs(stores.postgres, slug)
+    spaces = run_spaces(stores, [run.run_id for run in found])
+    rows = [asdict(run) | {"space": asdict(spaces[run.run_id])} for run in found]
     emit(rows, as_json, _list_text)
 
 
@@ -74,11 +77,18 @@ def size(count: int) -> str:
 def _list_text(rows: list[dict[str, Any]]) -> str:
     if not rows:
         return "no walk-forward runs"
-    lines = [f"{'run_id':<36} {'dataset':<20} {'target':<16} {'status':<10} {'folds':>11} {'created':<16}"]
+    lines = [
+        f"{'run_id':<36} {'dataset':<20} {'target':<16} {'status':<10} {'folds':>11} {'created':<16} {'files':>9} {'own':>9} {'rows':>9}"
+    ]
     for row in rows:
         folds = f"{row['folds_present']}/{row['walk_config'].get('folds_planned', '?')}"
         created = f"{row['created_at']:%Y-%m-%d %H:%M}"
-        lines.append(f"{row['run_id']} {row['dataset_id']:<20} {row['target_column']:<16} {row['status']:<10} {folds:>11} {created}")
+        space = row["space"]
+        taken = f"{size(space['artifact_bytes']):>9} {size(space['own_artifact_bytes']):>9} {space['prediction_rows']:>9,}"
+        lines.append(
+            f"{row['run_id']} {row['dataset_id']:<20} {row['target_column']:<16} {row['status']:<10} {folds:>11} {created} {taken}"
+        )
+    lines.append("files: models and validation cases; own: of which used by no other run, freed by `chronos runs retire`; rows: in QuestDB")
     return "\n".join(lines)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Generator, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from queue import SimpleQueue
 from typing import Protocol
 
@@ -28,6 +29,9 @@ class FoldExecutor(Protocol):
     def gpus(self) -> int:
         """Cuda devices that folds could use."""
 
+    def session(self) -> AbstractContextManager[None]:
+        """Holds what `map` needs open, so that many of them start it once."""
+
     def map(self, data: FoldData, specs: Iterable[FoldSpec]) -> Generator[FoldResult | FoldFailure]:
         """Results of `specs` as they finish, in no order; `data` is given to the workers once."""
 
@@ -44,6 +48,10 @@ class ThreadExecutor:
         from chronos_assets.compute.devices import count_cuda_devices
 
         return count_cuda_devices()
+
+    def session(self) -> AbstractContextManager[None]:
+        """Nothing to hold: threads start with each `map`."""
+        return nullcontext()
 
     def map(self, data: FoldData, specs: Iterable[FoldSpec]) -> Generator[FoldResult | FoldFailure]:
         """Train `specs` on `workers` threads.

@@ -6,17 +6,19 @@ predictions of a retired run stay in its table, found by nobody.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from chronos_assets.errors import ConflictError
 from chronos_assets.storage.fold_artifacts import FoldArtifacts
 from chronos_assets.storage.runs import (
+    RunArtifact,
     count_predictions,
     delete_run,
     files_lock,
-    get_folds,
     get_run,
-    own_artifacts,
+    run_artifacts,
     run_lock,
     simulations_of,
 )
@@ -36,18 +38,30 @@ class RunSpace:
 
 
 def run_space(stores: Stores, run_id: str) -> RunSpace:
-    """Measure a run."""
+    """Measure a run; raises `NotPublishedError` where there is none."""
     get_run(stores.postgres, run_id)
-    artifacts = FoldArtifacts(stores.artifacts)
-    folds = get_folds(stores.postgres, run_id)
-    return RunSpace(
-        run_id=run_id,
-        folds=len(folds),
-        prediction_rows=count_predictions(stores, run_id),
-        artifact_bytes=sum(artifacts.size(fold.artifact) for fold in folds if fold.artifact),
-        own_artifact_bytes=sum(artifacts.size(name) for name in own_artifacts(stores.postgres, run_id)),
-        simulations=simulations_of(stores.postgres, run_id),
-    )
+    return run_spaces(stores, [run_id])[run_id]
+
+
+def run_spaces(stores: Stores, run_ids: Sequence[str]) -> dict[str, RunSpace]:
+    """Measure runs, each file once."""
+    artifacts, predictions = FoldArtifacts(stores.artifacts), count_predictions(stores, run_ids) if run_ids else {}
+    size = functools.cache(artifacts.size)
+    used: dict[str, list[RunArtifact]] = {run_id: [] for run_id in run_ids}
+    for row in run_artifacts(stores.postgres, run_ids):
+        used[row.run_id].append(row)
+    simulations = simulations_of(stores.postgres, run_ids)
+    return {
+        run_id: RunSpace(
+            run_id=run_id,
+            folds=sum(row.folds for row in rows),
+            prediction_rows=predictions.get(run_id, 0),
+            artifact_bytes=sum(size(row.artifact) for row in rows if row.artifact),
+            own_artifact_bytes=sum(size(row.artifact) for row in rows if row.artifact and row.own),
+            simulations=[simulation for owner, simulation in simulations if owner == run_id],
+        )
+        for run_id, rows in used.items()
+    }
 
 
 def retire_run(stores: Stores, run_id: str) -> RunSpace:
@@ -66,7 +80,7 @@ def retire_run(stores: Stores, run_id: str) -> RunSpace:
                 hint="A run that was simulated is kept: its trades would lead nowhere.",
             )
         with files_lock(stores.postgres):
-            own = own_artifacts(stores.postgres, run_id)
+            own = [row.artifact for row in run_artifacts(stores.postgres, [run_id]) if row.own and row.artifact]
             delete_run(stores.postgres, run_id)
             artifacts = FoldArtifacts(stores.artifacts)
             for name in own:

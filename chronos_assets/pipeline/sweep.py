@@ -100,18 +100,19 @@ def run_sweep(
     executor = executor or open_executor(stores)
     record = get_dataset(stores.postgres, slug)
     trials, returns = [], {}
-    for number, (changes, point) in enumerate(points):
-        progress("trials", number, len(points), str(changes))
-        horizon, assumed = horizon_of(resolve_target(record, point))
-        try:
-            result = run_walkforward(
-                slug, point, stores, horizon=horizon, horizon_assumed=assumed, requested_by=requested_by, executor=executor
-            )
-        except (ProfileError, FoldsFailedError) as error:
-            trials.append(Trial(changes, None, {}, None, error=str(error)))
-            continue
-        returns[result.run_id] = _returns(stores, result)
-        trials.append(_trial(changes, result, returns[result.run_id]))
+    with executor.session():
+        for number, (changes, point) in enumerate(points):
+            progress("trials", number, len(points), str(changes))
+            horizon, assumed = horizon_of(resolve_target(record, point))
+            try:
+                result = run_walkforward(
+                    slug, point, stores, horizon=horizon, horizon_assumed=assumed, requested_by=requested_by, executor=executor
+                )
+            except (ProfileError, FoldsFailedError) as error:
+                trials.append(Trial(changes, None, {}, None, error=str(error)))
+                continue
+            returns[result.run_id] = _returns(stores, result)
+            trials.append(_trial(changes, result, returns[result.run_id]))
     progress("trials", len(points), len(points))
     return SweepResult(rank_by, _ranked(trials, returns, rank_by), _warnings(trials))
 

@@ -91,6 +91,16 @@ class FeatureImportance:
     test_rows: int
 
 
+@dataclass(frozen=True)
+class RunArtifact:
+    """An artifact of a run (relative to the artifacts' folder), how many of its folds use it, and whether no other run does."""
+
+    run_id: str
+    artifact: str | None
+    folds: int
+    own: bool
+
+
 def run_lock(postgres: Postgres, run_id: str, *, wait_seconds: float = 0) -> AbstractContextManager[psycopg.Connection[DictRow]]:
     """The session lock of a run, as the connection that holds it; raises `ConflictError` where another process works on the run."""
     return postgres.session_lock(f"walkforward:{run_id}", wait_seconds=wait_seconds, what=f"run {run_id}")
@@ -252,11 +262,12 @@ def prediction_labels(stores: Stores, run_id: str) -> list[dict[str, Any]]:
     return stores.questdb.rows(sql)
 
 
-def count_predictions(stores: Stores, run_id: str) -> int:
-    """Stored predictions of a run."""
-    sql = f"SELECT count() AS n FROM {WALKFORWARD_PREDICTIONS.name} WHERE run_id = {quote_literal(run_id)}"  # noqa: S608 - quoted
-    rows = stores.questdb.rows(sql)
-    return int(rows[0]["n"])
+def count_predictions(stores: Stores, run_ids: Sequence[str]) -> dict[str, int]:
+    """Stored predictions of runs; a run that has none is left out."""
+    # The names of many runs would not fit into a request line.
+    where = f"WHERE run_id = {quote_literal(run_ids[0])}" if len(run_ids) == 1 else ""
+    sql = f"SELECT run_id, count() AS n FROM {WALKFORWARD_PREDICTIONS.name} {where} GROUP BY run_id"  # noqa: S608 - quoted
+    return {row["run_id"]: int(row["n"]) for row in stores.questdb.rows(sql) if row["run_id"] in run_ids}
 
 
 def predictions_by_fold(stores: Stores, run_id: str) -> dict[int, int]:
@@ -266,16 +277,17 @@ def predictions_by_fold(stores: Stores, run_id: str) -> dict[int, int]:
     return {int(row["fold"]): int(row["n"]) for row in stores.questdb.rows(sql)}
 
 
-def simulations_of(postgres: Postgres, run_id: str) -> list[str]:
-    """Simulations that stand on a run."""
+def simulations_of(postgres: Postgres, run_ids: Sequence[str]) -> list[tuple[str, str]]:
+    """`(run_id, simulation_id)` of the simulations that stand on runs."""
     with postgres.connection() as connection:
-        return [row["simulation_id"] for row in connection.execute(query("run_simulations"), {"run_id": run_id}).fetchall()]
+        rows = connection.execute(query("run_simulations"), {"run_ids": list(run_ids)}).fetchall()
+    return [(row["run_id"], row["simulation_id"]) for row in rows]
 
 
-def own_artifacts(postgres: Postgres, run_id: str) -> list[str]:
-    """Artifacts of a run that no other run uses, relative to the artifacts' folder."""
+def run_artifacts(postgres: Postgres, run_ids: Sequence[str]) -> list[RunArtifact]:
+    """Artifacts of runs, each once per run."""
     with postgres.connection() as connection:
-        return [row["artifact"] for row in connection.execute(query("run_own_artifacts"), {"run_id": run_id}).fetchall()]
+        return [RunArtifact(**row) for row in connection.execute(query("run_artifacts"), {"run_ids": list(run_ids)}).fetchall()]
 
 
 def delete_run(postgres: Postgres, run_id: str) -> None:

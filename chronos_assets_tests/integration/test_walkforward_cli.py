@@ -67,6 +67,8 @@ def test_run_list_sweep_and_retire(stores: Stores, unique_slug: str, cli_environ
     assert "many_trials" in error
     code, runs, _ = chronos("runs", "list", unique_slug, "--json", env=cli_environment)
     assert (code, len(runs), {run["status"] for run in runs}) == (0, 3, {"completed"})
+    assert [run["space"]["prediction_rows"] for run in runs] == [90, 90, 90]
+    assert all(run["space"]["artifact_bytes"] >= run["space"]["own_artifact_bytes"] > 0 for run in runs)
     code, shown, _ = chronos("runs", "show", result["run_id"], "--json", env=cli_environment)
     assert (code, shown["space"]["prediction_rows"]) == (0, 90)
     code, text, _ = chronos("runs", "retire", result["run_id"], env=cli_environment)

@@ -53,7 +53,8 @@ DELETE FROM walkforward_folds WHERE run_id = %(run_id)s
 
 -- Simulations that stand on a run keep it from being retired.
 -- name: run_simulations
-SELECT simulation_id::text AS simulation_id FROM simulation_runs WHERE run_id = %(run_id)s ORDER BY created_at
+SELECT run_id::text AS run_id, simulation_id::text AS simulation_id FROM simulation_runs
+WHERE run_id = ANY(%(run_ids)s::uuid[]) ORDER BY created_at
 
 -- A fold is stored when this commits; its predictions are visible by then.
 -- name: fold_insert
@@ -97,8 +98,10 @@ FROM walkforward_folds f JOIN walkforward_runs r USING (run_id)
 WHERE r.dataset_id = %(dataset_id)s AND f.run_id <> %(run_id)s AND f.fold_key = ANY(%(keys)s)
 ORDER BY f.fold_key, r.created_at DESC
 
--- Artifacts of a run that no other run needs.
--- name: run_own_artifacts
-SELECT DISTINCT f.artifact FROM walkforward_folds f
-WHERE f.run_id = %(run_id)s AND f.artifact IS NOT NULL
-  AND NOT EXISTS (SELECT 1 FROM walkforward_folds o WHERE o.artifact = f.artifact AND o.run_id <> f.run_id)
+-- Artifacts of runs, the number of folds that use each, and whether no other run does.
+-- name: run_artifacts
+SELECT f.run_id::text AS run_id, f.artifact, count(*) AS folds,
+    NOT EXISTS (SELECT 1 FROM walkforward_folds o WHERE o.artifact = f.artifact AND o.run_id <> f.run_id) AS own
+FROM walkforward_folds f
+WHERE f.run_id = ANY(%(run_ids)s::uuid[])
+GROUP BY f.run_id, f.artifact
