@@ -1,4 +1,6 @@
-"""`python -m benchmarks.dagster.overhead [rows]`: one dataset all the way, plainly and through Dagster with both executors, in one run.
+"""`python -m benchmarks.dagster.overhead [--rows N] [--rounds N] [--ways plain in-process multiprocess]`: what Dagster costs.
+
+One dataset all the way, plainly and through Dagster with both executors, in one run.
 
 Each way gets a dataset of its own (same shape, other numbers), so that nothing can be reused. Everything is imported and compiled
 before the clock starts; the ways take turns, and the median of each is compared.
@@ -6,8 +8,8 @@ before the clock starts; the ways take turns, and the median of each is compared
 
 from __future__ import annotations
 
+import argparse
 import statistics
-import sys
 import time
 from collections.abc import Callable
 
@@ -22,8 +24,9 @@ from chronos_assets.pipeline.normalize import normalize_dataset
 from chronos_assets.pipeline.simulate import check_simulation, simulate_run
 from chronos_assets.pipeline.walkforward import run_walkforward
 from chronos_assets.pipeline.walkforward_checks import completeness, recompute_run_metrics, signal_counts, thresholds_agree
+from dagster import DagsterInstance
 
-ROUNDS = 3
+WAYS = ("plain", "in-process", "multiprocess")
 PROFILE = {"train_size": 650, "test_size": 14, "model": {"rounds": 300, "early_stopping": 50, "eta": 0.05}}
 
 
@@ -45,34 +48,48 @@ def plainly(slug: str, workplace: Workplace) -> None:
         assert all(check.passed for check in check_simulation(simulation.simulation_id, stores))
 
 
+def through_dagster(instance: DagsterInstance, *, multiprocess: bool) -> Callable[[str, Workplace], None]:
+    """The job `whole_way` of one partition, as `chronos run` starts it."""
+
+    def run(slug: str, workplace: Workplace) -> None:
+        outcome = run_partition(slug, workplace, instance, multiprocess=multiprocess)
+        assert outcome.succeeded, outcome.sentence
+        print("  " + ", ".join(f"{step.name} {step.seconds:.2f}" for step in outcome.steps), flush=True)
+
+    return run
+
+
+def arguments() -> argparse.Namespace:
+    """What the command line asks for."""
+    parser = argparse.ArgumentParser(description="The whole lineage of one dataset, plainly and through Dagster.")
+    parser.add_argument("--rows", type=int, default=8_000, help="bars of each dataset")
+    parser.add_argument("--rounds", type=int, default=3, help="times that each way is taken")
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
+    return parser.parse_args()
+
+
 def main() -> None:
     """Print seconds of each way, and what Dagster costs."""
-    rows = int(sys.argv[1]) if len(sys.argv) > 1 else 8_000
+    asked = arguments()
     with own_servers() as (settings, connections), open_instance(settings, captured_output=False) as instance:
         workplace = Workplace(settings, connections=connections)
-
-        def through_dagster(*, multiprocess: bool) -> Callable[[str, Workplace], None]:
-            def run(slug: str, workplace: Workplace) -> None:
-                outcome = run_partition(slug, workplace, instance, multiprocess=multiprocess)
-                assert outcome.succeeded, outcome.sentence
-
-            return run
-
-        ways = {"plain": plainly, "in process": through_dagster(multiprocess=False), "multiprocess": through_dagster(multiprocess=True)}
+        all_ways = (plainly, through_dagster(instance, multiprocess=False), through_dagster(instance, multiprocess=True))
+        ways = {name: way for name, way in zip(WAYS, all_ways, strict=True) if name in asked.ways}
         seconds: dict[str, list[float]] = {name: [] for name in ways}
-        for number in range(ROUNDS + 1):  # the first round warms up
+        for number in range(asked.rounds + 1):  # the first round warms up
             for index, (name, way) in enumerate(ways.items()):
                 slug = f"bench{number}x{index}_1h_v1"
-                size = rows if number else 1_000
+                size = asked.rows if number else 1_000
                 write_dataset(settings.exports_dir, slug, rows=size, features=20, profile=PROFILE, seed=10 * number + index)
                 started = time.monotonic()
                 way(slug, workplace)
                 if number:
                     seconds[name].append(time.monotonic() - started)
                     print(f"round {number}: {name:<13} {seconds[name][-1]:7.2f} s", flush=True)
-    plain = statistics.median(seconds["plain"])
-    for name, values in seconds.items():
-        print(f"{name:<13} median {statistics.median(values):7.2f} s   {statistics.median(values) / plain:5.2f} times plain")
+    medians = {name: statistics.median(values) for name, values in seconds.items() if values}
+    for name, value in medians.items():
+        times = f"   {value / medians['plain']:5.2f} times plain" if "plain" in medians else ""
+        print(f"{name:<13} median {value:7.2f} s{times}")
 
 
 if __name__ == "__main__":
