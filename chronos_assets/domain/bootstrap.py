@@ -25,10 +25,10 @@ def bootstrap_intervals(
     Each of `STATISTICS` is `{low, high}`. None stands for a bound that is infinite (a profit factor without losses) or for a statistic
     that most resamples do not have. The mean block is that of Politis & White (2004) unless given.
     """
-    from arch.bootstrap import StationaryBootstrap
-
     if returns is None or per_year is None or resamples < 1 or len(returns) < 3 or float(returns.std()) == 0.0:
         return None
+    from arch.bootstrap import StationaryBootstrap
+
     resamples = max(1, min(resamples, MOST_BARS // len(returns)))
     block = block_bars or optimal_block(returns)
     # The mean block is 1 / p of a geometric law, so it need not be whole; arch annotates it as if it were.

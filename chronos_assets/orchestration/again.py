@@ -1,25 +1,28 @@
-"""Datasets that are asked for once more although nothing changed: their run failed of something that passes by itself.
+"""Datasets whose run failed and whose content did not change since: which of them are asked for once more.
 
-A step repeats such a thing three times within a minute. Where that was too short (a server was away for longer), the manifest sensor asks
-again, after a wait that doubles, a few times. Bad data are never asked for again before they change.
+What passes by itself, a step repeats three times within a minute. Where that was too short (a server was away for longer), the manifest
+sensor asks again, after a wait that doubles, a few times. A manifest or file that was refused is never asked for again before it changes:
+each night says that it still stands refused, and why.
 """
 
 from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
 from dagster import DagsterEventType, DagsterInstance, DagsterRunStatus, RunRecord, RunsFilter
 
+from chronos_assets.orchestration.night import failure_of
 from chronos_assets.orchestration.partitions import CONTENT_TAG, PARTITION_TAG
-from chronos_assets.pipeline.backfill import Known
+from chronos_assets.pipeline.backfill import Found, Known
 
 FIRST_WAIT_SECONDS = 60
 MOST_TRIES = 4
 LOOK_BACK = timedelta(hours=6)
 MOST_RUNS = 200
+MOST_REFUSED = 2_000
 
 
 def to_try_again(instance: DagsterInstance, known: Mapping[str, Known]) -> dict[str, str]:
@@ -46,9 +49,29 @@ def _is_due(instance: DagsterInstance, slug: str, records: list[RunRecord]) -> b
 
 def can_pass(instance: DagsterInstance, run_id: str) -> bool:
     """Whether a step of the run failed of what passes by itself."""
+    return _failed_so(instance, run_id, "passing")
+
+
+def still_refused(instance: DagsterInstance, found: Iterable[Found]) -> dict[str, str]:
+    """slug -> what to tell, of datasets whose newest run refused exactly the content that lies there now."""
+    content = {one.slug: one.content for one in found if one.content is not None}
+    told = {}
+    for run in instance.get_runs(RunsFilter(statuses=[DagsterRunStatus.FAILURE]), limit=MOST_REFUSED):  # newest first
+        slug = run.tags.get(PARTITION_TAG, "")
+        if content.get(slug) is None or run.tags.get(CONTENT_TAG) != content.pop(slug):
+            continue
+        newest = instance.get_runs(RunsFilter(tags={PARTITION_TAG: slug}), limit=1)
+        if newest[0].run_id == run.run_id and _failed_so(instance, run.run_id, "refused"):
+            sentence = failure_of(instance, run.run_id)[1]
+            told[slug] = f"{slug}: unchanged since it was refused (run {run.run_id[:8]}), so not tried again: {sentence}"
+    return told
+
+
+def _failed_so(instance: DagsterInstance, run_id: str, kind: str) -> bool:
+    """What the first failed step that knows of `kind` says of it: `passing` or `refused`."""
     for entry in instance.all_logs(run_id, of_type=DagsterEventType.STEP_FAILURE):
         event = entry.dagster_event
         data = None if event is None else event.step_failure_data.user_failure_data
-        if data is not None and "passing" in data.metadata:
-            return bool(data.metadata["passing"].value)
+        if data is not None and kind in data.metadata:
+            return bool(data.metadata[kind].value)
     return False

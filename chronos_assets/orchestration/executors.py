@@ -13,7 +13,7 @@ from dagster._core.executor.in_process import InProcessExecutor
 from dagster._core.executor.multiprocess import MultiprocessExecutor
 
 STEPS_AT_A_TIME = 2
-PRELOAD = "chronos_assets.orchestration.preload"
+PRELOAD = ["chronos_assets.definitions", "chronos_assets.orchestration.preload"]
 
 
 def _requirements(config: Mapping[str, Any]) -> list[ExecutorRequirement]:
@@ -37,6 +37,6 @@ def lineage_executor(context: InitExecutorContext) -> Executor:
     """The lineage is a chain, so the default is the run's own process; folds run side by side inside their step."""
     if "multiprocess" in context.executor_config:
         return MultiprocessExecutor(
-            max_concurrent=STEPS_AT_A_TIME, retries=RetryMode.ENABLED, start_method="forkserver", explicit_forkserver_preload=[PRELOAD]
+            max_concurrent=STEPS_AT_A_TIME, retries=RetryMode.ENABLED, start_method="forkserver", explicit_forkserver_preload=PRELOAD
         )
     return InProcessExecutor(retries=RetryMode.ENABLED)

@@ -10,7 +10,7 @@ from dagster import AssetCheckExecutionContext, AssetExecutionContext, Failure, 
 from dagster._core.errors import DagsterUserCodeProcessError
 from dagster_shared.error import SerializableErrorInfo
 
-from chronos_assets.errors import ChronosError, ConflictError, ServiceUnavailableError
+from chronos_assets.errors import ChronosError, ConflictError, RefusedError, ServiceUnavailableError
 
 PASSING = (ServiceUnavailableError, ConflictError)  # a server restarts, somebody else finishes
 MAX_RETRIES = 3
@@ -52,4 +52,5 @@ def one_sentence(context: StepContext) -> Iterator[None]:
 def failure(error: ChronosError) -> Failure:
     """The `Failure` of an error of ours, with its parts as metadata."""
     parts = {key: MetadataValue.text(str(value)) for key, value in error.as_dict().items() if value is not None and key != "message"}
-    return SentenceFailure(str(error), {**parts, "exit_code": error.exit_code, "passing": isinstance(error, PASSING)})
+    kind = {"passing": isinstance(error, PASSING), "refused": isinstance(error, RefusedError)}
+    return SentenceFailure(str(error), {**parts, "exit_code": error.exit_code, **kind})

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dagster import DagsterInstance, DynamicPartitionsDefinition
+from collections.abc import Mapping
+
+from dagster import DagsterInstance, DynamicPartitionsDefinition, RunRequest
 
 DATASETS = DynamicPartitionsDefinition(name="dataset")
 PARTITION_TAG = "dagster/partition"
@@ -22,3 +24,11 @@ def add_partitions(instance: DagsterInstance, slugs: list[str]) -> list[str]:
     if new:
         instance.add_dynamic_partitions("dataset", new)
     return new
+
+
+def partition_run(run_key: str, slug: str, tags: Mapping[str, str]) -> RunRequest:
+    """A request of a run of `slug`, whose partition exists or is added in the same tick.
+
+    It bears the tag of its partition already: without it, Dagster asks its database about the partition of every request one by one.
+    """
+    return RunRequest(run_key=run_key, partition_key=slug, tags={**tags, PARTITION_TAG: slug})

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from chronos_assets.errors import ChronosError
 from chronos_assets.orchestration.execute import run_partition
+from chronos_assets.orchestration.executors import PRELOAD
 from chronos_assets.orchestration.instance import open_instance, pinned_environment
 from chronos_assets.orchestration.partitions import CONTENT_TAG, NIGHT_TAG, WHY_TAG
 from chronos_assets.orchestration.resources import Workplace
@@ -39,7 +40,7 @@ class Done:
 def run_side_by_side(requests: Sequence[Request], settings: Settings, *, name: str, workers: int = SIDE_BY_SIDE) -> Iterator[Done]:
     """Run each request, at most `workers` at a time; yields as they end. One that fails stops none of the others."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
+    context.set_forkserver_preload([__name__, *PRELOAD])
     with pinned_environment(settings), ProcessPoolExecutor(max(1, min(workers, len(requests))), mp_context=context) as pool:
         futures = [pool.submit(_run, request, name) for request in requests]
         try:

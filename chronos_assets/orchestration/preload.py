@@ -1,24 +1,38 @@
-"""What a server of processes has imported before it forks the first one: only such servers import this module.
+"""What a server of processes has loaded before it forks the first one: only such servers import this module.
 
-A step in a process of its own, or a worker of a backfill, would spend seconds on these imports each time. Importing starts no thread of
-Polars or OpenMP (a forked process would wait for it for ever): no data are touched here.
+A step in a process of its own, and a worker of a backfill, would else spend seconds on importing, each time. No data are touched here:
+a thread that Polars or OpenMP started before the fork would be missing after it.
 """
 
 from __future__ import annotations
 
-import chronos_assets.domain.bars.schema  # pandera
-import chronos_assets.orchestration.instance  # Dagster's Postgres storage
-import chronos_assets.pipeline.export
-import chronos_assets.pipeline.look_ahead
-import chronos_assets.pipeline.simulate  # numba
-import chronos_assets.pipeline.sweep
-import chronos_assets.pipeline.validate
-import chronos_assets.pipeline.walkforward_checks
-import chronos_assets.services
-import chronos_assets.storage.stores
-import pandera.polars
-import xgboost  # noqa: F401
-from chronos_assets.definitions import defs
-from chronos_assets.orchestration.build import JOB
+from importlib import import_module
 
-defs.resolve_job_def(JOB)  # kept by `defs`: a forked process finds it resolved
+import numba
+
+USED_BY_STEPS = (
+    "arch.bootstrap",
+    "chronos_assets.domain.bars.schema",
+    "chronos_assets.orchestration.execute",
+    "chronos_assets.pipeline.export",
+    "chronos_assets.pipeline.look_ahead",
+    "chronos_assets.pipeline.simulate",
+    "chronos_assets.pipeline.sweep",
+    "chronos_assets.pipeline.validate",
+    "chronos_assets.pipeline.walkforward_checks",
+    "chronos_assets.services",
+    "chronos_assets.storage.migrate",
+    "chronos_assets.storage.stores",
+    "dagster._core.instance.factory",
+    "dagster_postgres",
+    "pandera.backends.polars.builtin_checks",
+    "psycopg2.extras",
+    "pyarrow.pandas_compat",
+    "questdb",
+    "upath.implementations.local",
+    "xgboost",
+)
+
+for _name in USED_BY_STEPS:
+    import_module(_name)
+numba.njit("()")(lambda: None)  # sets the compiler up; else each process does so before its first compiled function

@@ -21,8 +21,9 @@ from dagster import (
 )
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
+from chronos_assets.orchestration.again import still_refused
 from chronos_assets.orchestration.night import runs_of_night, summarize
-from chronos_assets.orchestration.partitions import CONTENT_TAG, NIGHT_TAG, PARTITION_TAG, WHY_TAG, add_partitions
+from chronos_assets.orchestration.partitions import CONTENT_TAG, NIGHT_TAG, PARTITION_TAG, WHY_TAG, add_partitions, partition_run
 from chronos_assets.orchestration.resources import Workplace
 from chronos_assets.pipeline.backfill import Known, Request, decide, skip_words, survey
 
@@ -43,17 +44,19 @@ def nightly(job: UnresolvedAssetJobDefinition, workplace: Workplace) -> Schedule
     def nights(context: ScheduleEvaluationContext) -> Iterator[RunRequest | SkipReason]:
         night = f"{context.scheduled_execution_time:%Y-%m-%dT%H:%M%z}"
         found = survey(workplace.settings)
-        decision = decide(found, covered(context.instance, [one.slug for one in found]))
-        for report in decision.reports:
+        refused = still_refused(context.instance, found)
+        decision = decide([one for one in found if one.slug not in refused], covered(context.instance, [one.slug for one in found]))
+        reports = [*decision.reports, *refused.values()]
+        for report in reports:
             context.log.warning(report)
         new = add_partitions(context.instance, [request.slug for request in decision.requests])
         if not decision.requests:
             runs = runs_of_night(context.instance, night)
-            context.instance.report_runless_asset_event(summarize(context.instance, night, runs, decision.reports).materialization())
-            yield SkipReason(skip_words(len(found), decision.reports))
+            context.instance.report_runless_asset_event(summarize(context.instance, night, runs, reports).materialization())
+            yield SkipReason(skip_words(len(found), reports))
         for request in decision.requests:
             tags = {NIGHT_TAG: night, WHY_TAG: f"nightly: {why_words(request, new)}", CONTENT_TAG: request.content}
-            yield RunRequest(run_key=f"{night}:{request.slug}", partition_key=request.slug, tags=tags)
+            yield partition_run(f"{night}:{request.slug}", request.slug, tags)
 
     return nights
 

@@ -21,11 +21,11 @@ from dagster._core.definitions.data_version import DATA_VERSION_TAG
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from chronos_assets.errors import ChronosError
-from chronos_assets.orchestration.again import to_try_again
+from chronos_assets.orchestration.again import still_refused, to_try_again
 from chronos_assets.orchestration.alerts import Alert, send, sinks_of
 from chronos_assets.orchestration.liveness import ACTIVE
 from chronos_assets.orchestration.night import failure_of, is_summarized, runs_of_night, summarize
-from chronos_assets.orchestration.partitions import CONTENT_TAG, DATASETS, NIGHT_TAG, PARTITION_TAG, WHY_TAG
+from chronos_assets.orchestration.partitions import CONTENT_TAG, DATASETS, NIGHT_TAG, PARTITION_TAG, WHY_TAG, partition_run
 from chronos_assets.orchestration.resources import Workplace
 from chronos_assets.pipeline.backfill import (
     Request,
@@ -84,11 +84,10 @@ def _gone(slugs: list[str], workplace: Workplace) -> tuple[list[str], list[str]]
     return kept, sorted(set(slugs) - set(kept))
 
 
-def run_request(request: Request, **tags: str) -> RunRequest:
+def run_request(request: Request) -> RunRequest:
     """The run of one request, with tags that say why it exists."""
-    return RunRequest(
-        run_key=request.run_key, partition_key=request.slug, tags={WHY_TAG: request.why, CONTENT_TAG: request.content, **tags}
-    )
+    why = {WHY_TAG: request.why, CONTENT_TAG: request.content}
+    return partition_run(request.run_key, request.slug, why)
 
 
 def _observation(request: Request) -> AssetObservation:
@@ -119,8 +118,10 @@ def night_watch(workplace: Workplace) -> SensorDefinition:
             return SensorResult(skip_reason=SkipReason(f"runs of {night} are not all done"), cursor=context.cursor)
         if is_summarized(context.instance, night):
             return SensorResult(skip_reason=SkipReason(f"{night} is summed up"), cursor=night)
-        decision = decide(survey(workplace.settings), {})
-        summary = summarize(context.instance, night, runs_of_night(context.instance, night), decision.reports)
+        found, runs = survey(workplace.settings), runs_of_night(context.instance, night)
+        ran = {run.tags.get(PARTITION_TAG) for run in runs}
+        refused = still_refused(context.instance, [one for one in found if one.slug not in ran])
+        summary = summarize(context.instance, night, runs, [*decide(found, {}).reports, *refused.values()])
         return SensorResult(asset_events=[summary.materialization()], cursor=night)
 
     return watch_nights

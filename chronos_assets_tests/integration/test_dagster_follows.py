@@ -235,3 +235,29 @@ def test_a_night_is_summed_up_with_its_failures_in_words(instance: DagsterInstan
     assert "chronos manifest refresh" in night.failures[0]["reason"]
     assert night.sentence() == "1 of 2 datasets done, 300 rows added, 6 folds trained, 0 reused, 1 failed, 1 not taken"
     assert "other_1d_v1: its manifest cannot be read" in str(night.materialization().metadata["summary"].value)
+
+
+def test_a_night_does_not_repeat_a_refusal_but_says_that_it_stands(
+    definitions: Definitions, instance: DagsterInstance, workplace: Workplace, unique_slug: str
+) -> None:
+    """A file that a run refused is not run again while it lies there unchanged, and each night says why; changed, it is asked for."""
+    manifest = write_dataset(workplace.settings.exports_dir, unique_slug)
+    source = manifest.with_suffix(".csv")
+    good = source.read_text()
+    source.write_text(good.replace("20100105", "2010010X"))
+    rewrite(manifest, checksum=checksum(source))
+    [request] = nightly(definitions, instance)
+    assert isinstance(request, RunRequest)
+    failed = run_partition(unique_slug, workplace, instance, tags={CONTENT_TAG: request.tags[CONTENT_TAG]})
+    assert (failed.failed_step, failed.exit_code) == ("normalized_bars", 3)
+    [skipped] = nightly(definitions, instance)
+    assert isinstance(skipped, SkipReason)
+    assert f"{unique_slug}: unchanged since it was refused (run {failed.run_id[:8]})" in str(skipped.skip_message)
+    [record] = instance.fetch_materializations(AssetKey("night_summary"), limit=1).records
+    assert record.asset_materialization is not None
+    assert failed.sentence[:60] in str(record.asset_materialization.metadata["summary"].value)
+    source.write_text(good)
+    rewrite(manifest, checksum=checksum(source))
+    [again] = nightly(definitions, instance)
+    assert isinstance(again, RunRequest)
+    assert again.partition_key == unique_slug
