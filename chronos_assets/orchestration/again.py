@@ -1,7 +1,8 @@
 """Datasets whose run failed and whose content did not change since: which of them are asked for once more.
 
-What passes by itself, a step repeats three times within a minute. Where that was too short (a server was away for longer), the manifest
-sensor asks again, after a wait that doubles, a few times. A manifest or file that was refused is never asked for again before it changes:
+What passes by itself, a step repeats three times within a minute, and Dagster repeats once a run that was cut off. Where that was too
+little (a server was away for longer, the code server was gone when the run was to start), the manifest sensor asks again, after a wait that
+doubles, a few times. A manifest or file that was refused is never asked for again before it changes:
 each night says that it still stands refused, and why.
 """
 
@@ -14,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 
 from dagster import DagsterEventType, DagsterInstance, DagsterRunStatus, RunRecord, RunsFilter
 
-from chronos_assets.orchestration.night import failure_of
+from chronos_assets.orchestration.night import INTERRUPTS, failure_of
 from chronos_assets.orchestration.partitions import CONTENT_TAG, PARTITION_TAG
 from chronos_assets.pipeline.backfill import Found, Known
 
@@ -23,10 +24,11 @@ MOST_TRIES = 4
 LOOK_BACK = timedelta(hours=6)
 MOST_RUNS = 200
 MOST_REFUSED = 2_000
+CUT_OFF = "its run was cut off"
 
 
 def to_try_again(instance: DagsterInstance, known: Mapping[str, Known]) -> dict[str, str]:
-    """slug -> why, of datasets whose last run, of the content that is known, failed of something that passes."""
+    """slug -> why, of datasets whose last run, of the content that is known, failed of something that passes by itself."""
     failed: dict[str, list[RunRecord]] = defaultdict(list)
     since = datetime.now(UTC) - LOOK_BACK
     for record in instance.get_run_records(RunsFilter(statuses=[DagsterRunStatus.FAILURE], updated_after=since), limit=MOST_RUNS):
@@ -34,22 +36,33 @@ def to_try_again(instance: DagsterInstance, known: Mapping[str, Known]) -> dict[
         slug = tags.get(PARTITION_TAG, "")
         if slug in known and known[slug].content and tags.get(CONTENT_TAG) == known[slug].content:
             failed[slug].append(record)
-    return {slug: f"a server was away, try {len(records) + 1}" for slug, records in failed.items() if _is_due(instance, slug, records)}
+    whys = {slug: _due(instance, slug, records) for slug, records in failed.items()}
+    return {slug: f"{why}, try {len(failed[slug]) + 1}" for slug, why in whys.items() if why}
 
 
-def _is_due(instance: DagsterInstance, slug: str, records: list[RunRecord]) -> bool:
-    """Whether the newest of these failures (newest first) is the dataset's last run, can pass, and is old enough."""
+def _due(instance: DagsterInstance, slug: str, records: list[RunRecord]) -> str:
+    """What failed the newest of these runs (newest first), where it is the dataset's last run, can pass, and is old enough."""
     last = records[0]
     waited = time.time() - (last.end_time or last.update_timestamp.timestamp())
     if len(records) >= MOST_TRIES or waited < FIRST_WAIT_SECONDS * 2 ** (len(records) - 1):
-        return False
+        return ""
     newest = instance.get_runs(RunsFilter(tags={PARTITION_TAG: slug}), limit=1)
-    return newest[0].run_id == last.dagster_run.run_id and can_pass(instance, last.dagster_run.run_id)
+    return what_can_pass(instance, last.dagster_run.run_id) if newest[0].run_id == last.dagster_run.run_id else ""
 
 
-def can_pass(instance: DagsterInstance, run_id: str) -> bool:
-    """Whether a step of the run failed of what passes by itself."""
-    return _failed_so(instance, run_id, "passing")
+def what_can_pass(instance: DagsterInstance, run_id: str) -> str:
+    """What failed the run, where that passes by itself: a server that was away, or an end from outside (killed, never launched)."""
+    failed = _failed_as(instance, run_id, "passing")
+    if failed is not None:
+        return "a server was away" if failed else ""
+    for entry in instance.all_logs(run_id, of_type={DagsterEventType.STEP_FAILURE, DagsterEventType.RUN_FAILURE}):
+        event = entry.dagster_event
+        if event is not None and event.is_step_failure:
+            error = event.step_failure_data.error
+            return CUT_OFF if error is not None and error.cls_name in INTERRUPTS else ""
+        if event is not None and (event.message or "").startswith("Exceeded maximum runtime"):
+            return ""  # it would take as long again
+    return CUT_OFF
 
 
 def still_refused(instance: DagsterInstance, found: Iterable[Found]) -> dict[str, str]:
@@ -61,17 +74,17 @@ def still_refused(instance: DagsterInstance, found: Iterable[Found]) -> dict[str
         if content.get(slug) is None or run.tags.get(CONTENT_TAG) != content.pop(slug):
             continue
         newest = instance.get_runs(RunsFilter(tags={PARTITION_TAG: slug}), limit=1)
-        if newest[0].run_id == run.run_id and _failed_so(instance, run.run_id, "refused"):
+        if newest[0].run_id == run.run_id and _failed_as(instance, run.run_id, "refused"):
             sentence = failure_of(instance, run.run_id)[1]
             told[slug] = f"{slug}: unchanged since it was refused (run {run.run_id[:8]}), so not tried again: {sentence}"
     return told
 
 
-def _failed_so(instance: DagsterInstance, run_id: str, kind: str) -> bool:
-    """What the first failed step that knows of `kind` says of it: `passing` or `refused`."""
+def _failed_as(instance: DagsterInstance, run_id: str, kind: str) -> bool | None:
+    """What the first failed step that knows of `kind` (`passing`, `refused`) says of it; None where none does."""
     for entry in instance.all_logs(run_id, of_type=DagsterEventType.STEP_FAILURE):
         event = entry.dagster_event
         data = None if event is None else event.step_failure_data.user_failure_data
         if data is not None and kind in data.metadata:
             return bool(data.metadata[kind].value)
-    return False
+    return None

@@ -19,7 +19,7 @@ from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from chronos_assets.errors import ConflictError
 from chronos_assets.orchestration.build import JOB, build_defs
 from chronos_assets.orchestration.liveness import UNDERWAY, WORKER_TAG, fail_dead_runs, this_worker
-from chronos_assets.orchestration.night import failure_of
+from chronos_assets.orchestration.night import INTERRUPTS, failure_of
 from chronos_assets.orchestration.partitions import PARTITION_TAG, add_partitions
 from chronos_assets.orchestration.preview import accepted
 from chronos_assets.orchestration.resources import Workplace
@@ -192,7 +192,7 @@ def _is_interrupt(event: DagsterEvent) -> bool:
     """Whether a step failed because somebody pressed Ctrl-C, or the run because of it between two steps."""
     if event.event_type is DagsterEventType.STEP_FAILURE:
         error = event.step_failure_data.error
-        return error is not None and error.cls_name in ("DagsterExecutionInterruptedError", "KeyboardInterrupt")
+        return error is not None and error.cls_name in INTERRUPTS
     failed = event.event_type is DagsterEventType.RUN_FAILURE
     return failed and event.job_failure_data.failure_reason is RunFailureReason.UNEXPECTED_TERMINATION
 

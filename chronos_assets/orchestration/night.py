@@ -29,6 +29,7 @@ from chronos_assets.orchestration.partitions import NIGHT_TAG, PARTITION_TAG, WH
 
 ENDED = [DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED]
 MOST_RUNS = 2_000
+INTERRUPTS = ("DagsterExecutionInterruptedError", "KeyboardInterrupt")  # classes of the error of a step that was stopped
 SUMMED = ("rows_written", "folds_trained", "folds_reused", "trades")
 
 night_summary = AssetSpec(

@@ -21,11 +21,11 @@ from dagster import (
 
 from chronos_assets.errors import ServiceUnavailableError
 from chronos_assets.orchestration.again import to_try_again
-from chronos_assets.orchestration.build import build_defs
+from chronos_assets.orchestration.build import JOB, build_defs
 from chronos_assets.orchestration.execute import run_partition
 from chronos_assets.orchestration.instance import open_instance
 from chronos_assets.orchestration.night import summarize
-from chronos_assets.orchestration.partitions import CONTENT_TAG, NIGHT_TAG, WHY_TAG
+from chronos_assets.orchestration.partitions import CONTENT_TAG, NIGHT_TAG, PARTITION_TAG, WHY_TAG
 from chronos_assets.orchestration.preview import accepted
 from chronos_assets.orchestration.resources import Workplace
 from chronos_assets.pipeline.backfill import Known
@@ -189,6 +189,22 @@ def test_a_run_that_failed_for_want_of_a_server_is_asked_for_again(
     manifest.with_suffix(".csv").write_text("no bars\n")
     assert run_partition(unique_slug, workplace, instance).exit_code == 3
     assert to_try_again(instance, known) == {}
+
+
+def test_a_run_that_was_cut_off_and_not_repeated_is_asked_for_again(
+    definitions: Definitions, instance: DagsterInstance, unique_slug: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that Dagster dropped (its code server was gone) is tried again after a wait; one that ran too long is not."""
+    monkeypatch.setattr("chronos_assets.orchestration.again.FIRST_WAIT_SECONDS", 0)
+    known = {unique_slug: Known("manifest-file", 1)}
+    for words, expected in (
+        ("This run has been marked as failed from outside the execution context.", {unique_slug: "its run was cut off, try 2"}),
+        ("Exceeded maximum runtime of 43200 seconds.", {}),
+    ):
+        tags = {PARTITION_TAG: unique_slug, CONTENT_TAG: "manifest-file"}
+        run = instance.create_run_for_job(job_def=definitions.resolve_job_def(JOB), tags=tags)
+        instance.report_run_failed(run, words)
+        assert to_try_again(instance, known) == expected
 
 
 def test_the_night_asks_only_for_what_no_successful_run_has_covered(
