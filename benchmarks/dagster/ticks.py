@@ -1,4 +1,4 @@
-"""`python -m benchmarks.dagster.ticks [manifests]`: ticks of sensor and schedule with many manifests, and a backfill with nothing to do."""
+"""`python -m benchmarks.dagster.ticks [manifests]`: ticks of sensor and schedule with many manifests."""
 
 from __future__ import annotations
 
