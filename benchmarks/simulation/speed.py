@@ -103,11 +103,18 @@ def timed(function: Callable[[], Any], repeats: int) -> tuple[float, float, Any]
 def kernel_only(bars: PriceBars, signals: Signals) -> Callable[[], int]:
     """The compiled loop with all accounting, into arrays made beforehand."""
     n, rules = len(bars), rules_of(PROFILE, "dual")
-    equity, position = np.empty(n), np.empty(n)
-    index, value = np.empty((n, kernel.N_BARS_COLUMNS), dtype=np.int64), np.empty((n, kernel.N_VALUE_COLUMNS))
+    equity = np.empty(n)
+    tables = kernel.trade_tables(n)
     prices = (bars.opens, bars.highs, bars.lows, bars.closes)
     given = (signals.prediction, signals.long_threshold, signals.short_threshold)
-    return lambda: kernel.trade_bars(rules, *prices, *given, np.empty(0), equity, position, index, value)
+    return lambda: kernel.trade_bars(rules, *prices, *given, np.empty(0), equity, *tables)
+
+
+def everything(bars: PriceBars, signals: Signals) -> int:
+    """A simulation with all that it makes only where it is asked for."""
+    simulation = simulate(bars, signals, rules_of(PROFILE, "dual"))
+    assert len(simulation.position) == len(bars)
+    return simulation.trades.height
 
 
 def vectorbt_trades(bars: PriceBars, signals: Signals) -> Callable[[], int]:
@@ -164,7 +171,7 @@ def main() -> None:
         ),
         ("chronos loop, all accounting", kernel_only(bars, signals), arguments.repeats),
         ("chronos simulate()", lambda: len(simulate(bars, signals, rules).trade_index), arguments.repeats),
-        ("chronos simulate(), trades as a frame", lambda: simulate(bars, signals, rules).trades.height, arguments.repeats),
+        ("the same, trade frame and positions made", lambda: everything(bars, signals), arguments.repeats),
     ]
     if not arguments.no_peers:
         rows += [("vectorbt from_signals", vectorbt_trades(bars, signals), 1), ("backtesting.py", backtesting_trades(bars, signals), 0)]

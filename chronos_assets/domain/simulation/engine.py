@@ -15,6 +15,8 @@ from chronos_assets.domain.simulation.rules import EXIT_REASONS, SIDES, Rules
 from chronos_assets.errors import RefusedError
 
 NO_FOLD = -1
+# Tables are made for one trade per so many bars; where there are more, the loop runs again with room for all of them.
+USUAL_BARS_PER_TRADE = 4
 
 
 @dataclass(frozen=True)
@@ -33,15 +35,19 @@ class Signals:
 
 @dataclass(frozen=True)
 class Simulation:
-    """What the loop made of its inputs: equity and signed units at every close, and the trade tables behind `trades`."""
+    """What the loop made of its inputs: equity at every close (float64 [bars]), and the trade tables behind `trades` and `position`."""
 
     rules: Rules
     bars: PriceBars
     signals: Signals
     equity: Floats
-    position: Floats
     trade_index: npt.NDArray[np.int64]
     trade_value: Floats
+
+    @cached_property
+    def position(self) -> Floats:
+        """Signed units held at every close, float64 [bars]."""
+        return kernel.hold_positions(self.trade_index, self.trade_value, len(self.bars))
 
     @cached_property
     def trades(self) -> pl.DataFrame:
@@ -55,12 +61,10 @@ def simulate(bars: PriceBars, signals: Signals, rules: Rules, *, atr: Floats | N
     Raises `RefusedError` where there is no bar, or none with prices.
     """
     n = len(bars)
-    if n == 0 or not bars.priced.any():
+    if n == 0 or (np.isnan(bars.opens[0]) and not bars.priced.any()):
         raise RefusedError("none of the bars to simulate has prices", code="no_prices", found=f"{n} bars")
-    equity, position = np.empty(n), np.empty(n)
-    index = np.empty((n, kernel.N_BARS_COLUMNS), dtype=np.int64)
-    value = np.empty((n, kernel.N_VALUE_COLUMNS))
-    count = kernel.trade_bars(
+    equity = np.empty(n)
+    inputs = (
         rules,
         bars.opens,
         bars.highs,
@@ -71,11 +75,13 @@ def simulate(bars: PriceBars, signals: Signals, rules: Rules, *, atr: Floats | N
         np.ascontiguousarray(signals.short_threshold),
         ranges_of(bars, rules) if atr is None else np.ascontiguousarray(atr),
         equity,
-        position,
-        index,
-        value,
     )
-    return Simulation(rules, bars, signals, equity, position, index[:count], value[:count])
+    tables = kernel.trade_tables(n // USUAL_BARS_PER_TRADE + 1)
+    count = kernel.trade_bars(*inputs, *tables)
+    if count > len(tables[0]):
+        tables = kernel.trade_tables(count)
+        kernel.trade_bars(*inputs, *tables)
+    return Simulation(rules, bars, signals, equity, tables[0][:count], tables[1][:count])
 
 
 def ranges_of(bars: PriceBars, rules: Rules) -> Floats:

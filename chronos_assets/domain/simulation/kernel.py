@@ -1,4 +1,4 @@
-"""The one loop that turns signals and bars into trades and equity, compiled by numba (about two seconds once, then cached on disk).
+"""The one loop that turns signals and bars into trades and equity, compiled by numba (a few seconds once, then cached on disk).
 
 The rules, in the order in which the loop applies them to bar t:
 
@@ -13,6 +13,9 @@ The rules, in the order in which the loop applies them to bar t:
 5. Decisions at the close. In the market: opposite threshold, sign flip, signal decay, time, the first that holds; only a reversal also
    enters. Flat: an entry where the prediction lies beyond exactly one threshold. The last bar decides nothing.
 
+Bars on which none of this can happen are found by two tight loops (`next_signal` while flat, `next_event` in the market) and only marked;
+every other bar goes through all steps. Both may stop at a bar too many, never at one too few.
+
 A bar without prices fills nothing: entries lapse, exits wait for the next open there is, equity is marked at the last close. A NaN
 prediction is no signal and decays nothing; a NaN threshold switches its side off. Nothing is entered once the closed trades have used
 up the capital, nor where the average true range that a rule needs is not known yet.
@@ -22,7 +25,8 @@ up the capital, nor where the average true range that a rule needs is not known 
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numba
 import numpy as np
@@ -41,7 +45,28 @@ N_VALUE_COLUMNS = 8
 jit = numba.njit(cache=True, nogil=True)
 
 
-@jit
+# The loop and its parts neither make nor keep an array: they go without numba's counting of references (an option with a private name),
+# which would cost a third of their time.
+LEAN: dict[str, Any] = {"cache": True, "nogil": True, "_nrt": False}
+Compiled = TypeVar("Compiled", bound=Callable[..., Any])
+
+
+def bare(function: Compiled) -> Compiled:
+    """`jit` without the counting of references."""
+    return numba.njit(function, **LEAN)  # type: ignore[no-any-return]
+
+
+def inline(function: Compiled) -> Compiled:
+    """`bare`, put into its callers."""
+    return numba.njit(function, **LEAN, forceinline=True)  # type: ignore[no-any-return]
+
+
+def trade_tables(rows: int) -> tuple[npt.NDArray[np.int64], Floats]:
+    """Trade tables with room for `rows` trades."""
+    return np.empty((rows, N_BARS_COLUMNS), dtype=np.int64), np.empty((rows, N_VALUE_COLUMNS))
+
+
+@inline
 def units_of(rules: Any, cash: float, fill: float, atr: float) -> float:  # pragma: no cover - compiled
     """Units of a new position, 0 where none can be taken."""
     price = abs(fill)
@@ -57,13 +82,13 @@ def units_of(rules: Any, cash: float, fill: float, atr: float) -> float:  # prag
     return min(rules.size * cash / atr, most) if atr > 0.0 else most  # type: ignore[no-any-return]
 
 
-@jit
+@inline
 def cost_of(rules: Any, units: float, price: float) -> float:  # pragma: no cover - compiled
     """Commission and slippage of one fill."""
     return units * abs(price) * rules.cost_fraction + rules.cost_fixed  # type: ignore[no-any-return]
 
 
-@jit
+@inline
 def levels_of(rules: Any, side: float, fill: float, atr: float) -> tuple[float, float, float, float]:  # pragma: no cover - compiled
     """Stop, target, and the trailing distance as (fraction of the best price, price difference); an infinite level is off."""
     size = abs(fill)
@@ -79,7 +104,7 @@ def levels_of(rules: Any, side: float, fill: float, atr: float) -> tuple[float, 
     return stop, target, rules.trail_fraction, (atr * rules.trail_atr if rules.trail_atr > 0.0 else 0.0)
 
 
-@jit
+@inline
 def level_exit(
     side: float, open_: float, worst: float, reach: float, stop: float, trail: float, target: float, inside: bool
 ) -> tuple[int, float]:  # pragma: no cover - compiled
@@ -94,7 +119,7 @@ def level_exit(
     return 0, 0.0
 
 
-@jit
+@inline
 def decided_exit(rules: Any, side: float, signal: float, p: float, entry_signal: float, held: int) -> int:  # pragma: no cover - compiled
     """The reason to leave at the next open, 0 where there is none."""
     if rules.opposite and signal == -side:
@@ -106,7 +131,76 @@ def decided_exit(rules: Any, side: float, signal: float, p: float, entry_signal:
     return TIME if rules.max_bars > 0 and held >= rules.max_bars else 0
 
 
-@jit
+@inline
+def next_signal(
+    rules: Any, prediction: Floats, long_threshold: Floats, short_threshold: Floats, start: int, end: int
+) -> int:  # pragma: no cover - compiled
+    """The first bar of `[start, end)` beyond a threshold of a side that may be entered, else `end`."""
+    long, short = rules.allow_long, rules.allow_short
+    for t in range(start, end):
+        p = prediction[t]
+        if ((p >= long_threshold[t]) & long) | ((p <= short_threshold[t]) & short):
+            return t
+    return end
+
+
+@bare
+def next_event(
+    rules: Any,
+    side: float,
+    opens: Floats,
+    worst: Floats,
+    reach: Floats,
+    prediction: Floats,
+    opposite_threshold: Floats,
+    entry_signal: float,
+    stop: float,
+    target: float,
+    best: float,
+    trail_share: float,
+    trail_distance: float,
+    start: int,
+    end: int,
+) -> tuple[int, float]:  # pragma: no cover - compiled
+    """The first bar of `[start, end)` that has no prices, reaches a level, or may decide an exit, else `end`; and the best price before it.
+
+    Prices and predictions are compared times `side` (exact: it is 1 or -1), so that one comparison serves both sides.
+    """
+    weak = rules.decay_share * abs(entry_signal)  # 0 where decay is off: no |prediction| is below it
+    flip = entry_signal if rules.sign_flip else 0.0
+    trailing = rules.trail_fraction > 0.0 or rules.trail_atr > 0.0
+    level, aim = side * stop, side * target
+    for t in range(start, end):
+        p = prediction[t]
+        if trailing:
+            level = max(side * stop, side * (best - side * (abs(best) * trail_share + trail_distance)))
+        hit = (side * worst[t] <= level) | (side * reach[t] >= aim) | np.isnan(opens[t])
+        if hit | ((side * p <= side * opposite_threshold[t]) & rules.opposite) | (p * flip < 0.0) | (abs(p) < weak):
+            return t, best
+        if trailing:
+            best = side * max(side * best, side * reach[t])
+    return end, best
+
+
+@bare
+def last_known(opens: Floats, closes: Floats, start: int, end: int, before: float) -> float:  # pragma: no cover - compiled
+    """The close of the last bar of `[start, end)` that has prices, else `before`."""
+    for t in range(end - 1, start - 1, -1):
+        if not np.isnan(opens[t]):
+            return closes[t]  # type: ignore[no-any-return]
+    return before
+
+
+@inline
+def mark_bars(
+    equity: Floats, closes: Floats, start: int, end: int, cash: float, signed_units: float, fill: float, entry_cost: float
+) -> None:  # pragma: no cover - compiled
+    """Mark an open position at each close of `[start, end)`, all of which have prices."""
+    for t in range(start, end):
+        equity[t] = cash + (signed_units * (closes[t] - fill) - entry_cost)
+
+
+@bare
 def trade_bars(  # noqa: PLR0912, PLR0915 - one pass over the bars, in the order of the rules above
     rules: Any,
     opens: Floats,
@@ -118,14 +212,13 @@ def trade_bars(  # noqa: PLR0912, PLR0915 - one pass over the bars, in the order
     short_threshold: Floats,
     atr: Floats,
     equity: Floats,
-    position: Floats,
     trade_index: npt.NDArray[np.int64],
     trade_value: Floats,
 ) -> int:  # pragma: no cover - compiled
-    """Fill `equity`, `position` (shape [bars]) and the trade tables (shape [bars, columns]); returns the number of trades.
+    """Fill `equity` (shape [bars]) and the trade tables (shape [rows, columns]); returns the number of trades.
 
-    A bar whose open is NaN has no prices. `equity` and `position` may have length 0: then only the trades are written. `atr` may have
-    length 0 where no rule needs it.
+    A bar whose open is NaN has no prices. `equity` may have length 0: then only the trades are written. `atr` may have length 0 where no
+    rule needs it. Trades beyond the rows of the tables are made and counted, and not written.
     """
     n = opens.shape[0]
     mark = equity.shape[0] == n
@@ -135,10 +228,67 @@ def trade_bars(  # noqa: PLR0912, PLR0915 - one pass over the bars, in the order
     units = fill = entry_cost = entry_signal = limit = best = range_ = 0.0
     stop = target = trail_share = trail_distance = 0.0
     last_close = exit_signal = np.nan
-    for t in range(n):
+    t = -1
+    while t < n - 1:
+        t += 1
+        # Bars on which nothing can happen are only marked
+        flat = side == 0.0 and order == 0.0
+        if flat:
+            ahead = next_signal(rules, prediction, long_threshold, short_threshold, max(t, quiet_until), n - 1)
+            if mark:
+                for k in range(t, ahead):
+                    equity[k] = cash
+            if rules.limit_order:
+                last_close = last_known(opens, closes, t, ahead + 1, last_close)
+            t = ahead
+        elif leaving == 0 and order == 0.0:
+            end = n - 1 if rules.max_bars == 0 else min(n - 1, entered + rules.max_bars - 1)
+            if side > 0.0:
+                ahead, best = next_event(
+                    rules,
+                    1.0,
+                    opens,
+                    lows,
+                    highs,
+                    prediction,
+                    short_threshold,
+                    entry_signal,
+                    stop,
+                    target,
+                    best,
+                    trail_share,
+                    trail_distance,
+                    t,
+                    end,
+                )
+            else:
+                ahead, best = next_event(
+                    rules,
+                    -1.0,
+                    opens,
+                    highs,
+                    lows,
+                    prediction,
+                    long_threshold,
+                    entry_signal,
+                    stop,
+                    target,
+                    best,
+                    trail_share,
+                    trail_distance,
+                    t,
+                    end,
+                )
+            if ahead > t:
+                if mark:
+                    mark_bars(equity, closes, t, ahead, cash, units * side, fill, entry_cost)
+                last_close = closes[ahead - 1]
+                t = ahead
         open_, p = opens[t], prediction[t]
         closed, exit_price = 0, 0.0  # an exit inside this bar, or at its close
-        if not np.isnan(open_):
+        if flat:
+            pass
+        elif not np.isnan(open_):
             if leaving != 0:
                 cost = entry_cost + cost_of(rules, units, open_)
                 pnl = units * side * (open_ - fill) - cost
@@ -188,7 +338,6 @@ def trade_bars(  # noqa: PLR0912, PLR0915 - one pass over the bars, in the order
             if closed in (STOP, TRAIL):
                 quiet_until = t + rules.cooldown_bars
         if mark:
-            position[t] = side * units
             equity[t] = cash if side == 0.0 else cash + (units * side * (last_close - fill) - entry_cost)
         if t == n - 1:
             break
@@ -211,6 +360,15 @@ def trade_bars(  # noqa: PLR0912, PLR0915 - one pass over the bars, in the order
 
 
 @jit
+def hold_positions(trade_index: npt.NDArray[np.int64], trade_value: Floats, bars: int) -> Floats:  # pragma: no cover - compiled
+    """Signed units at every close (float64 [bars]): those of a trade from the bar of its entry up to the one before its exit."""
+    position = np.zeros(bars)
+    for k in range(trade_index.shape[0]):
+        position[trade_index[k, BARS_ENTRY] : trade_index[k, BARS_EXIT]] = trade_index[k, BARS_SIDE] * trade_value[k, UNITS]
+    return position
+
+
+@bare
 def _open(
     trade_index: npt.NDArray[np.int64],
     trade_value: Floats,
@@ -222,6 +380,8 @@ def _open(
     units: float,
     entry_signal: float,
 ) -> None:  # pragma: no cover - compiled
+    if row >= trade_index.shape[0]:
+        return
     trade_index[row, BARS_DECISION] = decided
     trade_index[row, BARS_ENTRY] = entered
     trade_index[row, BARS_SIDE] = int(side)
@@ -230,7 +390,7 @@ def _open(
     trade_value[row, ENTRY_SIGNAL] = entry_signal
 
 
-@jit
+@bare
 def _close(
     trade_index: npt.NDArray[np.int64],
     trade_value: Floats,
@@ -243,6 +403,8 @@ def _close(
     cash: float,
     exit_signal: float,
 ) -> None:  # pragma: no cover - compiled
+    if row >= trade_index.shape[0]:
+        return
     trade_index[row, BARS_EXIT] = left
     trade_index[row, BARS_REASON] = reason
     trade_value[row, EXIT_PRICE] = exit_price

@@ -108,7 +108,6 @@ def permuted_totals(  # noqa: PLR0917 - compiled functions take their arrays by 
             short_threshold,
             ranges,
             nothing,
-            nothing,
             index,
             value,
         )
