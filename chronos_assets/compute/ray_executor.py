@@ -20,6 +20,8 @@ from chronos_assets.compute.training import FoldData, FoldFailure, FoldResult, F
 from chronos_assets.errors import DeviceError
 
 CONNECT_SECONDS = 10.0
+# Ray's error does not tell a missing token from a missing cluster, and a cluster wants one wherever one lay on its machine at its start.
+HINT_CLUSTER = "Check CHRONOS_RAY_ADDRESS (a cluster that wants a token: set RAY_AUTH_MODE=token too), or set CHRONOS_EXECUTOR=threads."
 
 
 class RayExecutor:
@@ -111,7 +113,7 @@ class RayExecutor:
                 "Ray cannot be reached" if self.address else "a local Ray cannot be started",
                 code="ray_unavailable",
                 found=str(error).splitlines()[0][:200] if str(error) else type(error).__name__,
-                hint="Check CHRONOS_RAY_ADDRESS, or set CHRONOS_EXECUTOR=threads.",
+                hint=HINT_CLUSTER if self.address else "Set CHRONOS_EXECUTOR=threads.",
             ) from error
 
 

@@ -239,7 +239,7 @@ class _Attempt:
             raise FoldsFailedError(
                 f"{len(self.failures)} of {len(self.request.folds)} folds failed; {self.present} are kept",
                 code="folds_failed",
-                found=f"fold {first.fold.number}: {first.reason}",
+                found=f"fold {first.fold.number}: {first.reason.removesuffix('.')}",
                 hint="Run the same command again: only the missing folds are trained.",
                 run_id=self.request.run_id,
             )
