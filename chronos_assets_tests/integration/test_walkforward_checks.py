@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from chronos_assets.compute.executor import ThreadExecutor
-from chronos_assets.compute.training import FoldData, FoldResult, FoldSpec, train_fold
+from chronos_assets.compute.training import FoldData, FoldFailure, FoldResult, FoldSpec, train_fold
 from chronos_assets.errors import ConflictError, NotPublishedError, ProfileError
 from chronos_assets.pipeline.look_ahead import look_ahead_audit
 from chronos_assets.pipeline.retire import retire_run, run_space
@@ -265,11 +266,30 @@ def test_files_are_not_removed_while_folds_are_stored(stores: Stores, unique_slu
         get_run(stores.postgres, run_id)
 
 
+class CountingExecutor(ThreadExecutor):
+    """Threads that count how often what they need was opened, and how many `map`s found it open."""
+
+    sessions = maps_inside = 0
+    _open = False
+
+    @contextmanager
+    def session(self) -> Iterator[None]:
+        self.sessions, self._open = self.sessions + 1, True
+        yield
+        self._open = False
+
+    def map(self, data: FoldData, specs: Iterable[FoldSpec]) -> Generator[FoldResult | FoldFailure]:
+        self.maps_inside += self._open
+        return super().map(data, specs)
+
+
 def test_a_sweep_ranks_runs_and_warns(stores: Stores, unique_slug: str) -> None:
     """Each point of a grid is a run; the ranking warns about the number of trials; a point that cannot run keeps its reason."""
     publish(stores, unique_slug, make_bars(200))
     axes = {"model.max_depth": [2, 3], "val_split_ratio": [0.8, 0.01]}
-    result = run_sweep(unique_slug, small_profile(), axes, stores, horizon_of=lambda _: (3, False), executor=ThreadExecutor(2))
+    executor = CountingExecutor(2)
+    result = run_sweep(unique_slug, small_profile(), axes, stores, horizon_of=lambda _: (3, False), executor=executor)
+    assert (executor.sessions, executor.maps_inside) == (1, 2)
     assert len(result.trials) == 4
     ran = [trial for trial in result.trials if trial.run_id]
     assert [trial.changes["model"]["max_depth"] for trial in result.trials[2:]] == [2, 3]

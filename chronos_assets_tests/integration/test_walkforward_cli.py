@@ -84,6 +84,8 @@ def test_refusals_have_their_exit_codes(stores: Stores, unique_slug: str, cli_en
         (["walkforward", "nowhere_1d_v1"], 3, "not published"),
         (["walkforward", unique_slug, "--set", "model.etta=1"], 3, "eta"),
         (["walkforward", unique_slug, "--set", "model"], 2, "KEY=VALUE"),
+        (["walkforward", unique_slug, "--set", "features=feat_0,feat_1"], 3, "features: `all`, or a list"),
+        (["walkforward", unique_slug, "--set", "step=0"], 3, "step: a whole number of bars"),
         (["walkforward", unique_slug, *SMALL, "--device", "cuda"], 1, "GPU"),
         (["walkforward", unique_slug, "--profile", "none"], 3, "profile"),
         (["runs", "show", "not-a-run"], 3, "no walk-forward run"),
