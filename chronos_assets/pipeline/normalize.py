@@ -27,7 +27,7 @@ from chronos_assets.settings import Settings
 from chronos_assets.storage.whole_file import replacing
 
 _STALE_SECONDS = 86_400.0
-READER_VERSION = 2
+READER_VERSION = 3
 """Raised when the same file would give other bars or another report."""
 
 

@@ -68,6 +68,23 @@ def test_a_function_of_a_target_and_the_next_target_are_suspected(tmp_path: Path
     assert "LAST" not in found
 
 
+def test_a_target_that_looks_far_ahead_gives_away_what_knows_its_neighbours(tmp_path: Path) -> None:
+    """With horizon 3, targets of up to three bars later and two bars earlier are the future; that of three bars earlier is not."""
+    values = [random.Random(i).gauss(0, 1) for i in range(910)]
+    columns = {f"AT_{shift:+d}": lambda i, shift=shift: values[i + shift] for shift in (-4, -3, -2, -1, 1, 2, 3)}
+    columns["TGT"] = lambda i: values[i]
+    rows = [f"{20200101 + 10_000 * (i // 168) + 100 * (i % 168 // 14) + i % 14}," for i in range(900)]
+    rows = [row + ",".join(str(make(i + 4)) for make in columns.values()) for i, row in enumerate(rows)]
+    content = table(rows, ",".join(["Date", *columns]))
+    far = warned(read(tmp_path, content, BarsSpec(target_horizon={"TGT": 3})))["lookahead_suspect"]
+    assert all(name in far for name in ("AT_-2 (the target of 2 bars earlier, which is not over yet)", "AT_-1", "AT_+1", "AT_+2", "AT_+3"))
+    assert "AT_-3" not in far
+    assert "AT_-4" not in far
+    near = warned(read(tmp_path, content))["lookahead_suspect"]
+    assert "AT_+1" in near
+    assert all(name not in near for name in ("AT_-1", "AT_+2"))
+
+
 def test_a_price_beside_the_next_price_is_no_suspect(tmp_path: Path) -> None:
     """Levels of neighbouring bars are nearly equal without knowing each other; one that follows the next bar's steps is a suspect."""
     levels = [100.0]

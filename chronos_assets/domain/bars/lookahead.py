@@ -1,14 +1,16 @@
 """Look-ahead suspects: a feature that equals a target, or nearly determines it, so that it must know the future.
 
 Looked at in a bounded sample: at most 32 runs of 128 bars, spread evenly over the file; a file of up to 4,096 bars is looked at whole.
-A feature is a suspect by its correlation with the target or with that of the next bar, or by xi (S. Chatterjee, "A new coefficient of
-correlation", JASA 2021), near 1 where the target is any function of the feature, however bent. Beside a slow target (its neighbours
-are nearly equal, as price levels are) a feature must follow its steps from bar to bar: the close of today knows nothing of tomorrow.
+A feature is a suspect by its correlation with the target, with that of a later bar, or with that of an earlier bar which was not over
+yet (the target of bar t - k looks ahead to bar t - k + h: beyond t where k is less than its horizon h, the past from k = h on), or by
+xi (S. Chatterjee, "A new coefficient of correlation", JASA 2021), near 1 where the target is any function of the feature, however
+bent. Beside a slow target (its neighbours are nearly equal, as price levels are) a feature must follow its steps from bar to bar: the
+close of today knows nothing of tomorrow.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +31,7 @@ _SCREEN_RUNS = 4
 _SPARSE = 0.5
 _MIN_PAIRS = 30
 _TINY = 1e-14
+_MAX_SHIFT = 64
 
 Floats = npt.NDArray[np.float64]
 
@@ -55,52 +58,82 @@ class Sample:
         if starts:
             rows = np.concatenate([np.arange(start, min(start + _RUN_ROWS, frame.height)) for start in starts])
             # Taken by row, so copied: a slice would keep its whole batch in memory.
-            taken = frame.select(*self._features, *self._targets)[rows]
+            taken = frame[rows, [*self._features, *self._targets]]
             self._runs += [taken.slice(i * _RUN_ROWS, _RUN_ROWS) for i in range(len(starts))]
         self._seen += count
 
-    def suspects(self) -> list[ReportWarning]:
-        """One warning per target that features give away."""
+    def suspects(self, horizons: Mapping[str, int]) -> list[ReportWarning]:
+        """One warning per target that features give away. `horizons`: bars that each target looks ahead."""
         if not self._runs:
             return []
-        features = self._worth_a_look()
+        shifts = {target: _shifts(horizons.get(target, 1)) for target in self._targets}
+        features = self._worth_a_look(sorted(set().union(*shifts.values())))
         if not features:
             return []
-        x, y, neighbours = self._matrices(self._runs, features)
-        slow = [_correlation(y[:-1, j][neighbours], y[1:, j][neighbours]) >= _SLOW for j in range(y.shape[1])]
-        here, ahead = _correlations(x, y), _correlations(x[:-1][neighbours], y[1:][neighbours])
+        x, y, run = self._matrices(self._runs, features)
         found = []
         for j, target in enumerate(self._targets):
             reasons: dict[int, str] = {}
-            for i in np.flatnonzero(np.abs(here[:, j]) >= _ALMOST):
-                if not slow[j] or abs(_correlation(np.diff(x[:, i])[neighbours], np.diff(y[:, j])[neighbours])) >= _FOLLOWS:
-                    reasons[int(i)] = "equal" if abs(here[i, j]) > 1 - 1e-12 else f"correlation {here[i, j]:.5f}"
-            if not slow[j]:
-                reasons |= {int(i): "the target of the next bar" for i in np.flatnonzero(np.abs(ahead[:, j]) >= _ALMOST)}
+            slow = _correlation(*_shifted(y[:, j], y[:, j], run, 1)) >= _SLOW
+            for shift in (0, *shifts[target]):
+                at, then = _shifted(x, y[:, j : j + 1], run, shift)
+                correlations = _correlations(at, then)[:, 0]
+                for i in np.flatnonzero(np.abs(correlations) >= _ALMOST):
+                    if not slow or abs(_steps_correlation(x[:, i], y[:, j], run, shift)) >= _FOLLOWS:
+                        reasons.setdefault(int(i), _reason(shift, correlations[i]))
+            if not slow:
                 reasons = {i: f"the target is a function of it, xi {xi:.3f}" for i, xi in _functions(x, y[:, j]).items()} | reasons
             if reasons:
                 found.append(_suspicion(target, [f"{features[i]} ({reasons[i]})" for i in sorted(reasons)]))
         return found
 
-    def _matrices(self, runs: list[pl.DataFrame], features: Sequence[str]) -> tuple[Floats, Floats, npt.NDArray[np.bool_]]:
-        """Features and targets of some runs, and which of their rows are followed by the next bar."""
+    def _matrices(self, runs: list[pl.DataFrame], features: Sequence[str]) -> tuple[Floats, Floats, npt.NDArray[np.int64]]:
+        """Features and targets of some runs, and to which run each row belongs."""
         frame = pl.concat(runs).rechunk().fill_null(float("nan"))
-        neighbours = np.ones(frame.height - 1, dtype=bool)
-        neighbours[np.cumsum([run.height for run in runs])[:-1] - 1] = False
-        return frame.select(features).to_numpy(), frame.select(self._targets).to_numpy(), neighbours
+        run = np.repeat(np.arange(len(runs)), [run.height for run in runs])
+        return frame.select(features).to_numpy(), frame.select(self._targets).to_numpy(), run
 
-    def _worth_a_look(self) -> list[str]:
+    def _worth_a_look(self, shifts: Sequence[int]) -> list[str]:
         """Features that a few runs do not acquit: most files end here, so this is what most files pay."""
-        x, y, neighbours = self._matrices(self._runs[:: -(-len(self._runs) // _SCREEN_RUNS)], self._features)
+        x, y, run = self._matrices(self._runs[:: -(-len(self._runs) // _SCREEN_RUNS)], self._features)
         doubtful = np.isnan(x).mean(axis=0) > _SPARSE
         if len(x) < 2 * _MIN_PAIRS or (np.isnan(y).mean(axis=0) > _SPARSE).any():
             return self._features
-        for correlations in (_correlations(x, y), _correlations(x[:-1][neighbours], y[1:][neighbours])):
-            doubtful |= (np.abs(correlations) >= _LOOK_CLOSER_LINE).any(axis=1)
+        for shift in (0, *shifts):
+            doubtful |= (np.abs(_correlations(*_shifted(x, y, run, shift))) >= _LOOK_CLOSER_LINE).any(axis=1)
         for target in y.T:
             there = np.isfinite(target)
             doubtful |= _xi(x[there], target[there]) >= _LOOK_CLOSER
         return [name for name, worth in zip(self._features, doubtful, strict=True) if worth]
+
+
+def _shifts(horizon: int) -> list[int]:
+    """How many bars later (negative: earlier) a target may come that bar t cannot know: up to the horizon either way, the nearest first."""
+    far = min(horizon, _MAX_SHIFT)
+    return sorted([*range(1 - far, 0), *range(1, far + 1)], key=abs)
+
+
+def _shifted(x: Floats, y: Floats, run: npt.NDArray[np.int64], shift: int) -> tuple[Floats, Floats]:
+    """Rows of `x` and the rows of `y` that come `shift` bars later (negative: earlier) in the same run."""
+    if shift < 0:
+        return _shifted(y, x, run, -shift)[::-1]
+    count = len(x) - shift
+    same = run[:count] == run[shift:]
+    return x[:count][same], y[shift:][same]
+
+
+def _steps_correlation(x: Floats, y: Floats, run: npt.NDArray[np.int64], shift: int) -> float:
+    """Correlation of the steps from bar to bar of `x` with those of `y` that come `shift` bars later."""
+    within = np.where(run[1:] == run[:-1], 0.0, np.nan)
+    return _correlation(*_shifted(np.diff(x) + within, np.diff(y) + within, run[1:], shift))
+
+
+def _reason(shift: int, correlation: float) -> str:
+    if shift == 0:
+        return "equal" if abs(correlation) > 1 - 1e-12 else f"correlation {correlation:.5f}"
+    if shift == 1:
+        return "the target of the next bar"
+    return f"the target of {shift} bars later" if shift > 0 else f"the target of {-shift} bars earlier, which is not over yet"
 
 
 def _suspicion(target: str, names: Sequence[str]) -> ReportWarning:

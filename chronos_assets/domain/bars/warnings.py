@@ -13,7 +13,7 @@ from chronos_assets.domain.bars.stats import Stats
 def collect_warnings(report: BarsReport, spec: BarsSpec, keys: Keys, stats: Stats) -> list[ReportWarning]:
     """All warnings, the gravest first."""
     return [
-        *stats.sample.suspects(),
+        *stats.sample.suspects({column.name: column.horizon or 1 for column in report.columns if column.role == "target"}),
         *_columns(report, stats),
         *_targets(report, spec),
         *_keys(report, keys),
