@@ -200,6 +200,14 @@ def test_timestamp_unix_is_a_key_and_never_a_feature(tmp_path: Path) -> None:
     assert "timestamp_unix_differs" in codes(report)
 
 
+@pytest.mark.parametrize("block_bytes", [10, 1 << 20])
+def test_blank_lines_are_counted_whatever_the_blocks(block_bytes: int, tmp_path: Path) -> None:
+    """Blank lines that fill whole blocks are counted like any others."""
+    rows = [*lines()[:6], *[""] * 500, *lines()[6:]]
+    report = read(tmp_path, table(rows), BarsSpec(block_bytes=block_bytes))
+    assert (report.rows, report.blank_lines) == (12, 500)
+
+
 def test_blank_lines_between_rows_are_skipped_and_said(tmp_path: Path) -> None:
     """Blank lines inside are a warning; line numbers of later errors still count them."""
     rows = lines()

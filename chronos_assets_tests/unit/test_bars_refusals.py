@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from chronos_assets.domain.bars import BarsSpec, ColumnsSpec, FormatSpec
-from chronos_assets.errors import BarsError, ManifestError
+from chronos_assets.domain.bars import BarsSpec, ColumnsSpec, FormatSpec, normalize
+from chronos_assets.errors import BarsError, ManifestError, SourceChangedError
 from chronos_assets_tests.bars_case import HEADER, bend, lines, read, table
 
 WIDE = ",".join(f"c{i}" for i in range(10_000))
@@ -17,6 +17,13 @@ WIDE = ",".join(f"c{i}" for i in range(10_000))
 # what is wrong -> file, code, row, column, something the message shows
 CASES: dict[str, tuple[bytes, str, int | None, str | None, str]] = {
     "text": (bend(7, "20240501,2000,105,abc,1"), "not_a_number", 7, "RSI", "abc"),
+    "header again": (bend(7, HEADER), "not_a_number", 7, "Open", "two exports were joined"),
+    "lines above the header": (b"Exported by TSSB\n\n" + table(), "date_column_missing", 1, None, "Line 3 names a Date column"),
+    "Excel's separator line": (b"sep=,\n" + table(), "date_column_missing", 1, None, "Line 2 names a Date column"),
+    "comment": (bend(7, "# a note"), "row_ragged", 7, None, "take it out"),
+    "typographic minus": (bend(7, "20240501,2000,105,\u22121,1"), "not_a_number", 7, "RSI", "ASCII"),
+    "Git LFS pointer": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", "file_kind", None, None, "git lfs pull"),
+    "web page": (b"<!DOCTYPE html>\n<html></html>\n", "file_kind", None, None, "web page"),
     "text in a target": (bend(7, "20240501,2000,105,1,up"), "not_a_number", 7, "TGT", "up"),
     "NA": (bend(7, "20240501,2000,105,NA,1"), "not_a_number", 7, "RSI", "empty, or write NaN"),
     "null": (bend(7, "20240501,2000,105,null,1"), "not_a_number", 7, "RSI", "empty, or write NaN"),
@@ -29,7 +36,7 @@ CASES: dict[str, tuple[bytes, str, int | None, str | None, str]] = {
     "quoted thousands": (bend(7, '20240501,2000,105,"1,234.5",1'), "not_a_number", 7, "RSI", "thousands"),
     "bare thousands": (bend(7, "20240501,2000,105,1,234.5,1"), "row_ragged", 7, None, "thousands"),
     "decimal comma": (table().replace(b",", b";").replace(b"1.5", b"1,5"), "not_a_number", 3, "RSI", "decimal point"),
-    "no-break space": (bend(7, "20240501,2000,105,\u00a01,1"), "not_a_number", 7, "RSI", ""),
+    "no-break space": (bend(7, "20240501,2000,105,\u00a01,1"), "not_a_number", 7, "RSI", "ASCII"),
     "vertical tab": (bend(7, "20240501,2000,105,1\x0b,1"), "not_a_number", 7, "RSI", ""),
     "text column": (table([f"{row},hello" for row in lines()], f"{HEADER},NOTE"), "not_a_number", 2, "NOTE", "columns.exclude"),
     "too few fields": (bend(7, "20240501,2000,105,1"), "row_ragged", 7, None, "found 4"),
@@ -165,12 +172,26 @@ def test_text_in_the_last_of_many_rows_is_found(tmp_path: Path) -> None:
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     """A path without a file, or to a folder, is an error of ours."""
-    from chronos_assets.domain.bars import normalize
-
     with pytest.raises(BarsError, match="does not exist"):
         normalize(tmp_path / "nothing.csv", BarsSpec(), None)
     with pytest.raises(BarsError, match="plain file"):
         normalize(tmp_path, BarsSpec(), None)
+
+
+def test_a_file_that_is_written_while_it_is_read_is_refused(tmp_path: Path) -> None:
+    """A file that grows by a whole row between two batches gives no dataset, though every row of it is good."""
+    source, rows = tmp_path / "case.csv", lines(40)
+    source.write_bytes(table(rows[:39]))
+    written: list[int] = []
+
+    def append(*_: object) -> None:
+        if not written:
+            with source.open("a") as file:
+                written.append(file.write(rows[39] + "\n"))
+
+    with pytest.raises(SourceChangedError, match="changed while it was read"):
+        normalize(source, BarsSpec(block_bytes=200), tmp_path / "bars.arrow", append)
+    assert [path.name for path in tmp_path.iterdir()] == ["case.csv"]
 
 
 def test_a_pattern_that_matches_nothing_is_refused(tmp_path: Path) -> None:

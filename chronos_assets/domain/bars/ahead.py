@@ -1,14 +1,16 @@
-"""Work ahead: the next item of an iterator is made in a thread while the caller is busy with this one."""
+"""Work ahead: in threads, while the caller is busy, the next item of an iterator is made, or the next items are worked on side by side."""
 
 from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 Item = TypeVar("Item")
+Made = TypeVar("Made")
 
 
 def ahead(items: Iterator[Item], stack: contextlib.ExitStack) -> Iterator[Item]:
@@ -23,3 +25,19 @@ def ahead(items: Iterator[Item], stack: contextlib.ExitStack) -> Iterator[Item]:
     while found := coming.result():
         coming = pool.submit(following)
         yield found[0]
+
+
+def side_by_side(
+    work: Callable[[Item], Made], items: Iterator[Item], workers: int, stack: contextlib.ExitStack
+) -> Iterator[tuple[Item, Made]]:
+    """Each item and `work(item)`, in order, `workers` at once and one more waiting; the threads end with `stack`."""
+    pool = stack.enter_context(ThreadPoolExecutor(max_workers=workers))
+    started: deque[tuple[Item, Future[Made]]] = deque()
+    for item in items:
+        started.append((item, pool.submit(work, item)))
+        if len(started) > workers:
+            done, made = started.popleft()
+            yield done, made.result()
+    while started:
+        done, made = started.popleft()
+        yield done, made.result()

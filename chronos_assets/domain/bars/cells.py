@@ -70,7 +70,7 @@ def _refuse_first(shown: pl.Series, numbers: pl.Series, what: str, name: str, ro
     if what == "Date" and text[:1].isdigit() and any(mark in text for mark in "-/:T "):
         hint = "Write Date as YYYYMMDD without separators, and the time in a column Time (HHMM or HHMMSS)."
     elif what == "Time" and ":" in text:
-        hint = "Write Time as HHMM or HHMMSS without colons."
+        hint = "Write Time as HHMM or HHMMSS without colons, in 24 hours."
     raise BarsError(
         f"{what} is not a whole number", code=f"{what.lower()}_invalid", expected=form, found=repr(text[:40]), hint=hint, **where
     )

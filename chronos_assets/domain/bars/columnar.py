@@ -22,6 +22,7 @@ from chronos_assets.domain.bars.text_strict import BLANKS, text_in_number
 from chronos_assets.errors import BarsError
 
 _BATCH_ROWS = 16_384
+_BUFFER_BYTES = 1 << 20
 
 
 def read_columnar(source: Path, kind: Kind, spec: BarsSpec, name: str) -> tuple[list[Column], Iterator[RawBatch]]:
@@ -34,7 +35,8 @@ def read_columnar(source: Path, kind: Kind, spec: BarsSpec, name: str) -> tuple[
 def _open(source: Path, kind: Kind, name: str) -> tuple[list[str], Iterator[Any]]:
     try:
         if kind == "parquet":
-            file = pa.parquet.ParquetFile(source)
+            # Not buffered ahead: that would hold a whole row group, and a file may be one.
+            file = pa.parquet.ParquetFile(source, pre_buffer=False, buffer_size=_BUFFER_BYTES)
             return list(file.schema_arrow.names), file.iter_batches(batch_size=_BATCH_ROWS)
         if kind == "arrow":
             reader = pa.ipc.open_file(pa.memory_map(str(source)))

@@ -149,7 +149,10 @@ def _checked_name(text: str, position: int, count: int, where: dict[str, Any]) -
     name = clean(text)
     if not name and position != count - 1:
         raise BarsError(
-            f"column {position + 1} has no name", code="column_unnamed", hint="Give every column a name in the header.", **where
+            f"column {position + 1} has no name",
+            code="column_unnamed",
+            hint="Give every column a name in the header, or write the table without its index.",
+            **where,
         )
     if len(name.encode(errors="replace")) > MAX_NAME_BYTES:
         raise BarsError(

@@ -17,6 +17,7 @@ from chronos_assets.domain.bars.text import RawBatch, read_text
 from chronos_assets.errors import BarsError
 
 _MAX_BLANK_LINES = 10_000
+_MAX_PREAMBLE_LINES = 20
 
 
 @dataclass
@@ -41,6 +42,9 @@ class OpenedFile:
     def checksum(self) -> str:
         return self._reader.checksum()
 
+    def refuse_changed(self) -> None:
+        self._reader.refuse_changed(self.name)
+
 
 @contextlib.contextmanager
 def open_bars(source: Path, spec: BarsSpec) -> Iterator[OpenedFile]:
@@ -48,7 +52,7 @@ def open_bars(source: Path, spec: BarsSpec) -> Iterator[OpenedFile]:
     name = source.name
     with open_source(source) as file, contextlib.ExitStack() as stack:
         kind = file_kind(file, name)
-        reader = HashingReader(file)
+        reader = HashingReader(file, stack)
         size = source.stat().st_size
         if kind in {"parquet", "arrow", "arrow_stream"}:
             from chronos_assets.domain.bars.columnar import read_columnar
@@ -59,7 +63,7 @@ def open_bars(source: Path, spec: BarsSpec) -> Iterator[OpenedFile]:
         texts = ahead(text_blocks(reader, kind, size, spec, name), stack)
         dialect, rest = _header(texts, kind, spec, name)
         columns = resolve_columns(dialect.header, spec.columns, max_columns=spec.max_columns, file=name, row=dialect.header_line)
-        yield OpenedFile(name, kind, columns, dialect, size, reader, read_text(rest, dialect, columns, spec, name))
+        yield OpenedFile(name, kind, columns, dialect, size, reader, read_text(rest, dialect, columns, spec, name, stack=stack))
 
 
 def _header(texts: Iterator[bytes], kind: Kind, spec: BarsSpec, name: str) -> tuple[Dialect, Iterator[bytes]]:
@@ -90,6 +94,10 @@ def _header(texts: Iterator[bytes], kind: Kind, spec: BarsSpec, name: str) -> tu
                     )
                 try:
                     return read_header(text[start:end], lines, spec, name), _chain(text[following:], texts)
+                except BarsError as error:
+                    if error.code == "date_column_missing" and (row := _line_with_date(text, following, lines, spec, name)):
+                        error.hint = f"Line {row} names a Date column: take out the lines above it."
+                    raise
                 except csv.Error as error:
                     raise BarsError(
                         f"the header cannot be read: {error}",
@@ -102,6 +110,19 @@ def _header(texts: Iterator[bytes], kind: Kind, spec: BarsSpec, name: str) -> tu
         if lines > _MAX_BLANK_LINES:
             raise BarsError("the file begins with blank lines only", code="file_empty", file=name, row=lines, hint="Export it again.")
     raise BarsError("the file holds nothing but blanks", code="file_empty", file=name, hint="Export it again.")
+
+
+def _line_with_date(text: bytes, start: int, lines: int, spec: BarsSpec, name: str) -> int | None:
+    """The number of the first of the next lines that could be the header, where the first one is not."""
+    for row in range(lines + 1, lines + 1 + _MAX_PREAMBLE_LINES):
+        if start >= len(text):
+            return None
+        end, following = _line(text, start)
+        with contextlib.suppress(BarsError, csv.Error):
+            if end - start <= spec.max_line_bytes and read_header(text[start:end], row, spec, name):
+                return row
+        start = following
+    return None
 
 
 def _line(text: bytes, start: int) -> tuple[int, int]:

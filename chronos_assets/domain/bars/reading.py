@@ -26,8 +26,6 @@ from chronos_assets.domain.bars.time_column import SCAN, FormatChangedError
 from chronos_assets.domain.content import ContentHasher
 from chronos_assets.errors import BarsError
 
-_SYNC_AHEAD_BYTES = 64 << 20
-
 Progress = Callable[[str, int, int | None], None]
 
 
@@ -63,28 +61,35 @@ def _normalize(source: Path, spec: BarsSpec, destination: Path | None, progress:
         keys = Keys(file.columns, spec, file.name, reading)
         stats = Stats([column for column in file.columns if column.is_data])
         hasher = ContentHasher()
-        pool = stack.enter_context(ThreadPoolExecutor(max_workers=1))
+        hash_pool, sync_pool = (stack.enter_context(ThreadPoolExecutor(max_workers=1)) for _ in range(2))
         sink = stack.enter_context(ArrowSink(destination))
-        hashing: Future[None] | None = None
+        hashing: Future[None] = hash_pool.submit(lambda: None)
+        syncing: Future[None] = sync_pool.submit(sink.flush)
         blank_lines = 0
         for batch in ahead(file.batches(), stack):
             blank_lines += batch.blank_lines
             frame = _bars(batch, file, keys, stats)
-            if hashing is not None:
-                hashing.result()
+            hashing.result()
             if frame.height:
-                hashing = pool.submit(hasher.update, frame)
+                hashing = hash_pool.submit(hasher.update, frame)
                 sink.write(frame)
-                if file.size > _SYNC_AHEAD_BYTES:
-                    pool.submit(sink.flush)
+                if syncing.done():
+                    syncing.result()
+                    syncing = sync_pool.submit(sink.flush)
             if progress is not None:
                 progress("normalize", file.bytes_read, file.size)
-        if hashing is not None:
-            hashing.result()
         keys.finish()
         if not stats.rows:
             raise _no_rows(file, keys)
-        return summarize(file, spec, keys, stats, content_hash=hasher.hexdigest(), blank_lines=blank_lines)
+        sink.end()
+        last_sync = sync_pool.submit(sink.flush)
+        hashing.result()
+        report = summarize(file, spec, keys, stats, content_hash=hasher.hexdigest(), blank_lines=blank_lines)
+        file.refuse_changed()
+        for sync in (syncing, last_sync):
+            # The system tells of a failed write once, to whoever syncs next.
+            sync.result()
+        return report
 
 
 def _bars(batch: RawBatch, file: OpenedFile, keys: Keys, stats: Stats) -> pl.DataFrame:

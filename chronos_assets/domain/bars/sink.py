@@ -14,6 +14,9 @@ import polars as pl
 
 from chronos_assets.errors import ChronosError
 
+# A batch is written column by column, in pieces of some kilobytes: one call to the system for each would cost as much as the copying.
+_BUFFER_BYTES = 1 << 20
+
 
 class ArrowSink:
     """Context that takes frames of one schema; the file appears under `destination` only when the context ends without an error."""
@@ -50,10 +53,16 @@ class ArrowSink:
                 file=str(self._destination),
             ) from error
 
+    def end(self) -> None:
+        """No frame follows: write the footer. The file still appears only when the context ends."""
+        if self._writer is not None:
+            with self._told():
+                self._writer.close()
+
     def flush(self) -> None:
-        """Send what was written on its way to the disk, so that the last sync has little left to wait for."""
+        """Send what was written to the disk, so that the last sync has little left to wait for; may run beside `write`."""
         if self._file is not None:
-            with contextlib.suppress(OSError, ValueError):
+            with self._told():
                 self._file.flush()
                 os.fdatasync(self._file.fileno())
 
@@ -64,7 +73,7 @@ class ArrowSink:
         self._destination.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{self._destination.name}.", suffix=".part", dir=self._destination.parent)
         self._temporary = Path(name)
-        self._file = os.fdopen(handle, "wb")
+        self._file = os.fdopen(handle, "wb", buffering=_BUFFER_BYTES)
         self._writer = pa.ipc.new_file(self._file, schema)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -72,6 +81,7 @@ class ArrowSink:
             return
         try:
             if kind is None:
+                self.end()
                 with self._told():
                     self._finish()
         finally:
@@ -82,7 +92,6 @@ class ArrowSink:
     def _finish(self) -> None:
         assert self._temporary is not None
         assert self._destination is not None
-        self._writer.close()
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()

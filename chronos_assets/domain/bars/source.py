@@ -1,21 +1,24 @@
 """Bytes of a source file: its checksum, what its first bytes say it is, and blocks of text that end at a line.
 
 Compressed files are expanded as they are read, within limits on size and ratio, so a small file cannot fill memory or disk. The
-checksum is that of the file as it lies on disk; hashing runs beside the parsing (it releases the interpreter lock).
+checksum is that of the file as it lies on disk; it is taken in a thread of its own, beside the reading and the parsing.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import os
 import zlib
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal
 
 from chronos_assets.domain.bars.spec import BarsSpec
-from chronos_assets.errors import BarsError
+from chronos_assets.errors import BarsError, SourceChangedError
 
 Kind = Literal["text", "gzip", "zstd", "parquet", "arrow", "arrow_stream"]
 
@@ -42,10 +45,14 @@ _REFUSED: tuple[tuple[bytes, str, str], ...] = (
     (b"\x04\x22\x4d\x18", "an lz4 file", "Unpack it, or compress with gzip or zstd."),
     (b"PK\x05\x06", "an empty zip archive", "Export the table again."),
     (b"\x89PNG", "a picture", "Export the table as CSV."),
+    (b"version https://git-lfs", "a Git LFS pointer", "Fetch the file itself: git lfs pull."),
+    (b"<!DOCTYPE", "a web page", "Download the file again: a server answered with a page."),
+    (b"<html", "a web page", "Download the file again: a server answered with a page."),
 )
 _READ_BYTES = 1 << 20
 _PEEK_BYTES = 1 << 16
-_LEAST_BLOCK_BYTES = 4 << 20
+_LEAST_BLOCK_BYTES = 1 << 20
+_MAX_UNHASHED = 4
 _RATIO_FROM_BYTES = 16 << 20
 
 
@@ -59,10 +66,15 @@ def open_source(path: Path) -> io.BufferedReader:
     """The file, opened for reading; raises `BarsError` where it is missing, no plain file, or not readable."""
     try:
         if path.exists() and not path.is_file():
-            raise BarsError("the source is not a plain file", code="file_unreadable", file=str(path))
+            raise BarsError(
+                "the source is not a plain file",
+                code="file_unreadable",
+                file=str(path),
+                hint="Name one file; a folder or a pipe cannot be read.",
+            )
         return path.open("rb")
     except FileNotFoundError:
-        raise BarsError("the source file does not exist", code="file_missing", file=str(path)) from None
+        raise BarsError("the source file does not exist", code="file_missing", file=str(path), hint="Look at the path.") from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise BarsError(f"the source file cannot be read: {reason}", code="file_unreadable", file=str(path)) from None
@@ -70,7 +82,7 @@ def open_source(path: Path) -> io.BufferedReader:
 
 def file_kind(file: io.BufferedReader, name: str) -> Kind:
     """What the first bytes of `file` say it is; the position is left at the start."""
-    head = file.read(16)
+    head = file.read(32)
     file.seek(0)
     if not head:
         raise BarsError("the file is empty", code="file_empty", file=name, hint="Export it again.")
@@ -99,19 +111,25 @@ def refuse_packed_twice(head: bytes, kind: Kind, name: str) -> None:
 
 
 class HashingReader(io.RawIOBase):
-    """A file that hashes what is read from it; `checksum()` reads on to the end."""
+    """A file that hashes what is read from it, in a thread that ends with `stack`; `checksum()` reads on to the end."""
 
-    def __init__(self, file: io.BufferedReader) -> None:
+    def __init__(self, file: io.BufferedReader, stack: contextlib.ExitStack) -> None:
         self._file = file
         self._digest = hashlib.sha256()
+        self._pool = stack.enter_context(ThreadPoolExecutor(max_workers=1))
+        self._unhashed: deque[Future[None]] = deque()
         self.bytes_read = 0
+        self._found = self._state()
 
     def readable(self) -> bool:
         return True
 
     def read(self, size: int = -1) -> bytes:
         data = self._file.read(size)
-        self._digest.update(data)
+        if data:
+            self._unhashed.append(self._pool.submit(self._digest.update, data))
+            if len(self._unhashed) > _MAX_UNHASHED:
+                self._unhashed.popleft().result()
         self.bytes_read += len(data)
         return data
 
@@ -131,10 +149,23 @@ class HashingReader(io.RawIOBase):
                 return carriage
         return looked
 
+    def _state(self) -> tuple[int, int]:
+        state = os.fstat(self._file.fileno())
+        return state.st_size, state.st_mtime_ns
+
+    def refuse_changed(self, name: str) -> None:
+        """Raise `SourceChangedError` where the file was written to since it was opened: what was read may be half old, half new."""
+        if self._state() != self._found:
+            raise SourceChangedError(
+                "the file changed while it was read", code="source_changed", file=name, hint="Wait until it is written, then try again."
+            )
+
     def checksum(self) -> str:
         """`sha256:<64 hex>` of the whole file."""
         while self.read(_READ_BYTES):
             pass
+        while self._unhashed:
+            self._unhashed.popleft().result()
         return f"sha256:{self._digest.hexdigest()}"
 
 
@@ -244,8 +275,8 @@ def plain_blocks(file: HashingReader, size: int, spec: BarsSpec, name: str) -> I
 
 
 def block_size(size: int, spec: BarsSpec) -> int:
-    """Bytes of a block: a quarter of a small file, so that its steps overlap too, at most what `spec` says."""
-    return min(spec.block_bytes, max(size // 4, _LEAST_BLOCK_BYTES))
+    """Bytes of a block: a fifth of a small file, so that its steps overlap too, at most what `spec` says."""
+    return min(spec.block_bytes, max(size // 5, _LEAST_BLOCK_BYTES))
 
 
 def _line_end(text: bytes) -> int:

@@ -42,13 +42,12 @@ class Stats:
         if not frame.height:
             return frame
         self.rows += frame.height
-        sums = frame.select(pl.all().sum()).row(0)
-        odd = [name for name, total in zip(frame.columns, sums, strict=True) if not math.isfinite(total)]
+        # Series by series: a query over all columns would wait for the threads that parse.
+        odd = [series.name for series in frame.iter_columns() if not math.isfinite(series.sum())]
         if odd:
             frame = frame.with_columns(self._clean(name, frame[name], row_of) for name in odd)
-        for name, nulls in zip(frame.columns, frame.null_count().row(0), strict=True):
-            if nulls:
-                self.columns[name].nulls += nulls
+        for series in frame.iter_columns():
+            self.columns[series.name].nulls += series.null_count()
         self._ranges(frame)
         self.sample.add(frame)
         return frame
@@ -66,12 +65,6 @@ class Stats:
 
     def _ranges(self, frame: pl.DataFrame) -> None:
         """Extend the ranges of columns that may still be constant."""
-        open_names = [name for name, stats in self.columns.items() if not stats.low < stats.high]
-        if not open_names:
-            return
-        some = frame if len(open_names) == frame.width else frame.select(open_names)
-        lows, highs = some.min().row(0), some.max().row(0)
-        for name, low, high in zip(open_names, lows, highs, strict=True):
-            if low is not None:
-                stats = self.columns[name]
-                stats.low, stats.high = min(stats.low, low), max(stats.high, high)
+        for name, stats in self.columns.items():
+            if not stats.low < stats.high and (low := frame[name].min()) is not None:
+                stats.low, stats.high = min(stats.low, low), max(stats.high, frame[name].max())

@@ -7,13 +7,16 @@ names row, column and value.
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from chronos_assets.domain.bars.ahead import side_by_side
 from chronos_assets.domain.bars.dialect import Dialect, not_utf8
 from chronos_assets.domain.bars.names import Column
 from chronos_assets.domain.bars.spec import BarsSpec
@@ -46,53 +49,67 @@ class TextBlock:
         return self.first_line + self.text.count(b"\n", 0, offset)
 
 
-def read_text(texts: Iterator[bytes], dialect: Dialect, columns: Sequence[Column], spec: BarsSpec, name: str) -> Iterator[RawBatch]:
-    """Raw frames of the lines below the header. `texts` yields the blocks of the file after the header line."""
+def read_text(
+    texts: Iterator[bytes], dialect: Dialect, columns: Sequence[Column], spec: BarsSpec, name: str, *, stack: contextlib.ExitStack
+) -> Iterator[RawBatch]:
+    """Raw frames of the lines below the header. `texts` yields the blocks of the file after the header line.
+
+    Blocks are tried side by side (Polars reads a block of this size in one thread); what is odd is then read strictly, in order.
+    """
     from chronos_assets.domain.bars.text_strict import read_strictly
 
     line = dialect.header_line + 1
+    blank = 0  # lines since the last row, in blocks that hold nothing else
     schema: pl.Schema = pl.Schema({c.label: pl.Float64() if c.is_data else pl.String() for c in columns})
-    held: bytes | None = next(texts, None)
+    plain = dialect.delimiter != "blanks" and _may_be_plain(columns)
+
+    def attempt(text: bytes) -> pl.DataFrame | None:
+        frame = _read_plain(text, dialect, schema, columns, spec) if plain else None
+        return _read_checked(text, dialect, schema, columns, spec=spec, name=name) if frame is None else frame
+
+    tried = side_by_side(attempt, texts, (os.cpu_count() or 1) + 1, stack)
+    held = next(tried, None)
     while held is not None:
-        frame = None if dialect.delimiter == "blanks" else _read_plain(held, dialect, schema, columns, spec)
+        text, frame = held
+        held = next(tried, None)
         if frame is not None:
-            yield RawBatch(frame, _counter(line))
+            yield RawBatch(frame, _counter(line), blank)
+            blank = 0
             line += frame.height
-            held = next(texts, None)
             continue
-        following = next(texts, None)
-        block = check_block(held, line, dialect, name, ends_file=following is None)
+        block = check_block(text, line, dialect, name, ends_file=held is None)
         if not block.text:
             # Blanks without a line end, at the end of a file between blanks.
-            held = following
             continue
         _refuse_long_line(block, spec, name)
-        lines = block.text.count(b"\n") + (0 if block.text.endswith(b"\n") else 1)
-        frame = _read_fast(block, dialect, schema, columns, lines)
-        if frame is not None:
-            yield RawBatch(frame, _counter(line))
+        lines = _count_lines(block.text)
+        batch = read_strictly(block, dialect, columns, name)
+        if batch is None:
+            blank += lines
         else:
-            yield from read_strictly(block, dialect, columns, name)
+            yield replace(batch, blank_lines=batch.blank_lines + blank)
+            blank = 0
         line += lines
-        held = following
+
+
+def _may_be_plain(columns: Sequence[Column]) -> bool:
+    """Whether every cell but Date and Time must be a number, the last one of a row too."""
+    return all(column.is_data or column.key in {"date", "time"} for column in columns) and columns[-1].is_data
 
 
 def _read_plain(text: bytes, dialect: Dialect, schema: pl.Schema, columns: Sequence[Column], spec: BarsSpec) -> pl.DataFrame | None:
-    """The frame of a block where every cell but Date and Time must be a number: whatever is odd then fails to parse.
+    """The frame of a block where every cell but Date and Time must be a number (`_may_be_plain`): whatever is odd then fails to parse.
 
     NUL bytes, quotes, other encodings and lone CRs are no part of a number, so none of them needs a look; a row that is too short leaves
     its last cell null, and a blank line its date. Date and Time are read as text (leading zeros tell), so they are tried as numbers here.
     """
-    if not all(column.is_data or column.key in {"date", "time"} for column in columns) or not columns[-1].is_data:
-        return None
-    if not _may_be_rectangular(text, text.count(b"\n"), columns) or long_line(text, spec.max_line_bytes):
+    if _count(text, _LF) > _most_rows(text, columns) or long_line(text, spec.max_line_bytes):
         return None
     try:
         frame = pl.read_csv(text, has_header=False, schema=schema, separator=dialect.separator, quote_char=None)
     except pl.exceptions.PolarsError:
         return None
-    keys = frame.select(pl.col(c.label).cast(pl.Int64, strict=False) for c in columns if c.key)
-    if any(keys.null_count().row(0)):
+    if any(frame[column.label].cast(pl.Int64, strict=False).null_count() for column in columns if column.key):
         return None
     if frame.to_series(frame.width - 1).null_count() and not _is_rectangular(text, dialect, frame):
         return None
@@ -125,15 +142,23 @@ def _refuse_long_line(block: TextBlock, spec: BarsSpec, name: str) -> None:
         )
 
 
-def _may_be_rectangular(text: bytes, lines: int, columns: Sequence[Column]) -> bool:
-    """Whether the text is long enough for its lines: else (a block of blank lines) a frame could be far larger than the text."""
-    return lines * len(columns) <= len(text) + len(columns)
+def _most_rows(text: bytes, columns: Sequence[Column]) -> int:
+    """Rows that a text can hold where none is too short; with more (a block of blank lines) a frame could be far larger than the text."""
+    return len(text) // len(columns) + 1
+
+
+def _count_lines(text: bytes) -> int:
+    return text.count(b"\n") + (0 if text.endswith(b"\n") else 1)
 
 
 def _is_rectangular(text: bytes, dialect: Dialect, frame: pl.DataFrame) -> bool:
     """Whether there are as many delimiters as a full table has (no row can have more: that is an error of the reader)."""
-    found = np.count_nonzero(np.frombuffer(text, dtype=np.uint8) == ord(dialect.separator))
-    return bool(found == frame.height * (frame.width - 1))
+    return _count(text, ord(dialect.separator)) == frame.height * (frame.width - 1)
+
+
+def _count(text: bytes, byte: int) -> int:
+    """How often `byte` occurs. By numpy, faster than `bytes.count` and without the interpreter lock."""
+    return int(np.count_nonzero(np.frombuffer(text, dtype=np.uint8) == byte))
 
 
 def _date(columns: Sequence[Column]) -> str:
@@ -144,9 +169,16 @@ def _counter(first: int) -> Callable[[int], int]:
     return lambda index: first + index
 
 
-def _read_fast(block: TextBlock, dialect: Dialect, schema: pl.Schema, columns: Sequence[Column], lines: int) -> pl.DataFrame | None:
-    """The frame of a block, or None where anything about it needs the strict reader."""
-    if not _may_be_rectangular(block.text, lines, columns):
+def _read_checked(
+    text: bytes, dialect: Dialect, schema: pl.Schema, columns: Sequence[Column], *, spec: BarsSpec, name: str
+) -> pl.DataFrame | None:
+    """The frame of a block brought to one form, or None where anything about it needs the strict reader (which then says what)."""
+    try:
+        block = check_block(text, 1, dialect, name, ends_file=False)
+    except BarsError:
+        return None
+    lines = _count_lines(block.text)
+    if not block.text or long_line(block.text, spec.max_line_bytes) or lines > _most_rows(block.text, columns):
         return None
     try:
         frame = pl.read_csv(

@@ -22,13 +22,13 @@ _LF, _BLANK = 0x0A, 0x20
 BLANKS = " \t"
 
 
-def read_strictly(block: TextBlock, dialect: Dialect, columns: Sequence[Column], name: str) -> Iterator[RawBatch]:
-    """At most one raw frame of the block; raises `BarsError` at its first row that cannot be taken."""
+def read_strictly(block: TextBlock, dialect: Dialect, columns: Sequence[Column], name: str) -> RawBatch | None:
+    """The raw frame of the block, None where it holds blank lines only; raises `BarsError` at its first row that cannot be taken."""
     lines = _Lines(block)
     _refuse_ragged(lines, dialect, columns, name)
     row_of = lines.row_of()
     if not len(lines.kept):
-        return
+        return None
     text = block.text if len(lines.kept) == len(lines.starts) else b"".join(lines.texts(lines.kept))
     schema = {c.label: pl.String for c in columns}
     try:
@@ -42,7 +42,7 @@ def read_strictly(block: TextBlock, dialect: Dialect, columns: Sequence[Column],
     frame = frame.select(pl.all().str.strip_chars(BLANKS))
     numbers = frame.select(pl.col(c.label).cast(pl.Float64, strict=False) for c in columns if c.is_data)
     _refuse_text(frame, numbers, columns, name, row_of)
-    yield RawBatch(frame.with_columns(numbers), row_of, blank_lines=lines.inner_blank)
+    return RawBatch(frame.with_columns(numbers), row_of, blank_lines=lines.inner_blank)
 
 
 def _unreadable(why: str, name: str, row: int) -> BarsError:
@@ -98,10 +98,11 @@ def _refuse_ragged(lines: _Lines, dialect: Dialect, columns: Sequence[Column], n
             row=row,
             hint="The file was probably copied while it was written; export or copy it again.",
         )
-    hints = {
-        "blanks": "A name or a missing value with a blank in it counts as two fields, an empty cell as none; write commas or tabs instead.",
-        "comma": "Mind decimal commas and thousands separators: they count as delimiters.",
-    }
+    hint = "Every row must have as many fields as the header; a comment or a sum below the table is no row: take it out."
+    if dialect.delimiter == "blanks":
+        hint = "A name or a missing value with a blank in it counts as two fields, an empty cell as none; write commas or tabs instead."
+    elif count > len(columns):
+        hint = "Mind decimal commas and thousands separators: they count as delimiters." if dialect.delimiter == "comma" else hint
     raise BarsError(
         f"the row has too {'few' if count < len(columns) else 'many'} fields",
         code="row_ragged",
@@ -109,7 +110,7 @@ def _refuse_ragged(lines: _Lines, dialect: Dialect, columns: Sequence[Column], n
         found=count,
         file=name,
         row=row,
-        hint=hints.get(dialect.delimiter, "Every row must have as many fields as the header."),
+        hint=hint,
     )
 
 
@@ -137,7 +138,7 @@ def text_in_number(value: str, name: str, row: int, column: str) -> BarsError:
         code="not_a_number",
         expected="a number, an empty cell or NaN",
         found=repr(value[:60]),
-        hint=_advice(value),
+        hint=_advice(value, column),
         file=name,
         row=row,
         column=column,
@@ -150,12 +151,16 @@ _ADVICE: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"[+-]?\d{1,3}(\.\d{3})*,\d+|[+-]?\d+,\d+"), "Write the decimal point as '.', without thousands separators."),
     (re.compile(r"[+-]?\d{1,3}([,' _\u00a0\u202f]\d{3})+(\.\d+)?"), "Write numbers without thousands separators."),
     (re.compile(r".*%|[$€£¥].*"), "Write plain numbers, without units."),
+    (re.compile("'.*"), "Write numbers without single quotes."),
     (re.compile("\ufeff.*"), "A second byte order mark stands here: two files were joined."),
+    (re.compile(r".*[^\x20-\x7e].*"), "Type the cell anew: digits, sign and blanks must be those of ASCII."),
 )
 
 
-def _advice(value: str) -> str:
+def _advice(value: str, column: str) -> str:
     """What to do about a cell, judged by its looks."""
+    if value == column:
+        return "The header stands here again: two exports were joined; take this line out."
     if value.casefold() in _BOOLEANS:
         return "Write booleans as 1 and 0."
     if value.casefold() in _MISSING:

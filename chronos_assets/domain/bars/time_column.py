@@ -25,6 +25,7 @@ from chronos_assets.domain.bars.times import (
     decide,
     padding_of,
     refusal,
+    seconds_of_day,
 )
 from chronos_assets.domain.slug import granularity_seconds
 from chronos_assets.errors import BarsError, SlugError
@@ -33,6 +34,7 @@ SCAN = "scan"
 """The reading of an attempt that only looks at the keys, so that the whole column can decide before a bar is written."""
 _FORMATS: dict[str, TimeFormat] = {"hhmm": "hhmm", "hhmmss": "hhmmss", "none": "none"}
 _MAX_REMEMBERED = 5_000_000
+_TRY_AGAIN = 1.25
 _ONE_FORMAT_HINT = "Write the whole column in one format."
 
 
@@ -55,6 +57,8 @@ class TimeColumn:
         self._may_be_daily = spec.granularity is None and reading in {None, "none", SCAN}
         self._open = reading not in {"hhmm", "hhmmss"}
         self._memory: list[tuple[Int64s, Int64s, pl.Series, Callable[[int], int]]] = []
+        self._remembered = 0
+        self._try_from = 0.0
         self.decision: Decision | None = None
         self._scanning = reading == SCAN
         if reading in _FORMATS:
@@ -65,9 +69,13 @@ class TimeColumn:
         """Seconds of the day of the next cells, or None for daily bars; raises `BarsError` naming row and value."""
         if self._open:
             self._memory.append((days, times, cells, row_of))
+            self._remembered += len(times)
             if self._scanning:
                 return None
-            self._settle(final=False)
+            if self._remembered >= self._try_from or seconds_of_day(times, "hhmm")[1] is not None:
+                # Not after every batch: each time all cells so far are looked at.
+                self._try_from = self._remembered * _TRY_AGAIN
+                self._settle(final=False)
         decision = self.decision
         assert decision is not None
         try:

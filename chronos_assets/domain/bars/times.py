@@ -56,7 +56,10 @@ class Padding:
 
 def padding_of(cells: pl.Series) -> Padding:
     """Leading zeros in the text of a Time column (a typed column has none)."""
-    if cells.dtype != pl.String or not cells.str.contains(r"^[ \t]*0[0-9]").any():
+    import pyarrow.compute as pc
+
+    # By Arrow's kernel, here and now: a query of Polars would wait for the threads that parse.
+    if cells.dtype != pl.String or not pc.any(pc.match_substring_regex(cells.to_arrow(), r"^[ \t]*0[0-9]")).as_py():
         return Padding()
     digits = cells.str.strip_chars(" \t").str.replace(r"\.0*$", "")
     padded = digits.str.starts_with("0")
