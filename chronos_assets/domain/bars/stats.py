@@ -66,5 +66,5 @@ class Stats:
     def _ranges(self, frame: pl.DataFrame) -> None:
         """Extend the ranges of columns that may still be constant."""
         for name, stats in self.columns.items():
-            if not stats.low < stats.high and (low := frame[name].min()) is not None:
-                stats.low, stats.high = min(stats.low, low), max(stats.high, frame[name].max())
+            if not stats.low < stats.high and len(values := frame[name].drop_nulls().to_numpy()):
+                stats.low, stats.high = min(stats.low, float(values.min())), max(stats.high, float(values.max()))
