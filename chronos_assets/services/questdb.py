@@ -49,6 +49,11 @@ _SMALL_MEMORY = {
     "QDB_CAIRO_WRITER_DATA_INDEX_VALUE_APPEND_PAGE_SIZE": "256k",
     "QDB_CAIRO_WRITER_DATA_INDEX_KEY_APPEND_PAGE_SIZE": "128k",
 }
+# By default an idle worker asks for work 7000 times over before it rests, and takes the time of those that have some: on two cores that
+# was half of the server's CPU while rows came in.
+_REST_EARLY = {"QDB_SHARED_WORKER_NAP_THRESHOLD": "100", "QDB_WAL_APPLY_WORKER_NAP_THRESHOLD": "100"}
+# The default is a few by the number of workers; each audit reads through two connections.
+_EXPORTS = {"QDB_HTTP_EXPORT_CONNECTION_LIMIT": "16"}
 
 
 @dataclass(frozen=True)
@@ -155,7 +160,7 @@ class EmbeddedQuestDB:
         }
         if listener:
             environment["QDB_LINE_TCP_NET_BIND_TO"] = f"{ports.LOOPBACK}:{chosen['ilp']}"
-        return environment | _SMALL_MEMORY
+        return environment | _SMALL_MEMORY | _REST_EARLY | _EXPORTS
 
 
 def embedded_questdb(record: ServerRecord, secrets: Passwords) -> QuestDBAddress:

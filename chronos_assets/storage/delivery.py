@@ -86,18 +86,19 @@ def wait_delivered(
 
 def _wait_counted(questdb: QuestDB, tag: str, rows: int, settle_seconds: float, timeout_seconds: float, waiting: Waiting) -> None:  # noqa: PLR0917 - one caller
     table = INDICATOR_BARS.name
-    deadline = time.monotonic() + timeout_seconds
-    moved, last, pause = time.monotonic(), (-1, -1), 0.01
+    started = moved = time.monotonic()
+    last = (-1, -1)
     while True:
         questdb.wait_applied(table, timeout_seconds)
         seen = (bars_of(questdb, tag), questdb.sequencer_transaction(table))
         if seen != last:
             moved, last = time.monotonic(), seen
         waiting("deliver", seen[0], rows)
-        quiet = time.monotonic() - moved
+        now = time.monotonic()
+        quiet, waited = now - moved, now - started
         if seen[0] >= rows and quiet >= settle_seconds:
             return
-        if time.monotonic() > deadline or quiet > TCP_SILENCE_SECONDS:
+        if waited > timeout_seconds or quiet > TCP_SILENCE_SECONDS:
             raise ServiceUnavailableError(
                 "not all rows that were sent over TCP have arrived",
                 code="rows_not_delivered",
@@ -105,5 +106,4 @@ def _wait_counted(questdb: QuestDB, tag: str, rows: int, settle_seconds: float, 
                 found=seen[0],
                 hint="ILP over TCP acknowledges nothing and reports no errors. Run the same command again, or use http::.",
             )
-        time.sleep(pause)
-        pause = min(pause * 1.5, 0.2)
+        time.sleep(min(max(0.005, waited / 10), 0.2))

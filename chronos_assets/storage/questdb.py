@@ -206,8 +206,7 @@ class QuestDB:
 
         Raises `StoreError` where the table is suspended, `ServiceUnavailableError` when the deadline passes.
         """
-        deadline = time.monotonic() + timeout_seconds
-        pause, target = 0.005, None
+        started, target = time.monotonic(), None
         while True:
             state = self._wal_state(table)
             target = int(state["sequencerTxn"]) if target is None else target
@@ -221,7 +220,8 @@ class QuestDB:
                 )
             if pending <= 0:
                 return
-            if time.monotonic() > deadline:
+            waited = time.monotonic() - started
+            if waited > timeout_seconds:
                 raise ServiceUnavailableError(
                     f"QuestDB has not applied all rows of {table!r} in {timeout_seconds:g} s",
                     code="questdb_slow",
@@ -230,8 +230,7 @@ class QuestDB:
                 )
             if waiting is not None:
                 waiting(pending)
-            time.sleep(pause)
-            pause = min(pause * 1.5, 0.1)
+            time.sleep(min(max(0.005, waited / 10), 0.1))
 
     def sequencer_transaction(self, table: str) -> int:
         """Number of the last transaction that the table was given, applied or not."""
