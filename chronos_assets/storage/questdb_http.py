@@ -22,6 +22,9 @@ READ_SECONDS = 300.0
 # A server that was there a moment ago may be starting again.
 RESTART_SECONDS = 20.0
 RESTART_POLL_SECONDS = 0.3
+# A server lets a few exports run at once and refuses the others at the door.
+BUSY_SECONDS = 120.0
+BUSY_POLL_SECONDS = 0.05
 
 
 class HttpReader:
@@ -57,7 +60,8 @@ class HttpReader:
 
     def _get(self, path: str, parameters: dict[str, str], *, timeout: float) -> requests.Response:
         """Every request of ours may be asked again, so a server that answered before gets the time of a restart."""
-        deadline = time.monotonic() + (RESTART_SECONDS if self._has_answered else 0.0)
+        started = time.monotonic()
+        deadline = started + (RESTART_SECONDS if self._has_answered else 0.0)
         while True:
             try:
                 response = self._get_once(path, parameters, timeout)
@@ -74,6 +78,9 @@ class HttpReader:
                 ) from error
             self._has_answered = True
             if response.status_code >= 400:
+                if "exceeded connection limit" in response.text and time.monotonic() < started + BUSY_SECONDS:
+                    time.sleep(BUSY_POLL_SECONDS)
+                    continue
                 raise _refused(response, self.base)
             return response
 

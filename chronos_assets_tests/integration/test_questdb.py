@@ -6,6 +6,7 @@ import math
 import secrets
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import polars as pl
 import pytest
@@ -131,3 +132,11 @@ def test_a_wrong_password_is_said_without_showing_it(servers: Connections) -> No
     with pytest.raises(StoreError) as writing:
         wrong.write(frame(), table="indicator_bars", symbols=["dataset"])
     assert "hush" not in f"{reading.value} {writing.value}"
+
+
+def test_more_readers_than_the_server_takes_wait_their_turn(stores: Stores) -> None:
+    """A server lets so many exports run at once; those beyond are asked for again, and all get their rows."""
+    sql = "SELECT x, rnd_double() AS d FROM long_sequence(400000)"
+    with ThreadPoolExecutor(24) as pool:
+        heights = [frame.height for frame in pool.map(lambda _: stores.questdb.read(sql), range(24))]
+    assert heights == [400_000] * 24
