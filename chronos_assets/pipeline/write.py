@@ -27,6 +27,7 @@ from chronos_assets.storage.bars_file import BarsFile
 from chronos_assets.storage.datasets import DatasetRecord, find_dataset
 from chronos_assets.storage.delivery import bars_of, wait_delivered
 from chronos_assets.storage.questdb import QuestDB
+from chronos_assets.storage.questdb_write import slice_rows
 from chronos_assets.storage.stores import Stores
 from chronos_assets.storage.tables import INDICATOR_BARS
 
@@ -113,7 +114,7 @@ def send_bars(
     before = bars_of(questdb, plan.tag) if questdb.transport == "ilp-tcp" else 0
     with warming_up():
         written = questdb.write_prepared(
-            source.rows_for(plan.tag, _frames(bars, source, start, filled)),
+            source.rows_for(plan.tag, _frames(bars, frame_rows(source.piece_rows, batch_rows), start, filled)),
             table=INDICATOR_BARS.name,
             symbols=INDICATOR_BARS.symbols,
             transport=options.transport,
@@ -148,12 +149,20 @@ def send_bars(
     )
 
 
-def _frames(bars: BarsFile, source: Source, start: int, filled: list[int]) -> Iterator[pl.DataFrame]:
-    """Filled bars first (they are older), then everything from `start` on."""
+def frame_rows(at_most: int, batch_rows: int) -> int:
+    """Rows of one frame: whole slices where they fit, else whole batches, so that no request is cut short where a frame ends."""
+    for unit in (slice_rows(batch_rows), batch_rows):
+        if unit <= at_most:
+            return at_most // unit * unit
+    return at_most
+
+
+def _frames(bars: BarsFile, rows: int, start: int, filled: list[int]) -> Iterator[pl.DataFrame]:
+    """Filled bars first (they are older), then everything from `start` on, `rows` at a time."""
     if filled:
-        span = pl.concat(list(bars.frames(source.piece_rows, filled[0], filled[-1] + 1)))
+        span = pl.concat(list(bars.frames(rows, filled[0], filled[-1] + 1)))
         yield span[[row - filled[0] for row in filled]]
-    yield from bars.frames(source.piece_rows, start)
+    yield from bars.frames(rows, start)
 
 
 def rate(progress: Progress, stage: str, total: int) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from chronos_assets.pipeline.write import frame_rows
 from chronos_assets.storage import questdb_write
 from chronos_assets.storage.conf import parse_conf
 
@@ -46,3 +47,12 @@ def test_an_interruption_while_a_frame_is_made_leaves_none_waiting() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         send(frames())
+
+
+@pytest.mark.parametrize(
+    ("at_most", "batch_rows", "rows"),
+    [(24_096, 2000, 20_000), (24_096, 10_000, 20_000), (24_096, 24_000, 24_000), (998, 300, 900), (998, 999, 998)],
+)
+def test_no_request_is_cut_short_where_a_frame_ends(at_most: int, batch_rows: int, rows: int) -> None:
+    """Frames hold whole slices; whole batches where a slice is too large; and never more than memory is meant to hold."""
+    assert frame_rows(at_most, batch_rows) == rows
