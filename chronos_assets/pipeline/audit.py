@@ -1,14 +1,16 @@
 """Audit: the second step of an export. All of a tag is read back and compared with the Arrow file; the verdict is kept in Postgres.
 
-Ranges of time that together cover everything are read one after the other, the next one while the last is compared, so memory is flat
-in rows, and rows that lie before, between or after the file's bars are met too. Columns of the table that the file does not have must be
+Ranges of time that together cover everything are read in order, the next two while the last is compared, so memory is flat in rows, and
+rows that lie before, between or after the file's bars are met too. Columns of the table that the file does not have must be
 empty in its rows.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -28,6 +30,8 @@ from chronos_assets.storage.questdb import QuestDB
 from chronos_assets.storage.tables import INDICATOR_BARS, TIMESTAMP
 
 SAMPLE_ROWS = 100
+# The server filters and packs a range on one core.
+READERS = 2
 # Columns that the file does not have, counted by one query.
 FOREIGN_PER_QUERY = 200
 # Rows more than the file has that one range may bring along, so that a tag full of foreign rows does not fill the memory.
@@ -36,6 +40,8 @@ _NS = 1_000_000_000
 # Types whose NULL can be told from a number.
 _NUMBERS = {"DOUBLE", "FLOAT", "LONG", "INT"}
 _FIXED = (TIMESTAMP, "source", "granularity")
+# A column that the file does not have, how many values are in it, and the times of some of them (unix seconds).
+_Foreign = tuple[str, int, list[int]]
 
 
 @dataclass(frozen=True)
@@ -64,15 +70,20 @@ def audit_tag(
     started = time.monotonic()
     audit = Audit([*KEY_COLUMNS, *(c.name for c in source.columns)], source.tags, tolerance)
     surplus = bars_of(questdb, tag) - source.rows
-    with BarsFile(source.path) as bars, ThreadPoolExecutor(1, thread_name_prefix="audit-read") as pool:
-        ahead: tuple[_Range, Future[pl.DataFrame]] | None = None
-        for piece in _and_none(_ranges(source, bars, within=within)):
-            reading = None if piece is None else (piece, pool.submit(_read, questdb, tag, source, piece, surplus))
-            if ahead is not None:
-                audit.add(ahead[0].expected, ahead[1].result())
-                progress("audit", audit.rows.expected, source.rows)
-            ahead = reading
-    _look_elsewhere(audit, questdb, tag, source)
+    with BarsFile(source.path) as bars, ThreadPoolExecutor(READERS, thread_name_prefix="audit-read") as pool:
+        pieces = _ranges(source, bars, within=within)
+        ahead: deque[tuple[_Range, Future[pl.DataFrame]]] = deque()
+        elsewhere = pool.submit(_elsewhere, questdb, tag, source)
+        while True:
+            for piece in itertools.islice(pieces, READERS - len(ahead)):
+                ahead.append((piece, pool.submit(_read, questdb, tag, source, piece, surplus)))
+            if not ahead:
+                break
+            compared, reading = ahead.popleft()
+            audit.add(compared.expected, reading.result())
+            progress("audit", audit.rows.expected, source.rows)
+        for foreign in elsewhere.result():
+            audit.add_foreign(*foreign)
     report = judge(audit, seconds=time.monotonic() - started)
     return report if report.passed or artifact is None else replace(report, artifact=str(_keep(audit.cells(), artifact)))
 
@@ -102,11 +113,6 @@ def _ranges(source: Source, bars: BarsFile, *, within: bool) -> Iterator[_Range]
         yield _Range(held, first, int(source.last_bar.timestamp()) + 1 if within else None)
 
 
-def _and_none(pieces: Iterator[_Range]) -> Iterator[_Range | None]:
-    yield from pieces
-    yield None
-
-
 def _read(questdb: QuestDB, tag: str, source: Source, piece: _Range, surplus: int) -> pl.DataFrame:
     """Rows of `tag` in the span of `piece`, under the file's column names."""
     where = [f"dataset = {quote_literal(tag)}"]
@@ -121,8 +127,9 @@ def _read(questdb: QuestDB, tag: str, source: Source, piece: _Range, surplus: in
     )
 
 
-def _look_elsewhere(audit: Audit, questdb: QuestDB, tag: str, source: Source) -> None:
-    """Find values of `tag` in columns that belong to other datasets: a careless UPDATE leaves them, no file of ours does."""
+def _elsewhere(questdb: QuestDB, tag: str, source: Source) -> list[_Foreign]:
+    """Values of `tag` in columns that belong to other datasets: a careless UPDATE leaves them, no file of ours does."""
+    found: list[_Foreign] = []
     ours = {c.questdb_column.casefold() for c in source.columns} | {name.casefold() for name in INDICATOR_BARS.types}
     there = questdb.columns(INDICATOR_BARS.name)
     others = [name for name, row in there.items() if name.casefold() not in ours and row["type"] in _NUMBERS and is_identifier(name)]
@@ -135,7 +142,8 @@ def _look_elsewhere(audit: Audit, questdb: QuestDB, tag: str, source: Source) ->
             if values:
                 condition = f"{where} AND {quote_identifier(name)} != NULL LIMIT {SAMPLE_ROWS}"
                 bars = questdb.read_columns(INDICATOR_BARS.name, [TIMESTAMP], condition=condition)
-                audit.add_foreign(name, values, (bars[TIMESTAMP].to_physical() // _NS).to_list())
+                found.append((name, values, (bars[TIMESTAMP].to_physical() // _NS).to_list()))
+    return found
 
 
 def _keep(cells: pl.DataFrame, path: Path) -> Path:
