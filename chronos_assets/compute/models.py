@@ -40,6 +40,17 @@ class FoldModel:
         """Predictions as the run stored them: the same bits for the same features."""
         return signal_predictions(self.transform.invert(self.scores(features)), binary=self.binary)
 
+    def validation_score(self, features: NDArray[np.float32], targets: Floats) -> float | None:
+        """The objective's own measure over cases, as training took it for `best_score`; None where it is no finite number.
+
+        `features` as for `scores`, `targets` float64 of shape (rows,) as in the dataset.
+        """
+        import xgboost as xgb
+
+        matrix = xgb.DMatrix(np.ascontiguousarray(features, dtype=np.float32), label=self.transform.apply(targets), nthread=1)
+        score = float(self.booster.eval(matrix).rpartition(":")[2])
+        return score if np.isfinite(score) else None
+
 
 def load_model(content: bytes) -> FoldModel:
     """A model from the bytes of its UBJSON file."""

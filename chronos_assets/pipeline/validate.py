@@ -41,10 +41,15 @@ def validate_dataset(slug: str, stores: Stores, *, loaded: LoadedManifest | None
     """
     started = time.monotonic()
     record = get_dataset(stores.postgres, slug)
-    behind = _audits_of(record, list_attempts(stores.postgres, slug))
+    attempts = list_attempts(stores.postgres, slug)
+    behind, growth = _audits_of(record, attempts), abandoned_growth(record, attempts)
     stores.questdb.wait_applied(INDICATOR_BARS.name, stores.settings.apply_timeout_seconds)
-    checks = [*_count_checks(stores, record), *_registry_checks(record, behind), _content_check(stores, record, behind, progress)]
-    audit, file_check = _file_check(stores, record, loaded, _tolerance(behind), progress)
+    checks = [
+        *_count_checks(stores, record, growth),
+        *_registry_checks(record, behind),
+        _content_check(stores, record, behind, growth, progress),
+    ]
+    audit, file_check = _file_check(stores, record, loaded, _tolerance(behind), growth, progress)
     checks.append(file_check)
     return ValidationReport("dataset", slug, checks, time.monotonic() - started, audit=audit)
 
@@ -87,7 +92,7 @@ def _tolerance(behind: Sequence[AuditRecord]) -> Tolerance:
     return Tolerance(told.get("absolute", 0.0), told.get("relative", 0.0), columns)
 
 
-def _count_checks(stores: Stores, record: DatasetRecord) -> list[Check]:
+def _count_checks(stores: Stores, record: DatasetRecord, growth: AuditRecord | None) -> list[Check]:
     inside = summarize_tag(stores.questdb, record.questdb_tag, record.first_bar_ts, record.last_bar_ts)
     everything = summarize_tag(stores.questdb, record.questdb_tag)
     return [
@@ -96,14 +101,13 @@ def _count_checks(stores: Stores, record: DatasetRecord) -> list[Check]:
         equal("first bar", record.first_bar_ts.isoformat(), inside.first),
         equal("last bar", record.last_bar_ts.isoformat(), inside.last),
         equal("source and granularity of every bar", [[record.source, record.granularity, record.row_count]], inside.tags),
-        _outside_check(stores, record, everything.bars - inside.bars),
+        _outside_check(everything.bars - inside.bars, growth),
     ]
 
 
-def _outside_check(stores: Stores, record: DatasetRecord, outside: int) -> Check:
+def _outside_check(outside: int, growth: AuditRecord | None) -> Check:
     """Rows of the tag before the first or after the last published bar: only an unpublished growth may have left them."""
     name = "no bars outside the published range"
-    growth = abandoned_growth(record, list_attempts(stores.postgres, record.dataset_id))
     if outside and growth is not None:
         return Check(name, None, 0, f"{outside}, left by attempt {growth.audit_id}, which was not published; no reader sees them")
     return equal(name, 0, outside)
@@ -115,12 +119,13 @@ def _known_rows(behind: Sequence[AuditRecord]) -> dict[str, int]:
     return dict(kept[-1] or {}) if kept else {}
 
 
-def _content_check(stores: Stores, record: DatasetRecord, behind: Sequence[AuditRecord], progress: Progress) -> Check:
+def _content_check(
+    stores: Stores, record: DatasetRecord, behind: Sequence[AuditRecord], growth: AuditRecord | None, progress: Progress
+) -> Check:
     """The hash of all values that QuestDB gives back, against the registry's."""
     name = "content hash"
     if not record.content_hash:
         return Check(name, None, None, "published by an older program, which kept none; export once more")
-    growth = abandoned_growth(record, list_attempts(stores.postgres, record.dataset_id))
     known_rows = _known_rows(behind) if growth is not None and growth.report.get("filled_rows") else {}
     hasher, before, done = ContentHasher(), ContentHasher(), 0
     try:
@@ -143,8 +148,13 @@ def _content_check(stores: Stores, record: DatasetRecord, behind: Sequence[Audit
     return equal(name, record.content_hash, found)
 
 
-def _file_check(
-    stores: Stores, record: DatasetRecord, loaded: LoadedManifest | None, tolerance: Tolerance, progress: Progress
+def _file_check(  # noqa: PLR0917 - one caller
+    stores: Stores,
+    record: DatasetRecord,
+    loaded: LoadedManifest | None,
+    tolerance: Tolerance,
+    growth: AuditRecord | None,
+    progress: Progress,
 ) -> tuple[AuditReport | None, Check]:
     """Every cell against the file, where the file is still the published one."""
     name = "every cell agrees with the file"
@@ -157,6 +167,5 @@ def _file_check(
     source = Source.of(loaded, normalized)
     if not source.is_published_as(record):
         return None, Check(name, None, None, "the file or its manifest has changed since it was published")
-    growth = abandoned_growth(record, list_attempts(stores.postgres, record.dataset_id))
     audit = audit_tag(source, stores.questdb, record.questdb_tag, progress, tolerance=tolerance, within=growth is not None)
     return audit, Check(name, audit.passed, f"{source.rows} rows x {len(source.columns) + len(KEY_COLUMNS)} columns", audit.summary)

@@ -5,8 +5,10 @@ Every question gives findings; None where it cannot be asked (the dataset holds 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -19,13 +21,17 @@ from chronos_assets.domain.walkforward_profile import ModelProfile, ThresholdPro
 from chronos_assets.pipeline.walkforward_checks import Finding, layout_of, same
 from chronos_assets.pipeline.walkforward_data import feature_matrix
 from chronos_assets.pipeline.walkforward_request import name_run
-from chronos_assets.storage.fold_artifacts import FoldArtifacts
+from chronos_assets.storage.fold_artifacts import FoldArtifacts, ValidationCases
 from chronos_assets.storage.runs import FoldRecord, RunRecord
 from chronos_assets.storage.stores import Stores
+
+if TYPE_CHECKING:
+    from chronos_assets.compute.models import FoldModel
 
 EDGES = ("train_start", "train_end", "test_start", "test_end")
 # A model that was trained on a GPU predicts there and here with other roundings.
 CUDA_TOLERANCE = 1e-4
+SCORE_TOLERANCE = 1e-6
 
 
 def identity_findings(run: RunRecord) -> list[Finding]:
@@ -41,6 +47,18 @@ def identity_findings(run: RunRecord) -> list[Finding]:
         code_version=run.code_version or "",
     )
     return [] if found == run.run_id else [Finding(None, "run_id of the stored request", run.run_id, found)]
+
+
+def end_findings(run: RunRecord) -> list[Finding] | str:
+    """Status, time of the end and summary: one that failed or was cancelled says why, one that completed has nothing to say of that."""
+    if run.status in {"queued", "running"}:
+        return "the run has not ended"
+    wrong = "error" in (run.summary_metrics or {})
+    findings = [] if run.completed_at is not None else [Finding(None, "completed_at", "a time", None)]
+    if wrong is (run.status == "completed"):
+        due = "failed or cancelled, as its summary has an error" if wrong else "completed, as its summary has no error"
+        findings.append(Finding(None, "status", due, run.status))
+    return findings
 
 
 def _as_given(profile: type[ModelProfile] | type[ThresholdProfile], stored: dict[str, object]) -> dict[str, object]:
@@ -109,6 +127,7 @@ def model_findings(stores: Stores, run: RunRecord, record: FoldRecord, features:
     model = load_model(artifacts.model(record.artifact))
     said = {"fold_key": (model.fold_key, record.fold_key), "best_iteration": (model.rounds - 1, record.best_iteration)}
     findings = [Finding(record.fold_number, f"{name} of the stored model", *pair) for name, pair in said.items() if pair[0] != pair[1]]
+    findings += _score_findings(run, record, model, artifacts.validation(record.artifact), features)
     held = part.filter(pl.col("bar_index").is_between(0, features.height - 1))
     if not held.height:
         return findings
@@ -121,6 +140,15 @@ def model_findings(stores: Stores, run: RunRecord, record: FoldRecord, features:
         if wrong.size > 3:
             findings.append(Finding(record.fold_number, f"{name}s of the stored model", 0, f"{wrong.size} differ"))
     return findings
+
+
+def _score_findings(run: RunRecord, record: FoldRecord, model: FoldModel, cases: ValidationCases, features: pl.DataFrame) -> list[Finding]:
+    """`best_score` against what the stored model says of the validation cases. XGBoost sums in float32, tree after tree or all at once."""
+    matrix = feature_matrix(features[(record.train_start_idx + cases.offsets).tolist()], tuple(features.columns))
+    due, stored = model.validation_score(matrix, cases.targets), record.best_score
+    tolerance = CUDA_TOLERANCE if run.device == "cuda" else SCORE_TOLERANCE
+    same_score = due == stored if due is None or stored is None else math.isclose(due, stored, rel_tol=tolerance, abs_tol=tolerance)
+    return [] if same_score else [Finding(record.fold_number, "best_score of the stored model", due, stored)]
 
 
 def _agree(due: np.ndarray, stored: np.ndarray, *, exact: bool) -> np.ndarray:

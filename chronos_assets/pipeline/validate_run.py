@@ -17,6 +17,7 @@ import polars as pl
 from chronos_assets.domain.slug import granularity_seconds
 from chronos_assets.errors import StoreError
 from chronos_assets.pipeline.validate_folds import (
+    end_findings,
     fitted_findings,
     identity_findings,
     model_findings,
@@ -26,6 +27,7 @@ from chronos_assets.pipeline.validate_folds import (
 )
 from chronos_assets.pipeline.validation_report import Check, ValidationReport
 from chronos_assets.pipeline.walkforward_checks import Finding, completeness, recompute_run_metrics, thresholds_agree
+from chronos_assets.storage.audits import list_attempts
 from chronos_assets.storage.datasets import find_dataset, read_bars
 from chronos_assets.storage.runs import FoldRecord, RunRecord, get_folds, get_run, prediction_labels, read_predictions
 from chronos_assets.storage.stores import Stores
@@ -54,6 +56,8 @@ def validate_run(run_id: str, stores: Stores, folds: Sequence[int] | None = None
             "metrics follow from the stored predictions": recompute_run_metrics(stores, run_id, folds),
             "edges and times agree": _edge_findings(stores, run_id, chosen, folds),
             "the run_id is that of its request": identity_findings(run),
+            "the status is that of how it ended": end_findings(run),
+            "checksum and tag are those of a publication of these bars": _origin_findings(stores, run),
             **_threshold_group(stores, run, chosen),
             **_bar_groups(stores, run, chosen, folds),
         }
@@ -73,6 +77,21 @@ def _label_findings(stores: Stores, run: RunRecord) -> list[Finding]:
         for row in prediction_labels(stores, run.run_id)
         if any(row[name] != value for name, value in due.items()) or not _is_decimal(row["fold"])
     ]
+
+
+def _origin_findings(stores: Stores, run: RunRecord) -> list[Finding] | str:
+    """The checksum and tag that the run says it read, against what was ever published with its content."""
+    record = find_dataset(stores.postgres, run.dataset_id)
+    published = [(record.checksum, record.questdb_tag)] if record is not None and record.content_hash == run.content_hash else []
+    published += [
+        (attempt.checksum, attempt.questdb_tag)
+        for attempt in list_attempts(stores.postgres, run.dataset_id)
+        if (attempt.content_hash, attempt.mode, attempt.verdict) == (run.content_hash, "full", "passed")
+    ]
+    said = (run.dataset_checksum, run.questdb_tag)
+    if not published:
+        return "no publication of the bars that the run saw is recorded"
+    return [] if said in published else [Finding(None, "dataset_checksum and questdb_tag", list(published[0]), list(said))]
 
 
 def _is_decimal(text: object) -> bool:

@@ -91,6 +91,8 @@ FOLD_DAMAGES = [
     ("train_end_ts = train_end_ts + interval '1 day'", "times of the edges are those of the bars"),
     ("samples_train = samples_train - 1", "samples_train counts the fitted rows"),
     ("best_iteration = best_iteration + 1", "predictions follow from the stored models"),
+    ("best_score = best_score * 1.001", "predictions follow from the stored models"),
+    ("best_score = NULL", "predictions follow from the stored models"),
     ("thresholds = jsonb_set(thresholds, '{n_cases}', '99')", "thresholds follow from the kept validation cases"),
     ("metrics = metrics || '{\"third\": {}}'", "metrics follow from the stored predictions"),
 ]
@@ -102,6 +104,17 @@ PREDICTION_DAMAGES = [
     ({"bar_index": pl.lit(None, dtype=pl.Int64)}, "times and targets are those of the dataset's bars"),
     ({"target": pl.lit("target_b")}, "dataset, target and fold of every prediction"),
     ({"fold": pl.lit("third")}, "dataset, target and fold of every prediction"),
+]
+
+
+_ORIGIN, _ENDED = "checksum and tag are those of a publication of these bars", "the status is that of how it ended"
+RUN_DAMAGES = [
+    ("dataset_checksum = 'sha256:0'", _ORIGIN),
+    ("questdb_tag = questdb_tag || '@9'", _ORIGIN),
+    ("questdb_tag = NULL", _ORIGIN),
+    ("status = 'failed'", _ENDED),
+    ("status = 'cancelled'", _ENDED),
+    ("completed_at = NULL", _ENDED),
 ]
 
 
@@ -127,6 +140,12 @@ def test_every_stored_thing_that_is_changed_is_found_and_named(stores: Stores, u
     sql(stores, "UPDATE walkforward_runs SET hyperparameters = jsonb_set(hyperparameters, '{eta}', '0.5') WHERE run_id = %s", run_id)
     assert failed_checks(stores, run_id) == {"the run_id is that of its request"}
     sql(stores, "UPDATE walkforward_runs SET hyperparameters = jsonb_set(hyperparameters, '{eta}', '0.1') WHERE run_id = %s", run_id)
+    for damage, check in RUN_DAMAGES:
+        name = damage.split(" = ")[0]
+        value = getattr(get_run(stores.postgres, run_id), name)
+        sql(stores, f"UPDATE walkforward_runs SET {damage} WHERE run_id = %s", run_id)
+        assert failed_checks(stores, run_id) == {check}, damage
+        sql(stores, f"UPDATE walkforward_runs SET {name} = %s WHERE run_id = %s", value, run_id)
     table = WALKFORWARD_PREDICTIONS
     symbols = [pl.col(name).cast(pl.String) for name in table.symbols]
     rows = stores.questdb.read(f"SELECT * FROM {table.name} WHERE run_id = '{run_id}' AND fold = '3'").with_columns(symbols)
