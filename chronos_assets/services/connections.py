@@ -17,6 +17,7 @@ POSTGRES = "postgres"
 SCHEMES = ("http", "https", "tcp", "tcps")
 DEFAULT_HTTP_PORT = 9000
 DEFAULT_ILP_PORT = 9009
+LOOPBACK_HOSTS = ("127.0.0.1", "localhost")
 DAGSTER_DATABASE = "dagster"
 
 
@@ -89,6 +90,34 @@ def split_address(address: str, default_port: int, *, setting: str) -> tuple[str
     return host, int(port)
 
 
+def embeds_questdb(settings: Settings) -> bool:
+    """Whether QuestDB is the embedded one: no client string is set, or one to its TCP listener, which the settings open."""
+    if settings.questdb_conf is None:
+        return True
+    parsed = parse_client_string(settings.questdb_conf.get_secret_value())
+    return parsed.scheme == "tcp" and parsed.host in LOOPBACK_HOSTS and settings.questdb_ilp_tcp and not settings.questdb_http
+
+
+def through_listener(embedded: QuestDBAddress, settings: Settings, listener: int | None) -> QuestDBAddress:
+    """`embedded`, written to by the client string of the settings where there is one; `listener` is the port of its TCP listener.
+
+    Raises `UsageError` where the string leads elsewhere.
+    """
+    if settings.questdb_conf is None:
+        return embedded
+    conf = settings.questdb_conf.get_secret_value().strip()
+    port = parse_client_string(conf).port
+    if port != listener:
+        raise UsageError(
+            "CHRONOS_QUESTDB_CONF does not lead to the TCP listener of the embedded QuestDB",
+            code="questdb_listener",
+            expected=f"tcp::addr=127.0.0.1:{listener};" if listener else None,
+            found=f"port {port}",
+            hint="" if listener else "It runs without one: `chronos services stop`, then start, opens it.",
+        )
+    return QuestDBAddress(conf if conf.endswith(";") else f"{conf};", embedded.http, embedded.user, embedded.password)
+
+
 def remote_questdb(settings: Settings) -> QuestDBAddress:
     """How to get into the QuestDB that the settings name."""
     assert settings.questdb_conf is not None
@@ -104,7 +133,8 @@ def remote_questdb(settings: Settings) -> QuestDBAddress:
         raise UsageError(
             f"CHRONOS_QUESTDB_CONF is {parsed.scheme}::, which can only write, and no address for reading is set",
             code="questdb_http_missing",
-            hint="Set CHRONOS_QUESTDB_HTTP=host:9000 (and CHRONOS_QUESTDB_USER, CHRONOS_QUESTDB_PASSWORD where it asks for them).",
+            hint="Set CHRONOS_QUESTDB_HTTP=host:9000 (and CHRONOS_QUESTDB_USER, CHRONOS_QUESTDB_PASSWORD where it asks for them); for the "
+            "embedded server on 127.0.0.1 set CHRONOS_QUESTDB_ILP_TCP=true instead.",
         )
     if settings.questdb_user:
         user = settings.questdb_user

@@ -10,7 +10,15 @@ from pathlib import Path
 import psutil
 
 from chronos_assets.services import embedded, ports, processes, state
-from chronos_assets.services.connections import POSTGRES, QUESTDB, mask_url, parse_client_string, remote_postgres, remote_questdb
+from chronos_assets.services.connections import (
+    POSTGRES,
+    QUESTDB,
+    embeds_questdb,
+    mask_url,
+    parse_client_string,
+    remote_postgres,
+    remote_questdb,
+)
 from chronos_assets.services.embedded import EmbeddedServer
 from chronos_assets.services.places import Places
 from chronos_assets.services.postgres import EmbeddedPostgres
@@ -51,7 +59,7 @@ def status(settings: Settings) -> list[ServiceStatus]:
     places = Places.of(settings)
     settings = settings.model_copy(update={"postgres_os_user": None})  # who started it counts, not who would start it now
     secrets = state.read_passwords(places.passwords) or Passwords("", "", "")
-    questdb = _embedded(EmbeddedQuestDB(settings, places, secrets)) if settings.questdb_conf is None else _remote_questdb(settings)
+    questdb = _embedded(EmbeddedQuestDB(settings, places, secrets)) if embeds_questdb(settings) else _remote_questdb(settings)
     postgres = _embedded(EmbeddedPostgres(settings, places, secrets)) if settings.postgres_dsn is None else _remote_postgres(settings)
     return [questdb, postgres]
 

@@ -11,7 +11,15 @@ from contextlib import contextmanager
 
 from chronos_assets.errors import ServiceStartError, ServiceUnavailableError
 from chronos_assets.services import embedded, locks, state
-from chronos_assets.services.connections import POSTGRES, QUESTDB, Connections, remote_postgres, remote_questdb
+from chronos_assets.services.connections import (
+    POSTGRES,
+    QUESTDB,
+    Connections,
+    embeds_questdb,
+    remote_postgres,
+    remote_questdb,
+    through_listener,
+)
 from chronos_assets.services.embedded import Answer, EmbeddedServer, Say
 from chronos_assets.services.launch import Launch
 from chronos_assets.services.places import Places
@@ -80,7 +88,7 @@ def stop_servers(settings: Settings, progress: Say | None = None) -> list[str]:
 
 def _check_remote(settings: Settings) -> None:
     """Refuse a malformed address before anything is started for the other store."""
-    if settings.questdb_conf is not None:
+    if not embeds_questdb(settings):
         remote_questdb(settings)
     if settings.postgres_dsn is not None:
         remote_postgres(settings)
@@ -88,7 +96,7 @@ def _check_remote(settings: Settings) -> None:
 
 def _embedded(settings: Settings, places: Places, secrets: Passwords, *, durable: bool = True) -> list[EmbeddedServer]:
     servers: list[EmbeddedServer] = []
-    if settings.questdb_conf is None:
+    if embeds_questdb(settings):
         servers.append(EmbeddedQuestDB(settings, places, secrets))
     if settings.postgres_dsn is None:
         servers.append(EmbeddedPostgres(settings, places, secrets, durable=durable))
@@ -110,7 +118,7 @@ def _ensure_all(servers: list[EmbeddedServer], say: Say) -> dict[str, ServerReco
 
 def _running_records(settings: Settings, *, ask: bool = False) -> tuple[dict[str, ServerRecord], Passwords] | None:
     """Records of every embedded server where all of them run (and, with `ask`, let us in); no lock is taken."""
-    if settings.questdb_conf is not None and settings.postgres_dsn is not None:
+    if not embeds_questdb(settings) and settings.postgres_dsn is not None:
         return {}, Passwords("", "", "")
     places = Places.of(settings)
     secrets = state.read_passwords(places.passwords)
@@ -126,7 +134,10 @@ def _running_records(settings: Settings, *, ask: bool = False) -> tuple[dict[str
 
 
 def _connections(settings: Settings, records: dict[str, ServerRecord], secrets: Passwords) -> Connections:
-    questdb = embedded_questdb(records[QUESTDB], secrets) if QUESTDB in records else remote_questdb(settings)
+    if QUESTDB in records:
+        questdb = through_listener(embedded_questdb(records[QUESTDB], secrets), settings, records[QUESTDB].ports.get("ilp"))
+    else:
+        questdb = remote_questdb(settings)
     dsn = embedded_dsn(records[POSTGRES], secrets) if POSTGRES in records else remote_postgres(settings)
     return Connections(questdb.conf, questdb.http, questdb.user, questdb.password, dsn, frozenset(records))
 

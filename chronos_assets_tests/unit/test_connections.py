@@ -12,13 +12,16 @@ from hypothesis import strategies as st
 from chronos_assets.errors import UsageError
 from chronos_assets.services import Connections, connect, dagster_postgres_url
 from chronos_assets.services.connections import (
+    QuestDBAddress,
     as_postgres_url,
+    embeds_questdb,
     mask_client_string,
     mask_url,
     parse_client_string,
     remote_postgres,
     remote_questdb,
     split_address,
+    through_listener,
 )
 from chronos_assets.settings import Settings, load_settings
 
@@ -192,3 +195,17 @@ def test_a_postgres_address_may_be_given_as_keys_and_values() -> None:
     assert as_postgres_url(text) == "postgresql://u:p%40ss%2Fw%20o%27rd@db.example:6000/chronos?sslmode=require"
     assert as_postgres_url("postgresql://u:p@h/d?sslmode=require") == "postgresql://u:p@h/d?sslmode=require"
     assert as_postgres_url("host=h password=hush dbname") == "host=h password=hush dbname"
+
+
+def test_a_tcp_client_string_to_the_embedded_listener_reads_where_the_embedded_server_says() -> None:
+    """With the listener opened by the settings, tcp:: on the loopback means the embedded server; its port must be the listener's."""
+    here = "tcp::addr=127.0.0.1:9009;"
+    assert embeds_questdb(settings(questdb_conf=here, questdb_ilp_tcp=True))
+    for others in ({"questdb_ilp_tcp": False}, {"questdb_http": "r:9000"}, {"questdb_conf": "tcp::addr=h:9009;"}):
+        assert not embeds_questdb(settings(**{"questdb_conf": here, "questdb_ilp_tcp": True, **others}))
+    embedded = QuestDBAddress("http::addr=127.0.0.1:1;", "127.0.0.1:1", "u", "p")
+    through = through_listener(embedded, settings(questdb_conf=here, questdb_ilp_tcp=True), 9009)
+    assert (through.conf, through.http, through.user, through.password) == (here, "127.0.0.1:1", "u", "p")
+    for listener in (9010, None):
+        with pytest.raises(UsageError, match="does not lead to the TCP listener"):
+            through_listener(embedded, settings(questdb_conf=here, questdb_ilp_tcp=True), listener)
