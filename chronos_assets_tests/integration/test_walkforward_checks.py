@@ -109,7 +109,7 @@ PREDICTION_DAMAGES = [
 
 _ORIGIN, _ENDED = "checksum and tag are those of a publication of these bars", "the status is that of how it ended"
 RUN_DAMAGES = [
-    ("dataset_checksum = 'sha256:0'", _ORIGIN),
+    ("dataset_checksum = 'sha256:1'", _ORIGIN),
     ("questdb_tag = questdb_tag || '@9'", _ORIGIN),
     ("questdb_tag = NULL", _ORIGIN),
     ("status = 'failed'", _ENDED),
