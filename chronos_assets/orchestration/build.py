@@ -8,7 +8,7 @@ from dagster import AssetSelection, Definitions, define_asset_job
 
 from chronos_assets.orchestration.assets import ASSETS, SOURCE_NAMES, SOURCES
 from chronos_assets.orchestration.checks import CHECKS
-from chronos_assets.orchestration.config_words import name_the_nearest_key
+from chronos_assets.orchestration.config_words import explain_entries
 from chronos_assets.orchestration.executors import lineage_executor
 from chronos_assets.orchestration.night import night_summary
 from chronos_assets.orchestration.preview import accepted
@@ -23,7 +23,7 @@ JOB = "whole_way"
 
 def build_defs(resource_overrides: Mapping[str, object] | None = None) -> Definitions:
     """Everything that Dagster loads; `resource_overrides` replaces resources by name (tests and the command line give their own)."""
-    name_the_nearest_key()
+    explain_entries()
     workplace = Workplace()
     given = (resource_overrides or {}).get("workplace")
     if isinstance(given, Workplace):

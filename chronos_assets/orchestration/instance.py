@@ -28,11 +28,11 @@ from pydantic import SecretStr
 from sqlalchemy.exc import OperationalError
 
 from chronos_assets.errors import ServiceUnavailableError
-from chronos_assets.orchestration.config_words import name_the_nearest_key
+from chronos_assets.orchestration.config_words import explain_entries
 from chronos_assets.orchestration.liveness import fail_dead_runs, worker_state
 from chronos_assets.settings import PREFIX, Settings, find_project, load_settings
 
-name_the_nearest_key()  # the webserver, which checks what the launchpad holds, loads this module and no definitions
+explain_entries()  # the webserver, which checks what the launchpad holds, loads this module and no definitions
 _WORKER_STATUS = {True: WorkerStatus.RUNNING, False: WorkerStatus.FAILED, None: WorkerStatus.UNKNOWN}
 
 

@@ -105,11 +105,12 @@ def test_dagster_in_the_checkout_says_what_to_do_where_no_services_run(tmp_path:
     [
         ({"ops": {"indicator_bars": {"config": {"replac": True}}}}, 'Did you mean "replace" instead of "replac"?'),
         ({"ops": {"walkforward_prediction": {}}}, 'Did you mean "walkforward_predictions" instead of "walkforward_prediction"?'),
+        ({"ops": {"indicator_bars": {"config": {"batch_rows": -4}}}}, '"batch_rows" is a number from 0 to 100,000, found -4.'),
         ({"execution": {"config": {"multiproces": {}}}}, 'Did you mean "multiprocess" instead of "multiproces"?'),
     ],
 )
 def test_a_typo_in_the_launchpad_names_the_nearest_key(config: dict[str, Any], meant: str) -> None:
-    """Dagster's own validation of a run's configuration says which key was probably meant."""
+    """Dagster's own validation of a run's configuration says which key was probably meant, and refuses a number out of range."""
     with accepted():
         job = build_defs().resolve_job_def(JOB)
     with pytest.raises(DagsterInvalidConfigError) as refused:

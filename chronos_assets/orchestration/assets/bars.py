@@ -14,6 +14,7 @@ from pydantic import Field
 
 from chronos_assets.orchestration.assets.files import CODE_VERSION, OWNERS, Metadata, normalize_partition
 from chronos_assets.orchestration.columns import lineage, of_registry
+from chronos_assets.orchestration.config_words import BATCH_ROWS
 from chronos_assets.orchestration.failures import one_sentence
 from chronos_assets.orchestration.metadata import column_schema, console_link
 from chronos_assets.orchestration.partitions import DATASETS
@@ -30,7 +31,9 @@ class ExportConfig(Config):
     """How bars are written. The defaults suit every dataset."""
 
     replace: bool = Field(default=False, description="Write all rows under a fresh tag, also where published bars changed: a new revision.")
-    batch_rows: int = Field(default=0, ge=0, le=100_000, description="Rows in one request; 0: the setting CHRONOS_BATCH_ROWS.")
+    batch_rows: int = Field(
+        default=0, ge=BATCH_ROWS[0], le=BATCH_ROWS[1], description="Rows in one request; 0: the setting CHRONOS_BATCH_ROWS."
+    )
 
 
 @asset(
