@@ -21,9 +21,8 @@ from chronos_assets.domain.strict import nearest
 _NAMES = ("create_field_not_defined_error", "create_fields_not_defined_error")
 
 BATCH_ROWS = (0, 100_000)
-_LIMITS: dict[tuple[str, ...], tuple[int, int]] = {
-    ("indicator_bars", "config", "batch_rows"): BATCH_ROWS
-}  # end of an entry's path -> smallest and largest value
+# end of an entry's path -> smallest and largest value
+_LIMITS: dict[tuple[str, ...], tuple[int, int]] = {("indicator_bars", "config", "batch_rows"): BATCH_ROWS}
 
 
 def explain_entries() -> None:

@@ -2,78 +2,17 @@
 
 from __future__ import annotations
 
-import re
 import signal
 import subprocess
-import sys
-import time
 from pathlib import Path
-from typing import Any
 
-import psutil
 import pytest
-import requests
 
 from chronos_assets import services
 from chronos_assets.cli.keeper import session_members
 from chronos_assets.settings import Settings
 from chronos_assets_tests.dagster_data import write_dataset
-
-CHRONOS_DEV = [sys.executable, "-c", "from chronos_assets.cli.main import main; main()", "dev"]
-PATIENCE_SECONDS = 240  # for machines that do much else at the same time
-
-
-class Dev:
-    """One `chronos dev` process and what it says. Whatever a test finds, nothing of it stays."""
-
-    def __init__(self, environment: dict[str, str], log: Path) -> None:
-        self.log = log
-        with log.open("wb") as output:
-            self.process = subprocess.Popen(CHRONOS_DEV, env=environment, stdout=output, stderr=output)
-
-    def __enter__(self) -> Dev:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self.process.poll() is None:
-            self.process.terminate()
-        self.process.wait(PATIENCE_SECONDS)
-
-    def wait_until_up(self) -> None:
-        until(lambda: "Ctrl-C stops all of it." in self.text() or self.process.poll() is not None)
-        assert self.process.poll() is None, self.text()
-
-    @property
-    def url(self) -> str:
-        found: str = re.findall(r"Dagster UI  (\S+)", self.text())[0]
-        return found
-
-    def session(self) -> int:
-        """The session in which everything of Dagster runs."""
-        until(self._keepers)
-        return self._keepers()[0]
-
-    def _keepers(self) -> list[int]:
-        children = psutil.Process(self.process.pid).children()
-        return [child.pid for child in children if child.is_running() and "chronos_assets.cli.keeper" in " ".join(child.cmdline())]
-
-    def text(self) -> str:
-        return self.log.read_text()
-
-    def ask(self, query: str) -> dict[str, Any]:
-        """The answer of the UI's GraphQL."""
-        answer = requests.post(f"{self.url}/graphql", json={"query": query}, timeout=60).json()
-        assert "errors" not in answer, answer
-        data: dict[str, Any] = answer["data"]
-        return data
-
-
-def until(condition: Any) -> None:
-    """Wait for `condition`, within limits."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, "not within time"
-        time.sleep(0.25)
+from chronos_assets_tests.dev_process import CHRONOS_DEV, PATIENCE_SECONDS, Dev, runs_of, until
 
 
 @pytest.fixture
@@ -112,13 +51,6 @@ def test_nothing_of_dagster_outlives_a_killed_dev(environment: dict[str, str], t
         dev.process.kill()
         dev.process.wait()
         until(lambda: not session_members(session))
-
-
-def runs_of(dev: Dev, slug: str) -> list[dict[str, Any]]:
-    """Runs of a dataset, the newest first."""
-    query = "{ runsOrError { ... on Runs { results { status tags { key value } } } } }"
-    runs: list[dict[str, Any]] = dev.ask(query)["runsOrError"]["results"]
-    return [run for run in runs if {"key": "dagster/partition", "value": slug} in run["tags"]]
 
 
 def test_dev_takes_another_port_where_its_own_is_taken() -> None:
