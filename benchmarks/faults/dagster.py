@@ -71,10 +71,7 @@ class Dev:
         return bool(found)
 
     def carry_on(self) -> None:
-        """Start again where Dagster ended of the kill."""
-        deadline = time.monotonic() + 15
-        while self.process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.25)
+        """Start again where Dagster has ended of the kill; it may take a while to end."""
         if self.process.poll() is not None:
             until(lambda: not session_members(self.session), "nothing of the old session is left")
             self.start()
@@ -111,9 +108,14 @@ def came_right(instance: DagsterInstance, stores: Stores, slugs: list[str], rows
     return all(record is not None and record.row_count == rows for record in records)
 
 
-def wait_right(instance: DagsterInstance, stores: Stores, slugs: list[str], rows: int, what: str) -> float:
-    """Wait until it came right; the seconds it took."""
-    return until(lambda: came_right(instance, stores, slugs, rows), what)
+def wait_right(dev: Dev, instance: DagsterInstance, stores: Stores, slugs: list[str], rows: int, *, what: str) -> float:
+    """Wait until it came right, starting `chronos dev` again where it ended; the seconds it took."""
+
+    def right() -> bool:
+        dev.carry_on()
+        return came_right(instance, stores, slugs, rows)
+
+    return until(right, what)
 
 
 def append(exports: Path, slugs: list[str], rows: int) -> None:
@@ -137,7 +139,7 @@ def main() -> None:
         stores, dev, rows = open_stores(connections, settings), Dev(settings), FIRST_ROWS
         try:
             with open_instance(settings, captured_output=False) as instance:
-                wait_right(instance, stores, slugs, FIRST_ROWS, "the first bars are published")
+                wait_right(dev, instance, stores, slugs, FIRST_ROWS, what="the first bars are published")
                 while done.total() < kills:
                     rows += 5
                     append(settings.exports_dir, slugs, rows)
@@ -147,8 +149,7 @@ def main() -> None:
                         target = "chronos dev"
                         dev.kill(target)
                     done[target] += 1
-                    dev.carry_on()
-                    seconds = wait_right(instance, stores, slugs, rows, f"all is right after killing the {target}")
+                    seconds = wait_right(dev, instance, stores, slugs, rows, what=f"all is right after killing the {target}")
                     assert set(instance.get_dynamic_partitions("dataset")) == set(slugs)
                     for slug in slugs:
                         loaded = load_manifest(manifest_path(settings.exports_dir, slug))
