@@ -59,6 +59,14 @@ class AuditReport:
         return asdict(self)
 
     @property
+    def first_failure(self) -> str:
+        """The first failing row or cell, in brackets and after a space; empty where there is none."""
+        if not self.examples:
+            return ""
+        row = self.examples[0]
+        return f" (bar {row.get('bar')}, {row.get('column') or row.get('kind')}: expected {row.get('expected')}, found {row.get('found')})"
+
+    @property
     def summary(self) -> str:
         """One line for people."""
         if self.passed:

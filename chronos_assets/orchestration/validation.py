@@ -94,8 +94,15 @@ def _manifest(slug: str, workplace: Workplace) -> "LoadedManifest | None":
 
 def _row(report: "ValidationReport") -> dict[str, object]:
     failed = [check for check in report.checks if check.passed is False]
+    where = "" if report.audit is None else report.audit.first_failure
     differs = "; ".join(f"{check.name}: expected {check.expected}, found {check.found}" for check in failed)
-    return {"kind": report.kind, "subject": report.subject, "passed": report.passed, "checks": len(report.checks), "differs": differs[:300]}
+    return {
+        "kind": report.kind,
+        "subject": report.subject,
+        "passed": report.passed,
+        "checks": len(report.checks),
+        "differs": differs[: 400 - len(where)] + where,
+    }
 
 
 def _bounded(report: "ValidationReport") -> dict[str, object]:

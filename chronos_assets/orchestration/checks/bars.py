@@ -73,7 +73,7 @@ def _diff(report: "AuditReport", slug: str) -> Verdict:
         metadata["failure_cases"] = MetadataValue.path(report.artifact)
     return Verdict(
         passed=report.passed,
-        sentence=report.summary if report.passed else f"QuestDB differs from the file of {slug}: {report.summary}{_worst(report)}",
+        sentence=report.summary if report.passed else f"QuestDB differs from the file of {slug}: {report.summary}{report.first_failure}",
         rows=[{name: row.get(name) for name in ("bar", "kind", "column", "expected", "found")} for row in report.examples],
         meaning="What QuestDB holds is not what the file says, so the dataset is not published and nothing below it runs. Readers keep "
         "what was published before. The next run writes all rows under a fresh tag (`chronos run "
@@ -81,13 +81,6 @@ def _diff(report: "AuditReport", slug: str) -> Verdict:
         command=f"validate_dataset {slug}",
         metadata=metadata,
     )
-
-
-def _worst(report: "AuditReport") -> str:
-    if not report.examples:
-        return ""
-    row = report.examples[0]
-    return f" (bar {row.get('bar')}, {row.get('column') or row.get('kind')}: expected {row.get('expected')}, found {row.get('found')})"
 
 
 def _sound(bars: "NormalizedBars", slug: str) -> Verdict:
