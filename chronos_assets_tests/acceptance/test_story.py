@@ -1,0 +1,131 @@
+"""A trader puts manifests into `exports/` and does nothing else: each turn of that story on a running `chronos dev`, by its GraphQL."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chronos_assets.orchestration.gate import corrupt_cell
+from chronos_assets.storage.datasets import get_dataset
+from chronos_assets.storage.stores import Stores
+from chronos_assets_tests.dagster_data import bars, write_dataset
+from chronos_assets_tests.dev_process import PATIENCE_SECONDS, Dev, runs_of, until
+
+CHRONOS = [sys.executable, "-W", "ignore", "-c", "from chronos_assets.cli.main import main; main()"]
+REPOSITORY = {"repositoryName": "__repository__", "repositoryLocationName": "chronos_assets"}
+GROWING, REFUSING, NIGHTLY, BROKEN = "growing_1d_v1", "refusing_1d_v1", "nightly_1d_v1", "broken_1d_v1"
+
+TICK = (
+    "query($s: SensorSelector!) { sensorOrError(sensorSelector: $s) { ... on Sensor { sensorState { ticks(limit: 1) { skipReason } } } } }"
+)
+STOP = "query($s: SensorSelector!) { sensorOrError(sensorSelector: $s) { ... on Sensor { sensorState { id selectorId } } } }"
+STOPPED = "mutation($id: String!) { stopSensor(id: $id) { __typename } }"
+PARTITIONS = '{ assetNodeOrError(assetKey: {path: ["indicator_bars"]}) { ... on AssetNode { partitionKeys } } }'
+LAUNCH = (
+    "mutation($p: ExecutionParams!) { launchRun(executionParams: $p) "
+    "{ __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }"
+)
+FAILURES = (
+    "query($id: ID!) { runOrError(runId: $id) { ... on Run { eventConnection { events "
+    "{ ... on ExecutionStepFailureEvent { error { message stack } } } } } } }"
+)
+PREVIEW = (
+    "mutation($s: ScheduleSelector!, $t: Float) { scheduleDryRun(selectorData: $s, timestamp: $t) "
+    "{ ... on DryRunInstigationTick { evaluationResult { skipReason runRequests { jobName tags { key value } } error { message } } } } }"
+)
+
+
+@pytest.fixture
+def environment(cli_environment: dict[str, str], tmp_path: Path) -> dict[str, str]:
+    own = {"EXPORTS_DIR": str(tmp_path / "exports"), "MANIFEST_POLL_SECONDS": "2", "MANIFEST_SETTLE_SECONDS": "0.5", "DAGSTER_PORT": "3989"}
+    return {**cli_environment, **{f"CHRONOS_{name}": value for name, value in own.items()}}
+
+
+def test_the_whole_story(environment: dict[str, str], stores: Stores, tmp_path: Path) -> None:
+    """Dropped in, grown, refreshed, corrupted, unreadable, deleted, a night asked for now: each is followed, or told in one sentence."""
+    exports = tmp_path / "exports"
+    growing = write_dataset(exports, GROWING, change=lambda manifest: manifest.update(on_change="grow"))
+    refusing = write_dataset(exports, REFUSING)
+    with Dev(environment, tmp_path / "dev.log") as dev:
+        dev.wait_until_up()
+        for slug in (GROWING, REFUSING):
+            until(lambda slug=slug: outcomes(dev, slug) == [("SUCCESS", "new dataset")])
+
+        append(growing)
+        until(lambda: outcomes(dev, GROWING) == [("SUCCESS", "file changed"), ("SUCCESS", "new dataset")])
+        assert (get_dataset(stores.postgres, GROWING).row_count, get_dataset(stores.postgres, GROWING).questdb_tag) == (310, GROWING)
+
+        append(refusing)
+        until(lambda: f"chronos manifest refresh {REFUSING}" in told(dev))
+        command = [*CHRONOS, "manifest", "refresh", REFUSING]
+        subprocess.run(command, env=environment, check=True, capture_output=True, timeout=PATIENCE_SECONDS)
+        until(lambda: outcomes(dev, REFUSING) == [("SUCCESS", "manifest and file changed"), ("SUCCESS", "new dataset")])
+        assert get_dataset(stores.postgres, REFUSING).row_count == 310
+
+        corrupt_cell(stores, get_dataset(stores.postgres, GROWING).questdb_tag, "FEAT_A")
+        assert launch(dev, "validate_dataset", {"dagster/partition": REFUSING}) == ("SUCCESS", "")
+        status, sentence = launch(dev, "validate_dataset", {"dagster/partition": GROWING})
+        assert status == "FAILURE"
+        assert re.search(r"dataset growing_1d_v1 differs: .* \(bar 2010-06-05.*, FEAT_A: expected \S+, found \S+\)$", sentence), sentence
+
+        (exports / f"{BROKEN}.yaml").write_text("dataset: [")
+        until(lambda: f"{BROKEN}: " in told(dev))
+        refusing.unlink()
+        until(lambda: f"{REFUSING}: its manifest is gone" in told(dev))
+        assert set(dev.ask(PARTITIONS)["assetNodeOrError"]["partitionKeys"]) >= {GROWING, REFUSING}
+
+        state = dev.ask(STOP, s={**REPOSITORY, "sensorName": "manifest_sensor"})["sensorOrError"]["sensorState"]
+        dev.ask(STOPPED, id=state["id"])
+        write_dataset(exports, NIGHTLY)
+        time.sleep(1)  # until its file is quiet
+        [request] = [r for r in preview(dev) if {"key": "dagster/partition", "value": NIGHTLY} in r["tags"]]
+        tags = {tag["key"]: tag["value"] for tag in request["tags"]}
+        assert tags["chronos/why"] == "nightly: new dataset"
+
+
+def append(manifest: Path) -> None:
+    """Ten bars more in the file, at once."""
+    source, temporary = manifest.with_suffix(".csv"), manifest.with_suffix(".part")
+    temporary.write_bytes(bars(310).write_csv().encode())
+    temporary.replace(source)
+
+
+def outcomes(dev: Dev, slug: str) -> list[tuple[str, str]]:
+    """(status, why) of a dataset's runs, the newest first."""
+    return [(run["status"], next(t["value"] for t in run["tags"] if t["key"] == "chronos/why")) for run in runs_of(dev, slug)]
+
+
+def told(dev: Dev) -> str:
+    """What the sensor's latest tick says."""
+    ticks = dev.ask(TICK, s={**REPOSITORY, "sensorName": "manifest_sensor"})["sensorOrError"]["sensorState"]["ticks"]
+    return "".join(tick["skipReason"] or "" for tick in ticks)
+
+
+def launch(dev: Dev, job: str, tags: dict[str, str]) -> tuple[str, str]:
+    """Launch a run as the UI does and wait for its end: status, and the error of the failed step."""
+    metadata = {"tags": [{"key": key, "value": value} for key, value in tags.items()]}
+    parameters = {"selector": {**REPOSITORY, "pipelineName": job}, "runConfigData": {}, "executionMetadata": metadata}
+    launched = dev.ask(LAUNCH, p=parameters)["launchRun"]
+    assert launched["__typename"] == "LaunchRunSuccess", launched
+    run_id = launched["run"]["runId"]
+    query = "query($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
+    until(lambda: dev.ask(query, id=run_id)["runOrError"]["status"] in ("SUCCESS", "FAILURE", "CANCELED"))
+    events = dev.ask(FAILURES, id=run_id)["runOrError"]["eventConnection"]["events"]
+    errors = [event["error"] for event in events if event.get("error")]
+    assert not any(error["stack"] for error in errors)  # the sentence, and no traceback of ours
+    return dev.ask(query, id=run_id)["runOrError"]["status"], "".join(error["message"] for error in errors)
+
+
+def preview(dev: Dev) -> list[dict[str, Any]]:
+    """The runs that a night would ask for now: what the UI's "Preview tick result" shows and launches."""
+    selector = {**REPOSITORY, "scheduleName": "nightly"}
+    result = dev.ask(PREVIEW, s=selector, t=time.time())["scheduleDryRun"]["evaluationResult"]
+    assert result["error"] is None, result
+    requests: list[dict[str, Any]] = result["runRequests"] or []
+    return requests
