@@ -154,6 +154,19 @@ def test_stop_before_target_where_both_lie_within_the_bar() -> None:
     assert trades(simulation, "exit_price", "exit_reason") == [(98.0, "stop_loss")]
 
 
+@pytest.mark.parametrize(("bar", "exit_"), [((100, 104, 100, 101), (104.0, "take_profit")), ((100, 100, 96, 99), (96.0, "stop_loss"))])
+@pytest.mark.parametrize("side", [1, -1])
+def test_a_level_that_is_just_touched_is_filled_bars_after_the_entry(
+    bar: tuple[float, float, float, float], exit_: tuple[float, str], side: int
+) -> None:
+    """Levels at 96 and 104, exact in binary: to touch one is enough, also where bars pass before; mirrored at 100 for a short."""
+    levels = {"stop_loss": {"percent": 4.0}, "take_profit": {"percent": 4.0}}
+    mirrored = bar if side == 1 else (200 - bar[0], 200 - bar[2], 200 - bar[1], 200 - bar[3])
+    price = exit_[0] if side == 1 else 200 - exit_[0]
+    simulation = run([*flat(100, 6), mirrored, *flat(100, 2)], [2 * side, *[0] * 8], exits=levels)
+    assert trades(simulation, "exit_bar", "exit_price", "exit_reason") == [(6, price, exit_[1])]
+
+
 def test_shorts_have_their_levels_mirrored() -> None:
     """Sold at 100: stop at 102 by the High, target at 95 by the Low."""
     levels = {"stop_loss": {"percent": 2.0}, "take_profit": {"percent": 5.0}}
