@@ -174,7 +174,7 @@ def main() -> None:
         ("the same, trade frame and positions made", lambda: everything(bars, signals), arguments.repeats),
     ]
     if not arguments.no_peers:
-        rows += [("vectorbt from_signals", vectorbt_trades(bars, signals), 1), ("backtesting.py", backtesting_trades(bars, signals), 0)]
+        rows += [("vectorbt from_signals", vectorbt_trades(bars, signals), 3), ("backtesting.py", backtesting_trades(bars, signals), 0)]
     print(f"{arguments.bars:,} bars, dual, stop and target\n{'':<40}{'first s':>10}{'median s':>10}{'x bare':>9}{'trades':>10}")
     base = None
     for name, function, repeats in rows:
