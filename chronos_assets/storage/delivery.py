@@ -10,7 +10,7 @@ from typing import Any
 
 from chronos_assets.errors import ServiceUnavailableError
 from chronos_assets.storage.identifiers import quote_literal
-from chronos_assets.storage.questdb import QuestDB
+from chronos_assets.storage.questdb import QuestDB, poll_pause
 from chronos_assets.storage.questdb_write import WriteResult
 from chronos_assets.storage.tables import INDICATOR_BARS
 
@@ -106,4 +106,4 @@ def _wait_counted(questdb: QuestDB, tag: str, rows: int, settle_seconds: float, 
                 found=seen[0],
                 hint="ILP over TCP acknowledges nothing and reports no errors. Run the same command again, or use http::.",
             )
-        time.sleep(min(max(0.005, waited / 10), 0.2))
+        time.sleep(poll_pause(waited, most=0.2))

@@ -243,42 +243,24 @@ def trade_bars(  # noqa: PLR0912, PLR0915 - one pass over the bars, in the order
             t = ahead
         elif leaving == 0 and order == 0.0:
             end = n - 1 if rules.max_bars == 0 else min(n - 1, entered + rules.max_bars - 1)
-            if side > 0.0:
-                ahead, best = next_event(
-                    rules,
-                    1.0,
-                    opens,
-                    lows,
-                    highs,
-                    prediction,
-                    short_threshold,
-                    entry_signal,
-                    stop,
-                    target,
-                    best,
-                    trail_share,
-                    trail_distance,
-                    t,
-                    end,
-                )
-            else:
-                ahead, best = next_event(
-                    rules,
-                    -1.0,
-                    opens,
-                    highs,
-                    lows,
-                    prediction,
-                    long_threshold,
-                    entry_signal,
-                    stop,
-                    target,
-                    best,
-                    trail_share,
-                    trail_distance,
-                    t,
-                    end,
-                )
+            worse, better, opposite = (lows, highs, short_threshold) if side > 0.0 else (highs, lows, long_threshold)
+            ahead, best = next_event(
+                rules,
+                side,
+                opens,
+                worse,
+                better,
+                prediction,
+                opposite,
+                entry_signal,
+                stop,
+                target,
+                best,
+                trail_share,
+                trail_distance,
+                t,
+                end,
+            )
             if ahead > t:
                 if mark:
                     mark_bars(equity, closes, t, ahead, cash, units * side, fill, entry_cost)
