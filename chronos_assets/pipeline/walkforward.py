@@ -7,9 +7,10 @@ true at every moment: `running` only while this process holds the run's lock, an
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import chain
 from types import TracebackType
 from typing import Any
 
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 from psycopg.rows import DictRow
 
 from chronos_assets.compute.devices import read_table
-from chronos_assets.compute.executor import FoldExecutor, make_executor
+from chronos_assets.compute.executor import AHEAD, FoldExecutor, make_executor
 from chronos_assets.compute.keys import FoldKeys
 from chronos_assets.compute.training import FoldData, FoldFailure, FoldSpec, Recipe
 from chronos_assets.domain.folds import Fold
@@ -28,7 +29,7 @@ from chronos_assets.errors import ChronosError, FoldsFailedError
 from chronos_assets.pipeline.progress import Progress, silent
 from chronos_assets.pipeline.walkforward_data import RunData, make_recipe, read_run_data
 from chronos_assets.pipeline.walkforward_request import WalkforwardRequest, resolve_request, resolve_target
-from chronos_assets.pipeline.walkforward_reuse import copy_known_folds
+from chronos_assets.pipeline.walkforward_reuse import copy_known_folds, find_known_folds
 from chronos_assets.pipeline.walkforward_store import FoldWriter
 from chronos_assets.pipeline.walkforward_summary import remarks, summarize
 from chronos_assets.storage.datasets import get_dataset, read_bars
@@ -153,7 +154,7 @@ class _Attempt:
 
     def __init__(self, stores: Stores, lock: psycopg.Connection[DictRow], request: WalkforwardRequest, started: float) -> None:
         self.stores, self.lock, self.request, self.started = stores, lock, request, started
-        self.trained = self.copied = self.present = 0
+        self.to_train = self.trained = self.copied = self.present = 0
         self.failures: list[FoldFailure] = []
         self.summary: dict[str, Any] = {}
         self.warnings = request.warnings
@@ -184,13 +185,10 @@ class _Attempt:
         recipe = make_recipe(request, data)
         missing = self._missing(data, recipe)
         with FoldWriter(self.stores, self.lock, request, data, recipe.binary) as writer:
-            copied = copy_known_folds(writer, missing)
-            self.copied, self.present = len(copied), self.present + len(copied)
-            progress("folds", self.present, planned, f"{self.copied} copied")
-            ratio = request.profile.val_split_ratio
-            rest = [FoldSpec(fold, fold.split(ratio), key, recipe) for n, (fold, key) in missing.items() if n not in copied]
-            if rest:
-                self._train(executor, data.arrays, rest, writer, progress)
+            specs = self._to_train(missing, recipe, writer, progress)
+            first = next(specs, None)
+            if first is not None:  # otherwise no executor starts
+                self._train(executor, data.arrays, chain([first], specs), writer, progress)
         self._summarize(recipe)
 
     def _missing(self, data: RunData, recipe: Recipe) -> dict[int, tuple[Fold, str]]:
@@ -201,7 +199,24 @@ class _Attempt:
         ratio = self.request.profile.val_split_ratio
         return {f.number: (f, keys.key(f, f.split(ratio))) for f in self.request.folds if f.number not in stored}
 
-    def _train(self, executor: FoldExecutor, arrays: FoldData, specs: Sequence[FoldSpec], writer: FoldWriter, progress: Progress) -> None:
+    def _to_train(
+        self, missing: Mapping[int, tuple[Fold, str]], recipe: Recipe, writer: FoldWriter, progress: Progress
+    ) -> Iterator[FoldSpec]:
+        """The folds to train. What earlier runs know is copied on the way, while the workers are busy with the first ones."""
+        ratio = self.request.profile.val_split_ratio
+        specs = {n: FoldSpec(fold, fold.split(ratio), key, recipe) for n, (fold, key) in missing.items()}
+        known = find_known_folds(writer, missing)
+        new = [spec for n, spec in specs.items() if n not in known]
+        self.to_train = len(new)
+        yield from new[:AHEAD]
+        copied = copy_known_folds(writer, known)
+        gone = [specs[n] for n in known if n not in copied]
+        self.to_train, self.copied, self.present = len(new) + len(gone), len(copied), self.present + len(copied)
+        progress("folds", self.present, len(self.request.folds), f"{self.copied} copied")
+        yield from new[AHEAD:]
+        yield from gone
+
+    def _train(self, executor: FoldExecutor, arrays: FoldData, specs: Iterable[FoldSpec], writer: FoldWriter, progress: Progress) -> None:
         began = time.monotonic()
         with closing(executor.map(arrays, specs)) as results:
             for result in results:
@@ -211,12 +226,12 @@ class _Attempt:
                     writer.add_result(result)
                     self.trained += 1
                     self.present += 1
-                progress("folds", self.present, len(self.request.folds), self._detail(began, len(specs)))
+                progress("folds", self.present, len(self.request.folds), self._detail(began))
 
-    def _detail(self, began: float, rest: int) -> str:
+    def _detail(self, began: float) -> str:
         """What was done, and how long the rest takes at the speed so far."""
         done = self.trained + len(self.failures)
-        left = (rest - done) * (time.monotonic() - began) / done
+        left = (self.to_train - done) * (time.monotonic() - began) / done
         failed = f", {len(self.failures)} failed" if self.failures else ""
         return f"{self.trained} trained, {self.copied} copied{failed}, about {left:.0f} s left"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
@@ -14,26 +15,38 @@ from chronos_assets.pipeline.walkforward_store import FoldWriter
 from chronos_assets.storage.runs import FoldRecord, find_folds_by_key, read_predictions
 
 
-def copy_known_folds(writer: FoldWriter, missing: Mapping[int, tuple[Fold, str]]) -> set[int]:
-    """Copy what earlier runs know of `missing` (fold number -> fold, key); returns the numbers copied.
+@dataclass(frozen=True)
+class KnownFold:
+    """A fold that is missing in this run, and the stored fold of another run that has the same key."""
 
-    A source whose predictions or files are not complete, or go while it is copied, is passed over: its fold is trained again.
+    fold: Fold
+    source: FoldRecord
+
+
+def find_known_folds(writer: FoldWriter, missing: Mapping[int, tuple[Fold, str]]) -> dict[int, KnownFold]:
+    """What earlier runs know of `missing` (fold number -> fold, key), by fold number."""
+    request = writer.request
+    keys = [key for _, key in missing.values()]
+    sources = find_folds_by_key(writer.stores.postgres, request.record.dataset_id, request.run_id, keys)
+    return {n: KnownFold(fold, sources[key]) for n, (fold, key) in missing.items() if key in sources}
+
+
+def copy_known_folds(writer: FoldWriter, known: Mapping[int, KnownFold]) -> set[int]:
+    """Copy folds from earlier runs; returns the numbers copied.
+
+    A source whose predictions or files are not complete, or go while it is copied, is passed over: its fold is to be trained again.
     """
-    request, stores = writer.request, writer.stores
-    known = find_folds_by_key(stores.postgres, request.record.dataset_id, request.run_id, [key for _, key in missing.values()])
-    by_run: dict[str, list[tuple[Fold, FoldRecord]]] = defaultdict(list)
-    for fold, key in missing.values():
-        source = known.get(key)
-        if source is not None and writer.artifacts.exists(source.artifact):
-            by_run[source.run_id].append((fold, source))
-    for run_id, pairs in by_run.items():
-        stored = _by_fold(read_predictions(stores, run_id))
-        for fold, source in pairs:
-            values = stored.get(source.fold_number)
-            if values is not None and len(values[0]) == fold.test_end - fold.test_start and not np.isnan(values).any():
-                writer.copy(fold, source, values[0], values[1])
+    by_run: dict[str, list[KnownFold]] = defaultdict(list)
+    for one in known.values():
+        by_run[one.source.run_id].append(one)
+    for run_id, folds in by_run.items():
+        stored = _by_fold(read_predictions(writer.stores, run_id))
+        for one in folds:
+            values = stored.get(one.source.fold_number)
+            if values is not None and len(values[0]) == one.fold.test_end - one.fold.test_start and not np.isnan(values).any():
+                writer.copy(one.fold, one.source, values[0], values[1])
     writer.flush()
-    return set(writer.stored)
+    return writer.stored & known.keys()
 
 
 def _by_fold(predictions: pl.DataFrame) -> dict[int, tuple[Floats, Floats]]:
