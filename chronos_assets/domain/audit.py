@@ -183,8 +183,10 @@ class Audit:
         with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
             difference = np.abs(left - right)
             relative = difference / np.abs(left)
-            # Two values that differ in bits and are within no tolerance: NaN against a number is among them.
+            # Two values that differ in bits and are within no tolerance: NaN against a number is among them, and so is an infinity, which
+            # would be its own limit.
             beyond = ~(difference <= absolute_limit + relative_limit * np.abs(left)) | (absolute_limit + relative_limit == 0)
+            beyond |= ~np.isfinite(left) | ~np.isfinite(right)
         if not beyond.any():
             return
         stamps, left, right = stamps[beyond], left[beyond], right[beyond]

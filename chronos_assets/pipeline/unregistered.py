@@ -18,7 +18,7 @@ from chronos_assets.pipeline.normalize import NormalizedBars
 from chronos_assets.pipeline.planning import on_columns, same_as_reported
 from chronos_assets.pipeline.progress import Progress, silent
 from chronos_assets.pipeline.source import Source
-from chronos_assets.pipeline.write import check_transport, send_bars
+from chronos_assets.pipeline.write import check_transport, make_ready, send_bars
 from chronos_assets.settings import Settings
 from chronos_assets.storage.bars_file import BarsFile
 from chronos_assets.storage.delivery import bars_of
@@ -45,7 +45,7 @@ def export_unregistered(
     seconds: dict[str, float] = {}
     started = time.monotonic()
     questdb.wait_applied(INDICATOR_BARS.name, settings.apply_timeout_seconds)
-    questdb.ensure_columns(INDICATOR_BARS.name, [c.questdb_column for c in source.columns])
+    make_ready(source, questdb)
     tag, there = _tag(source, questdb, progress)
     written = senders = resent = 0
     if not there:

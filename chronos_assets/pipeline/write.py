@@ -47,6 +47,7 @@ def write(source: Source, stores: Stores, connection: Connection, options: Expor
         growth = find_growth(stores, record, source, bars, replace=options.replace, attempts=attempts)
         plan = make_plan(stores, record, source, replace=options.replace, attempts=attempts)
         opening = new_attempt(source, plan, growth, known_rows=known_rows, options=options, transport=stores.questdb.transport)
+        make_ready(source, stores.questdb)
         with stores.postgres.wrapped():
             attempt = open_attempt(connection, opening)
         return send_bars(
@@ -92,6 +93,12 @@ def _still_there(questdb: QuestDB, record: DatasetRecord) -> None:
         )
 
 
+def make_ready(source: Source, questdb: QuestDB) -> None:
+    """Add missing columns; raises, before an attempt is opened, where QuestDB or the client could not take the rows at all."""
+    questdb.check_conf()
+    questdb.ensure_columns(INDICATOR_BARS.name, [c.questdb_column for c in source.columns])
+
+
 def send_bars(
     source: Source,
     bars: BarsFile,
@@ -104,8 +111,7 @@ def send_bars(
     progress: Progress,
     audit_id: int | None,
 ) -> ExportAttempt:
-    """Add missing columns, send the rows of the plan, wait until they are visible."""
-    questdb.ensure_columns(INDICATOR_BARS.name, [c.questdb_column for c in source.columns])
+    """Send the rows of the plan (`make_ready` came before), wait until they are visible."""
     start = growth.first_new if plan.only_growth else 0
     filled = growth.filled if plan.only_growth else []
     total = source.rows - start + len(filled)

@@ -19,6 +19,21 @@ DEFAULT_HTTP_PORT = 9000
 DEFAULT_ILP_PORT = 9009
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost")
 DAGSTER_DATABASE = "dagster"
+# What a client string may show. Any other option is masked: a mistyped `pasword` holds a password all the same.
+_HARMLESS_OPTIONS = frozenset(
+    {
+        "username",
+        "protocol_version",
+        "bind_interface",
+        "max_name_len",
+        "init_buf_size",
+        "max_buf_size",
+        "auth_timeout",
+        "tls_verify",
+        "tls_ca",
+    }
+    | {"tls_roots", "request_timeout", "retry_timeout", "request_min_throughput"}
+)
 
 
 @dataclass(frozen=True)
@@ -86,7 +101,9 @@ def split_address(address: str, default_port: int, *, setting: str) -> tuple[str
     host, _, port = address.rpartition(":") if ":" in address.rpartition("]")[2] else (address, "", str(default_port))
     bare = host.removeprefix("[").removesuffix("]")
     if not bare or any(c in bare for c in "/@ ") or not port.isascii() or not port.isdigit() or not 1 <= int(port) <= 65535:
-        raise UsageError(f"{setting} is not an address", code="address_invalid", expected="host:port", found=address)
+        # user:password@host:port is what a URL would hold here
+        found = None if "@" in address else address
+        raise UsageError(f"{setting} is not an address", code="address_invalid", expected="host:port", found=found)
     return host, int(port)
 
 
@@ -208,8 +225,9 @@ def mask_client_string(conf: str) -> str:
         parsed = parse_client_string(conf)
     except UsageError:
         return "***"
-    secret = ("password", "token", "token_x", "token_y", "tls_roots_password")
-    options = "".join(f"{key}={'***' if key in secret else value};" for key, value in parsed.options.items())
+    options = "".join(
+        f"{key}={value if key in _HARMLESS_OPTIONS or key.startswith('auto_flush') else '***'};" for key, value in parsed.options.items()
+    )
     return f"{parsed.scheme}::addr={parsed.host}:{parsed.port};{options}"
 
 
@@ -242,8 +260,11 @@ def _check_postgres_url(url: str, setting: str) -> None:
         well_formed = False
         parts = urlsplit("")
     scheme = parts.scheme.partition("+")[0]
-    if not well_formed or "@" in parts.path or scheme not in ("postgresql", "postgres") or not parts.path.strip("/"):
-        raise UsageError(f"{setting} is not a Postgres address", code="postgres_dsn_invalid", expected=expected)
+    # An @, or another mark that cuts an address in two, has to be written as %40 in a password: else its rest is taken for the host.
+    cut_short = "@" in parts.path or parts.netloc.count("@") > 1
+    if not well_formed or cut_short or scheme not in ("postgresql", "postgres") or not parts.path.strip("/"):
+        hint = "In the password of a URL write % as %25, @ as %40, / as %2F, : as %3A, ? as %3F, # as %23."
+        raise UsageError(f"{setting} is not a Postgres address", code="postgres_dsn_invalid", expected=expected, hint=hint)
 
 
 def _with_driver(url: str, *, database: str | None = None) -> str:

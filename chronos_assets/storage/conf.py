@@ -9,11 +9,28 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from chronos_assets.domain.strict import nearest
 from chronos_assets.errors import UsageError
 
 Transport = Literal["ilp-http", "ilp-tcp"]
 _TRANSPORTS: dict[str, Transport] = {"http": "ilp-http", "https": "ilp-http", "tcp": "ilp-tcp", "tcps": "ilp-tcp"}
 _DEFAULT_PORTS = {"ilp-http": 9000, "ilp-tcp": 9009}
+# The client takes any other word without a sound, also a mistyped `pasword`.
+_OPTIONS = frozenset(
+    {"addr", "username", "password", "token", "token_x", "token_y", "auth_timeout", "bind_interface", "protocol_version"}
+    | {
+        "tls_verify",
+        "tls_ca",
+        "tls_roots",
+        "tls_roots_password",
+        "auto_flush",
+        "auto_flush_rows",
+        "auto_flush_bytes",
+        "auto_flush_interval",
+    }
+    | {"request_timeout", "request_min_throughput", "retry_timeout", "retry_max_backoff_millis"}
+    | {"init_buf_size", "max_buf_size", "max_name_len"}
+)
 _OURS = frozenset({"auto_flush", "auto_flush_rows", "auto_flush_bytes", "auto_flush_interval"})
 # Rows of a thousand columns would overflow the client's buffer (100 MiB) long before a batch is full.
 FLUSH_BYTES = 32 * 1024 * 1024
@@ -63,6 +80,15 @@ def parse_conf(text: str) -> ClientConf:
             found=found,
         )
     options = dict(_pairs(rest))
+    for unknown in options.keys() - _OPTIONS:
+        # Its name is not told: it may be the rest of a password that was cut at a semicolon.
+        close = nearest(unknown, _OPTIONS)
+        raise UsageError(
+            "the QuestDB client string has an option that the client does not know",
+            code="questdb_conf_invalid",
+            expected=", ".join(sorted(_OPTIONS)),
+            hint=(f"Did you mean {close!r}? " if close else "") + "A semicolon inside a password is written twice.",
+        )
     if not options.get("addr"):
         raise UsageError("the QuestDB client string names no server", code="questdb_conf_invalid", expected="addr=HOST:PORT;")
     return ClientConf(scheme, options)

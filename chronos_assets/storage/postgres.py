@@ -16,7 +16,8 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import DictRow, dict_row
 
-from chronos_assets.errors import ChronosError, ConflictError, ServiceUnavailableError, StoreError
+from chronos_assets.errors import ConflictError, UsageError
+from chronos_assets.storage.postgres_errors import as_ours
 from chronos_assets.storage.queries import query
 
 CONNECT_SECONDS = 10
@@ -66,30 +67,7 @@ class Postgres:
         try:
             yield
         except psycopg.Error as error:
-            raise self._as_ours(error) from error
-
-    def _as_ours(self, error: psycopg.Error) -> ChronosError:
-        first_line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        # A connection that fails carries no SQLSTATE: only the server's words say that it was there, and refused.
-        denied = any(words in str(error) for words in ("authentication failed", "no pg_hba.conf entry", 'role "'))
-        if denied or (error.sqlstate or "").startswith("28"):
-            return StoreError(
-                "Postgres refused the user or password",
-                code="postgres_denied",
-                hint="Check CHRONOS_POSTGRES_DSN, or --postgres.",
-                address=self.address,
-            )
-        if "FATAL:  database" in str(error):
-            return StoreError("Postgres has no such database", code="postgres_database_missing", address=self.address)
-        if isinstance(error, psycopg.OperationalError) and (error.sqlstate is None or error.sqlstate.startswith(("08", "57P"))):
-            return ServiceUnavailableError(
-                "Postgres cannot be reached",
-                code="postgres_unreachable",
-                found=None if "password" in first_line else first_line[:200],
-                hint="`chronos services status` shows the embedded servers; `chronos config show` the addresses in use.",
-                address=self.address,
-            )
-        return StoreError("Postgres refused a statement", code="postgres_refused", found=first_line[:300], address=self.address)
+            raise as_ours(error, self.address) from error
 
     @contextmanager
     def session_lock(
@@ -153,9 +131,13 @@ def _address(dsn: str) -> str:
     try:
         parts = conninfo_to_dict(dsn)
     except psycopg.ProgrammingError:
-        raise StoreError(
+        parts = {"host": "@"}
+    # libpq ends user and password at the first @: what it takes for the host may be the rest of a password.
+    if "@" in str(parts.get("host", "")):
+        raise UsageError(
             "the Postgres connection string cannot be read",
             code="postgres_dsn_invalid",
             expected="postgresql://USER:PASSWORD@HOST:PORT/DATABASE",
-        ) from None
+            hint="In the password write % as %25, @ as %40, / as %2F, : as %3A, ? as %3F, # as %23.",
+        )
     return f"{parts.get('host', 'localhost')}:{parts.get('port', 5432)}/{parts.get('dbname', '')}"

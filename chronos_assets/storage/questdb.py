@@ -16,7 +16,7 @@ from chronos_assets.storage.conf import ClientConf, parse_conf
 from chronos_assets.storage.frames import prepare
 from chronos_assets.storage.identifiers import quote_identifier, quote_literal
 from chronos_assets.storage.questdb_http import HttpReader, as_rows
-from chronos_assets.storage.questdb_write import RowsWritten, WriteResult, send
+from chronos_assets.storage.questdb_write import RowsWritten, WriteResult, check_conf, send
 from chronos_assets.storage.tables import TABLES, TIMESTAMP, TableSpec
 
 _FIXED = {spec.name: spec.types for spec in TABLES}
@@ -112,17 +112,18 @@ class QuestDB:
             )
 
     def ensure_columns(self, table: str, double_names: Iterable[str]) -> None:
-        """Add DOUBLE columns one statement at a time and wait until they are there; raises `StoreError` where one has another type."""
+        """Add DOUBLE columns one statement at a time and wait until they are there; raises `StoreError` where one has another type.
+
+        Then none is added.
+        """
+        names = list(double_names)
         found = {name.casefold(): row["type"] for name, row in self.columns(table).items()}
-        added = False
-        for name in double_names:
-            kind = found.get(name.casefold())
-            if kind is None:
-                self._ddl(f"ALTER TABLE {quote_identifier(table)} ADD COLUMN IF NOT EXISTS {quote_identifier(name)} DOUBLE")
-                found[name.casefold()] = "DOUBLE"
-                added = True
-            else:
-                _same_type(table, name, "DOUBLE", kind)
+        for name in names:
+            _same_type(table, name, "DOUBLE", found.get(name.casefold(), "DOUBLE"))
+        added = [name for name in names if name.casefold() not in found]
+        for name in added:
+            self._ddl(f"ALTER TABLE {quote_identifier(table)} ADD COLUMN IF NOT EXISTS {quote_identifier(name)} DOUBLE")
+            found[name.casefold()] = "DOUBLE"
         if added:
             self._await_columns(table, found)
 
@@ -154,6 +155,10 @@ class QuestDB:
                 return
 
     # Rows in
+
+    def check_conf(self) -> None:
+        """Raise `UsageError` where the client that sends rows would not take the client string; nothing is connected to."""
+        check_conf(self.conf)
 
     def write(
         self,

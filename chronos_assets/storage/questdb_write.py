@@ -65,6 +65,16 @@ class _Job:
                 self.progress(self.rows)
 
 
+def check_conf(conf: ClientConf) -> None:
+    """Raise `UsageError` where the client would not take the string; nothing is connected to."""
+    from questdb import QuestDBError, Sender
+
+    try:
+        Sender.from_conf(conf.for_batches(1)).close()
+    except (QuestDBError, ValueError, OverflowError) as error:
+        raise _conf_invalid(error) from None
+
+
 def slice_rows(batch_rows: int) -> int:
     """Rows handed to a sender at once: whole batches, enough to keep it busy and few enough to keep all of them busy."""
     return batch_rows * min(SLICE_BATCHES, max(1, SLICE_ROWS // batch_rows))
@@ -242,5 +252,14 @@ def wrapped(error: Exception, conf: ClientConf) -> ChronosError:
             address=conf.address,
         )
     if getattr(error, "code", None) == QuestDBErrorCode.ConfigError:
-        return UsageError("the QuestDB client string cannot be used", code="questdb_conf_invalid", found=str(error)[:300])
+        return _conf_invalid(error)
     return StoreError("QuestDB refused the rows", code="questdb_rows_refused", found=str(error)[:500], address=conf.address)
+
+
+def _conf_invalid(error: Exception) -> UsageError:
+    return UsageError(
+        "the QuestDB client string cannot be used",
+        code="questdb_conf_invalid",
+        found=str(error)[:300],
+        hint="Check that option in CHRONOS_QUESTDB_CONF, or --questdb.",
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -11,12 +12,14 @@ import polars as pl
 import pytest
 
 from chronos_assets.domain.audit import Tolerance
-from chronos_assets.errors import NotPublishedError, UsageError, ValidationFailedError
+from chronos_assets.errors import NotPublishedError, StoreError, UsageError, ValidationFailedError
 from chronos_assets.pipeline.export import audit_bars, export_dataset, publish_dataset, write_bars
 from chronos_assets.pipeline.export_types import ExportOptions
 from chronos_assets.pipeline.validate import validate_dataset
+from chronos_assets.services import Connections
 from chronos_assets.storage.audits import find_attempt, list_attempts
 from chronos_assets.storage.datasets import find_dataset, get_dataset, read_bars
+from chronos_assets.storage.questdb import QuestDB
 from chronos_assets.storage.stores import Stores
 from chronos_assets_tests.export_case import ExportCase, make_case
 
@@ -202,6 +205,38 @@ def test_a_tolerance_for_a_column_that_is_not_there_is_refused_before_anything_i
         case.export(tolerance=Tolerance(columns={"RSJ": (1.0, 0.0)}))
     assert list_attempts(case.stores.postgres, case.slug) == []
     assert case.export(tolerance=Tolerance(columns={"rsi": (1.0, 0.0)})).published
+
+
+def test_rows_that_could_not_be_stored_are_refused_before_an_attempt_is_opened(case: ExportCase, servers: Connections) -> None:
+    """A column of another type, or an option that the client refuses: no attempt, no new column, and the next export is the first one."""
+    odd, new = (f"{word}_{case.slug.partition('_')[0]}" for word in ("odd", "new"))
+    case.stores.questdb.execute(f"ALTER TABLE indicator_bars ADD COLUMN {odd} FLOAT")
+    case.stores.questdb.wait_applied("indicator_bars")
+    case.values = {new: case.values["RSI"], odd.upper(): case.values["ATR"], **case.values}
+    with pytest.raises(StoreError, match=r"exists with another type.*expected DOUBLE; found FLOAT"):
+        case.export()
+    assert list_attempts(case.stores.postgres, case.slug) == []
+    assert new not in case.stores.questdb.columns("indicator_bars")
+    del case.values[odd.upper()]
+    there = case.stores.questdb
+    conf = f"http::addr={there.conf.address};username={servers.questdb_user};password={servers.questdb_password};request_timeout=soon;"
+    with pytest.raises(UsageError, match="client string cannot be used"):
+        export_dataset(case.save(), replace(case.stores, questdb=QuestDB(conf, there.conf.address)), case.stores.settings)
+    assert list_attempts(case.stores.postgres, case.slug) == []
+    assert case.export().tag == case.slug
+
+
+def test_datasets_may_write_a_column_in_other_letters(case: ExportCase, tmp_path: Path, unique_slug: str) -> None:
+    """`RSI` and `rsi` are one column of the table; each dataset keeps its own spelling and its own values."""
+    case.export()
+    other = make_case(case.stores, tmp_path / "other", f"x{unique_slug}")
+    other.values = {name.lower() if name == "RSI" else name: values for name, values in other.values.items()}
+    other.values["rsi"] = [float(row) for row in range(40)]
+    assert other.export().published
+    for one, name in ((case, "RSI"), (other, "rsi")):
+        assert read_bars(one.stores, get_dataset(one.stores.postgres, one.slug), [name])[name].to_list() == one.values[name]
+        assert validate_dataset(one.slug, one.stores, loaded=one.save()).passed
+    assert len([name for name in case.stores.questdb.columns("indicator_bars") if name.casefold() == "rsi"]) == 1
 
 
 def test_what_was_published_within_a_tolerance_stays_valid_within_it(case: ExportCase) -> None:

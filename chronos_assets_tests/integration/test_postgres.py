@@ -13,7 +13,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from psycopg.sql import SQL, Identifier
 
-from chronos_assets.errors import ConflictError, ServiceUnavailableError, StoreError
+from chronos_assets.errors import ConflictError, ServiceUnavailableError, StoreError, UsageError
 from chronos_assets.services import Connections
 from chronos_assets.storage.datasets import get_dataset
 from chronos_assets.storage.migrate import FOLDER, VERSION_TABLE, current_version, migrate, newest_version
@@ -162,10 +162,17 @@ def test_errors_of_the_driver_never_show_the_password() -> None:
     with pytest.raises(ServiceUnavailableError) as unreachable, Postgres("postgresql://u:hush@127.0.0.1:1/x").connection():
         pass
     assert "hush" not in str(unreachable.value)
-    with pytest.raises(StoreError) as unreadable:
-        Postgres("postgresql://u:hush@[broken/x")
-    assert "hush" not in str(unreadable.value)
-    assert unreadable.value.__cause__ is None
+    for dsn in ("postgresql://u:hush@[broken/x", "postgresql://u:p@hush@127.0.0.1:1/x"):
+        with pytest.raises(UsageError, match="%40") as unreadable:
+            Postgres(dsn)
+        assert "hush" not in str(unreadable.value)
+        assert unreadable.value.__cause__ is None
+    with (
+        pytest.raises(UsageError, match="wrong value for sslmode") as misread,
+        Postgres("postgresql://u@127.0.0.1/x?sslmode=hush").connection(),
+    ):
+        pass
+    assert "hush" not in str(misread.value)
 
 
 def test_a_wrong_password_is_said_as_such(servers: Connections) -> None:
@@ -174,3 +181,48 @@ def test_a_wrong_password_is_said_as_such(servers: Connections) -> None:
     wrong = address._replace(netloc=f"{address.username}:wrong@{address.hostname}:{address.port}").geturl()
     with pytest.raises(StoreError, match="refused the user or password"), Postgres(wrong).connection():
         pass
+
+
+@pytest.mark.parametrize(
+    ("server_options", "statement", "code", "hint"),
+    [
+        ("default_transaction_read_only=on", "CREATE TABLE t (n int)", "postgres_read_only", "default_transaction_read_only"),
+        ("statement_timeout=50", "SELECT pg_sleep(30)", "postgres_cancelled", "statement_timeout"),
+        ("search_path=public", "SELECT nothing FROM nowhere", "postgres_refused", "log of the Postgres server"),
+    ],
+)
+def test_a_refusal_says_why_and_what_to_do(servers: Connections, server_options: str, statement: str, code: str, hint: str) -> None:
+    """Read-only, a statement that was cut off, a statement that is wrong: exit code 1, the reason, and the next step."""
+    address = urlsplit(servers.postgres_dsn)
+    options = address._replace(query=f"options=-c%20{server_options.replace('=', '%3D')}").geturl()
+    with pytest.raises(StoreError) as refused, Postgres(options).connection() as connection:
+        connection.execute(statement)  # type: ignore[call-overload]
+    assert refused.value.code == code
+    assert hint in refused.value.hint
+
+
+def test_a_user_with_too_few_rights_or_connections_reads_what_to_change(servers: Connections, empty: Postgres) -> None:
+    """No right to make tables, no connection left, no such database: each said by itself, with what to do."""
+    address = urlsplit(servers.postgres_dsn)
+    mine = address._replace(netloc=f"schema_guest:guest@{address.hostname}:{address.port}", path="/schema_test")
+    with psycopg.connect(servers.postgres_dsn, autocommit=True) as connection:
+        connection.execute("DROP ROLE IF EXISTS schema_guest")
+        connection.execute("CREATE ROLE schema_guest LOGIN PASSWORD 'guest' CONNECTION LIMIT 2")
+    try:
+        guest = Postgres(mine.geturl())
+        with pytest.raises(StoreError) as forbidden:
+            guest.migrate()
+        with guest.connection(), guest.connection(), pytest.raises(ServiceUnavailableError) as crowded, guest.connection():
+            pass
+        with pytest.raises(StoreError) as missing:
+            Postgres(mine._replace(path="/gone").geturl()).migrate()
+    finally:
+        with psycopg.connect(servers.postgres_dsn, autocommit=True) as connection:
+            connection.execute("DROP ROLE schema_guest")
+    for refused, code, hint in (
+        (forbidden, "postgres_forbidden", "Grant the user"),
+        (crowded, "postgres_connections", "max_connections"),
+        (missing, "postgres_database_missing", "CREATE DATABASE"),
+    ):
+        assert refused.value.code == code
+        assert hint in refused.value.hint

@@ -85,6 +85,53 @@ def test_tolerances_are_absolute_plus_relative_and_per_column() -> None:
     assert judge(audit(expected, found, Tolerance(columns={"y": (9.0, 0.0)}))).cells_differing == 3
 
 
+INFINITE, TINY, HUGE = math.inf, 5e-324, 1.7976931348623157e308
+
+
+@pytest.mark.parametrize(
+    ("expected", "found", "absolute", "relative", "agrees"),
+    [
+        # Exactly at the limit passes, the next double does not, on either side of the expected value.
+        (100.0, 100.5, 0.5, 0.0, True),
+        (100.0, math.nextafter(100.5, 200), 0.5, 0.0, False),
+        (100.0, 99.5, 0.5, 0.0, True),
+        (100.0, math.nextafter(99.5, 0), 0.5, 0.0, False),
+        (4.0, 5.0, 0.0, 0.25, True),
+        (4.0, math.nextafter(5.0, 6), 0.0, 0.25, False),
+        (-4.0, -5.0, 0.0, 0.25, True),
+        (-4.0, -3.0, 0.0, 0.25, True),
+        (-4.0, math.nextafter(-3.0, 0), 0.0, 0.25, False),
+        # Both limits add up, and the relative one is of the expected value, not of the found one.
+        (4.0, 5.5, 0.5, 0.25, True),
+        (5.0, 4.0, 0.0, 0.2, True),
+        (4.0, 5.0, 0.0, 0.2, False),
+        # Zeros of either sign are one number once something is allowed; of zero a relative limit allows nothing else.
+        (0.0, -0.0, 0.0, 0.0, False),
+        (0.0, -0.0, TINY, 0.0, True),
+        (-0.0, 0.0, 0.0, 1e-9, True),
+        (0.0, TINY, 0.0, 0.5, False),
+        (0.0, TINY, TINY, 0.0, True),
+        (TINY, 0.0, 0.0, 0.25, False),
+        (TINY, 2 * TINY, 0.0, 1.0, True),
+        # Nothing is near null or an infinity, whatever the limit; the largest doubles do not overflow into agreement.
+        (None, 0.0, HUGE, 1.0, False),
+        (0.0, None, HUGE, 1.0, False),
+        (1.0, math.nan, HUGE, 1.0, False),
+        (INFINITE, 1.0, HUGE, 1.0, False),
+        (1.0, INFINITE, HUGE, 1.0, False),
+        (INFINITE, -INFINITE, HUGE, 1.0, False),
+        (INFINITE, None, HUGE, 1.0, False),
+        (INFINITE, INFINITE, 0.0, 0.0, True),
+        (HUGE, -HUGE, HUGE, 0.0, False),
+        (HUGE, math.nextafter(HUGE, 0), 0.0, 1e-15, True),
+    ],
+)
+def test_the_edges_of_a_tolerance(expected: float | None, found: float | None, absolute: float, relative: float, agrees: bool) -> None:
+    """At the limit passes, the next double fails; null and infinities agree with themselves only."""
+    report = judge(audit(bars([expected, 3.0]), read_back(bars([found, 3.0])), Tolerance(absolute, relative)))
+    assert (report.passed, report.cells_differing) == (agrees, 0 if agrees else 1)
+
+
 def test_keys_are_exact_whatever_the_tolerance() -> None:
     """A bar that stands a second beside its time is another bar, however small that is relative to the time."""
     expected = bars([1.0, 2.0])

@@ -10,6 +10,7 @@ from chronos_assets.errors import StoreError, UsageError
 from chronos_assets.storage.conf import parse_conf
 from chronos_assets.storage.identifiers import quote_identifier, quote_literal
 from chronos_assets.storage.questdb_http import HttpReader
+from chronos_assets.storage.questdb_write import check_conf
 from chronos_assets.storage.tables import TABLES
 
 
@@ -33,10 +34,29 @@ def test_flushing_is_ours_to_decide_and_the_rest_stays() -> None:
 def test_no_secret_shows() -> None:
     """Neither `repr` nor a refusal shows a value."""
     assert "hush" not in repr(parse_conf("http::addr=a;password=hush;"))
-    for bad in ("ftp::addr=a;password=hush;", "http:addr=hush;", "http::password=hush;", "http::addr=a;hush;"):
+    for bad in (
+        "ftp::addr=a;password=hush;",
+        "http:addr=hush;",
+        "http::password=hush;",
+        "http::addr=a;hush;",
+        "http::addr=a;password=x;hush=1;",
+    ):
         with pytest.raises(UsageError) as refusal:
             parse_conf(bad)
         assert "hush" not in str(refusal.value)
+
+
+def test_an_option_that_the_client_would_overlook_is_refused_with_the_nearest_one() -> None:
+    """The client takes unknown words without a sound, and a mistyped password would be no password."""
+    with pytest.raises(UsageError, match="Did you mean 'password'"):
+        parse_conf("http::addr=a;username=u;pasword=p;")
+
+
+@pytest.mark.parametrize("option", ["request_timeout=soon", "tls_verify=maybe", "retry_timeout=-1", "password=a\nb", "protocol_version=x"])
+def test_an_option_that_the_client_refuses_is_a_usage_error(option: str) -> None:
+    """Whatever the client raises for it, before anything is connected to."""
+    with pytest.raises(UsageError, match="client string cannot be used"):
+        check_conf(parse_conf(f"http::addr=127.0.0.1:1;username=u;{option};"))
 
 
 @pytest.mark.parametrize("name", ["macd", "_x", "A1", "a" * 63])

@@ -58,6 +58,7 @@ def test_the_port_has_the_default_of_its_scheme(conf: str, host: str, port: int)
         "ftp::addr=h;password=s3cret;",
         "http::password=s3cret;",
         "http::addr=h:port;password=s3cret;",
+        "http::addr=u:s3cret@h:9000;",
         "http::addr=h:70000;",
         "http::addr=h;password s3cret;",
         "http:addr=h;password=s3cret",
@@ -104,7 +105,14 @@ def test_a_tcp_client_string_takes_the_reading_address_from_the_settings() -> No
 
 @pytest.mark.parametrize(
     "dsn",
-    ["host=h password=s3cret", "mysql://u:s3cret@h/db", "postgresql://u:s3cret@h:port/db", "postgresql://u:s3cret@h", "postgresql:///"],
+    [
+        "postgresql://u:p@s3cret@h/db",
+        "host=h password=s3cret",
+        "mysql://u:s3cret@h/db",
+        "postgresql://u:s3cret@h:port/db",
+        "postgresql://u:s3cret@h",
+        "postgresql:///",
+    ],
 )
 def test_a_malformed_postgres_address_is_a_usage_error_without_its_password(dsn: str) -> None:
     """Only an address with host and database is taken."""
@@ -173,6 +181,7 @@ def test_masks_keep_the_address_and_hide_the_secret() -> None:
     ):
         assert mask_url(unreadable) == "***"
     assert mask_client_string("http::addr=h:1;username=u;password=s3cr;;t;") == "http::addr=h:1;username=u;password=***;"
+    assert mask_client_string("http::addr=h:1;pasword=s3cret;retry_timeout=5;") == "http::addr=h:1;pasword=***;retry_timeout=5;"
     assert mask_client_string("http::password=s3cret") == "***"
 
 
