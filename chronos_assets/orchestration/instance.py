@@ -25,12 +25,13 @@ from dagster._serdes import ConfigurableClassData
 from dagster_postgres import DagsterPostgresStorage
 from dagster_postgres.utils import DagsterPostgresException
 from pydantic import SecretStr
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 
-from chronos_assets.errors import ServiceUnavailableError
+from chronos_assets.errors import ChronosError, ServiceUnavailableError
 from chronos_assets.orchestration.config_words import explain_entries
 from chronos_assets.orchestration.liveness import fail_dead_runs, worker_state
 from chronos_assets.settings import PREFIX, Settings, find_project, load_settings
+from chronos_assets.storage.postgres_errors import said_by_postgres
 
 explain_entries()  # the webserver, which checks what the launchpad holds, loads this module and no definitions
 _WORKER_STATUS = {True: WorkerStatus.RUNNING, False: WorkerStatus.FAILED, None: WorkerStatus.UNKNOWN}
@@ -153,12 +154,33 @@ def _records_reachable() -> Iterator[None]:
     """Say in one sentence that Dagster's Postgres has gone away; Dagster itself has tried again by then."""
     try:
         yield
-    except (DagsterPostgresException, OperationalError, psycopg2.OperationalError) as error:
-        raise ServiceUnavailableError(
-            "the Postgres that holds Dagster's records cannot be reached",
-            code="dagster_postgres_unreachable",
-            hint="`chronos services start` starts the embedded one; then call this again: what was complete is kept.",
-        ) from error
+    except (DagsterPostgresException, DBAPIError, psycopg2.Error) as error:
+        raise _lost_records(error) from error
+
+
+def _lost_records(error: Exception) -> ChronosError:
+    """What Dagster's storage met, in one sentence: its Postgres is gone, or is there and refuses."""
+    driver = _driver_error(error)
+    if driver is not None:
+        text = str(driver).strip() or type(driver).__name__
+        operational = isinstance(driver, psycopg2.OperationalError)
+        said = said_by_postgres(text, driver.pgcode or "", operational=operational, address="of Dagster's records")
+        if said.code == "postgres_denied":
+            said.hint = "Check CHRONOS_DAGSTER_POSTGRES_URL, or CHRONOS_POSTGRES_DSN where that is not set."
+        if said.code != "postgres_unreachable":
+            return said
+    return ServiceUnavailableError(
+        "the Postgres that holds Dagster's records cannot be reached",
+        code="dagster_postgres_unreachable",
+        hint="`chronos services start` starts the embedded one; then call this again: what was complete is kept.",
+    )
+
+
+def _driver_error(error: BaseException | None) -> psycopg2.Error | None:
+    """The driver's own error below those of SQLAlchemy and Dagster."""
+    while error is not None and not isinstance(error, psycopg2.Error):
+        error = getattr(error, "orig", None) or error.__cause__ or error.__context__
+    return error
 
 
 def environment_of(settings: Settings) -> dict[str, str]:

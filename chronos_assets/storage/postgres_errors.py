@@ -50,8 +50,13 @@ _OTHER = (
 
 def as_ours(error: psycopg.Error, address: str) -> ChronosError:
     """`error` as one of ours; `address` is where it came from, without user and password."""
-    text, state = str(error), error.sqlstate or ""
-    first_line = text.strip().splitlines()[0] if text.strip() else type(error).__name__
+    text = str(error).strip() or type(error).__name__
+    return said_by_postgres(text, error.sqlstate or "", operational=isinstance(error, psycopg.OperationalError), address=address)
+
+
+def said_by_postgres(text: str, state: str, *, operational: bool, address: str) -> ChronosError:
+    """The same from the words of any driver, the SQLSTATE (empty where there is none), and whether it calls the error operational."""
+    first_line = text.splitlines()[0]
     refused_at_the_door = _at_the_door(text, state, address)
     if refused_at_the_door is not None:
         return refused_at_the_door
@@ -59,7 +64,7 @@ def as_ours(error: psycopg.Error, address: str) -> ChronosError:
     if invalid and not state:
         name = next(filter(None, invalid.groups()))
         return UsageError(f"the Postgres connection string has a wrong value for {name}", code="postgres_dsn_invalid", hint=_WHERE)
-    if isinstance(error, psycopg.OperationalError) and (not state or state.startswith(("08", "57P"))):
+    if operational and (not state or state.startswith(("08", "57P"))):
         found = None if "password" in first_line else first_line[:200]
         return ServiceUnavailableError(
             "Postgres cannot be reached", code="postgres_unreachable", found=found, hint=_SERVICES, address=address

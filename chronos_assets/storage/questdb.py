@@ -88,28 +88,26 @@ class QuestDB:
     def ensure_table(self, spec: TableSpec) -> None:
         """Create the table where it is missing; raises `StoreError` where one of that name has another shape."""
         self._ddl(spec.ddl())
+        shape = self._shape(spec)
         found = {name.casefold(): row for name, row in self.columns(spec.name).items()}
         for name, kind in spec.types.items():
             if name.casefold() not in found:
                 self._ddl(f"ALTER TABLE {quote_identifier(spec.name)} ADD COLUMN IF NOT EXISTS {quote_identifier(name)} {kind}")
             else:
-                _same_type(spec.name, name, kind, found[name.casefold()]["type"])
-        self._same_shape(spec)
-
-    def _same_shape(self, spec: TableSpec) -> None:
-        rows = self.rows(
-            f"SELECT designatedTimestamp, partitionBy, walEnabled, dedup FROM tables() WHERE table_name = {quote_literal(spec.name)}"  # noqa: S608 - quoted
-        )
+                _same_type(spec.name, name, kind, found[name.casefold()]["type"], hint=_NOT_OURS)
         keys = sorted(name for name, row in self.columns(spec.name).items() if row["upsertKey"])
-        expected = {"designatedTimestamp": TIMESTAMP, "partitionBy": "YEAR", "walEnabled": True, "dedup": True}
-        if not rows or rows[0] != expected or keys != sorted((TIMESTAMP, *spec.keys)):
-            raise StoreError(
-                f"QuestDB's table {spec.name!r} exists with another shape",
-                code="table_shape",
-                expected=f"{expected}, DEDUP keys {', '.join((TIMESTAMP, *spec.keys))}",
-                found=f"{rows[0] if rows else 'no such table'}, DEDUP keys {', '.join(keys)}",
-                hint="Rename or drop that table; it is created by the next command.",
-            )
+        expected, expected_keys = (TIMESTAMP, "YEAR", True, True), sorted((TIMESTAMP, *spec.keys))
+        if shape != expected or keys != expected_keys:
+            raise _another_shape(spec.name, _shape_words(*expected, expected_keys), _shape_words(*shape, keys))
+
+    def _shape(self, spec: TableSpec) -> tuple[str | None, str, bool, bool]:
+        """Designated timestamp, partitions, WAL and DEDUP of a table; QuestDB knows its name in whatever letters, and SQL does not."""
+        columns = "table_name, designatedTimestamp, partitionBy, walEnabled, dedup"
+        rows = self.rows(f"SELECT {columns} FROM tables() WHERE lower(table_name) = {quote_literal(spec.name.lower())}")  # noqa: S608 - quoted
+        called = rows[0]["table_name"] if rows else None
+        if called != spec.name:
+            raise _another_shape(spec.name, f"a table called {spec.name}", f"one called {called}" if rows else "none")
+        return rows[0]["designatedTimestamp"], rows[0]["partitionBy"], rows[0]["walEnabled"], rows[0]["dedup"]
 
     def ensure_columns(self, table: str, double_names: Iterable[str]) -> None:
         """Add DOUBLE columns one statement at a time and wait until they are there; raises `StoreError` where one has another type.
@@ -254,12 +252,28 @@ def poll_pause(waited: float, *, most: float) -> float:
     return min(max(0.005, waited / 10), most)
 
 
-def _same_type(table: str, column: str, expected: str, found: str) -> None:
+_NOT_OURS = "Rename or drop that table; it is created by the next command."
+
+
+def _another_shape(table: str, expected: str, found: str) -> StoreError:
+    return StoreError(
+        f"QuestDB's table {table!r} exists with another shape", code="table_shape", expected=expected, found=found, hint=_NOT_OURS
+    )
+
+
+def _shape_words(designated: str | None, partitions: str, wal: bool, dedup: bool, keys: Sequence[str]) -> str:
+    log, copies = "with a WAL" if wal else "without a WAL", f"DEDUP on {', '.join(keys)}" if dedup else "no DEDUP"
+    return f"designated timestamp {designated or 'none'}, partitioned by {partitions}, {log}, {copies}"
+
+
+def _same_type(
+    table: str, column: str, expected: str, found: str, *, hint: str = "Rename the column in the file, or the one in QuestDB."
+) -> None:
     if found != expected:
         raise StoreError(
             f"column {column!r} of QuestDB's table {table!r} exists with another type",
             code="column_type",
             expected=expected,
             found=found,
-            hint="Rename the column in the file, or the one in QuestDB.",
+            hint=hint,
         )

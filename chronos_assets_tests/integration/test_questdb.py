@@ -114,6 +114,31 @@ def test_a_table_of_another_shape_is_refused(stores: Stores) -> None:
         stores.questdb.execute(f"DROP TABLE {name}")
 
 
+def test_another_shape_is_told_in_words(stores: Stores) -> None:
+    """Expected and found name timestamp, partitions, log and keys; a name in other letters is said; the hint is about the table."""
+    name = f"t_{secrets.token_hex(4)}"
+    spec = TableSpec(name, ("dataset",), ("n",), ("x",), ("dataset",))
+    for made, words in (
+        (
+            f"{name} (dataset SYMBOL, n LONG, x DOUBLE, timestamp TIMESTAMP_NS) TIMESTAMP(timestamp) PARTITION BY DAY WAL",
+            "expected designated timestamp timestamp, partitioned by YEAR, with a WAL, DEDUP on dataset, timestamp; "
+            "found designated timestamp timestamp, partitioned by DAY, with a WAL, no DEDUP",
+        ),
+        (
+            f"{name} (dataset SYMBOL, timestamp TIMESTAMP) TIMESTAMP(timestamp) PARTITION BY YEAR WAL",
+            "TIMESTAMP_NS; found TIMESTAMP. Rename or drop",
+        ),
+        (
+            f"{name.upper()} (dataset SYMBOL, timestamp TIMESTAMP_NS) TIMESTAMP(timestamp) PARTITION BY YEAR WAL",
+            f"found one called {name.upper()}",
+        ),
+    ):
+        stores.questdb.execute(f"CREATE TABLE {made}")
+        with pytest.raises(StoreError, match=words):
+            stores.questdb.ensure_table(spec)
+        stores.questdb.execute(f"DROP TABLE {made.split()[0]}")
+
+
 def test_a_server_that_is_not_there_is_not_a_server_that_refuses(stores: Stores, spec: TableSpec) -> None:
     """Nobody listens: exit code 4. A statement that is wrong, or a wrong password: exit code 1."""
     with socket.create_server(("127.0.0.1", 0)) as free:
