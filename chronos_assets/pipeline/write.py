@@ -120,7 +120,7 @@ def send_bars(
     before = bars_of(questdb, plan.tag) if questdb.transport == "ilp-tcp" else 0
     with warming_up():
         written = questdb.write_prepared(
-            source.rows_for(plan.tag, _frames(bars, frame_rows(source.piece_rows, batch_rows), start, filled)),
+            [source.rows_for(plan.tag, frames) for frames in _parts(bars, source.piece_rows, batch_rows, start, filled)],
             table=INDICATOR_BARS.name,
             symbols=INDICATOR_BARS.symbols,
             transport=options.transport,
@@ -163,12 +163,23 @@ def frame_rows(at_most: int, batch_rows: int) -> int:
     return at_most
 
 
-def _frames(bars: BarsFile, rows: int, start: int, filled: list[int]) -> Iterator[pl.DataFrame]:
-    """Filled bars first (they are older), then everything from `start` on, `rows` at a time."""
+def _parts(bars: BarsFile, at_most: int, batch_rows: int, start: int, filled: list[int]) -> Iterator[Iterator[pl.DataFrame]]:
+    """Filled bars first (they are older), then everything from `start` on: whole years together, as the table keeps them."""
+    rows = frame_rows(at_most, batch_rows)
     if filled:
         span = pl.concat(list(bars.frames(rows, filled[0], filled[-1] + 1)))
-        yield span[[row - filled[0] for row in filled]]
-    yield from bars.frames(rows, start)
+        yield iter([span[[row - filled[0] for row in filled]]])
+    for first, last in year_spans(bars.year_starts(), start, bars.rows, at_least=slice_rows(batch_rows)):
+        yield bars.frames(rows, first, last)
+
+
+def year_spans(year_starts: list[int], start: int, stop: int, *, at_least: int) -> Iterator[tuple[int, int]]:
+    """Rows `[start, stop)` cut where years begin, into spans of `at_least` rows (the last one may be shorter)."""
+    first = start
+    for edge in (*year_starts, stop):
+        if edge - first >= at_least or (edge == stop and edge > first):
+            yield first, edge
+            first = edge
 
 
 def rate(progress: Progress, stage: str, total: int) -> Any:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.ipc
@@ -14,10 +16,11 @@ from chronos_assets.errors import StoreError
 
 
 class BarsFile:
-    """An open Arrow IPC file of bars. Use it in a `with` block; one reader at a time."""
+    """An open Arrow IPC file of bars. Use it in a `with` block; several threads may read."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._lock = threading.Lock()
         try:
             self._starts = _starts(path)
             self._file = pa.OSFile(str(path))
@@ -46,12 +49,27 @@ class BarsFile:
         if count:
             yield pl.concat(held) if len(held) > 1 else held[0]
 
+    def year_starts(self) -> list[int]:
+        """First row of each calendar year (UTC) that has bars."""
+        found: list[int] = []
+        before = np.empty(0, dtype=np.int64)
+        with pa.memory_map(str(self.path)) as file:  # through a map, because that reads no other column
+            reader = pa.ipc.open_file(file)
+            for number, start in enumerate(self._starts[:-1]):
+                stamps = reader.get_batch(number).column("timestamp_unix").to_numpy(zero_copy_only=False)
+                years = stamps.astype("datetime64[s]").astype("datetime64[Y]").astype(np.int64)
+                changes = np.flatnonzero(np.diff(years, prepend=before if before.size else years[:1] - 1))
+                found += (start + changes).tolist()
+                before = years[-1:] if years.size else before
+        return found
+
     def _parts(self, start: int, stop: int) -> Iterator[pl.DataFrame]:
         for number in range(self._reader.num_record_batches):
             first, last = max(start, self._starts[number]), min(stop, self._starts[number + 1])
             if first < last:
-                batch = self._reader.get_batch(number).slice(first - self._starts[number], last - first)
-                frame = pl.from_arrow(batch)
+                with self._lock:
+                    batch = self._reader.get_batch(number)
+                frame = pl.from_arrow(batch.slice(first - self._starts[number], last - first))
                 assert isinstance(frame, pl.DataFrame)
                 yield frame
 

@@ -178,12 +178,12 @@ class QuestDB:
         types = _FIXED.get(table) or {name: str(row["type"]) for name, row in self.columns(table).items()}
         ready = prepare(frame, types, symbols=symbols, at=at)
         return self.write_prepared(
-            [ready], table=table, symbols=symbols, at=at, transport=transport, batch_rows=batch_rows, senders=senders, progress=progress
+            [[ready]], table=table, symbols=symbols, at=at, transport=transport, batch_rows=batch_rows, senders=senders, progress=progress
         )
 
     def write_prepared(
         self,
-        frames: Iterable[pl.DataFrame],
+        parts: Iterable[Iterable[pl.DataFrame]],
         *,
         table: str,
         symbols: Sequence[str],
@@ -193,7 +193,7 @@ class QuestDB:
         senders: int = 1,
         progress: RowsWritten | None = None,
     ) -> WriteResult:
-        """Send frames that `frames.prepare` has made, one after the other."""
+        """Send frames as `frames.prepare` makes them. The frames of a part are sent in order; parts are sent side by side."""
         if transport is not None and transport != self.conf.transport:
             raise UsageError(
                 f"transport {transport} does not go with a {self.conf.scheme}:: client string",
@@ -202,7 +202,7 @@ class QuestDB:
                 found=transport,
                 hint="The scheme of the client string chooses the transport: http:: or tcp::.",
             )
-        return send(self.conf, frames, table=table, symbols=symbols, at=at, batch_rows=batch_rows, senders=senders, progress=progress)
+        return send(self.conf, parts, table=table, symbols=symbols, at=at, batch_rows=batch_rows, senders=senders, progress=progress)
 
     def wait_applied(self, table: str, timeout_seconds: float = 300.0, waiting: Waiting | None = None) -> None:
         """Return once every transaction that the table had at the time of the call is visible.

@@ -2,15 +2,16 @@
 
 Over HTTP a batch is acknowledged (it is in the WAL). Over TCP nothing is; only reading back proves delivery. An error while
 flushing leaves it open what arrived, so the slice is sent again: the table's DEDUP keys keep one copy.
+
+Rows come in parts that senders take one each. Rows that arrive out of order make the server write the table's partition anew, so parts
+are best whole partitions: two senders then never meet in one.
 """
 
 from __future__ import annotations
 
-import itertools
-import queue
-import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -80,16 +81,50 @@ def slice_rows(batch_rows: int) -> int:
     return batch_rows * min(SLICE_BATCHES, max(1, SLICE_ROWS // batch_rows))
 
 
-def slices(frames: Iterable[pl.DataFrame], rows: int) -> Iterator[pl.DataFrame]:
-    """Cut frames into pieces of at most `rows` rows; no piece spans two frames."""
-    for frame in frames:
-        for start in range(0, frame.height, rows):
-            yield frame.slice(start, rows)
+class Parts:
+    """What a write has to send, handed out slice by slice to several threads.
+
+    A sender stays with its part to the end, then begins another; where none is left it helps with one that is not through.
+    """
+
+    def __init__(self, parts: Iterable[Iterable[pl.DataFrame]], rows: int) -> None:
+        self._waiting = deque(_Part(part, rows) for part in parts)
+        self._begun: list[_Part] = []
+        self._lock = threading.Lock()
+
+    def of_one_sender(self) -> Iterator[pl.DataFrame]:
+        """The slices that one sender gets."""
+        while (part := self._take()) is not None:
+            while (piece := part.next()) is not None:
+                yield piece
+
+    def _take(self) -> _Part | None:
+        with self._lock:
+            if self._waiting:
+                self._begun.append(self._waiting.popleft())
+                return self._begun[-1]
+            self._begun = [part for part in self._begun if not part.ended]
+            return self._begun[0] if self._begun else None
+
+
+class _Part:
+    """Frames in order, cut into slices of at most `rows` rows; no slice spans two frames."""
+
+    def __init__(self, frames: Iterable[pl.DataFrame], rows: int) -> None:
+        self._slices = (frame.slice(start, rows) for frame in frames for start in range(0, frame.height, rows))
+        self._lock = threading.Lock()
+        self.ended = False
+
+    def next(self) -> pl.DataFrame | None:
+        with self._lock:
+            piece = next(self._slices, None)
+            self.ended = piece is None
+            return piece
 
 
 def send(
     conf: ClientConf,
-    frames: Iterable[pl.DataFrame],
+    parts: Iterable[Iterable[pl.DataFrame]],
     *,
     table: str,
     symbols: Sequence[str],
@@ -101,60 +136,24 @@ def send(
     """Send prepared frames; returns when every slice was handed over (and, over HTTP, acknowledged)."""
     started = time.monotonic()
     job = _Job(conf, table, symbols, at, batch_rows, progress)
-    _send_in_threads(job, slices(frames, slice_rows(batch_rows)), senders)
+    _send_in_threads(job, Parts(parts, slice_rows(batch_rows)), senders)
     return WriteResult(job.rows, conf.transport, senders, batch_rows, time.monotonic() - started, job.resent)
 
 
-def _send_in_threads(job: _Job, pieces: Iterator[pl.DataFrame], senders: int) -> None:
-    """Feed `senders` threads from one short queue, so that memory holds a few slices whatever the file's size."""
-    waiting: queue.Queue[pl.DataFrame | None] = queue.Queue(maxsize=senders)
-
-    def work() -> None:
-        try:
-            _send_all(job, _taken(waiting, job))
-        finally:
-            if sys.exc_info()[0] is not None:
-                job.stop.set()
-
+def _send_in_threads(job: _Job, parts: Parts, senders: int) -> None:
     with ThreadPoolExecutor(senders, thread_name_prefix="questdb-sender") as pool:
-        # An interruption can arrive at any line here, and leaving the pool waits for senders that nobody feeds any more: whatever
-        # it cuts short, `stop` is set.
+        # An interruption can arrive at any line here, and leaving the pool waits for the senders: `stop` ends them at their next slice.
         try:
-            futures = [pool.submit(work) for _ in range(senders)]
-            for piece in itertools.chain(pieces, itertools.repeat(None, senders)):
-                if not _put(waiting, piece, job):
-                    break
+            futures = [pool.submit(_send_all, job, parts.of_one_sender()) for _ in range(senders)]
+            for future in futures:
+                future.result()
         except BaseException:
             job.stop.set()
             raise
-    for future in futures:
-        future.result()
-
-
-def _put(waiting: queue.Queue[pl.DataFrame | None], piece: pl.DataFrame | None, job: _Job) -> bool:
-    while not job.stop.is_set():
-        try:
-            waiting.put(piece, timeout=0.1)
-        except queue.Full:
-            continue
-        return True
-    return False
-
-
-def _taken(waiting: queue.Queue[pl.DataFrame | None], job: _Job) -> Iterator[pl.DataFrame]:
-    """Pieces from the queue until this sender's end mark comes, or another sender failed."""
-    while not job.stop.is_set():
-        try:
-            piece = waiting.get(timeout=0.05)
-        except queue.Empty:
-            continue
-        if piece is None:
-            return
-        yield piece
 
 
 def _send_all(job: _Job, pieces: Iterator[pl.DataFrame]) -> None:
-    """One sender's work: a connection kept over all its slices, renewed after an error."""
+    """One sender's work: a connection kept over all its slices, renewed after an error. When it fails, so do the others."""
     connection = _Connection(job)
     try:
         for piece in pieces:
@@ -162,10 +161,11 @@ def _send_all(job: _Job, pieces: Iterator[pl.DataFrame]) -> None:
                 break
             _send_in_doubt(job, connection, piece)
             job.sent(piece.height)
+        connection.close()
     except BaseException:
+        job.stop.set()
         connection.drop()
         raise
-    connection.close()
 
 
 def _send_in_doubt(job: _Job, connection: _Connection, piece: pl.DataFrame) -> None:

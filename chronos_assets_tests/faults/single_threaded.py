@@ -10,8 +10,6 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any
 
-import polars as pl
-
 from chronos_assets.cli.export import main
 from chronos_assets.pipeline import audit, write
 from chronos_assets.storage import questdb_write
@@ -33,9 +31,9 @@ class Inline:
         return done
 
 
-def send_here(job: Any, pieces: Iterator[pl.DataFrame], senders: int) -> None:
+def send_here(job: Any, parts: questdb_write.Parts, senders: int) -> None:
     """What each sender does, without a thread around it."""
-    questdb_write._send_all(job, pieces)
+    questdb_write._send_all(job, parts.of_one_sender())
 
 
 @contextmanager

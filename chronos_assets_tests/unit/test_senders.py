@@ -1,4 +1,4 @@
-"""The threads that send rows: they end when whoever feeds them does."""
+"""The threads that send rows: what each of them gets, and that they end when whoever feeds them does."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 import polars as pl
 import pytest
 
-from chronos_assets.pipeline.write import frame_rows
+from chronos_assets.pipeline.write import frame_rows, year_spans
 from chronos_assets.storage import questdb_write
 from chronos_assets.storage.conf import parse_conf
 
 
 def send(frames: Iterator[pl.DataFrame]) -> None:
     conf = parse_conf("http::addr=127.0.0.1:1;")
-    questdb_write.send(conf, frames, table="t", symbols=[], at="timestamp", batch_rows=10, senders=2, progress=None)
+    questdb_write.send(conf, [frames], table="t", symbols=[], at="timestamp", batch_rows=10, senders=2, progress=None)
 
 
 @pytest.mark.timeout(20)
@@ -56,3 +56,52 @@ def test_an_interruption_while_a_frame_is_made_leaves_none_waiting() -> None:
 def test_no_request_is_cut_short_where_a_frame_ends(at_most: int, batch_rows: int, rows: int) -> None:
     """Frames hold whole slices; whole batches where a slice is too large; and never more than memory is meant to hold."""
     assert frame_rows(at_most, batch_rows) == rows
+
+
+def frame(first: int, last: int) -> pl.DataFrame:
+    return pl.DataFrame({"row": range(first, last)})
+
+
+def rows_of(piece: pl.DataFrame) -> tuple[int, int]:
+    return piece["row"][0], piece["row"][-1]
+
+
+def test_two_senders_never_meet_in_a_part_while_another_waits() -> None:
+    """Each sender goes through a part of its own in order; who is through begins the next one, and helps where none is left."""
+    parts = questdb_write.Parts([[frame(0, 25)], [frame(25, 35)], [frame(35, 60), frame(60, 65)]], 10)
+    first, second = parts.of_one_sender(), parts.of_one_sender()
+    taken = [rows_of(next(sender)) for sender in (first, second, first, second, second, first, first, second)]
+    assert taken == [(0, 9), (25, 34), (10, 19), (35, 44), (45, 54), (20, 24), (55, 59), (60, 64)]
+    assert next(first, None) is None
+    assert next(second, None) is None
+
+
+def test_a_part_that_cannot_be_read_ends_every_sender() -> None:
+    """The error of a part is its sender's; the others find that part at its end."""
+
+    def broken() -> Iterator[pl.DataFrame]:
+        yield frame(0, 5)
+        raise OSError("the disk is gone")
+
+    parts = questdb_write.Parts([broken()], 10)
+    first, second = parts.of_one_sender(), parts.of_one_sender()
+    assert rows_of(next(first)) == (0, 4)
+    with pytest.raises(OSError, match="the disk is gone"):
+        next(second)
+    assert next(first, None) is None
+
+
+@pytest.mark.parametrize(
+    ("start", "at_least", "spans"),
+    [
+        (0, 1, [(0, 10), (10, 30), (30, 60), (60, 65)]),
+        (0, 20, [(0, 30), (30, 60), (60, 65)]),
+        (0, 1000, [(0, 65)]),
+        (15, 1, [(15, 30), (30, 60), (60, 65)]),
+        (62, 1, [(62, 65)]),
+        (65, 1, []),
+    ],
+)
+def test_parts_are_whole_years(start: int, at_least: int, spans: list[tuple[int, int]]) -> None:
+    """Rows are cut where a year begins, never into less than asked for, and none is lost."""
+    assert list(year_spans([0, 10, 30, 60], start, 65, at_least=at_least)) == spans
