@@ -62,7 +62,7 @@ class ChronosError(Exception):
             parts.append(f"expected {self.expected}")
         if self.found is not None:
             parts.append(f"found {self.found}")
-        text = "; ".join(parts) + "."
+        text = "; ".join(parts).removesuffix(".") + "."
         return f"{text} {self.hint}" if self.hint else text
 
     def as_dict(self) -> dict[str, Any]:

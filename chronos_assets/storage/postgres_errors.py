@@ -30,7 +30,7 @@ _REFUSALS = {
         "postgres_cancelled",
         "Postgres ended a statement before it was done",
         "Raise statement_timeout for this user or database (`ALTER ROLE ... SET statement_timeout = ...`), or run the command again when "
-        "the server is less busy; nothing was published.",
+        "the server is less busy.",
     ),
     "55P03": ("postgres_lock_timeout", "Postgres gave up waiting for a lock", "Raise lock_timeout, or run the command again."),
     "53100": ("postgres_disk_full", "the disk of Postgres is full", "Free space there, then run the command again: it goes on."),

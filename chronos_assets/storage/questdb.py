@@ -129,12 +129,13 @@ class QuestDB:
         """Wait for columns that were just added: the statement goes through the table's log and returns before it is applied."""
         wanted, deadline = set(folded), time.monotonic() + _DDL_SECONDS
         while missing := wanted - {name.casefold() for name in self.columns(table)}:
+            _refuse_suspended(table, self._wal_state(table))
             if time.monotonic() > deadline:
                 raise StoreError(
                     f"columns added to {table} do not appear",
                     code="columns_not_applied",
                     found=f"{len(missing)} missing after {_DDL_SECONDS:.0f} s",
-                    hint="`SELECT * FROM wal_tables()` in the QuestDB console shows whether the table is suspended.",
+                    hint="Run the same command again when QuestDB is less busy; its log says what holds it up.",
                 )
             time.sleep(0.02)
 
@@ -214,13 +215,7 @@ class QuestDB:
             state = self._wal_state(table)
             target = int(state["sequencerTxn"]) if target is None else target
             pending = target - int(state["writerTxn"])
-            if state["suspended"]:
-                raise StoreError(
-                    f"QuestDB has suspended table {table!r}: rows are taken and stay invisible",
-                    code="table_suspended",
-                    found=f"{state['errorTag']} {state['errorMessage']}".strip() or None,
-                    hint=f"Free disk space or repair the cause, then run `ALTER TABLE {table} RESUME WAL` in QuestDB.",
-                )
+            _refuse_suspended(table, state)
             if pending <= 0:
                 return
             waited = time.monotonic() - started
@@ -264,6 +259,16 @@ def _another_shape(table: str, expected: str, found: str) -> StoreError:
 def _shape_words(designated: str | None, partitions: str, wal: bool, dedup: bool, keys: Sequence[str]) -> str:
     log, copies = "with a WAL" if wal else "without a WAL", f"DEDUP on {', '.join(keys)}" if dedup else "no DEDUP"
     return f"designated timestamp {designated or 'none'}, partitioned by {partitions}, {log}, {copies}"
+
+
+def _refuse_suspended(table: str, state: dict[str, Any]) -> None:
+    if state["suspended"]:
+        raise StoreError(
+            f"QuestDB has suspended table {table!r}: rows are taken and stay invisible",
+            code="table_suspended",
+            found=f"{state['errorTag']} {state['errorMessage']}".strip() or None,
+            hint=f"Free disk space or repair the cause, then run `ALTER TABLE {table} RESUME WAL` in QuestDB.",
+        )
 
 
 def _same_type(

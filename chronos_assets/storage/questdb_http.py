@@ -25,6 +25,9 @@ RESTART_POLL_SECONDS = 0.3
 # A server lets a few exports run at once and refuses the others at the door.
 BUSY_SECONDS = 120.0
 BUSY_POLL_SECONDS = 0.05
+READ_ONLY = (
+    "It is a replica, or readonly, http.security.readonly or an access list keeps writers out: name another server, or allow writing."
+)
 
 
 class HttpReader:
@@ -100,7 +103,7 @@ def _authorization(user: str | None, password: str | None, token: str | None) ->
 
 
 def _refused(response: requests.Response, address: str) -> StoreError:
-    if response.status_code in {401, 403}:
+    if response.status_code == 401:
         return StoreError(
             "QuestDB refused the user or password",
             code="questdb_denied",
@@ -111,6 +114,10 @@ def _refused(response: requests.Response, address: str) -> StoreError:
         reason = str(response.json().get("error", ""))
     except (requests.JSONDecodeError, AttributeError):
         reason = response.text
+    if response.status_code == 403 or "permission denied" in reason or "read only" in reason:
+        return StoreError(
+            "QuestDB is read-only for this user", code="questdb_read_only", found=reason[:200], hint=READ_ONLY, address=address
+        )
     return StoreError("QuestDB refused a statement", code="questdb_refused", found=reason[:500] or f"HTTP {response.status_code}")
 
 

@@ -20,9 +20,11 @@ import polars as pl
 
 from chronos_assets.errors import ChronosError, ServiceUnavailableError, StoreError, UsageError
 from chronos_assets.storage.conf import ClientConf, Transport
+from chronos_assets.storage.questdb_http import READ_ONLY
 
 RowsWritten = Callable[[int], None]
 RETRY_SECONDS = 60.0
+_WHERE = "Check CHRONOS_QUESTDB_CONF, or --questdb."
 SLICE_ROWS = 10_000
 # A sender is stopped between two slices; more requests than this in one would keep a Ctrl-C waiting where batches are tiny.
 SLICE_BATCHES = 20
@@ -253,7 +255,17 @@ def wrapped(error: Exception, conf: ClientConf) -> ChronosError:
         )
     if getattr(error, "code", None) == QuestDBErrorCode.ConfigError:
         return _conf_invalid(error)
-    return StoreError("QuestDB refused the rows", code="questdb_rows_refused", found=str(error)[:500], address=conf.address)
+    if getattr(error, "code", None) == QuestDBErrorCode.AuthError:
+        return StoreError("QuestDB refused the user, password or token", code="questdb_denied", hint=_WHERE, address=conf.address)
+    if "not accepting writes" in str(error):
+        return StoreError("QuestDB is read-only and took no rows", code="questdb_read_only", hint=READ_ONLY, address=conf.address)
+    return StoreError(
+        "QuestDB refused the rows",
+        code="questdb_rows_refused",
+        found=str(error)[:500],
+        hint="Nothing was registered; the log of QuestDB says more.",
+        address=conf.address,
+    )
 
 
 def _conf_invalid(error: Exception) -> UsageError:
@@ -261,5 +273,5 @@ def _conf_invalid(error: Exception) -> UsageError:
         "the QuestDB client string cannot be used",
         code="questdb_conf_invalid",
         found=str(error)[:300],
-        hint="Check that option in CHRONOS_QUESTDB_CONF, or --questdb.",
+        hint=_WHERE,
     )

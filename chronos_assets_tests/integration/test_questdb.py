@@ -5,14 +5,18 @@ from __future__ import annotations
 import math
 import secrets
 import socket
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import polars as pl
 import pytest
 
+from chronos_assets import services
 from chronos_assets.errors import ServiceUnavailableError, StoreError, UsageError
 from chronos_assets.services import Connections
+from chronos_assets.services.questdb import _SMALL_MEMORY
+from chronos_assets.settings import Settings
 from chronos_assets.storage.questdb import QuestDB
 from chronos_assets.storage.stores import Stores
 from chronos_assets.storage.tables import TableSpec
@@ -165,3 +169,33 @@ def test_more_readers_than_the_server_takes_wait_their_turn(stores: Stores) -> N
     with ThreadPoolExecutor(24) as pool:
         heights = [frame.height for frame in pool.map(lambda _: stores.questdb.read(sql), range(24))]
     assert heights == [400_000] * 24
+
+
+def test_a_suspended_table_and_a_server_that_takes_no_writes_are_said_at_once(
+    make_settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A table that is suspended, also while columns are added, and a read-only server: no waiting, the cause, and the next step."""
+    settings = make_settings()
+    monkeypatch.setitem(_SMALL_MEMORY, "QDB_DEV_MODE_ENABLED", "true")
+    questdb = opened(services.start(settings))
+    spec = TableSpec("t", ("dataset",), ("n",), ("x",), ("dataset",))
+    questdb.ensure_table(spec)
+    put(questdb, spec, frame())
+    questdb.execute("ALTER TABLE t SUSPEND WAL WITH 28, 'no space left'")
+    started = time.monotonic()
+    with pytest.raises(StoreError, match="RESUME WAL"):
+        questdb.ensure_columns("t", ["macd"])
+    with pytest.raises(StoreError, match=r"has suspended table 't'.*DISK FULL no space left"):
+        put(questdb, spec, frame(9))
+    assert time.monotonic() - started < 30
+    services.stop(settings)
+    monkeypatch.setitem(_SMALL_MEMORY, "QDB_HTTP_SECURITY_READONLY", "true")
+    readonly = opened(services.start(settings))
+    with pytest.raises(StoreError, match=r"read-only for this user.*http.security.readonly"):
+        readonly.ensure_columns("t", ["rsi"])
+    with pytest.raises(StoreError, match=r"read-only and took no rows.*http.security.readonly"):
+        put(readonly, spec, frame())
+
+
+def opened(connections: Connections) -> QuestDB:
+    return QuestDB(connections.questdb_conf, connections.questdb_http, connections.questdb_user, connections.questdb_password)

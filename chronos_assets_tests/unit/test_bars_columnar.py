@@ -13,6 +13,7 @@ import pyarrow.parquet
 import pytest
 
 from chronos_assets.domain.bars import BarsReport, BarsSpec, ColumnsSpec, normalize
+from chronos_assets.domain.bars.opening import open_bars
 from chronos_assets.errors import BarsError
 from chronos_assets_tests.bars_case import read, table
 
@@ -56,6 +57,7 @@ def test_a_file_cut_short_is_refused(writer: str, tmp_path: Path) -> None:
     with pytest.raises(BarsError) as caught:
         normalize(tmp_path / "half", BarsSpec(), None)
     assert caught.value.code == "file_damaged"
+    assert ("Parquet" if writer == "parquet" else "Arrow") in caught.value.message
 
 
 def test_numbers_of_any_width_become_doubles(tmp_path: Path) -> None:
@@ -124,3 +126,35 @@ def test_wide_decimals_are_numbers(tmp_path: Path) -> None:
     pa.parquet.write_table(wide, tmp_path / "case.bin")
     normalize(tmp_path / "case.bin", BarsSpec(), tmp_path / "out.arrow")
     assert pl.read_ipc(tmp_path / "out.arrow")["RSI"].to_list() == [1.0, 2.0]
+
+
+def write_whole(table: pa.Table, path: Path, kind: str) -> None:
+    """All rows as one row group, or one record batch."""
+    if kind == "parquet":
+        pa.parquet.write_table(table, path, row_group_size=table.num_rows, use_dictionary=False, compression="none")
+        return
+    make = pa.ipc.new_file if kind == "arrow" else pa.ipc.new_stream
+    with pa.OSFile(str(path), "wb") as sink, make(sink, table.schema) as writer:
+        writer.write_table(table, max_chunksize=table.num_rows)
+
+
+@pytest.mark.parametrize("kind", ["parquet", "arrow", "stream"])
+def test_a_file_that_is_one_giant_piece_is_read_in_small_ones(kind: str, tmp_path: Path) -> None:
+    """One row group, or one record batch, of 20 MB: Arrow never holds a quarter of it, and no frame is longer than a batch."""
+    rows = 350_000
+    minutes = pl.datetime_range(dt.datetime(2001, 1, 1), dt.datetime(2002, 1, 1), "1m", eager=True)[:rows]
+    frame = pl.DataFrame({"Date": minutes.dt.strftime("%Y%m%d").cast(pl.Int64), "Time": minutes.dt.strftime("%H%M").cast(pl.Int64)})
+    frame = frame.with_columns(pl.int_range(rows).hash(n).cast(pl.Float64).alias(f"X{n}") for n in range(5))
+    write_whole(frame.to_arrow(), tmp_path / "giant.bin", kind)
+    usual = pa.default_memory_pool()
+    watched = pa.proxy_memory_pool(usual)
+    pa.set_memory_pool(watched)
+    try:
+        report = normalize(tmp_path / "giant.bin", BarsSpec(granularity="1m"), None)
+        with open_bars(tmp_path / "giant.bin", BarsSpec()) as opened:
+            longest = max(batch.frame.height for batch in opened.batches())
+    finally:
+        pa.set_memory_pool(usual)
+    assert report.rows == rows
+    assert watched.max_memory() < rows * 7 * 8 / 4
+    assert longest <= 20_000

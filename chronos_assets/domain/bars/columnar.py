@@ -29,7 +29,7 @@ def read_columnar(source: Path, kind: Kind, spec: BarsSpec, name: str) -> tuple[
     """Columns of the file, and its rows as raw frames."""
     header, batches = _open(source, kind, name)
     columns = resolve_columns(header, spec.columns, max_columns=spec.max_columns, file=name)
-    return columns, _read(batches, columns, name)
+    return columns, _read(batches, columns, kind, name)
 
 
 def _open(source: Path, kind: Kind, name: str) -> tuple[list[str], Iterator[Any]]:
@@ -54,7 +54,7 @@ def _damaged(error: Exception, kind: Kind, name: str) -> BarsError:
     )
 
 
-def _read(batches: Iterator[Any], columns: Sequence[Column], name: str) -> Iterator[RawBatch]:
+def _read(batches: Iterator[Any], columns: Sequence[Column], kind: Kind, name: str) -> Iterator[RawBatch]:
     first = 1
     while True:
         try:
@@ -63,7 +63,7 @@ def _read(batches: Iterator[Any], columns: Sequence[Column], name: str) -> Itera
                 return
             batch.validate(full=True)
         except (pa.ArrowException, OSError, ValueError) as error:
-            raise _damaged(error, "parquet", name) from None
+            raise _damaged(error, kind, name) from None
         for start in range(0, batch.num_rows, _BATCH_ROWS):
             piece = batch.slice(start, _BATCH_ROWS)
             row_of = _counter(first + start)
