@@ -14,6 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.ipc
 from pydantic import ValidationError
 
 from chronos_assets.domain.bars.reading import Progress, normalize
@@ -27,7 +29,7 @@ from chronos_assets.settings import Settings
 from chronos_assets.storage.whole_file import replacing
 
 _STALE_SECONDS = 86_400.0
-READER_VERSION = 3
+READER_VERSION = 4
 """Raised when the same file would give other bars or another report."""
 
 
@@ -137,9 +139,19 @@ def _report_path(path: Path) -> Path:
 def _cached(path: Path) -> BarsReport | None:
     with contextlib.suppress(OSError, ValidationError):
         report = BarsReport.model_validate_json(_report_path(path).read_bytes())
-        if path.is_file():
+        if path.is_file() and _opens(path):
             return report
     return None
+
+
+def _opens(path: Path) -> bool:
+    """Whether the file has its end, where Arrow says what is in it: one that a full disk or a power cut has cut short is made again."""
+    try:
+        with pa.memory_map(str(path)) as file:
+            pa.ipc.open_file(file)
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def _write_report(path: Path, report: BarsReport) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import polars as pl
 import pytest
 from dagster import AssetCheckKey, AssetKey, AssetRecordsFilter, DagsterEventType, DagsterInstance, DagsterRunStatus
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
@@ -199,6 +200,32 @@ def test_a_changed_file_is_refused_at_once_with_the_command_that_takes_it(
     assert f"`chronos manifest refresh {unique_slug}`" in outcome.sentence
     rewrite(manifest, checksum=checksum(manifest.with_suffix(".csv")))
     assert run_partition(unique_slug, workplace, instance).succeeded
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda bars: bars.with_columns(FEAT_A=pl.col("FEAT_A").shift(1)), "content hash: the report says"),
+        (lambda bars: bars[[1, 0, *range(2, bars.height)]], "timestamps must be strictly increasing; 1 cases, first in bar 1"),
+        (lambda bars: bars.drop("FEAT_A"), "FEAT_A"),
+    ],
+)
+def test_a_damaged_arrow_file_stops_the_run_with_a_readable_verdict(
+    workplace: Workplace, instance: DagsterInstance, unique_slug: str, damage: Callable[[pl.DataFrame], pl.DataFrame], words: str
+) -> None:
+    """Whatever was done to the file behind the report's back: the check says what, nothing is written, and deleting the file heals it."""
+    write_dataset(workplace.settings.exports_dir, unique_slug)
+    assert run_partition(unique_slug, workplace, instance, assets=["normalized_bars"]).succeeded
+    [file] = (workplace.settings.artifacts_dir / "bars" / unique_slug).glob("*.arrow")
+    damage(pl.read_ipc(file.read_bytes())).write_ipc(file)
+    stopped = run_partition(unique_slug, workplace, instance)
+    assert (stopped.failed_step, stopped.exit_code) == ("normalized_bars_checks", 3)
+    assert f"the Arrow file of {unique_slug} is not sound" in stopped.sentence
+    assert words in stopped.sentence
+    assert "indicator_bars" not in {step.name for step in stopped.steps}
+    assert list_attempts(workplace.stores.postgres, unique_slug) == []
+    file.unlink()
+    assert run_partition(unique_slug, workplace, instance, assets=["normalized_bars", "indicator_bars"]).succeeded
 
 
 def test_two_runs_of_one_dataset_never_overlap(workplace: Workplace, instance: DagsterInstance, unique_slug: str) -> None:

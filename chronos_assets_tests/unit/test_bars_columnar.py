@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 
 import polars as pl
@@ -120,12 +121,14 @@ def test_dictionary_strings_are_text(tmp_path: Path) -> None:
     assert (caught.value.code, caught.value.where["row"], caught.value.where["column"]) == ("not_a_number", 1, "NOTE")
 
 
-def test_wide_decimals_are_numbers(tmp_path: Path) -> None:
-    """Decimals of 256 bits become doubles, as all other numbers do."""
-    wide = pa.table({"Date": [20240501, 20240502], "RSI": pa.array([1, 2], pa.decimal256(50, 2))})
-    pa.parquet.write_table(wide, tmp_path / "case.bin")
+@pytest.mark.parametrize("kind", [pa.decimal128(38, 4), pa.decimal256(60, 4)])
+def test_decimals_become_the_nearest_doubles(kind: pa.DataType, tmp_path: Path) -> None:
+    """Decimals of 128 and of 256 bits are rounded as their text is."""
+    values = [Decimal("246.8721"), Decimal("8598501678.9089"), Decimal("-0.0001"), Decimal(2**70) / 10000, None]
+    table = pa.table({"Date": [20240501 + n for n in range(5)], "RSI": pa.array(values, kind)})
+    pa.parquet.write_table(table, tmp_path / "case.bin")
     normalize(tmp_path / "case.bin", BarsSpec(), tmp_path / "out.arrow")
-    assert pl.read_ipc(tmp_path / "out.arrow")["RSI"].to_list() == [1.0, 2.0]
+    assert pl.read_ipc(tmp_path / "out.arrow")["RSI"].to_list() == [None if v is None else float(v) for v in table["RSI"].to_pylist()]
 
 
 def write_whole(table: pa.Table, path: Path, kind: str) -> None:

@@ -56,6 +56,17 @@ def test_a_damaged_arrow_file_is_not_mistaken_for_a_kept_one(tmp_path: Path) -> 
     assert pl.read_ipc(normalize_dataset(loaded, settings).path).height == 12
 
 
+@pytest.mark.parametrize("kept", [0, 100, -1])
+def test_an_arrow_file_that_was_cut_short_is_made_anew(kept: int, tmp_path: Path) -> None:
+    """What a full disk or a power cut left of it is no cache; the report beside it does not vouch for it."""
+    loaded, settings = dataset(tmp_path, table())
+    first = normalize_dataset(loaded, settings)
+    whole = first.path.read_bytes()
+    first.path.write_bytes(whole[:kept])
+    assert normalize_dataset(loaded, settings) == first
+    assert first.path.read_bytes() == whole
+
+
 def test_a_changed_file_is_refused_before_it_is_parsed(tmp_path: Path) -> None:
     """Even a file that would not parse is refused for its checksum first, with `chronos manifest refresh` as the hint."""
     loaded, settings = dataset(tmp_path, table())
