@@ -167,5 +167,8 @@ def _file_check(  # noqa: PLR0917 - one caller
     source = Source.of(loaded, normalized)
     if not source.is_published_as(record):
         return None, Check(name, None, None, "the file or its manifest has changed since it was published")
-    audit = audit_tag(source, stores.questdb, record.questdb_tag, progress, tolerance=tolerance, within=growth is not None)
+    try:
+        audit = audit_tag(source, stores.questdb, record.questdb_tag, progress, tolerance=tolerance, within=growth is not None)
+    except StoreError as error:
+        return None, Check(name, passed=False, expected=f"{source.rows} rows x {len(source.columns)} columns", found=str(error))
     return audit, Check(name, audit.passed, f"{source.rows} rows x {len(source.columns) + len(KEY_COLUMNS)} columns", audit.summary)

@@ -70,7 +70,10 @@ class QuestDB:
         parts = []
         for start in range(0, len(columns), COLUMNS_PER_QUERY):
             chosen = ", ".join(quote_identifier(name) for name in columns[start : start + COLUMNS_PER_QUERY])
-            part = self.read(f"SELECT {chosen} FROM {quote_identifier(table)} WHERE {condition}")  # noqa: S608 - quoted
+            try:
+                part = self.read(f"SELECT {chosen} FROM {quote_identifier(table)} WHERE {condition}")  # noqa: S608 - quoted
+            except StoreError as error:
+                raise (_columns_missing(table, error) if "Invalid column" in str(error.found) else error) from error.__cause__
             part.columns = list(names or columns)[start : start + COLUMNS_PER_QUERY]
             parts.append(part)
         return parts[0] if len(parts) == 1 else pl.concat(parts, how="horizontal")
@@ -259,6 +262,15 @@ def _another_shape(table: str, expected: str, found: str) -> StoreError:
 def _shape_words(designated: str | None, partitions: str, wal: bool, dedup: bool, keys: Sequence[str]) -> str:
     log, copies = "with a WAL" if wal else "without a WAL", f"DEDUP on {', '.join(keys)}" if dedup else "no DEDUP"
     return f"designated timestamp {designated or 'none'}, partitioned by {partitions}, {log}, {copies}"
+
+
+def _columns_missing(table: str, error: StoreError) -> StoreError:
+    return StoreError(
+        f"QuestDB's table {table!r} does not have all columns that were written to it",
+        code="columns_missing",
+        found=error.found,
+        hint="It was changed or made anew behind the registry: `chronosflow_export SLUG --replace` writes all bars of a dataset again.",
+    )
 
 
 def _refuse_suspended(table: str, state: dict[str, Any]) -> None:

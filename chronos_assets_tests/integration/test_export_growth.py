@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from chronos_assets.errors import NotPublishedError, SourceChangedError, ValidationFailedError
+from chronos_assets.errors import NotPublishedError, SourceChangedError, StoreError, ValidationFailedError
 from chronos_assets.pipeline.export import audit_bars, publish_dataset, write_bars
 from chronos_assets.pipeline.export_types import ExportOptions
 from chronos_assets.pipeline.validate import validate_dataset
@@ -249,6 +249,24 @@ def test_published_bars_that_were_lost_are_not_called_unchanged(case: ExportCase
         case.export()
     assert "--replace" in failure.value.hint
     assert case.export(replace=True).published
+
+
+def test_a_published_column_that_was_dropped_is_a_difference_and_comes_back(case: ExportCase) -> None:
+    """Validation says what is gone, readers and a second export get the way out, and `--replace` is one."""
+    lost = f"only_{case.slug.partition('_')[0]}"
+    case.values[lost] = case.values["RSI"]
+    assert case.export(replace=True).published
+    case.stores.questdb.execute(f"ALTER TABLE indicator_bars DROP COLUMN {lost}")
+    case.stores.questdb.wait_applied("indicator_bars")
+    report = validate_dataset(case.slug, case.stores, loaded=case.save())
+    failed = {check.name: str(check.found) for check in report.checks if check.passed is False}
+    assert set(failed) == {"content hash", "every cell agrees with the file"}
+    assert all(f"Invalid column: {lost}" in found for found in failed.values())
+    for reads in (case.export, lambda: read_bars(case.stores, get_dataset(case.stores.postgres, case.slug))):
+        with pytest.raises(StoreError, match=r"does not have all columns.*--replace"):
+            reads()
+    assert case.export(replace=True).published
+    assert validate_dataset(case.slug, case.stores, loaded=case.save()).passed
 
 
 def test_a_step_that_has_no_step_before_it_is_refused(case: ExportCase) -> None:
