@@ -121,6 +121,18 @@ def test_dictionary_strings_are_text(tmp_path: Path) -> None:
     assert (caught.value.code, caught.value.where["row"], caught.value.where["column"]) == ("not_a_number", 1, "NOTE")
 
 
+@pytest.mark.parametrize("kind", [pa.date32(), pa.date64(), pa.large_string(), pa.dictionary(pa.int32(), pa.string()), pa.decimal128(8, 0)])
+def test_dates_of_any_arrow_type_are_dates(kind: pa.DataType, tmp_path: Path) -> None:
+    """Dates of 32 and 64 bits, and YYYYMMDD as text, as a dictionary, as a decimal."""
+    days = [dt.date(2024, 5, 1), dt.date(2024, 5, 2)]
+    values = days if pa.types.is_date(kind) else [20240501, 20240502]
+    column = pa.array([Decimal(v) if pa.types.is_decimal(kind) else v if pa.types.is_date(kind) else str(v) for v in values])
+    frame = pa.table({"Date": column.cast(kind) if not pa.types.is_dictionary(kind) else column.dictionary_encode(), "RSI": [1.0, 2.0]})
+    with pa.OSFile(str(tmp_path / "case.bin"), "wb") as sink, pa.ipc.new_file(sink, frame.schema) as writer:
+        writer.write_table(frame)
+    assert normalize(tmp_path / "case.bin", BarsSpec(), None).first_bar == "2024-05-01T00:00:00Z"
+
+
 @pytest.mark.parametrize("kind", [pa.decimal128(38, 4), pa.decimal256(60, 4)])
 def test_decimals_become_the_nearest_doubles(kind: pa.DataType, tmp_path: Path) -> None:
     """Decimals of 128 and of 256 bits are rounded as their text is."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import io
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,16 @@ import zstandard
 from chronos_assets.domain.bars import BarsSpec, ColumnsSpec, FormatSpec, normalize
 from chronos_assets.errors import BarsError, ManifestError, SourceChangedError
 from chronos_assets_tests.bars_case import HEADER, bend, lines, read, table
+
+
+def packed_in_tar() -> bytes:
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        entry = tarfile.TarInfo("bars.csv")
+        entry.size = len(table())
+        tar.addfile(entry, io.BytesIO(table()))
+    return archive.getvalue()
+
 
 WIDE = ",".join(f"c{i}" for i in range(10_000))
 
@@ -139,6 +151,8 @@ CASES: dict[str, tuple[bytes, str, int | None, str | None, str]] = {
     "zstd cut short": (zstandard.compress(table())[:-10], "compression_damaged", None, None, ""),
     "gzip bomb": (gzip.compress(table() + b"\n" * 50_000_000), "expansion_limit", None, None, "200 times"),
     "zstd bomb": (zstandard.compress(table() + b"\n" * 50_000_000), "expansion_limit", None, None, "200 times"),
+    "tar": (packed_in_tar(), "file_kind", None, None, "tar archive"),
+    "tar in gzip": (gzip.compress(packed_in_tar()), "file_kind", None, None, "tar archive"),
     "zip": (b"PK\x03\x04" + bytes(50), "file_kind", None, None, "zip"),
     "old Excel": (b"\xd0\xcf\x11\xe0" + bytes(50), "file_kind", None, None, "CSV"),
     "half a Parquet file": (b"PAR1" + bytes(100), "file_damaged", None, None, "Parquet"),

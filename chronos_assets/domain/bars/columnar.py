@@ -79,6 +79,8 @@ def _series(array: Any, column: Column, name: str, row_of: Callable[[int], int])
     """One column as the rest of the reader wants it: Float64 for data, as it is for keys, text for the rest."""
     label = column.label
     try:
+        if pa.types.is_date64(array.type):
+            array = array.cast(pa.date32())
         # Decimals too wide for polars go by their text: Arrow's own cast to a double is not always the nearest one.
         values = pl.Series(label, pl.from_arrow(array.cast(pa.string()) if pa.types.is_decimal256(array.type) else array))
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, ValueError, TypeError, pa.ArrowException):

@@ -49,6 +49,7 @@ _REFUSED: tuple[tuple[bytes, str, str], ...] = (
     (b"<!DOCTYPE", "a web page", "Download the file again: a server answered with a page."),
     (b"<html", "a web page", "Download the file again: a server answered with a page."),
 )
+_TAR_AT, _TAR = 257, b"ustar"
 _READ_BYTES = 1 << 20
 _PEEK_BYTES = 1 << 16
 _LEAST_BLOCK_BYTES = 1 << 20
@@ -82,23 +83,29 @@ def open_source(path: Path) -> io.BufferedReader:
 
 def file_kind(file: io.BufferedReader, name: str) -> Kind:
     """What the first bytes of `file` say it is; the position is left at the start."""
-    head = file.read(32)
+    head = file.read(_TAR_AT + len(_TAR))
     file.seek(0)
     if not head:
         raise BarsError("the file is empty", code="file_empty", file=name, hint="Export it again.")
     for magic, what, hint in _REFUSED:
         if head.startswith(magic):
             raise BarsError(f"the file is {what}, not text", code="file_kind", file=name, hint=hint)
+    if _is_tar(head):
+        raise BarsError("the file is a tar archive, not text", code="file_kind", file=name, hint="Unpack it.")
     for magic, kind in _MAGIC:
         if head.startswith(magic):
             return kind
     return "text"
 
 
+def _is_tar(head: bytes) -> bool:
+    return head[_TAR_AT : _TAR_AT + len(_TAR)] == _TAR
+
+
 def refuse_packed_twice(head: bytes, kind: Kind, name: str) -> None:
     """Raise `BarsError` where what came out of a gzip or zstd file is no text either."""
     names = [*((magic, f"{inner} data") for magic, inner in _MAGIC), *((magic, what) for magic, what, _ in _REFUSED)]
-    found = next((what for magic, what in names if head.startswith(magic)), None)
+    found = next((what for magic, what in names if head.startswith(magic)), "a tar archive" if _is_tar(head) else None)
     if kind in {"gzip", "zstd"} and found is not None:
         raise BarsError(
             f"the {kind} file holds no text",
