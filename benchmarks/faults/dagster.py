@@ -60,14 +60,14 @@ class Dev:
         until(lambda: b"Ctrl-C stops all" in self.log.read_bytes()[began:] or self.process.poll() is not None, "chronos dev is up")
         self.session = next(c.pid for c in psutil.Process(self.process.pid).children() if "keeper" in " ".join(c.cmdline()))
 
-    def kill(self, target: str) -> bool:
-        """SIGKILL one process of that kind; False where there is none at the moment."""
+    def kill(self, target: str, random_: random.Random) -> bool:
+        """SIGKILL one process of that kind (there are two code servers, one within the other); False where there is none at the moment."""
         if target == "chronos dev":
             self.process.kill()
             return True
         found = [p for p in session_members(self.session) if any(word in command(p) for word in WORDS[target])]
-        for process in found[:1]:
-            process.kill()
+        if found:
+            random_.choice(found).kill()
         return bool(found)
 
     def carry_on(self) -> None:
@@ -145,9 +145,9 @@ def main() -> None:
                     append(settings.exports_dir, slugs, rows)
                     time.sleep(random_.uniform(0.5, 18))
                     target = random_.choice(TARGETS)
-                    if not dev.kill(target):
+                    if not dev.kill(target, random_):
                         target = "chronos dev"
-                        dev.kill(target)
+                        dev.kill(target, random_)
                     done[target] += 1
                     seconds = wait_right(dev, instance, stores, slugs, rows, what=f"all is right after killing the {target}")
                     assert set(instance.get_dynamic_partitions("dataset")) == set(slugs)

@@ -19,6 +19,7 @@ import click
 import requests
 
 from chronos_assets.cli.common import say
+from chronos_assets.cli.dev_watch import code_kept_loaded
 from chronos_assets.errors import ConflictError, ServiceStartError
 from chronos_assets.settings import Settings, load_settings
 
@@ -78,7 +79,8 @@ def _serve(settings: Settings, note: Path, addresses: list[str], *, verbose: boo
         note.write_text(json.dumps({"pid": os.getpid(), "url": url}))
         log = [] if verbose else [f"log         {_log_path(settings)}"]
         say("\n".join(["", f"Dagster UI  {url}", *addresses, *log, "", "Ctrl-C stops all of it."]))
-        return keeper.wait()
+        with code_kept_loaded(url):
+            return keeper.wait()
 
 
 def _target(folder: Path) -> list[str]:

@@ -82,13 +82,14 @@ def of_predictions(request: WalkforwardRequest) -> dict[str, Any]:
     }
 
 
-def of_trades() -> dict[str, Any]:
-    """Trades come from predictions and thresholds; their prices from the bars (or the price file) of the dataset."""
+def of_trades(prices: Sequence[str]) -> dict[str, Any]:
+    """Trades come from predictions and thresholds, and from the dataset's columns `prices` (none where a price file is traded on)."""
     from chronos_assets.storage.tables import TRADING_SIM_TRACES
 
     source = "walkforward_predictions"
     signal = [(source, "prediction")]
     decision = [*signal, (source, "long_threshold"), (source, "short_threshold")]
+    filled = [("indicator_datasets", name) for name in prices]
     made = {
         "entry_signal": signal,
         "exit_signal": signal,
@@ -96,7 +97,8 @@ def of_trades() -> dict[str, Any]:
         "decision_timestamp_unix": [*decision, (source, "timestamp")],
         "fold": [(source, "fold")],
         "run_id": [(source, "run_id")],
-        "pnl": decision,
-        "return_pct": decision,
+        "entry_price": filled,
+        "exit_price": filled,
+        **{name: [*decision, *filled] for name in ("pnl", "return_pct", "cumul_return_pct")},
     }
     return {"dagster/column_schema": of_table(TRADING_SIM_TRACES, TRADE_WORDS), "dagster/column_lineage": lineage(made)}

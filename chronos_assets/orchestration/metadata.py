@@ -122,5 +122,10 @@ def _column_type(rows: list[dict[str, Any]], name: str) -> str:
     return {frozenset({int}): "int", frozenset({float}): "float", frozenset({bool}): "bool"}.get(frozenset(kinds), "string")
 
 
+def plain(text: str) -> str:
+    """`text` for Markdown that shows it as it is: `<stream end>` would be taken for a tag, and vanish."""
+    return text.replace("&", "&amp;").replace("<", "&lt;")
+
+
 def _escaped(value: object) -> str:
-    return str("" if value is None else value).replace("|", "\\|").replace("\n", " ")
+    return plain(str("" if value is None else value)).replace("|", "\\|").replace("\n", " ")

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 from dagster import (
     AssetKey,
@@ -24,13 +25,15 @@ from dagster import (
 )
 from dagster_shared.error import SerializableErrorInfo
 
-from chronos_assets.orchestration.metadata import markdown_table, table
+from chronos_assets.orchestration.metadata import plain, table
 from chronos_assets.orchestration.partitions import NIGHT_TAG, PARTITION_TAG, WHY_TAG
 
 ENDED = [DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED]
 MOST_RUNS = 2_000
+SHOWN_INLINE = 990  # characters of Markdown; above a thousand the page shows a link instead
 INTERRUPTS = ("DagsterExecutionInterruptedError", "KeyboardInterrupt")  # classes of the error of a step that was stopped
-SUMMED = ("rows_written", "folds_trained", "folds_reused", "trades")
+ADDED = ("rows_written", "folds_trained", "folds_reused")  # each run adds to them
+SUMMED = (*ADDED, "trades")
 
 night_summary = AssetSpec(
     "night_summary",
@@ -52,44 +55,59 @@ class Night:
     problems: Sequence[str] = ()
     """Manifests and files that were not taken, each by name and reason."""
 
+    @property
+    def datasets(self) -> int:
+        """How many datasets ran, each counted once however often it ran."""
+        return len({row["dataset"] for row in self.rows})
+
     def sentence(self) -> str:
         """All of it in one line."""
         untaken = f"{len(self.problems)} not taken" if self.problems else ""
         if not self.rows:
             return f"nothing to do, {untaken}" if untaken else "nothing to do"
-        done = len(self.rows) - len(self.failures)
         return (
-            f"{done} of {len(self.rows)} datasets done, {self.totals['rows_written']:,} rows added, {self.totals['folds_trained']:,} folds "
-            f"trained, {self.totals['folds_reused']:,} reused, {len(self.failures)} failed{', ' if untaken else ''}{untaken}"
+            f"{self.datasets - len(self.failures)} of {self.datasets} datasets done, {self.totals['rows_written']:,} rows added, "
+            f"{self.totals['folds_trained']:,} folds trained, {self.totals['folds_reused']:,} reused, "
+            f"{len(self.failures)} failed{', ' if untaken else ''}{untaken}"
         )
 
     def materialization(self) -> AssetMaterialization:
-        """What the page of `night_summary` shows."""
-        told = [*self.failures, *({"dataset": "", "step": "not taken", "reason": words} for words in self.problems)]
-        failures = f"**{self.sentence()}**\n\n{markdown_table(told)}"
+        """What the page of `night_summary` shows: the line and what failed first, then the runs, then the numbers that plot."""
+        untaken = [problem.partition(": ") for problem in self.problems]
+        told = [*self.failures, *({"dataset": slug, "step": "not taken", "reason": words, "run": ""} for slug, _, words in untaken)]
         return AssetMaterialization(
             "night_summary",
             description=self.sentence(),
             metadata={
                 "night": self.name,
-                "summary": MetadataValue.md(failures[:990]),
-                "datasets": len(self.rows),
+                "summary": MetadataValue.md(self._markdown()),
+                **({"failures": table([{**row, "run": row["run"][:8]} for row in told])} if told else {}),
+                **({"runs": table(self.rows)} if self.rows else {}),
+                "datasets": self.datasets,
                 "failed": len(self.failures),
                 **self.totals,
                 "not_taken": len(self.problems),
-                "failures": table(told),
-                "runs": table(self.rows),
             },
         )
 
+    def _markdown(self) -> str:
+        """The line, and links to the runs: those of the night, and each that failed as long as there is room."""
+        text = f"**{plain(self.sentence())}**"
+        if any(row["run"] for row in self.rows):
+            text += f"\n\n[runs of the night](/runs?q%5B0%5D={quote(f'tag:{NIGHT_TAG}={self.name}', safe='')})"
+        for failure in self.failures:
+            link = f" · [{failure['dataset']} failed](/runs/{failure['run']})"
+            text += link if len(text) + len(link) <= SHOWN_INLINE else ""
+        return text
+
 
 def runs_of_night(instance: DagsterInstance, name: str) -> list[DagsterRun]:
-    """The runs of night `name`, and those that ended since the night before it (or within a day) and belong to no other."""
+    """The runs of night `name`, and those that ended since the night before (or within a day) and belong to no other; the oldest first."""
     since = _latest_summary(instance) or datetime.now(UTC) - timedelta(days=1)
-    own = instance.get_runs(RunsFilter(tags={NIGHT_TAG: name}))
-    ended = instance.get_runs(RunsFilter(statuses=ENDED, updated_after=since), limit=MOST_RUNS)
-    by_day = [run for run in ended if PARTITION_TAG in run.tags and NIGHT_TAG not in run.tags]
-    return [*own, *by_day]
+    own = instance.get_run_records(RunsFilter(tags={NIGHT_TAG: name}))
+    ended = instance.get_run_records(RunsFilter(statuses=ENDED, updated_after=since), limit=MOST_RUNS)
+    by_day = [one for one in ended if PARTITION_TAG in one.dagster_run.tags and NIGHT_TAG not in one.dagster_run.tags]
+    return [one.dagster_run for one in sorted([*own, *by_day], key=lambda one: one.create_timestamp)]
 
 
 def _latest_summary(instance: DagsterInstance) -> datetime | None:
@@ -102,20 +120,27 @@ def _latest_summary(instance: DagsterInstance) -> datetime | None:
 
 
 def summarize(instance: DagsterInstance, name: str, runs: Sequence[DagsterRun], problems: Sequence[str] = ()) -> Night:
-    """Collect what `runs` recorded."""
-    rows, failures = [], []
-    totals = dict.fromkeys(SUMMED, 0)
+    """Collect what `runs` (the oldest first) recorded. A dataset failed where its last run did; it traded as its last run says."""
+    rows: list[dict[str, Any]] = []
+    last: dict[str, DagsterRun] = {}
+    totals, trades = dict.fromkeys(ADDED, 0), {}
     for run in runs:
-        counts = run_counts(instance, run.run_id)
-        for key in SUMMED:
-            totals[key] += counts.get(key, 0)
-        slug = run.tags.get(PARTITION_TAG, "")
-        rows.append({"dataset": slug, "status": run.status.value.lower(), "why": run.tags.get(WHY_TAG, ""), **counts})
-        if run.status is not DagsterRunStatus.SUCCESS:
-            step, sentence = failure_of(instance, run.run_id)
-            failures.append({"dataset": slug, "step": step, "reason": sentence or run.status.value.lower()})
+        slug, counts = run.tags.get(PARTITION_TAG, ""), run_counts(instance, run.run_id)
+        why = run.tags.get(WHY_TAG, "")
+        rows.append({"dataset": slug, "status": run.status.value.lower(), "why": why, **counts, "run": run.run_id[:8]})
+        last[slug], trades[slug] = run, counts["trades"]
+        for key in ADDED:
+            totals[key] += counts[key]
+    totals["trades"] = sum(trades.values())
+    failures = [_failure(instance, run) for run in last.values() if run.status is not DagsterRunStatus.SUCCESS]
     rows.sort(key=lambda row: (row["status"] == "success", row["dataset"]))  # what failed comes first: the table is bounded
-    return Night(name, rows, totals, failures, problems)
+    return Night(name, rows, totals, sorted(failures, key=lambda row: row["dataset"]), problems)
+
+
+def _failure(instance: DagsterInstance, run: DagsterRun) -> dict[str, str]:
+    """Where and why a run ended that did not succeed."""
+    step, sentence = failure_of(instance, run.run_id)
+    return {"dataset": run.tags.get(PARTITION_TAG, ""), "step": step, "reason": sentence or run.status.value.lower(), "run": run.run_id}
 
 
 def run_counts(instance: DagsterInstance, run_id: str) -> dict[str, int]:

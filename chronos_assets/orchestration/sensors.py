@@ -39,8 +39,6 @@ from chronos_assets.pipeline.backfill import (
     survey,
 )
 
-NIGHT_POLL_SECONDS = 30
-
 
 def manifest_sensor(job: UnresolvedAssetJobDefinition, workplace: Workplace) -> SensorDefinition:
     """The sensor that adds a partition for each manifest and asks for a run where the manifest or its file changed."""
@@ -106,7 +104,7 @@ def night_watch(workplace: Workplace) -> SensorDefinition:
 
     @sensor(
         name="night_watch",
-        minimum_interval_seconds=NIGHT_POLL_SECONDS,
+        minimum_interval_seconds=workplace.settings.manifest_poll_seconds,
         default_status=DefaultSensorStatus.RUNNING,
         description="Writes one summary when all runs of a night have ended.",
     )

@@ -9,7 +9,7 @@ from typing import Any
 from dagster import AssetCheckResult, AssetCheckSeverity, AssetKey
 
 from chronos_assets.orchestration.failures import SentenceFailure
-from chronos_assets.orchestration.metadata import markdown_table
+from chronos_assets.orchestration.metadata import markdown_table, plain
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Verdict:
 
     def markdown(self) -> str:
         """The description that the check's page renders."""
-        parts = [f"**{self.sentence}**"]
+        parts = [f"**{plain(self.sentence)}**"]
         if not self.passed:
             parts += [markdown_table(self.rows), self.meaning, f"More: `{self.command}`" if self.command else ""]
         return "\n\n".join(part for part in parts if part)

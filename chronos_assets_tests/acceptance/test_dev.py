@@ -24,7 +24,7 @@ def environment(cli_environment: dict[str, str], tmp_path: Path) -> dict[str, st
 def test_dev_shows_the_lineage_follows_manifests_and_leaves_nothing(
     environment: dict[str, str], settings: Settings, tmp_path: Path
 ) -> None:
-    """The UI knows the assets, a dropped manifest becomes a run that succeeds, a second `chronos dev` is refused; Ctrl-C ends all of it."""
+    """The UI knows the assets, a dropped manifest runs, lost code comes back, a second `chronos dev` is refused; Ctrl-C ends it."""
     write_dataset(tmp_path / "exports", "dropped_1d_v1")
     with Dev(environment, tmp_path / "dev.log") as dev:
         dev.wait_until_up()
@@ -33,6 +33,10 @@ def test_dev_shows_the_lineage_follows_manifests_and_leaves_nothing(
         assert names >= {("indicator_csv",), ("indicator_bars",), ("trading_simulations",)}
         until(lambda: [run["status"] for run in runs_of(dev, "dropped_1d_v1")] == ["SUCCESS"])
         assert {"key": "chronos/why", "value": "new dataset"} in runs_of(dev, "dropped_1d_v1")[0]["tags"]
+        [code] = [p for p in session_members(session) if "dagster api grpc" in " ".join(p.cmdline())]
+        code.kill()
+        until(lambda: loaded(dev) == "PythonError")
+        until(lambda: loaded(dev) == "RepositoryLocation")
         refused = subprocess.run(CHRONOS_DEV, env=environment, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
         assert refused.returncode == 1
         assert f"already runs for this home (home {settings.home}); found {dev.url}" in refused.stderr
@@ -41,6 +45,14 @@ def test_dev_shows_the_lineage_follows_manifests_and_leaves_nothing(
         assert session_members(session) == []
         assert "stopping the servers" not in dev.text()
     services.connect(settings, start=False)  # they ran before, so they still run
+
+
+def loaded(dev: Dev) -> str:
+    """What the UI has of our code: a repository location, or an error."""
+    answer = dev.ask("{ workspaceOrError { ... on Workspace { locationEntries { locationOrLoadError { __typename } } } } }")
+    [entry] = answer["workspaceOrError"]["locationEntries"]
+    found: str = entry["locationOrLoadError"]["__typename"]
+    return found
 
 
 def test_nothing_of_dagster_outlives_a_killed_dev(environment: dict[str, str], tmp_path: Path) -> None:

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from chronos_assets.orchestration.gate import corrupt_cell
 from chronos_assets.storage.datasets import get_dataset
 from chronos_assets.storage.stores import Stores
-from chronos_assets_tests.dagster_data import bars, write_dataset
+from chronos_assets_tests.dagster_data import bars, checksum, rewrite, write_dataset
 from chronos_assets_tests.dev_process import PATIENCE_SECONDS, Dev, runs_of, until
 
 CHRONOS = [sys.executable, "-W", "ignore", "-c", "from chronos_assets.cli.main import main; main()"]
 REPOSITORY = {"repositoryName": "__repository__", "repositoryLocationName": "chronos_assets"}
 GROWING, REFUSING, NIGHTLY, BROKEN = "growing_1d_v1", "refusing_1d_v1", "nightly_1d_v1", "broken_1d_v1"
+WRONG = "wrong_1d_v1"
 
 TICK = (
     "query($s: SensorSelector!) { sensorOrError(sensorSelector: $s) { ... on Sensor { sensorState { ticks(limit: 1) { skipReason } } } } }"
@@ -34,6 +35,14 @@ LAUNCH = (
 FAILURES = (
     "query($id: ID!) { runOrError(runId: $id) { ... on Run { eventConnection { events "
     "{ ... on ExecutionStepFailureEvent { error { message stack } } } } } } }"
+)
+LAUNCH_ALL = (
+    "mutation($p: [ExecutionParams!]!) { launchMultipleRuns(executionParamsList: $p) "
+    "{ ... on LaunchMultipleRunsResult { launchMultipleRunsResult { __typename } } } }"
+)
+NIGHT = (
+    '{ assetNodeOrError(assetKey: {path: ["night_summary"]}) { ... on AssetNode { assetMaterializations(limit: 5) { description '
+    "metadataEntries { label ... on TextMetadataEntry { text } ... on TableMetadataEntry { table { records } } } } } } }"
 )
 PREVIEW = (
     "mutation($s: ScheduleSelector!, $t: Float) { scheduleDryRun(selectorData: $s, timestamp: $t) "
@@ -83,10 +92,33 @@ def test_the_whole_story(environment: dict[str, str], stores: Stores, tmp_path: 
         state = dev.ask(STOP, s={**REPOSITORY, "sensorName": "manifest_sensor"})["sensorOrError"]["sensorState"]
         dev.ask(STOPPED, id=state["id"])
         write_dataset(exports, NIGHTLY)
-        time.sleep(1)  # until its file is quiet
-        [request] = [r for r in preview(dev) if {"key": "dagster/partition", "value": NIGHTLY} in r["tags"]]
-        tags = {tag["key"]: tag["value"] for tag in request["tags"]}
-        assert tags["chronos/why"] == "nightly: new dataset"
+        wrong = write_dataset(exports, WRONG).with_suffix(".csv")
+        wrong.write_text(wrong.read_text().replace("20100105", "2010010X"))
+        rewrite(wrong.with_suffix(".yaml"), checksum=checksum(wrong))
+        time.sleep(1)  # until their files are quiet
+        for _ in range(2):  # looking at a night leaves nothing behind
+            requests = preview(dev)
+            asked = {tags["dagster/partition"]: tags["chronos/why"] for tags in requests}
+            assert asked == {NIGHTLY: "nightly: new dataset", WRONG: "nightly: new dataset"}
+        assert dev.ask(NIGHT)["assetNodeOrError"]["assetMaterializations"] == []
+        launch_night(dev, requests)
+        until(lambda: dev.ask(NIGHT)["assetNodeOrError"]["assetMaterializations"])
+        assert outcomes(dev, NIGHTLY) == [("SUCCESS", "nightly: new dataset")]
+        assert outcomes(dev, WRONG) == [("FAILURE", "nightly: new dataset")]
+        [night] = dev.ask(NIGHT)["assetNodeOrError"]["assetMaterializations"]
+        shown = {entry["label"]: entry for entry in night["metadataEntries"]}
+        # three datasets and a validation by day, two by night
+        assert night["description"] == "2 of 4 datasets done, 920 rows added, 20 folds trained, 10 reused, 2 failed, 1 not taken"
+        assert shown["night"]["text"] == requests[0]["chronos/night"]
+        failed = [json.loads(row) for row in shown["failures"]["table"]["records"]]
+        assert [(row["dataset"], row["step"]) for row in failed] == [
+            (GROWING, "validate_dataset"),
+            (WRONG, "normalized_bars"),
+            (BROKEN, "not taken"),
+        ]
+        assert "2010010X" in failed[1]["reason"]
+        rows = {(row["dataset"], row["why"]): row for row in map(json.loads, shown["runs"]["table"]["records"])}
+        assert rows[NIGHTLY, "nightly: new dataset"].items() >= {"status": "success", "rows_written": 300, "folds_trained": 6}.items()
 
 
 def append(manifest: Path) -> None:
@@ -122,10 +154,24 @@ def launch(dev: Dev, job: str, tags: dict[str, str]) -> tuple[str, str]:
     return dev.ask(query, id=run_id)["runOrError"]["status"], "".join(error["message"] for error in errors)
 
 
-def preview(dev: Dev) -> list[dict[str, Any]]:
-    """The runs that a night would ask for now: what the UI's "Preview tick result" shows and launches."""
+def preview(dev: Dev) -> list[dict[str, str]]:
+    """The tags of the runs that a night would ask for now: what the UI's "Preview tick result" shows."""
     selector = {**REPOSITORY, "scheduleName": "nightly"}
     result = dev.ask(PREVIEW, s=selector, t=time.time())["scheduleDryRun"]["evaluationResult"]
     assert result["error"] is None, result
-    requests: list[dict[str, Any]] = result["runRequests"] or []
-    return requests
+    return [{tag["key"]: tag["value"] for tag in request["tags"]} for request in result["runRequests"] or []]
+
+
+def launch_night(dev: Dev, requests: list[dict[str, str]]) -> None:
+    """Launch them with the tags that the UI's "Launch all" gives."""
+    launched = [
+        {
+            "selector": {**REPOSITORY, "jobName": "whole_way", "assetSelection": [], "assetCheckSelection": []},
+            "runConfigData": "{}",
+            "mode": "default",
+            "executionMetadata": {"tags": [{"key": k, "value": v} for k, v in [*tags.items(), ("dagster/schedule_name", "nightly")]]},
+        }
+        for tags in requests
+    ]
+    results = dev.ask(LAUNCH_ALL, p=launched)["launchMultipleRuns"]["launchMultipleRunsResult"]
+    assert [result["__typename"] for result in results] == ["LaunchRunSuccess"] * len(requests), results

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from dagster import (
     AssetKey,
+    AssetMaterialization,
     DagsterInstance,
     Definitions,
     DeleteDynamicPartitionsRequest,
@@ -239,7 +240,7 @@ def nightly(definitions: Definitions, instance: DagsterInstance) -> list[RunRequ
 
 
 def test_a_night_is_summed_up_with_its_failures_in_words(instance: DagsterInstance, workplace: Workplace, unique_slug: str) -> None:
-    """The summary counts what the runs added and trained, and says of a failed one where and why."""
+    """The summary counts what the runs added and trained, a dataset once, and says of one whose last run failed where and why."""
     manifest = write_dataset(workplace.settings.exports_dir, unique_slug)
     run_ids = [run_partition(unique_slug, workplace, instance).run_id]
     manifest.with_suffix(".csv").write_bytes(bars(310).write_csv().encode())
@@ -249,8 +250,16 @@ def test_a_night_is_summed_up_with_its_failures_in_words(instance: DagsterInstan
     assert (night.totals["rows_written"], night.totals["folds_trained"]) == (300, 6)
     assert [failure["step"] for failure in night.failures] == ["normalized_bars"]
     assert "chronos manifest refresh" in night.failures[0]["reason"]
-    assert night.sentence() == "1 of 2 datasets done, 300 rows added, 6 folds trained, 0 reused, 1 failed, 1 not taken"
-    assert "other_1d_v1: its manifest cannot be read" in str(night.materialization().metadata["summary"].value)
+    assert night.sentence() == "0 of 1 datasets done, 300 rows added, 6 folds trained, 0 reused, 1 failed, 1 not taken"
+    assert failures_in(night.materialization())[1:] == [("other_1d_v1", "its manifest cannot be read")]
+    assert f"[{unique_slug} failed](/runs/{run_ids[1]})" in str(night.materialization().metadata["summary"].value)
+    healed = summarize(instance, "a night", runs[::-1])
+    assert healed.sentence() == "1 of 1 datasets done, 300 rows added, 6 folds trained, 0 reused, 0 failed"
+
+
+def failures_in(materialization: AssetMaterialization) -> list[tuple[str, str]]:
+    """(dataset, reason) of each row of the table of failures."""
+    return [(row.data["dataset"], row.data["reason"]) for row in materialization.metadata["failures"].value.records]  # type: ignore[union-attr]
 
 
 def test_a_night_does_not_repeat_a_refusal_but_says_that_it_stands(
@@ -271,7 +280,9 @@ def test_a_night_does_not_repeat_a_refusal_but_says_that_it_stands(
     assert f"{unique_slug}: unchanged since it was refused (run {failed.run_id[:8]})" in str(skipped.skip_message)
     [record] = instance.fetch_materializations(AssetKey("night_summary"), limit=1).records
     assert record.asset_materialization is not None
-    assert failed.sentence[:60] in str(record.asset_materialization.metadata["summary"].value)
+    [(slug, reason)] = failures_in(record.asset_materialization)
+    assert slug == unique_slug
+    assert failed.sentence in reason
     source.write_text(good)
     rewrite(manifest, checksum=checksum(source))
     [again] = nightly(definitions, instance)

@@ -107,6 +107,25 @@ def test_one_run_takes_a_file_to_trades(workplace: Workplace, published: RunOutc
     assert document["simulations"][0]["trades"] > 0
 
 
+def test_a_trade_price_leads_back_to_the_columns_of_the_file(instance: DagsterInstance, published: RunOutcome) -> None:
+    """Column lineage goes from the price of a trade over the registry, QuestDB and Arrow to the price columns of the indicator file."""
+    at, found = {("trading_simulations", "exit_price")}, set()
+    while at:
+        above = {dep for asset, column in at for dep in made_from(instance, published.slug, asset, column)}
+        found |= at
+        at = above
+    assert {column for asset, column in found if asset == "indicator_csv"} == {"Open", "High", "Low", "Close"}
+    assert {asset for asset, _ in found} >= {"normalized_bars", "indicator_bars", "indicator_datasets"}
+
+
+def made_from(instance: DagsterInstance, slug: str, asset: str, column: str) -> list[tuple[str, str]]:
+    """(asset, column) of what one column of an asset was made from, as its latest materialization says."""
+    records = instance.fetch_materializations(AssetRecordsFilter(AssetKey(asset), asset_partitions=[slug]), limit=1).records
+    materializations = [record.asset_materialization for record in records if record.asset_materialization is not None]
+    made = materializations[0].metadata["dagster/column_lineage"].value.deps_by_column if materializations else {}  # type: ignore[union-attr]
+    return [(dep.asset_key.to_user_string(), dep.column_name) for dep in made.get(column, [])]
+
+
 def test_a_second_run_changes_nothing_and_says_so(workplace: Workplace, instance: DagsterInstance, published: RunOutcome) -> None:
     """Run again on a touched but unchanged file, every use case answers "unchanged" and every data version stays."""
     before = data_versions(instance, published.slug)

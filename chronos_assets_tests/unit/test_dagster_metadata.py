@@ -50,8 +50,10 @@ def test_a_console_link_holds_the_query() -> None:
 
 
 def test_a_cell_cannot_break_a_markdown_table() -> None:
-    """Pipes and line breaks in values stay inside their cell."""
+    """Pipes and line breaks in values stay inside their cell, and what looks like a tag is shown."""
     assert markdown_table([{"a": "x|y\nz"}]).splitlines()[-1] == "| x\\|y z |"
+    assert markdown_table([{"a": "<stream end>"}]).splitlines()[-1] == "| &lt;stream end> |"
+    assert "&lt;b>" in Verdict(passed=False, sentence="found '<b>'").markdown()
 
 
 def test_a_failing_verdict_says_verdict_rows_meaning_and_command() -> None:

@@ -16,7 +16,7 @@ from chronos_assets.orchestration.partitions import DATASETS
 from chronos_assets.orchestration.resources import Workplace
 
 if TYPE_CHECKING:
-    from chronos_assets.domain.manifest import Manifest
+    from chronos_assets.domain.manifest import LoadedManifest, Manifest
     from chronos_assets.pipeline.simulate import SimulationResult
     from chronos_assets.storage.stores import Stores
 
@@ -45,7 +45,7 @@ class ProfileSimulation:
 
 @asset(
     partitions_def=DATASETS,
-    deps=["walkforward_predictions", "simulation_profiles"],
+    deps=["walkforward_predictions", "indicator_datasets", "simulation_profiles"],
     group_name="research",
     kinds={"numba", "questdb", "postgres"},
     owners=OWNERS,
@@ -60,11 +60,11 @@ def trading_simulations(
 ) -> MaterializeResult[None]:
     """Simulate each profile and mode."""
     with one_sentence(context):
-        manifest = workplace.manifest(context.partition_key).manifest
-        names = chosen(simulation_names(manifest), config.profiles, "simulation profile")
+        loaded, stores = workplace.manifest(context.partition_key), workplace.stores
+        names = chosen(simulation_names(loaded.manifest), config.profiles, "simulation profile")
         done = [one for name in names for one in _simulate(context, workplace, name)]
         version = hashlib.sha256(" ".join(sorted(one.result.simulation_id for one in done)).encode()).hexdigest()
-        return MaterializeResult(data_version=DataVersion(version), metadata=_metadata(workplace.stores, done))
+        return MaterializeResult(data_version=DataVersion(version), metadata=of_trades(_prices(loaded, stores)) | _metadata(stores, done))
 
 
 def simulation_names(manifest: "Manifest") -> list[str]:
@@ -85,10 +85,17 @@ def _simulate(context: AssetExecutionContext, workplace: Workplace, name: str) -
     return [ProfileSimulation(name, run_id, result) for result in results]
 
 
+def _prices(loaded: "LoadedManifest", stores: "Stores") -> list[str]:
+    """The dataset's columns that trades are filled at; none where the manifest names a price file."""
+    from chronos_assets.pipeline.prices import price_columns
+    from chronos_assets.storage.datasets import get_dataset
+
+    return [] if loaded.ohlcv_path else [c.name for c in price_columns(get_dataset(stores.postgres, loaded.manifest.dataset)).values()]
+
+
 def _metadata(stores: "Stores", done: list[ProfileSimulation]) -> Metadata:
     sql = f"SELECT * FROM trading_sim_traces WHERE simulation_id = '{done[-1].result.simulation_id}'"  # noqa: S608  for a reader, an id of ours
     return {
-        **of_trades(),
         **{f"equity_{one.name}": _equity(stores, one) for one in done},
         **{key: value for one in done for key, value in numbers(_plotted(one), f"{one.name}_").items()},
         "trades": sum(one.result.summary_metrics.get("trade_count") or 0 for one in done),
