@@ -108,11 +108,11 @@ def test_the_whole_story(environment: dict[str, str], stores: Stores, tmp_path: 
         [night] = dev.ask(NIGHT)["assetNodeOrError"]["assetMaterializations"]
         shown = {entry["label"]: entry for entry in night["metadataEntries"]}
         # three datasets and a validation by day, two by night
-        assert night["description"] == "2 of 4 datasets done, 920 rows added, 20 folds trained, 10 reused, 2 failed, 1 not taken"
+        assert night["description"] == "2 of 4 datasets done, 920 rows added, 18 folds trained, 12 reused, 2 failed, 1 not taken"
         assert shown["night"]["text"] == requests[0]["chronos/night"]
         failed = [json.loads(row) for row in shown["failures"]["table"]["records"]]
         assert [(row["dataset"], row["step"]) for row in failed] == [
-            (GROWING, "validate_dataset"),
+            (GROWING, "validate_stores"),
             (WRONG, "normalized_bars"),
             (BROKEN, "not taken"),
         ]
