@@ -24,6 +24,7 @@ from chronos_assets.errors import ConflictError, ServiceStartError
 from chronos_assets.settings import Settings, load_settings
 
 START_SECONDS = 180
+CODE_SERVER_SECONDS = "3600"  # how long it lives on without a sign of life: the keeper ends it anyway, and computers sleep
 _POLL_SECONDS = 0.25
 
 
@@ -73,6 +74,7 @@ def _serve(settings: Settings, note: Path, addresses: list[str], *, verbose: boo
     command = [sys.executable, "-W", "ignore", "-m", "dagster", "dev", "--host", settings.dagster_host, "--port", str(port)]
     command += ["--log-level", "info", *_target(config_dir())]
     environment = {**os.environ, **environment_of(settings), "DAGSTER_HOME": str(config_dir()), "PYTHONWARNINGS": "ignore"}
+    environment["DAGSTER_GRPC_PROXY_HEARTBEAT_TTL_SECONDS"] = CODE_SERVER_SECONDS
     with _kept(command, environment, None if verbose else _log_path(settings)) as keeper:
         if not _wait_until_up(url, keeper):
             return keeper.wait()

@@ -149,8 +149,11 @@ def _failure(row: dict[str, Any], frame: pl.DataFrame, subject: tuple[str, ...])
 
 
 def _spread(cells: pl.DataFrame) -> pl.DataFrame:
-    """A few failures of every kind and column rather than many of the first."""
-    return cells.filter(pl.int_range(pl.len()).over("kind", "column") < 3).head(SHOWN) if cells.height else cells
+    """Failures of every kind and column, the first of each before the second of any, as many as are shown; in the order of `cells`."""
+    if cells.height <= SHOWN:
+        return cells
+    chosen = cells.with_row_index("row").with_columns(turn=pl.int_range(pl.len()).over("kind", "column")).sort("turn", "row").head(SHOWN)
+    return chosen.sort("row").drop("row", "turn")
 
 
 def _example(row: dict[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from chronos_assets.storage.datasets import DatasetRecord
     from chronos_assets.storage.tables import TableSpec
 
+MOST_NAMED = 4
 MOST_INPUTS = 150  # metadata is kept several times over: a wide dataset names its first features only
 
 PREDICTION_WORDS = {
@@ -51,9 +52,22 @@ TRADE_WORDS = {
 }
 
 
-def of_table(spec: TableSpec, words: dict[str, str]) -> Any:
-    """Schema of a fixed table."""
-    return column_schema([(name, kind.lower(), words[name]) for name, kind in spec.types.items()])
+def of_table(spec: TableSpec, words: dict[str, str], made: Mapping[str, Sequence[tuple[str, str]]]) -> dict[str, Any]:
+    """Schema and lineage of a fixed table; each column says what it was made from, since not every Dagster UI draws that."""
+    described = [(name, kind.lower(), words[name] + _origin(made.get(name, ()))) for name, kind in spec.types.items()]
+    return {"dagster/column_schema": column_schema(described), "dagster/column_lineage": lineage(made)}
+
+
+def _origin(sources: Sequence[tuple[str, str]]) -> str:
+    """What a column was made from, in words."""
+    assets = list(dict.fromkeys(asset for asset, _ in sources))
+    named = [f"{asset} ({_listed([column for of, column in sources if of == asset])})" for asset in assets]
+    return f"; from {' and '.join(named)}" if named else ""
+
+
+def _listed(columns: Sequence[str]) -> str:
+    more = len(columns) - MOST_NAMED
+    return ", ".join(columns[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def lineage(sources: Mapping[str, Sequence[tuple[str, str]]]) -> TableColumnLineage:
@@ -76,10 +90,7 @@ def of_predictions(request: WalkforwardRequest) -> dict[str, Any]:
     target = [("indicator_datasets", request.target)]
     inputs = [("indicator_datasets", name) for name in request.features[:MOST_INPUTS]] + target
     made = {"prediction": inputs, "score": inputs, "target_value": target, "long_threshold": target, "short_threshold": target}
-    return {
-        "dagster/column_schema": of_table(WALKFORWARD_PREDICTIONS, PREDICTION_WORDS),
-        "dagster/column_lineage": lineage(made),
-    }
+    return of_table(WALKFORWARD_PREDICTIONS, PREDICTION_WORDS, made)
 
 
 def of_trades(prices: Sequence[str]) -> dict[str, Any]:
@@ -101,4 +112,4 @@ def of_trades(prices: Sequence[str]) -> dict[str, Any]:
         "exit_price": filled,
         **{name: [*decision, *filled] for name in ("pnl", "return_pct", "cumul_return_pct")},
     }
-    return {"dagster/column_schema": of_table(TRADING_SIM_TRACES, TRADE_WORDS), "dagster/column_lineage": lineage(made)}
+    return of_table(TRADING_SIM_TRACES, TRADE_WORDS, made)

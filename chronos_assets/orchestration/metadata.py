@@ -18,9 +18,12 @@ TABLE_ROWS = 10
 
 
 def numbers(values: Mapping[str, Any], prefix: str = "") -> dict[str, int | float]:
-    """Those of `values` that are finite numbers (booleans left out), under `prefix` + name: Dagster plots each over time."""
+    """Those of `values` that are finite numbers (booleans left out), under `prefix` + name: Dagster plots each over time.
+
+    To six digits, which is what a reader can use; the stores hold all of them.
+    """
     return {
-        f"{prefix}{name}": value
+        f"{prefix}{name}": float(f"{value:.6g}") if isinstance(value, float) else value
         for name, value in values.items()
         if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
     }

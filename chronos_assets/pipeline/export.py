@@ -171,7 +171,15 @@ def audit_published(
     if options.verify == "sample":
         return sample_tag(source, stores.questdb, record.questdb_tag, tolerance=options.tolerance)
     growth = abandoned_growth(record, list_attempts(stores.postgres, source.slug))
-    return audit_tag(source, stores.questdb, record.questdb_tag, progress, tolerance=options.tolerance, within=growth is not None)
+    return audit_tag(
+        source,
+        stores.questdb,
+        record.questdb_tag,
+        progress,
+        tolerance=options.tolerance,
+        within=growth is not None,
+        artifact=audit_artifact(stores.artifacts, source.slug, f"published_{record.revision}"),
+    )
 
 
 def audit_attempt(source: Source, stores: Stores, attempt: AuditRecord, tolerance: Tolerance, progress: Progress) -> AuditReport:
@@ -179,16 +187,16 @@ def audit_attempt(source: Source, stores: Stores, attempt: AuditRecord, toleranc
     if attempt.mode == "sample":
         report = sample_tag(source, stores.questdb, attempt.questdb_tag, tolerance=tolerance)
     else:
-        artifact = audit_artifact(stores.artifacts, source.slug, attempt.audit_id)
+        artifact = audit_artifact(stores.artifacts, source.slug, str(attempt.audit_id))
         report = audit_tag(source, stores.questdb, attempt.questdb_tag, progress, tolerance=tolerance, artifact=artifact)
     kept = {"audit": report.as_dict(), "tolerance": asdict(tolerance)}
     close_attempt(stores.postgres, attempt.audit_id, passed=report.passed, report=kept)
     return report
 
 
-def audit_artifact(artifacts: Path, slug: str, audit_id: int) -> Path:
-    """Where the failing rows and cells of an audit are kept."""
-    return artifacts / "audits" / slug / f"{audit_id}.parquet"
+def audit_artifact(artifacts: Path, slug: str, name: str) -> Path:
+    """Where the failing rows and cells of an audit are kept: that of an attempt by its id, that of published bars by their revision."""
+    return artifacts / "audits" / slug / f"{name}.parquet"
 
 
 def must_pass(report: AuditReport, slug: str, tag: str) -> None:

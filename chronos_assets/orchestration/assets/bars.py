@@ -12,7 +12,7 @@ from dagster import (
 )
 from pydantic import Field
 
-from chronos_assets.orchestration.assets.files import CODE_VERSION, OWNERS, Metadata, normalize_partition
+from chronos_assets.orchestration.assets.files import CODE_VERSION, OWNERS, SOURCE_FILE, Metadata, normalize_partition
 from chronos_assets.orchestration.columns import lineage, of_registry
 from chronos_assets.orchestration.config_words import BATCH_ROWS
 from chronos_assets.orchestration.failures import one_sentence
@@ -38,7 +38,7 @@ class ExportConfig(Config):
 
 @asset(
     partitions_def=DATASETS,
-    deps=["normalized_bars"],
+    deps=["normalized_bars", SOURCE_FILE],
     group_name="storage",
     kinds={"questdb"},
     owners=OWNERS,
@@ -85,7 +85,7 @@ def _written(bars: "NormalizedBars", attempt: "ExportAttempt", stores: "Stores")
 
 @asset(
     partitions_def=DATASETS,
-    deps=["indicator_bars"],
+    deps=["indicator_bars", SOURCE_FILE],
     group_name="storage",
     kinds={"postgres"},
     owners=OWNERS,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from dagster import AssetExecutionContext, Config, DataVersion, MaterializeResult, ResourceParam, asset
 from pydantic import Field
 
-from chronos_assets.orchestration.assets.files import CODE_VERSION, OWNERS, Metadata
+from chronos_assets.orchestration.assets.files import CODE_VERSION, OWNERS, SOURCE_FILE, Metadata
 from chronos_assets.orchestration.assets.walkforward import chosen, finished_run_id, last_launch
 from chronos_assets.orchestration.columns import of_trades
 from chronos_assets.orchestration.failures import one_sentence
@@ -45,7 +45,7 @@ class ProfileSimulation:
 
 @asset(
     partitions_def=DATASETS,
-    deps=["walkforward_predictions", "indicator_datasets", "simulation_profiles"],
+    deps=["walkforward_predictions", "indicator_datasets", "simulation_profiles", "walkforward_profiles", SOURCE_FILE],
     group_name="research",
     kinds={"numba", "questdb", "postgres"},
     owners=OWNERS,
@@ -123,14 +123,17 @@ def _equity(stores: "Stores", one: ProfileSimulation) -> object:
 def _row(one: ProfileSimulation) -> dict[str, object]:
     summary = one.result.summary_metrics
     hold = summary.get("buy_and_hold") or {}
-    return {
-        "profile": one.profile,
-        "mode": one.result.mode,
-        "trades": summary.get("trade_count"),
+    ratios = {
         "return %": summary.get("total_return_pct"),
         "buy and hold %": hold.get("total_return_pct"),
         "max drawdown %": summary.get("max_drawdown_pct"),
         "profit factor (trades)": summary.get("profit_factor_trade"),
+    }
+    return {
+        "profile": one.profile,
+        "mode": one.result.mode,
+        "trades": summary.get("trade_count"),
+        **{name: value if value is None else round(value, 2) for name, value in ratios.items()},
         "simulation_id": one.result.simulation_id,
     }
 

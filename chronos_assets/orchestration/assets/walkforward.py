@@ -21,7 +21,7 @@ from pydantic import Field
 
 from chronos_assets.domain.strict import nearest
 from chronos_assets.errors import NotPublishedError, UsageError
-from chronos_assets.orchestration.assets.files import CODE_VERSION, OWNERS, Metadata
+from chronos_assets.orchestration.assets.files import CODE_VERSION, OWNERS, SOURCE_FILE, Metadata
 from chronos_assets.orchestration.columns import of_predictions
 from chronos_assets.orchestration.failures import one_sentence
 from chronos_assets.orchestration.metadata import console_link, fold_strip, numbers, sparkline, table
@@ -96,7 +96,7 @@ def last_launch(instance: DagsterInstance, slug: str) -> Launch:
 
 @asset(
     partitions_def=DATASETS,
-    deps=["indicator_datasets", "walkforward_profiles"],
+    deps=["indicator_datasets", "walkforward_profiles", SOURCE_FILE],
     group_name="research",
     kinds={"xgboost", "questdb", "postgres"},
     owners=OWNERS,

@@ -35,10 +35,11 @@ def bars_checks(context: AssetCheckExecutionContext, workplace: ResourceParam[Wo
     """Check the Arrow file of this partition."""
     with one_sentence(context):
         bars = normalize_partition(context, workplace)
+        inspect = f"chronos inspect {workplace.manifest(context.partition_key).source_path}"
         verdicts = {
             "bars_are_sound": _sound(bars, context.partition_key),
-            "columns_are_useful": _useful(bars.report, context.partition_key),
-            "no_unexpected_gaps": _gaps(bars.report, context.partition_key),
+            "columns_are_useful": _useful(bars.report, inspect),
+            "no_unexpected_gaps": _gaps(bars.report, inspect),
         }
         selected = {key.name for key in context.selected_asset_check_keys}
         yield from report_all("normalized_bars", {name: v for name, v in verdicts.items() if name in selected})
@@ -111,7 +112,7 @@ def _keep_cases(cases: "list[pl.DataFrame]", path: "Path") -> "Path":
     return temporary.replace(path)
 
 
-def _useful(report: "BarsReport", slug: str) -> Verdict:
+def _useful(report: "BarsReport", inspect: str) -> Verdict:
     rows = [
         {"column": c.name, "role": c.role, "nulls": c.nulls, "constant": c.constant}
         for c in report.columns
@@ -123,13 +124,13 @@ def _useful(report: "BarsReport", slug: str) -> Verdict:
         sentence=f"{len(rows)} columns are constant or mostly empty: {names}" if rows else "every column varies and is mostly there",
         rows=rows,
         meaning="Such a column teaches a model nothing; take it out with `columns: {exclude: [...]}` in the manifest.",
-        command=f"chronos inspect {slug}.csv",
+        command=inspect,
         metadata={"columns": len(rows)},
         warn_only=True,
     )
 
 
-def _gaps(report: "BarsReport", slug: str) -> Verdict:
+def _gaps(report: "BarsReport", inspect: str) -> Verdict:
     rows = [{"after": g.after, "before": g.before, "missing bars": g.missing_bars} for g in report.longest_gaps]
     count = report.unexpected_gaps
     return Verdict(
@@ -137,7 +138,7 @@ def _gaps(report: "BarsReport", slug: str) -> Verdict:
         sentence=f"{count} gaps that no session explains" if count else f"{report.gaps} gaps, each explained by sessions or weekends",
         rows=rows,
         meaning="Bars are missing in the file. Indicators that look back count bars, not time, across a gap.",
-        command="chronos inspect FILE",
+        command=inspect,
         metadata={"gaps": report.gaps, "unexpected_gaps": count, "missing_bars": report.missing_bars},
         warn_only=True,
     )

@@ -30,11 +30,12 @@ def simulation_checks(context: AssetCheckExecutionContext, workplace: ResourcePa
     """Check what both stores hold of each simulation of the manifest's runs."""
     with one_sentence(context):
         stores = workplace.stores
-        found = {name: _checks_of(stores, simulation_id) for name, simulation_id in _simulations(context, workplace).items()}
+        ids = _simulations(context, workplace)
+        found = {name: _checks_of(stores, simulation_id) for name, simulation_id in ids.items()}
         verdicts = {
-            "accounts_balance": _verdict(found, accounts=True),
-            "trades_are_causal": _verdict(found, accounts=False),
-            "enough_trades": _traded(found),
+            "accounts_balance": _verdict(found, ids, accounts=True),
+            "trades_are_causal": _verdict(found, ids, accounts=False),
+            "enough_trades": _traded(found, ids),
         }
         selected = {key.name for key in context.selected_asset_check_keys}
         yield from report_all(ASSET, {name: verdict for name, verdict in verdicts.items() if name in selected})
@@ -58,33 +59,29 @@ def _checks_of(stores: "Stores", simulation_id: str) -> "list[Check]":
     return check_simulation(simulation_id, stores)
 
 
-def _verdict(found: "dict[str, list[Check]]", *, accounts: bool) -> Verdict:
-    asked = {name: [c for c in checks if (c.name in ACCOUNTS) is accounts] for name, checks in found.items()}
-    rows = [
-        {"simulation": name, "check": c.name, "found": c.found, "trades": ", ".join(map(str, c.examples))}
-        for name, checks in asked.items()
-        for c in checks
-        if not c.passed
-    ]
+def _verdict(found: "dict[str, list[Check]]", ids: dict[str, str], *, accounts: bool) -> Verdict:
+    broken = [(name, c) for name, checks in found.items() for c in checks if (c.name in ACCOUNTS) is accounts and not c.passed]
+    rows = [{"simulation": name, "check": c.name, "found": c.found, "trades": ", ".join(map(str, c.examples))} for name, c in broken]
     good = "the accounts balance" if accounts else "every trade follows its decision"
     first = f"{rows[0]['simulation']} breaks {rows[0]['check']}: {rows[0]['found']}" if rows else ""
+    trades = [f"{ids[name]}/{next(iter(c.examples), 1)}" for name, c in broken]
     return Verdict(
         passed=not rows,
         sentence=first or f"{good} in {len(found)} simulations",
         rows=rows,
         meaning="Stored trades or equity were changed after they were written, or written by another program.",
-        command="chronos trace SIMULATION_ID/TRADE_NO",
+        command=f"chronos trace {trades[0]}" if trades else "",
         metadata={"simulations": len(found), "failing": len(rows)},
     )
 
 
-def _traded(found: "dict[str, list[Check]]") -> Verdict:
+def _traded(found: "dict[str, list[Check]]", ids: dict[str, str]) -> Verdict:
     idle = [name for name, checks in found.items() for c in checks if c.name == "numbering" and c.found == "0 trades"]
     return Verdict(
         passed=not idle,
         sentence=f"no trades in {', '.join(idle[:5])}" if idle else f"all {len(found)} simulations traded",
         meaning="No prediction lay beyond a threshold in the test bars, or the side is off in every fold.",
-        command="chronos report SIMULATION_ID",
+        command=f"chronos report {ids[idle[0]]}" if idle else "",
         metadata={"without_trades": len(idle)},
         warn_only=True,
     )
