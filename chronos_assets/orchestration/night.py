@@ -23,6 +23,7 @@ from dagster import (
     MetadataValue,
     RunsFilter,
 )
+from dagster._core.storage.tags import BACKFILL_ID_TAG
 from dagster_shared.error import SerializableErrorInfo
 
 from chronos_assets.orchestration.metadata import plain, table
@@ -126,7 +127,7 @@ def summarize(instance: DagsterInstance, name: str, runs: Sequence[DagsterRun], 
     totals, trades = dict.fromkeys(ADDED, 0), {}
     for run in runs:
         slug, counts = run.tags.get(PARTITION_TAG, ""), run_counts(instance, run.run_id)
-        why = run.tags.get(WHY_TAG, "")
+        why = run.tags.get(WHY_TAG) or ("backfill in the UI" if BACKFILL_ID_TAG in run.tags else "by hand")
         rows.append({"dataset": slug, "status": run.status.value.lower(), "why": why, **counts, "run": run.run_id[:8]})
         last[slug], trades[slug] = run, counts["trades"]
         for key in ADDED:
@@ -162,19 +163,25 @@ def failure_of(instance: DagsterInstance, run_id: str) -> tuple[str, str]:
 
 
 def first_failure(entries: Iterable[EventLogEntry]) -> tuple[str, str]:
-    """(step, sentence) of the first failure among `entries`; empty where there is none."""
-    last = ("", "")
+    """(step, sentence) of the first failure among `entries`; empty where there is none.
+
+    A step that was stopped says nothing of its own: what stopped the run is told (a limit, somebody in the UI).
+    """
+    stopped, of_run = "", []
     for entry in entries:
         event = entry.dagster_event
         if event is None:
             continue
-        if event.is_step_failure:
-            data = event.step_failure_data
-            if data.user_failure_data is not None and data.user_failure_data.description:
-                return event.step_key or "", data.user_failure_data.description
-            return event.step_key or "", _deepest(data.error) if data.error else event.message or ""
-        last = ("", event.message or "")
-    return last
+        if not event.is_step_failure:
+            of_run.append(event.message or "")
+            continue
+        data, step = event.step_failure_data, event.step_key or ""
+        if data.user_failure_data is not None and data.user_failure_data.description:
+            return step, data.user_failure_data.description
+        if data.error is None or data.error.cls_name not in INTERRUPTS:
+            return step, _deepest(data.error) if data.error else event.message or ""
+        stopped = stopped or step
+    return stopped, (of_run[0] if stopped else of_run[-1]) if of_run else ""
 
 
 def _deepest(error: SerializableErrorInfo) -> str:

@@ -9,14 +9,18 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from dagster import AssetCheckKey, AssetKey, AssetRecordsFilter, DagsterEventType, DagsterInstance, DagsterRunStatus
+from dagster import AssetCheckKey, AssetKey, AssetObservation, AssetRecordsFilter, DagsterEventType, DagsterInstance, DagsterRunStatus
+from dagster._core.definitions.data_version import DATA_VERSION_TAG, CachingStaleStatusResolver, StaleStatus
+from dagster._core.loader import LoadingContextForTest
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 
 from chronos_assets.errors import ConflictError, ManifestError
+from chronos_assets.orchestration.build import build_defs
 from chronos_assets.orchestration.execute import RunOutcome, run_partition
 from chronos_assets.orchestration.gate import run_through_gate
 from chronos_assets.orchestration.instance import open_instance
 from chronos_assets.orchestration.liveness import WORKER_TAG, fail_dead_runs
+from chronos_assets.orchestration.preview import accepted
 from chronos_assets.orchestration.resources import Workplace
 from chronos_assets.orchestration.summary import summary_of
 from chronos_assets.services import Connections
@@ -124,6 +128,29 @@ def made_from(instance: DagsterInstance, slug: str, asset: str, column: str) -> 
     materializations = [record.asset_materialization for record in records if record.asset_materialization is not None]
     made = materializations[0].metadata["dagster/column_lineage"].value.deps_by_column if materializations else {}  # type: ignore[union-attr]
     return [(dep.asset_key.to_user_string(), dep.column_name) for dep in made.get(column, [])]
+
+
+def test_a_changed_file_makes_everything_below_it_stale(workplace: Workplace, instance: DagsterInstance, published: RunOutcome) -> None:
+    """After a run all is fresh; as soon as the sensor has seen another content of the file, each asset below it is stale."""
+    assert set(stale_marks(workplace, instance, published.slug).values()) == {StaleStatus.FRESH}
+    seen = data_versions(instance, published.slug)["indicator_csv"]
+    observe_file(instance, published.slug, "another content")
+    assert set(stale_marks(workplace, instance, published.slug).values()) == {StaleStatus.STALE}
+    observe_file(instance, published.slug, str(seen))
+    assert set(stale_marks(workplace, instance, published.slug).values()) == {StaleStatus.FRESH}
+
+
+def observe_file(instance: DagsterInstance, slug: str, version: str) -> None:
+    """Report the file's data version as the manifest sensor does."""
+    instance.report_runless_asset_event(AssetObservation("indicator_csv", partition=slug, tags={DATA_VERSION_TAG: version}))
+
+
+def stale_marks(workplace: Workplace, instance: DagsterInstance, slug: str) -> dict[str, StaleStatus]:
+    """What the UI marks each asset of the lineage with."""
+    with accepted():
+        graph = build_defs({"workplace": workplace}).resolve_asset_graph()
+    resolver = CachingStaleStatusResolver(instance, graph, LoadingContextForTest(instance))
+    return {key.to_user_string(): resolver.get_status(key, slug) for key in graph.materializable_asset_keys}
 
 
 def test_a_second_run_changes_nothing_and_says_so(workplace: Workplace, instance: DagsterInstance, published: RunOutcome) -> None:
