@@ -14,6 +14,7 @@ from dagster._core.definitions.data_version import DATA_VERSION_TAG, CachingStal
 from dagster._core.loader import LoadingContextForTest
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 
+from chronos_assets.domain.bars.source import file_checksum
 from chronos_assets.errors import ConflictError, ManifestError
 from chronos_assets.orchestration.build import build_defs
 from chronos_assets.orchestration.execute import RunOutcome, run_partition
@@ -133,10 +134,10 @@ def made_from(instance: DagsterInstance, slug: str, asset: str, column: str) -> 
 def test_a_changed_file_makes_everything_below_it_stale(workplace: Workplace, instance: DagsterInstance, published: RunOutcome) -> None:
     """After a run all is fresh; as soon as the sensor has seen another content of the file, each asset below it is stale."""
     assert set(stale_marks(workplace, instance, published.slug).values()) == {StaleStatus.FRESH}
-    seen = data_versions(instance, published.slug)["indicator_csv"]
+    seen = file_checksum(workplace.manifest(published.slug).source_path)
     observe_file(instance, published.slug, "another content")
     assert set(stale_marks(workplace, instance, published.slug).values()) == {StaleStatus.STALE}
-    observe_file(instance, published.slug, str(seen))
+    observe_file(instance, published.slug, seen)
     assert set(stale_marks(workplace, instance, published.slug).values()) == {StaleStatus.FRESH}
 
 
