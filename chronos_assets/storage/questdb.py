@@ -149,7 +149,9 @@ class QuestDB:
                 self.execute(sql)
             except StoreError as error:
                 text = str(error.found)
-                contended = any(word in text for word in ("busy", "txn", "concurrent", "table creation", "metadata", "not distinct"))
+                contended = any(
+                    word in text for word in ("busy", "txn", "concurrent", "table creation", "metadata", "not distinct", "duplicate column")
+                )
                 if attempt == _DDL_TRIES - 1 or not contended:
                     raise
                 time.sleep(0.05 * 2**attempt)

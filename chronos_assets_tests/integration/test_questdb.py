@@ -103,6 +103,14 @@ def test_columns_are_added_once_and_checked(stores: Stores, spec: TableSpec) -> 
         stores.questdb.ensure_columns(spec.name, ["N"])
 
 
+def test_datasets_side_by_side_may_add_the_same_columns(stores: Stores, spec: TableSpec) -> None:
+    """Eight writers that lack the same columns at the same time all find them there in the end, each once."""
+    names = [f"c{number}" for number in range(12)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: stores.questdb.ensure_columns(spec.name, names), range(8)))
+    assert set(stores.questdb.columns(spec.name)) == {"dataset", "n", "x", "timestamp", *names}
+
+
 def test_a_table_of_another_shape_is_refused(stores: Stores) -> None:
     """Without DEDUP, by day, or with another type, it is not our table."""
     name = f"t_{secrets.token_hex(4)}"
