@@ -31,8 +31,8 @@ from chronos_assets.storage.questdb_write import slice_rows
 from chronos_assets.storage.stores import Stores
 from chronos_assets.storage.tables import INDICATOR_BARS
 
-# Two senders were measured ahead of one over HTTP, where each waits for its acknowledgement; over TCP nobody waits.
-SENDERS = {"ilp-http": 2, "ilp-tcp": 1}
+# One makes requests while the other waits for its acknowledgement; over TCP they make them side by side.
+SENDERS = 2
 
 
 def write(source: Source, stores: Stores, connection: Connection, options: ExportOptions, progress: Progress) -> ExportAttempt:
@@ -116,7 +116,7 @@ def send_bars(
     filled = growth.filled if plan.only_growth else []
     total = source.rows - start + len(filled)
     batch_rows = options.batch_rows or settings.batch_rows
-    senders = options.senders or SENDERS[questdb.transport]
+    senders = options.senders or SENDERS
     before = bars_of(questdb, plan.tag) if questdb.transport == "ilp-tcp" else 0
     with warming_up():
         written = questdb.write_prepared(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Callable
 from dataclasses import replace
@@ -136,11 +137,22 @@ DAMAGES: list[tuple[Callable[[ExportCase], None], str]] = [
 ]
 
 
+@pytest.mark.parametrize("beside", [0.0, math.inf], ids=["alone", "beside_others"])
 @pytest.mark.parametrize(("damage", "summary"), DAMAGES, ids=[damage.__name__.strip("_") for damage, _ in DAMAGES])
-def test_damage_between_write_and_audit_is_found_and_never_registered(
-    stores: Stores, tmp_path: Path, unique_slug: str, damage: Callable[[ExportCase], None], summary: str
+def test_damage_between_write_and_audit_is_found_and_never_registered(  # noqa: PLR0917 - fixtures and cases
+    stores: Stores,
+    tmp_path: Path,
+    unique_slug: str,
+    monkeypatch: pytest.MonkeyPatch,
+    damage: Callable[[ExportCase], None],
+    summary: str,
+    beside: float,
 ) -> None:
-    """Whatever differs in QuestDB is in the verdict, the registry stays empty, and the next export writes under a fresh tag."""
+    """Whatever differs in QuestDB is in the verdict, the registry stays empty, and the next export writes under a fresh tag.
+
+    So it is whether the tag's rows are read alone, or with those of all other tags at the same times.
+    """
+    monkeypatch.setattr("chronos_assets.pipeline.audit.MOST_BESIDE", beside)
     case = make_case(stores, tmp_path, unique_slug, start=date(1983, 12, 31))
     normalized, loaded = case.normalized()
     attempt = write_bars(normalized, loaded, stores)
