@@ -21,6 +21,7 @@ from dagster import DagsterInstance, RunsFilter
 from benchmarks.dagster.workplace import own_servers
 from chronos_assets.cli.keeper import session_members
 from chronos_assets.domain.manifest import load_manifest, manifest_path
+from chronos_assets.errors import ServiceUnavailableError
 from chronos_assets.orchestration.instance import environment_of, open_instance
 from chronos_assets.orchestration.liveness import ACTIVE
 from chronos_assets.pipeline.validate import validate_dataset
@@ -109,11 +110,17 @@ def came_right(instance: DagsterInstance, stores: Stores, slugs: list[str], rows
 
 
 def wait_right(dev: Dev, instance: DagsterInstance, stores: Stores, slugs: list[str], rows: int, *, what: str) -> float:
-    """Wait until it came right, starting `chronos dev` again where it ended; the seconds it took."""
+    """Wait until it came right, starting `chronos dev` again where it ended; the seconds it took.
+
+    A server that does not answer this process at the moment (a machine that was held up) is asked again within the same limit.
+    """
 
     def right() -> bool:
         dev.carry_on()
-        return came_right(instance, stores, slugs, rows)
+        try:
+            return came_right(instance, stores, slugs, rows)
+        except ServiceUnavailableError:
+            return False
 
     return until(right, what)
 
