@@ -33,6 +33,8 @@ from chronos_assets.storage.tables import INDICATOR_BARS
 
 # One makes requests while the other waits for its acknowledgement; over TCP they make them side by side.
 SENDERS = 2
+# What one sender gets ends with a request that may be short: one in so many at most.
+PART_BATCHES = 5
 
 
 def write(source: Source, stores: Stores, connection: Connection, options: ExportOptions, progress: Progress) -> ExportAttempt:
@@ -169,7 +171,7 @@ def _parts(bars: BarsFile, at_most: int, batch_rows: int, start: int, filled: li
     if filled:
         span = pl.concat(list(bars.frames(rows, filled[0], filled[-1] + 1)))
         yield iter([span[[row - filled[0] for row in filled]]])
-    for first, last in year_spans(bars.year_starts(), start, bars.rows, at_least=slice_rows(batch_rows)):
+    for first, last in year_spans(bars.year_starts(), start, bars.rows, at_least=PART_BATCHES * batch_rows):
         yield bars.frames(rows, first, last)
 
 

@@ -25,7 +25,7 @@ from chronos_assets.storage.questdb_http import READ_ONLY
 RowsWritten = Callable[[int], None]
 RETRY_SECONDS = 60.0
 _WHERE = "Check CHRONOS_QUESTDB_CONF, or --questdb."
-SLICE_ROWS = 10_000
+SLICE_ROWS = 20_000
 # A sender is stopped between two slices; more requests than this in one would keep a Ctrl-C waiting where batches are tiny.
 SLICE_BATCHES = 20
 
