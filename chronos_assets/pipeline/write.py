@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import Any
 
@@ -198,7 +198,13 @@ def rate(progress: Progress, stage: str, total: int) -> Any:
 @contextmanager
 def warming_up() -> Iterator[None]:
     """Import pandera, which takes two seconds, while the server is busy with the rows."""
-    thread = threading.Thread(target=import_module, args=("pandera.polars",), daemon=True)
+    thread = threading.Thread(target=_import_early, daemon=True)
     thread.start()
     yield
     thread.join()
+
+
+def _import_early() -> None:
+    # Where it fails because the process ends meanwhile (Ctrl-C), nobody needs it; where it fails for good, the audit says so.
+    with suppress(Exception):
+        import_module("pandera.polars")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from chronos_assets.pipeline.write import frame_rows, year_spans
+from chronos_assets.pipeline.write import frame_rows, warming_up, year_spans
 from chronos_assets.storage import questdb_write
 from chronos_assets.storage.conf import parse_conf
 
@@ -47,6 +48,20 @@ def test_an_interruption_while_a_frame_is_made_leaves_none_waiting() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         send(frames())
+
+
+def test_an_early_import_that_fails_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that ends while a library is imported ahead of its use leaves no traceback of that thread."""
+
+    def ending(name: str) -> None:
+        raise RuntimeError("interpreter shutdown")
+
+    told: list[object] = []
+    monkeypatch.setattr("chronos_assets.pipeline.write.import_module", ending)
+    monkeypatch.setattr(threading, "excepthook", told.append)
+    with warming_up():
+        pass
+    assert not told
 
 
 @pytest.mark.parametrize(
