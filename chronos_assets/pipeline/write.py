@@ -120,9 +120,10 @@ def send_bars(
     batch_rows = options.batch_rows or settings.batch_rows
     senders = options.senders or SENDERS
     before = bars_of(questdb, plan.tag) if questdb.transport == "ilp-tcp" else 0
+    parts = [source.rows_for(plan.tag, frames) for frames in _parts(bars, source.piece_rows, batch_rows, start, filled)]
     with warming_up():
         written = questdb.write_prepared(
-            [source.rows_for(plan.tag, frames) for frames in _parts(bars, source.piece_rows, batch_rows, start, filled)],
+            parts,
             table=INDICATOR_BARS.name,
             symbols=INDICATOR_BARS.symbols,
             transport=options.transport,

@@ -56,7 +56,8 @@ class BarsFile:
         with pa.memory_map(str(self.path)) as file:  # through a map, because that reads no other column
             reader = pa.ipc.open_file(file)
             for number, start in enumerate(self._starts[:-1]):
-                stamps = reader.get_batch(number).column("timestamp_unix").to_numpy(zero_copy_only=False)
+                # Not Arrow's `to_numpy`: it imports pandas, and a Ctrl-C that comes meanwhile is lost in there.
+                stamps = pl.Series(reader.get_batch(number).column("timestamp_unix")).to_numpy()
                 years = stamps.astype("datetime64[s]").astype("datetime64[Y]").astype(np.int64)
                 changes = np.flatnonzero(np.diff(years, prepend=before if before.size else years[:1] - 1))
                 found += (start + changes).tolist()
