@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -96,29 +97,33 @@ def test_the_whole_story(environment: dict[str, str], stores: Stores, tmp_path: 
         wrong.write_text(wrong.read_text().replace("20100105", "2010010X"))
         rewrite(wrong.with_suffix(".yaml"), checksum=checksum(wrong))
         time.sleep(1)  # until their files are quiet
+        before = nights(dev)  # other tests had their nights on the same servers
         for _ in range(2):  # looking at a night leaves nothing behind
             requests = preview(dev)
             asked = {tags["dagster/partition"]: tags["chronos/why"] for tags in requests}
             assert asked == {NIGHTLY: "nightly: new dataset", WRONG: "nightly: new dataset"}
-        assert dev.ask(NIGHT)["assetNodeOrError"]["assetMaterializations"] == []
+        assert nights(dev) == before
         launch_night(dev, requests)
-        until(lambda: dev.ask(NIGHT)["assetNodeOrError"]["assetMaterializations"])
+        until(lambda: requests[0]["chronos/night"] in nights(dev))
         assert outcomes(dev, NIGHTLY) == [("SUCCESS", "nightly: new dataset")]
         assert outcomes(dev, WRONG) == [("FAILURE", "nightly: new dataset")]
-        [night] = dev.ask(NIGHT)["assetNodeOrError"]["assetMaterializations"]
-        shown = {entry["label"]: entry for entry in night["metadataEntries"]}
-        # three datasets and a validation by day, two by night
-        assert night["description"] == "2 of 4 datasets done, 920 rows added, 18 folds trained, 12 reused, 2 failed, 1 not taken"
-        assert shown["night"]["text"] == requests[0]["chronos/night"]
-        failed = [json.loads(row) for row in shown["failures"]["table"]["records"]]
-        assert [(row["dataset"], row["step"]) for row in failed] == [
-            (GROWING, "validate_stores"),
-            (WRONG, "normalized_bars"),
-            (BROKEN, "not taken"),
-        ]
-        assert "2010010X" in failed[1]["reason"]
-        rows = {(row["dataset"], row["why"]): row for row in map(json.loads, shown["runs"]["table"]["records"])}
-        assert rows[NIGHTLY, "nightly: new dataset"].items() >= {"status": "success", "rows_written": 300, "folds_trained": 6}.items()
+        check_summary(nights(dev)[requests[0]["chronos/night"]])
+
+
+def check_summary(night: dict[str, Any]) -> None:
+    """The night's summary says what the story's datasets did, by day and by night, and what failed and why."""
+    shown = {entry["label"]: entry for entry in night["metadataEntries"]}
+    assert re.fullmatch(r"\d+ of \d+ datasets done, .* rows added, .* trained, .* reused, \d+ failed, 1 not taken", night["description"])
+    failed = {row["dataset"]: row for row in map(json.loads, shown["failures"]["table"]["records"])}
+    steps = {GROWING: "validate_stores", WRONG: "normalized_bars", BROKEN: "not taken"}
+    assert {slug: failed[slug]["step"] for slug in steps} == steps
+    assert "2010010X" in failed[WRONG]["reason"]
+    # three datasets and a validation by day, two by night
+    ours = [row for row in map(json.loads, shown["runs"]["table"]["records"]) if row["dataset"] in {GROWING, REFUSING, NIGHTLY, WRONG}]
+    added = {name: sum(row[name] for row in ours) for name in ("rows_written", "folds_trained", "folds_reused")}
+    assert added == {"rows_written": 920, "folds_trained": 18, "folds_reused": 12}
+    rows = {(row["dataset"], row["why"]): row for row in map(json.loads, shown["runs"]["table"]["records"])}
+    assert rows[NIGHTLY, "nightly: new dataset"].items() >= {"status": "success", "rows_written": 300, "folds_trained": 6}.items()
 
 
 def append(manifest: Path) -> None:
@@ -160,6 +165,12 @@ def preview(dev: Dev) -> list[dict[str, str]]:
     result = dev.ask(PREVIEW, s=selector, t=time.time())["scheduleDryRun"]["evaluationResult"]
     assert result["error"] is None, result
     return [{tag["key"]: tag["value"] for tag in request["tags"]} for request in result["runRequests"] or []]
+
+
+def nights(dev: Dev) -> dict[str, dict[str, Any]]:
+    """The newest summaries by the name of their night."""
+    found = dev.ask(NIGHT)["assetNodeOrError"]["assetMaterializations"]
+    return {next(entry["text"] for entry in one["metadataEntries"] if entry["label"] == "night"): one for one in found}
 
 
 def launch_night(dev: Dev, requests: list[dict[str, str]]) -> None:
