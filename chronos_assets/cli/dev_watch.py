@@ -36,7 +36,7 @@ def code_kept_loaded(url: str) -> Iterator[None]:
 
 def lost_locations(url: str) -> list[str]:
     """Code locations whose process has ended; code that cannot be loaded is not among them, the UI says what is wrong with it."""
-    entries = _ask(url, _STATE, _ASK_SECONDS)["workspaceOrError"].get("locationEntries") or []
+    entries = _ask(url, _STATE, _ASK_SECONDS).get("workspaceOrError", {}).get("locationEntries") or []
     return [entry["name"] for entry in entries if _GONE in str((entry["locationOrLoadError"] or {}).get("message", ""))]
 
 
@@ -46,11 +46,13 @@ def _watch(url: str, stop: threading.Event) -> None:
             for name in lost_locations(url):
                 say("Dagster's code server had ended (a computer that slept?); it is started again")
                 _ask(url, _RELOAD, _LOAD_SECONDS, name=name)
-        except (requests.RequestException, ValueError, KeyError):
+        except (requests.RequestException, ValueError):
             continue  # the webserver is busy or ends; `dagster dev` itself sees to that
 
 
 def _ask(url: str, query: str, seconds: float, **variables: str) -> dict[str, Any]:
-    answer = requests.post(f"{url}/graphql", json={"query": query, "variables": variables}, timeout=seconds)
-    data: dict[str, Any] = answer.json()["data"]
-    return data
+    """The data of an answer; empty where the webserver had none to give."""
+    with requests.Session() as session:
+        session.trust_env = False  # a proxy of the environment is not meant for our own webserver
+        answer = session.post(f"{url}/graphql", json={"query": query, "variables": variables}, timeout=seconds)
+    return answer.json().get("data") or {}

@@ -20,20 +20,9 @@ DEFAULT_ILP_PORT = 9009
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost")
 DAGSTER_DATABASE = "dagster"
 # What a client string may show. Any other option is masked: a mistyped `pasword` holds a password all the same.
-_HARMLESS_OPTIONS = frozenset(
-    {
-        "username",
-        "protocol_version",
-        "bind_interface",
-        "max_name_len",
-        "init_buf_size",
-        "max_buf_size",
-        "auth_timeout",
-        "tls_verify",
-        "tls_ca",
-    }
-    | {"tls_roots", "request_timeout", "retry_timeout", "request_min_throughput"}
-)
+_LIMITS = frozenset({"auth_timeout", "request_timeout", "retry_timeout", "request_min_throughput"})
+_BUFFERS = frozenset({"init_buf_size", "max_buf_size", "max_name_len"})
+_HARMLESS_OPTIONS = frozenset({"username", "protocol_version", "bind_interface", "tls_verify", "tls_ca", "tls_roots"}) | _LIMITS | _BUFFERS
 
 
 @dataclass(frozen=True)

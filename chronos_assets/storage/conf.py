@@ -15,23 +15,12 @@ from chronos_assets.errors import UsageError
 Transport = Literal["ilp-http", "ilp-tcp"]
 _TRANSPORTS: dict[str, Transport] = {"http": "ilp-http", "https": "ilp-http", "tcp": "ilp-tcp", "tcps": "ilp-tcp"}
 _DEFAULT_PORTS = {"ilp-http": 9000, "ilp-tcp": 9009}
-# The client takes any other word without a sound, also a mistyped `pasword`.
-_OPTIONS = frozenset(
-    {"addr", "username", "password", "token", "token_x", "token_y", "auth_timeout", "bind_interface", "protocol_version"}
-    | {
-        "tls_verify",
-        "tls_ca",
-        "tls_roots",
-        "tls_roots_password",
-        "auto_flush",
-        "auto_flush_rows",
-        "auto_flush_bytes",
-        "auto_flush_interval",
-    }
-    | {"request_timeout", "request_min_throughput", "retry_timeout", "retry_max_backoff_millis"}
-    | {"init_buf_size", "max_buf_size", "max_name_len"}
-)
 _OURS = frozenset({"auto_flush", "auto_flush_rows", "auto_flush_bytes", "auto_flush_interval"})
+_ACCESS = frozenset({"username", "password", "token", "token_x", "token_y", "tls_verify", "tls_ca", "tls_roots", "tls_roots_password"})
+_LIMITS = frozenset({"auth_timeout", "request_timeout", "retry_timeout", "request_min_throughput", "retry_max_backoff_millis"})
+_BUFFERS = frozenset({"init_buf_size", "max_buf_size", "max_name_len"})
+# The client takes any other word without a sound, also a mistyped `pasword`.
+_OPTIONS = frozenset({"addr", "bind_interface", "protocol_version"}) | _OURS | _ACCESS | _LIMITS | _BUFFERS
 # Rows of a thousand columns would overflow the client's buffer (100 MiB) long before a batch is full.
 FLUSH_BYTES = 32 * 1024 * 1024
 
