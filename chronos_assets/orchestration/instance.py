@@ -19,10 +19,11 @@ from dagster import DagsterInstance, DagsterRun
 from dagster._core.instance.ref import InstanceRef
 from dagster._core.launcher.base import CheckRunHealthResult, WorkerStatus
 from dagster._core.launcher.default_run_launcher import DefaultRunLauncher
+from dagster._core.storage.event_log.schema import ConcurrencyLimitsTable
 from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
 from dagster._core.storage.root import LocalArtifactStorage
 from dagster._serdes import ConfigurableClassData
-from dagster_postgres import DagsterPostgresStorage
+from dagster_postgres import DagsterPostgresStorage, PostgresEventLogStorage
 from dagster_postgres.utils import DagsterPostgresException
 from pydantic import SecretStr
 from sqlalchemy.exc import DBAPIError
@@ -51,8 +52,31 @@ def storage_url(settings: Settings) -> str:
     return dagster_postgres_url(nowhere if settings.dagster_postgres_url else connect(settings, start=False), settings)
 
 
+class PoolEventLogStorage(PostgresEventLogStorage):
+    """Dagster's event log, where a pool that has its row already (another run met it first, or its limit changed) is no error."""
+
+    def initialize_concurrency_limit_to_default(self, concurrency_key: str) -> bool:
+        try:
+            return super().initialize_concurrency_limit_to_default(concurrency_key)
+        except DBAPIError:
+            # A row that is there makes Dagster's own fail, and it goes on in a transaction that Postgres has given up: here is a new one.
+            if concurrency_key not in self.get_concurrency_keys():
+                raise
+            limit, row = self._instance.global_op_concurrency_default_limit, ConcurrencyLimitsTable.c
+            assert limit is not None  # without one Dagster inserts nothing
+            with self.index_transaction() as connection:
+                ours = (row.concurrency_key == concurrency_key) & row.using_default_limit & (row.limit != limit)
+                if connection.execute(ConcurrencyLimitsTable.update().values(limit=limit).where(ours)).rowcount:
+                    self._allocate_concurrency_slots(connection, concurrency_key, limit)
+            return True
+
+
 class ServicesPostgresStorage(DagsterPostgresStorage):
     """dagster-postgres on the URL of the settings or of the running services."""
+
+    def __init__(self, postgres_url: str, **options: Any) -> None:
+        super().__init__(postgres_url, **options)
+        self._event_log_storage = PoolEventLogStorage(postgres_url)
 
     @classmethod
     def config_type(cls) -> dict[str, Any]:
