@@ -23,14 +23,14 @@ class ContentHasher:
         self._columns: dict[str, tuple[str, hashlib._Hash]] = {}
         self._rows = 0
 
-    def update(self, frame: pl.DataFrame) -> None:
-        """Add the rows of `frame` (int64 and float64 columns only)."""
+    def update(self, frame: pl.DataFrame, *, nan_free: bool = False) -> None:
+        """Add the rows of `frame` (int64 and float64 columns only). `nan_free`: the caller knows that no cell is NaN (nulls may be)."""
         if self._columns and set(frame.columns) != set(self._columns):
             raise ChronosError("content hash: a batch has other columns than the one before", code="content_columns")
         for series in frame.iter_columns():
             kind = "i8" if series.dtype == pl.Int64 else "f8"
             _, digest = self._columns.setdefault(series.name, (kind, hashlib.sha256()))
-            digest.update(_column_bytes(series))
+            digest.update(_column_bytes(series, nan_free=nan_free))
         self._rows += frame.height
 
     def hexdigest(self) -> str:
@@ -50,16 +50,16 @@ def content_hash(frames: Iterable[pl.DataFrame]) -> str:
     return hasher.hexdigest()
 
 
-def _column_bytes(series: pl.Series) -> bytes | memoryview:
+def _column_bytes(series: pl.Series, *, nan_free: bool) -> bytes | memoryview:
+    nulls = series.null_count()
     if series.dtype == pl.Int64:
-        if series.null_count():
+        if nulls:
             raise ChronosError(f"content hash: key column {series.name!r} has nulls", code="content_null_key")
         return np.ascontiguousarray(series.to_numpy(), dtype="<i8").data.cast("B")
     if series.dtype != pl.Float64:
         raise ChronosError(f"content hash: column {series.name!r} is {series.dtype}", code="content_dtype", expected="int64 or float64")
-    filled = series.fill_null(float("nan")) if series.null_count() else series
-    values = np.ascontiguousarray(filled.to_numpy(), dtype="<f8")
-    if not series.null_count() and math.isfinite(series.sum()):
+    values = np.ascontiguousarray(series.to_numpy(), dtype="<f8")
+    if not nulls and (nan_free or math.isfinite(series.sum())):
         # A finite sum: no NaN to bring to one form (the usual case, and cheap to see).
         return values.data.cast("B")
     nan = np.isnan(values)

@@ -27,17 +27,13 @@ def ahead(items: Iterator[Item], stack: contextlib.ExitStack) -> Iterator[Item]:
         yield found[0]
 
 
-def side_by_side(
-    work: Callable[[Item], Made], items: Iterator[Item], workers: int, stack: contextlib.ExitStack
-) -> Iterator[tuple[Item, Made]]:
-    """Each item and `work(item)`, in order, `workers` at once and one more waiting; the threads end with `stack`."""
+def side_by_side(work: Callable[[Item], Made], items: Iterator[Item], workers: int, stack: contextlib.ExitStack) -> Iterator[Made]:
+    """`work(item)` of each item, in order, `workers` at once and one more waiting; the threads end with `stack`."""
     pool = stack.enter_context(ThreadPoolExecutor(max_workers=workers))
-    started: deque[tuple[Item, Future[Made]]] = deque()
+    started: deque[Future[Made]] = deque()
     for item in items:
-        started.append((item, pool.submit(work, item)))
+        started.append(pool.submit(work, item))
         if len(started) > workers:
-            done, made = started.popleft()
-            yield done, made.result()
+            yield started.popleft().result()
     while started:
-        done, made = started.popleft()
-        yield done, made.result()
+        yield started.popleft().result()

@@ -18,6 +18,15 @@ _MONTH_DAYS = np.array([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31], dtyp
 
 def days_since_epoch(dates: Int64s, *, name: str, row_of: Callable[[int], int]) -> Int64s:
     """Days since 1970-01-01 of dates written YYYYMMDD; raises `BarsError` for the first that is none."""
+    if not len(dates):
+        return dates
+    # Bars of one day stand together: each run of one date is looked at once.
+    starts = np.flatnonzero(np.concatenate(([True], dates[1:] != dates[:-1])))
+    days = _days(dates[starts], lambda index: row_of(int(starts[index])), name)
+    return np.repeat(days, np.diff(np.append(starts, len(dates))))
+
+
+def _days(dates: Int64s, row_of: Callable[[int], int], name: str) -> Int64s:
     year, month, day = dates // 10_000, dates // 100 % 100, dates % 100
     leap = (year % 4 == 0) & ((year % 100 != 0) | (year % 400 == 0))
     longest = _MONTH_DAYS[np.where((month >= 1) & (month <= 12), month, 0)] + (leap & (month == 2))

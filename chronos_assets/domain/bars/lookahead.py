@@ -89,9 +89,10 @@ class Sample:
 
     def _matrices(self, runs: list[pl.DataFrame], features: Sequence[str]) -> tuple[Floats, Floats, npt.NDArray[np.int64]]:
         """Features and targets of some runs, and to which run each row belongs."""
-        frame = pl.concat(runs).rechunk().fill_null(float("nan"))
+        values = pl.concat(runs).to_numpy()  # nulls become NaN
+        place = {name: i for i, name in enumerate(self._features)}
         run = np.repeat(np.arange(len(runs)), [run.height for run in runs])
-        return frame.select(features).to_numpy(), frame.select(self._targets).to_numpy(), run
+        return values[:, [place[name] for name in features]], values[:, len(place) :], run
 
     def _worth_a_look(self, shifts: Sequence[int]) -> list[str]:
         """Features that a few runs do not acquit: most files end here, so this is what most files pay."""

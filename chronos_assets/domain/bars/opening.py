@@ -60,7 +60,7 @@ def open_bars(source: Path, spec: BarsSpec) -> Iterator[OpenedFile]:
             columns, batches = read_columnar(source, kind, spec, name)
             yield OpenedFile(name, kind, columns, None, size, reader, batches)
             return
-        texts = ahead(text_blocks(reader, kind, size, spec, name), stack)
+        texts = ahead(text_blocks(reader, kind, spec, name), stack)
         dialect, rest = _header(texts, kind, spec, name)
         columns = resolve_columns(dialect.header, spec.columns, max_columns=spec.max_columns, file=name, row=dialect.header_line)
         yield OpenedFile(name, kind, columns, dialect, size, reader, read_text(rest, dialect, columns, spec, name, stack=stack))
@@ -95,8 +95,11 @@ def _header(texts: Iterator[bytes], kind: Kind, spec: BarsSpec, name: str) -> tu
                 try:
                     return read_header(text[start:end], lines, spec, name), _chain(text[following:], texts)
                 except BarsError as error:
-                    if error.code == "date_column_missing" and (row := _line_with_date(text, following, lines, spec, name)):
-                        error.hint = f"Line {row} names a Date column: take out the lines above it."
+                    if error.code == "date_column_missing":
+                        with contextlib.suppress(BarsError):
+                            text += next(texts, b"")  # noqa: PLW2901 - the first line comes by itself
+                        if row := _line_with_date(text, following, lines, spec, name):
+                            error.hint = f"Line {row} names a Date column: take out the lines above it."
                     raise
                 except csv.Error as error:
                     raise BarsError(

@@ -71,7 +71,7 @@ def _normalize(source: Path, spec: BarsSpec, destination: Path | None, progress:
             frame = _bars(batch, file, keys, stats)
             hashing.result()
             if frame.height:
-                hashing = hash_pool.submit(hasher.update, frame)
+                hashing = hash_pool.submit(hasher.update, frame, nan_free=True)
                 sink.write(frame)
                 if syncing.done():
                     syncing.result()
@@ -83,13 +83,13 @@ def _normalize(source: Path, spec: BarsSpec, destination: Path | None, progress:
             raise _no_rows(file, keys)
         sink.end()
         last_sync = sync_pool.submit(sink.flush)
+        report = summarize(file, spec, keys, stats, blank_lines=blank_lines)
         hashing.result()
-        report = summarize(file, spec, keys, stats, content_hash=hasher.hexdigest(), blank_lines=blank_lines)
         file.refuse_changed()
         for sync in (syncing, last_sync):
             # The system tells of a failed write once, to whoever syncs next.
             sync.result()
-        return report
+        return report.model_copy(update={"content_hash": hasher.hexdigest()})
 
 
 def _bars(batch: RawBatch, file: OpenedFile, keys: Keys, stats: Stats) -> pl.DataFrame:

@@ -52,7 +52,6 @@ _REFUSED: tuple[tuple[bytes, str, str], ...] = (
 _TAR_AT, _TAR = 257, b"ustar"
 _READ_BYTES = 1 << 20
 _PEEK_BYTES = 1 << 16
-_LEAST_BLOCK_BYTES = 1 << 20
 _MAX_UNHASHED = 4
 _RATIO_FROM_BYTES = 16 << 20
 
@@ -176,10 +175,10 @@ class HashingReader(io.RawIOBase):
         return f"sha256:{self._digest.hexdigest()}"
 
 
-def text_blocks(file: HashingReader, kind: Kind, size: int, spec: BarsSpec, name: str) -> Iterator[bytes]:
-    """Blocks of text of a plain, gzip or zstd file of `size` bytes that end at a line end; raises `BarsError` for endless lines."""
+def text_blocks(file: HashingReader, kind: Kind, spec: BarsSpec, name: str) -> Iterator[bytes]:
+    """Blocks of text of a plain, gzip or zstd file that end at a line end; raises `BarsError` for endless lines."""
     if kind == "text":
-        return plain_blocks(file, size, spec, name)
+        return plain_blocks(file, spec, name)
     return blocks(expanded(file, kind, spec, name), spec, name)
 
 
@@ -274,16 +273,12 @@ def _refuse_endless(line_bytes: int, spec: BarsSpec, name: str) -> None:
         )
 
 
-def plain_blocks(file: HashingReader, size: int, spec: BarsSpec, name: str) -> Iterator[bytes]:
-    """The same for a plain file of `size` bytes: the end of each block is looked up first, so that nothing is copied twice."""
-    wanted = block_size(size, spec)
-    while text := file.read(wanted + file.bytes_to_line_end(wanted, spec, name)):
+def plain_blocks(file: HashingReader, spec: BarsSpec, name: str) -> Iterator[bytes]:
+    """The same for a plain file, the first line by itself: the end of each is looked up first, so that nothing is copied twice."""
+    ahead = 0  # the first line is the header as a rule: to cut it off a whole block would copy that
+    while text := file.read(ahead + file.bytes_to_line_end(ahead, spec, name)):
         yield text
-
-
-def block_size(size: int, spec: BarsSpec) -> int:
-    """Bytes of a block: a fifth of a small file, so that its steps overlap too, at most what `spec` says."""
-    return min(spec.block_bytes, max(size // 5, _LEAST_BLOCK_BYTES))
+        ahead = spec.block_bytes
 
 
 def _line_end(text: bytes) -> int:

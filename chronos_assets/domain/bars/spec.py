@@ -62,7 +62,7 @@ class BarsSpec(StrictModel):
     format: FormatSpec = FormatSpec()
     columns: ColumnsSpec = ColumnsSpec()
     target_horizon: dict[str, int] = Field(default_factory=dict, description="Per target, or `default`: bars a target looks ahead.")
-    block_bytes: int = Field(default=8 << 20, ge=1, description="Bytes of text taken at once.")
+    block_bytes: int = Field(default=16 << 20, ge=1, description="Bytes of text taken at once.")
     max_columns: int = Field(default=2_000, ge=1, description="More columns are refused.")
     max_line_bytes: int = Field(default=4 << 20, ge=1, description="A longer line is refused.")
     max_expanded_bytes: int = Field(default=64 << 30, ge=1, description="A compressed file that grows beyond it is refused.")

@@ -66,5 +66,10 @@ class Stats:
     def _ranges(self, frame: pl.DataFrame) -> None:
         """Extend the ranges of columns that may still be constant."""
         for name, stats in self.columns.items():
-            if not stats.low < stats.high and len(values := frame[name].drop_nulls().to_numpy()):
-                stats.low, stats.high = min(stats.low, float(values.min())), max(stats.high, float(values.max()))
+            if not stats.low < stats.high and (values := frame[name]).null_count() < len(values):
+                stats.low, stats.high = min(stats.low, _number(values.min())), max(stats.high, _number(values.max()))
+
+
+def _number(value: object) -> float:
+    assert isinstance(value, float)
+    return value
