@@ -44,6 +44,7 @@ from chronos_assets.storage.tables import INDICATOR_BARS
 
 SPACING = 600
 TAG = "bench_10m_v1"
+BATCH_ROWS = 16_000  # what 16 MiB of such text hold: so many rows come from the reader at once
 
 
 def make_source(folder: Path, rows: int, columns: int) -> Source:
@@ -55,8 +56,8 @@ def make_source(folder: Path, rows: int, columns: int) -> Source:
     hasher, random = ContentHasher(), np.random.default_rng(1)
     writer: Any = None
     with pa.OSFile(str(path), "wb") as file:
-        for start in range(0, rows, 50_000):
-            count = min(50_000, rows - start)
+        for start in range(0, rows, BATCH_ROWS):
+            count = min(BATCH_ROWS, rows - start)
             stamps = 946_684_800 + (start + np.arange(count, dtype=np.int64)) * SPACING
             values = {name: random.normal(size=count) for name in names}
             frame = pl.DataFrame({"date_i": stamps // 86_400, "time_i": stamps % 86_400, "timestamp_unix": stamps, **values})

@@ -15,7 +15,10 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from chronos_assets.errors import ChronosError, ServiceUnavailableError, StoreError, UsageError
@@ -28,6 +31,8 @@ _WHERE = "Check CHRONOS_QUESTDB_CONF, or --questdb."
 SLICE_ROWS = 20_000
 # A sender is stopped between two slices; more requests than this in one would keep a Ctrl-C waiting where batches are tiny.
 SLICE_BATCHES = 20
+# Cells between two columns, so that none begins where another does: 9 lines of the cache.
+_APART = 72
 
 
 @dataclass(frozen=True)
@@ -195,6 +200,7 @@ class _Connection:
 
     def __init__(self, job: _Job) -> None:
         self._job = job
+        self._frames = _ClientFrames()
         self._sender: object | None = None
 
     def send(self, piece: pl.DataFrame) -> None:
@@ -204,8 +210,7 @@ class _Connection:
             sender = Sender.from_conf(self._job.conf.for_batches(self._job.batch_rows))
             sender.establish()  # type: ignore[no-untyped-call]  # the client's stubs leave it out
             self._sender = sender
-        frame = piece.to_pandas(use_pyarrow_extension_array=True)
-        self._sender.dataframe(frame, table_name=self._job.table, symbols=list(self._job.symbols), at=self._job.at)  # type: ignore[attr-defined]  # the client publishes no types
+        self._sender.dataframe(self._frames.frame(piece), table_name=self._job.table, symbols=list(self._job.symbols), at=self._job.at)  # type: ignore[attr-defined]  # the client publishes no types
         self._sender.flush()  # type: ignore[attr-defined]  # the client publishes no types
 
     def drop(self) -> None:
@@ -225,6 +230,40 @@ class _Connection:
             raise wrapped(error, self._job.conf) from error
         finally:
             self._sender = None
+
+
+class _ClientFrames:
+    """Makes of polars frames the pandas frames that the client reads fastest; it leaves out what is null. One frame at a time is in use.
+
+    Doubles without nulls go in as numpy columns of one matrix, all others as Arrow arrays. The client goes through the columns row by row:
+    where all of them begin at the same place of a memory page, as separate arrays do, the processor's first cache holds a few of them only
+    and it takes a third longer. (A NaN in a numpy column would be sent as a double.)
+    """
+
+    def __init__(self) -> None:
+        self._cells = np.empty(0)
+
+    def frame(self, piece: pl.DataFrame) -> Any:
+        import pandas as pd
+
+        doubles = [series for series in piece.iter_columns() if series.dtype == pl.Float64 and not series.null_count()]
+        matrix = self._matrix(len(doubles), piece.height)
+        for row, series in zip(matrix, doubles, strict=True):
+            row[:] = series.to_numpy()
+        rows = {series.name: row for series, row in zip(doubles, matrix, strict=True)}
+
+        def column(series: pl.Series) -> Any:
+            if series.name in rows:
+                return rows[series.name]
+            return pd.arrays.ArrowExtensionArray(series.to_arrow(compat_level=pl.CompatLevel.oldest()))
+
+        return pd.DataFrame({series.name: column(series) for series in piece.iter_columns()}, copy=False)
+
+    def _matrix(self, columns: int, rows: int) -> npt.NDArray[np.float64]:
+        """Room for one frame, the same as for the frame before where it is large enough: fresh memory costs as much as the copying."""
+        if self._cells.size < columns * (rows + _APART):
+            self._cells = np.empty(columns * (rows + _APART))
+        return self._cells[: columns * (rows + _APART)].reshape(columns, rows + _APART)[:, :rows]
 
 
 def _worth_another_try(error: Exception) -> bool:
