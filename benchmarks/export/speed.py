@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pyarrow as pa
+import requests
 
 from chronos_assets.domain.attempts import Plan
 from chronos_assets.pipeline.audit import audit_tag
@@ -127,13 +128,14 @@ def our_write(questdb: QuestDB, source: Source, batch_rows: int, settings: Any) 
     return time.perf_counter() - started
 
 
-def bare_read(questdb: QuestDB, source: Source) -> float:
+def bare_read(questdb: QuestDB, source: Source, access: tuple[str, str]) -> float:
     """The whole table as Parquet, one request a year, into Polars; nothing compared, nothing kept."""
     started = time.perf_counter()
     rows = 0
     for year in range(source.first_bar.year, source.last_bar.year + 1):
         sql = f"SELECT * FROM {INDICATOR_BARS.name} WHERE timestamp IN '{year}'"
-        response = questdb.http._get("/exp", {"query": sql, "fmt": "parquet", "compression_codec": "lz4_raw"}, timeout=300)
+        asked = {"query": sql, "fmt": "parquet", "compression_codec": "lz4_raw"}
+        response = requests.get(f"{questdb.http.base}/exp", params=asked, auth=access, timeout=300)
         rows += pl.read_parquet(io.BytesIO(response.content)).height
     assert rows == source.rows, rows
     return time.perf_counter() - started
@@ -153,13 +155,13 @@ def check_file(source: Source) -> float:
     return time.perf_counter() - started
 
 
-def measure(source: Source, questdb: QuestDB, batch_rows: int, rounds: int, settings: Any) -> dict[str, Any]:
+def measure(source: Source, questdb: QuestDB, batch_rows: int, *, rounds: int, settings: Any, access: tuple[str, str]) -> dict[str, Any]:
     """Bare and ours in turns; the best of each."""
     taken: dict[str, list[float]] = {"bare_write": [], "write": [], "bare_read": [], "audit": []}
     for _ in range(rounds):
         new_table(questdb, source)
         taken["bare_write"].append(bare_write(questdb, source, batch_rows))
-        taken["bare_read"].append(bare_read(questdb, source))
+        taken["bare_read"].append(bare_read(questdb, source, access))
         new_table(questdb, source)
         taken["write"].append(our_write(questdb, source, batch_rows, settings))
         taken["audit"].append(our_audit(questdb, source))
@@ -246,13 +248,15 @@ def main() -> None:
     with own_servers(questdb_ilp_tcp=True) as (settings, connections):
         source = make_source(settings.home, arguments.rows, arguments.columns)
         http = QuestDB(connections.questdb_conf, connections.questdb_http, connections.questdb_user, connections.questdb_password)
+        access = (connections.questdb_user or "", connections.questdb_password or "")
         host = connections.questdb_http.split(":")[0]
         conf = f"tcp::addr={host}:{settings.questdb_ilp_port};"
         tcp = QuestDB(conf, connections.questdb_http, connections.questdb_user, connections.questdb_password)
         for case in arguments.cases.split(","):
             transport, batch_rows = case.split(":")
             questdb = http if transport == "ilp-http" else tcp
-            print(json.dumps(measure(source, questdb, int(batch_rows), arguments.rounds, settings)), flush=True)
+            measured = measure(source, questdb, int(batch_rows), rounds=arguments.rounds, settings=settings, access=access)
+            print(json.dumps(measured), flush=True)
         new_table(http, source)
         print(json.dumps({"check_file_s": round(check_file(source), 2), "peak_rss_mib": rss(arguments, source, connections)}))
 

@@ -11,7 +11,7 @@ import itertools
 import os
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -49,9 +49,9 @@ _Foreign = tuple[str, int, list[int]]
 
 @dataclass(frozen=True)
 class _Range:
-    """One piece: its rows of the file, and the span of time that belongs to it (unix seconds; None is open)."""
+    """One piece: how many rows of the file it has, and the span of time that belongs to it (unix seconds; None is open)."""
 
-    expected: pl.DataFrame
+    rows: int
     first: int | None
     before: int | None
 
@@ -74,16 +74,13 @@ def audit_tag(
     audit = Audit([*KEY_COLUMNS, *(c.name for c in source.columns)], source.tags, tolerance)
     surplus = bars_of(questdb, tag) - source.rows
     with BarsFile(source.path) as bars, ThreadPoolExecutor(READERS, thread_name_prefix="audit-read") as pool:
-        pieces = _ranges(source, bars, within=within)
-        ahead: deque[tuple[_Range, Future[pl.DataFrame]]] = deque()
+        pieces = (pool.submit(_read, questdb, tag, source, piece, surplus) for piece in _ranges(source, bars, within=within))
+        readings: deque[Future[pl.DataFrame]] = deque(itertools.islice(pieces, READERS))
         elsewhere = pool.submit(_elsewhere, questdb, tag, source)
-        while True:
-            for piece in itertools.islice(pieces, READERS - len(ahead)):
-                ahead.append((piece, pool.submit(_read, questdb, tag, source, piece, surplus)))
-            if not ahead:
-                break
-            compared, reading = ahead.popleft()
-            audit.add(compared.expected, reading.result())
+        for expected in bars.frames(source.piece_rows):
+            found = readings.popleft().result()
+            readings.extend(itertools.islice(pieces, 1))
+            audit.add(expected, found)
             progress("audit", audit.rows.expected, source.rows)
         for foreign in elsewhere.result():
             audit.add_foreign(*foreign)
@@ -98,22 +95,19 @@ def sample_tag(source: Source, questdb: QuestDB, tag: str, *, tolerance: Toleran
     with BarsFile(source.path) as bars:
         expected = next(bars.frames(SAMPLE_ROWS, 0, SAMPLE_ROWS))
     last = int(expected["timestamp_unix"][-1])
-    audit.add(expected, _read(questdb, tag, source, _Range(expected, None, last + 1), 0))
+    audit.add(expected, _read(questdb, tag, source, _Range(expected.height, None, last + 1), 0))
     return judge(audit, mode="sample", seconds=time.monotonic() - started)
 
 
-def _ranges(source: Source, bars: BarsFile, *, within: bool) -> Iterator[_Range]:
+def _ranges(source: Source, bars: BarsFile, *, within: bool) -> list[_Range]:
     """Pieces of the file; the first reaches back to the beginning of time, the last to its end, unless `within` the file is asked for."""
-    held: pl.DataFrame | None = None
-    first = int(source.first_bar.timestamp()) if within else None
-    for frame in bars.frames(source.piece_rows):
-        begin = int(frame["timestamp_unix"][0])
-        if held is not None:
-            yield _Range(held, first, begin)
-            first = begin
-        held = frame
-    if held is not None:
-        yield _Range(held, first, int(source.last_bar.timestamp()) + 1 if within else None)
+    starts = range(0, bars.rows, source.piece_rows)
+    edges: list[int | None] = [*bars.stamps_at(starts), int(source.last_bar.timestamp()) + 1 if within else None]
+    edges[0] = int(source.first_bar.timestamp()) if within else None
+    return [
+        _Range(min(source.piece_rows, bars.rows - start), first, before)
+        for start, (first, before) in zip(starts, itertools.pairwise(edges), strict=True)
+    ]
 
 
 def _read(questdb: QuestDB, tag: str, source: Source, piece: _Range, surplus: int) -> pl.DataFrame:
@@ -121,10 +115,9 @@ def _read(questdb: QuestDB, tag: str, source: Source, piece: _Range, surplus: in
     span = [] if piece.first is None else [f"timestamp >= {piece.first * _NS}"]
     span += [] if piece.before is None else [f"timestamp < {piece.before * _NS}"]
     tagged = [f"dataset = {quote_literal(tag)}", *span]
-    rows = piece.expected.height
     if surplus > SPARE_ROWS:
-        return _select(questdb, source, tagged, limit=f" LIMIT {rows + SPARE_ROWS}")
-    if _rows(questdb, span) > rows * MOST_BESIDE:
+        return _select(questdb, source, tagged, limit=f" LIMIT {piece.rows + SPARE_ROWS}")
+    if _rows(questdb, span) > piece.rows * MOST_BESIDE:
         return _select(questdb, source, tagged)
     found = _select(questdb, source, span)
     ours = found[fixed("dataset")] == tag

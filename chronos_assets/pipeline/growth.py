@@ -120,8 +120,8 @@ def _filled_rows(questdb: QuestDB, record: DatasetRecord, source: Source, bars: 
 
 def _ranges(bars: BarsFile, source: Source, record: DatasetRecord) -> list[tuple[int, int, int, int]]:
     """Pieces of the published rows: first row, row after the last, and the range of time up to the next piece (unix seconds)."""
-    starts = list(range(0, record.row_count, source.piece_rows))
-    stamps = [int(next(bars.frames(1, row, row + 1))["timestamp_unix"][0]) for row in starts]
+    starts = range(0, record.row_count, source.piece_rows)
+    stamps = bars.stamps_at(starts)
     begin, end = int(record.first_bar_ts.timestamp()), int(record.last_bar_ts.timestamp())
     edges = [min(begin, stamps[0]), *stamps[1:], end + 1]
     return [

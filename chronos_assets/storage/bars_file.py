@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -48,6 +49,14 @@ class BarsFile:
                 held, count = [joined.slice(rows)], count - rows
         if count:
             yield pl.concat(held) if len(held) > 1 else held[0]
+
+    def stamps_at(self, rows: Sequence[int]) -> list[int]:
+        """`timestamp_unix` of some rows."""
+        with pa.memory_map(str(self.path)) as file:  # through a map, because that reads no other column
+            reader = pa.ipc.open_file(file)
+            batches = [bisect_right(self._starts, row) - 1 for row in rows]
+            columns = {number: reader.get_batch(number).column("timestamp_unix") for number in sorted(set(batches))}
+            return [int(columns[number][row - self._starts[number]].as_py()) for number, row in zip(batches, rows, strict=True)]
 
     def year_starts(self) -> list[int]:
         """First row of each calendar year (UTC) that has bars."""
