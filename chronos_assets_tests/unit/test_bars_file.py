@@ -34,6 +34,15 @@ def test_year_starts_are_the_first_rows_of_calendar_years(path: Path) -> None:
         assert (bars.rows, bars.year_starts()) == (10, [0, 2, 4, 7])
 
 
+def test_stamps_of_single_rows(path: Path) -> None:
+    """Times of some rows, in the order asked for, wherever batches end."""
+    with BarsFile(path) as bars:
+        every = [int(stamp) for stamp in pl.concat(list(bars.frames(10)))["timestamp_unix"]]
+        assert bars.stamps_at(range(10)) == every
+        assert bars.stamps_at([9, 0, 4]) == [every[9], every[0], every[4]]
+        assert bars.stamps_at([]) == []
+
+
 def test_several_threads_read_one_file(path: Path) -> None:
     """Readers of different rows do not disturb each other."""
     with BarsFile(path) as bars, ThreadPoolExecutor(4) as pool:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import math
 import random
 import struct
+import sys
+import time
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -15,6 +19,7 @@ import zstandard
 from chronos_assets.domain.bars import BarsReport, BarsSpec, ColumnsSpec, FormatSpec
 from chronos_assets.domain.bars.source import file_checksum
 from chronos_assets.domain.content import content_hash
+from chronos_assets.errors import BarsError
 from chronos_assets_tests.bars_case import HEADER, bend, lines, read, table
 
 
@@ -228,6 +233,47 @@ def test_a_file_larger_than_a_block_needs_no_more_memory(tmp_path: Path) -> None
         reader = pa.ipc.open_file(mapped)
         assert reader.num_record_batches > 5
         assert max(reader.get_batch(i).num_rows for i in range(reader.num_record_batches)) < 50
+
+
+def test_short_rows_make_no_frame_larger_than_the_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a block of lines that are no rows only so many are read as a whole table has: a frame of them all would fill the memory."""
+    header = ",".join(["Date", "Time", *(f"IND_{i}" for i in range(300))])
+    row = ",".join(["20240501", "0", *("1" for _ in range(300))])
+    heights: list[int] = []
+    read_csv = pl.read_csv
+
+    def watched(*args: Any, **options: Any) -> pl.DataFrame:
+        frame = read_csv(*args, **options)
+        heights.append(frame.height)
+        return frame
+
+    monkeypatch.setattr(pl, "read_csv", watched)
+    short = b"1\n" * 2_000_000
+    with pytest.raises(BarsError) as refused:
+        read(tmp_path, f"{header}\n{row}\n".encode() + short)
+    assert (refused.value.code, refused.value.where["row"]) == ("row_ragged", 3)
+    assert heights
+    assert max(heights) < len(short) / 300
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
+def test_a_file_that_is_replaced_is_not_held_open(tmp_path: Path) -> None:
+    """The space of an older Arrow file is given back soon after it was replaced."""
+    for rows in (30, 60):
+        read(tmp_path, table(lines(rows)))
+    until = time.monotonic() + 10
+
+    def held() -> list[str]:
+        found = []
+        for link in Path("/proc/self/fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):  # the listing's own
+                found.append(str(link.readlink()))
+        return [path for path in found if str(tmp_path) in path]
+
+    while held() and time.monotonic() < until:
+        time.sleep(0.01)
+    assert not held()
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["bars.arrow"]
 
 
 def test_nothing_is_written_where_nothing_is_asked_for(tmp_path: Path) -> None:

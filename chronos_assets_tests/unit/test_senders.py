@@ -91,6 +91,34 @@ def test_two_senders_never_meet_in_a_part_while_another_waits() -> None:
     assert next(second, None) is None
 
 
+def test_frames_for_the_client_hold_what_polars_own_hold() -> None:
+    """Nulls, NaN, signed zeros, integers, tags and times are the same cells whatever way they take; a later frame leaves none behind."""
+    frames = [_mixed(5), _mixed(3), _mixed(8)]
+    maker = questdb_write._ClientFrames()
+    for piece in frames:
+        made, plain = maker.frame(piece), piece.to_pandas(use_pyarrow_extension_array=True)
+        assert list(made.columns) == list(plain.columns)
+        back = pl.from_pandas(made)
+        for name in piece.columns:
+            cells = back[name].to_list()
+            assert [repr(cell) for cell in cells] == [repr(cell) for cell in piece[name].to_list()], name
+
+
+def _mixed(rows: int) -> pl.DataFrame:
+    number = pl.int_range(rows, eager=True)
+    return pl.DataFrame(
+        {
+            "dataset": ["btc_4h_v1"] * rows,
+            "full": number.cast(pl.Float64) * -0.0,
+            "holes": pl.select(pl.when(number != 1).then(number.cast(pl.Float64) / 3)).to_series(),
+            "nothing": pl.Series([None] * rows, dtype=pl.Float64),
+            "other": number.cast(pl.Float64) + 0.1,
+            "count": pl.Series([None, *range(1, rows)], dtype=pl.Int64),
+            "timestamp": pl.from_epoch(number * 3600, time_unit="s").cast(pl.Datetime("ns", "UTC")),
+        }
+    )
+
+
 def test_a_part_that_cannot_be_read_ends_every_sender() -> None:
     """The error of a part is its sender's; the others find that part at its end."""
 
