@@ -109,7 +109,7 @@ class ArrowSink:
 def _freed_later(path: Path) -> Iterator[None]:
     """Hold the file at `path` open while it is replaced: the system gives its space back (11 ms for 64 MB) when a thread closes it."""
     try:
-        held = os.open(path, os.O_RDONLY)
+        held = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except OSError:
         # There is none, or none that may be read: it is freed at once.
         yield
@@ -117,7 +117,11 @@ def _freed_later(path: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        threading.Thread(target=os.close, args=(held,), name="free-replaced-file", daemon=True).start()
+        try:
+            threading.Thread(target=os.close, args=(held,), name="free-replaced-file", daemon=True).start()
+        except RuntimeError:
+            # No thread can be had: then here and now.
+            os.close(held)
 
 
 def map_bars(path: Path) -> pl.DataFrame:
