@@ -7,6 +7,7 @@ different errors.
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 import json
 import time
@@ -51,10 +52,17 @@ class HttpReader:
 
     def exec(self, sql: str, *, timeout: float = READ_SECONDS) -> dict[str, Any]:
         """Run one statement; the JSON answer."""
-        document = json.loads(self._get("/exec", {"query": sql, "nm": "false"}, timeout=timeout))
-        if not isinstance(document, dict):
-            raise StoreError("QuestDB answered with something that is not a result", code="questdb_answer")
-        return document
+        body = self._get("/exec", {"query": sql, "nm": "false"}, timeout=timeout)
+        with contextlib.suppress(ValueError):
+            if isinstance(document := json.loads(body), dict):
+                return document
+        raise StoreError(
+            "QuestDB answered with something that is not a result",
+            code="questdb_answer",
+            found=body[:200].decode(errors="replace"),
+            hint="Is it a QuestDB that answers at this address?",
+            address=self.base,
+        )
 
     def parquet(self, sql: str, *, timeout: float = READ_SECONDS) -> pl.DataFrame:
         """Rows of a query, typed. Timestamps are `Datetime[ns, UTC]`, NULLs are null."""
