@@ -13,6 +13,10 @@ from typing import Any
 import pytest
 
 from chronos_assets.orchestration.gate import corrupt_cell
+from chronos_assets.orchestration.instance import open_instance
+from chronos_assets.orchestration.night import SUMMED, Night
+from chronos_assets.services import Connections
+from chronos_assets.settings import Settings
 from chronos_assets.storage.datasets import get_dataset
 from chronos_assets.storage.stores import Stores
 from chronos_assets_tests.dagster_data import bars, checksum, rewrite, write_dataset
@@ -57,6 +61,15 @@ def environment(cli_environment: dict[str, str], tmp_path: Path) -> dict[str, st
     return {**cli_environment, **{f"CHRONOS_{name}": value for name, value in own.items()}}
 
 
+@pytest.fixture
+def night_before(servers: Connections, settings: Settings) -> None:
+    """Earlier tests on the same servers get a night of their own: a summary shows ten runs, and the story's have to be among them."""
+    assert servers  # they run
+    with open_instance(settings, captured_output=False) as instance:
+        instance.report_runless_asset_event(Night("before the story", [], dict.fromkeys(SUMMED, 0), []).materialization())
+
+
+@pytest.mark.usefixtures("night_before")
 def test_the_whole_story(environment: dict[str, str], stores: Stores, tmp_path: Path) -> None:
     """Dropped in, grown, refreshed, corrupted, unreadable, deleted, a night asked for now: each is followed, or told in one sentence."""
     exports = tmp_path / "exports"
