@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import random
+import re
 import zoneinfo
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import polars as pl
 import pytest
 
 from chronos_assets.domain.bars import BarsReport, BarsSpec, FormatSpec
+from chronos_assets.domain.bars.times import Padding, padding_of
 from chronos_assets.domain.strict import parse_strict
 from chronos_assets.errors import BarsError, UsageError
 from chronos_assets_tests.bars_case import read, table
@@ -20,6 +23,22 @@ NEW_YORK = "America/New_York"
 def timed(moments: list[dt.datetime], form: str = "%H%M") -> bytes:
     """A file whose bars carry these wall clock labels."""
     return table([f"{m:%Y%m%d},{m.strftime(form)},{i},{i % 7}" for i, m in enumerate(moments)], "Date,Time,RSI,TGT")
+
+
+def test_leading_zeros_are_found_wherever_a_column_is_cut() -> None:
+    """The first cell padded to four digits and the first padded to six, in one piece or in two; blanks and `.0` do not count."""
+    lot = random.Random(4)
+    for _ in range(300):
+        cells = [
+            lot.choice(["0", "400", "1200", "93000", "0400", " 0930", "\t0005", "000500", "093000.0", "0030.00", "00", ""])
+            for _ in range(9)
+        ]
+        first = [
+            next((i for i, cell in enumerate(cells) if re.fullmatch(rf"\s*0\d{{{width - 1}}}(\.0*)?", cell)), None) for width in (4, 6)
+        ]
+        cut = lot.randrange(10)
+        head, tail = (padding_of(pl.Series(part, dtype=pl.String)) for part in (cells[:cut], cells[cut:]))
+        assert padding_of(pl.Series(cells)) == head.followed_by(tail, cut) == Padding(*first)
 
 
 def every(minutes: float, count: int, start: str = "2024-03-01T00:00") -> list[dt.datetime]:

@@ -42,7 +42,7 @@ class Sample:
     def __init__(self, columns: Sequence[Column]) -> None:
         self._features = [column.name for column in columns if column.role in {"feature", "price"}]
         self._targets = [column.name for column in columns if column.role == "target"]
-        self._runs: list[pl.DataFrame] = []
+        self._runs: list[Floats] = []
         self._every = 1
         self._seen = 0
 
@@ -57,9 +57,11 @@ class Sample:
         starts = [run * _RUN_ROWS for run in range(-self._seen % self._every, count, self._every)]
         if starts:
             rows = np.concatenate([np.arange(start, min(start + _RUN_ROWS, frame.height)) for start in starts])
-            # Taken by row, so copied: a slice would keep its whole batch in memory.
-            taken = frame[rows, [*self._features, *self._targets]]
-            self._runs += [taken.slice(i * _RUN_ROWS, _RUN_ROWS) for i in range(len(starts))]
+            # Taken by row, so copied: a slice would keep its whole batch in memory. Nulls become NaN.
+            taken = np.empty((len(rows), len(self._features) + len(self._targets)), order="F")
+            for i, name in enumerate((*self._features, *self._targets)):
+                taken[:, i] = frame[name].to_numpy()[rows]
+            self._runs += [taken[i * _RUN_ROWS : (i + 1) * _RUN_ROWS] for i in range(len(starts))]
         self._seen += count
 
     def suspects(self, horizons: Mapping[str, int]) -> list[ReportWarning]:
@@ -87,24 +89,27 @@ class Sample:
                 found.append(_suspicion(target, [f"{features[i]} ({reasons[i]})" for i in sorted(reasons)]))
         return found
 
-    def _matrices(self, runs: list[pl.DataFrame], features: Sequence[str]) -> tuple[Floats, Floats, npt.NDArray[np.int64]]:
+    def _matrices(self, runs: list[Floats], features: Sequence[str]) -> tuple[Floats, Floats, npt.NDArray[np.int64]]:
         """Features and targets of some runs, and to which run each row belongs."""
-        values = pl.concat(runs).to_numpy()  # nulls become NaN
+        values = np.concatenate(runs)
         place = {name: i for i, name in enumerate(self._features)}
-        run = np.repeat(np.arange(len(runs)), [run.height for run in runs])
+        run = np.repeat(np.arange(len(runs)), [len(run) for run in runs])
         return values[:, [place[name] for name in features]], values[:, len(place) :], run
 
     def _worth_a_look(self, shifts: Sequence[int]) -> list[str]:
         """Features that a few runs do not acquit: most files end here, so this is what most files pay."""
         x, y, run = self._matrices(self._runs[:: -(-len(self._runs) // _SCREEN_RUNS)], self._features)
-        doubtful = np.isnan(x).mean(axis=0) > _SPARSE
-        if len(x) < 2 * _MIN_PAIRS or (np.isnan(y).mean(axis=0) > _SPARSE).any():
+        known = np.isfinite(y).all(axis=1)
+        if known.sum() < max(2 * _MIN_PAIRS, _SPARSE * len(y)):
             return self._features
+        doubtful = np.isnan(x).mean(axis=0) > _SPARSE
+        (features, in_x), (targets, in_y) = _standardized(x), _standardized(y)
         for shift in (0, *shifts):
-            doubtful |= (np.abs(_correlations(*_shifted(x, y, run, shift))) >= _LOOK_CLOSER_LINE).any(axis=1)
-        for target in y.T:
-            there = np.isfinite(target)
-            doubtful |= _xi(x[there], target[there]) >= _LOOK_CLOSER
+            (x_at, y_then), (in_x_at, in_y_then) = (_shifted(*pair, run, shift) for pair in ((features, targets), (in_x, in_y)))
+            doubtful |= (np.abs(_over_pairs(x_at, in_x_at, y_then, in_y_then)) >= _LOOK_CLOSER_LINE).any(axis=1)
+        order = np.argsort(x[known], axis=0)
+        for target in y[known].T:
+            doubtful |= _xi(order, target) >= _LOOK_CLOSER
         return [name for name, worth in zip(self._features, doubtful, strict=True) if worth]
 
 
@@ -150,19 +155,19 @@ def _functions(x: Floats, target: Floats) -> dict[int, float]:
     found = {}
     for i in range(x.shape[1]):
         both = np.isfinite(x[:, i]) & np.isfinite(target)
-        if both.sum() >= _MIN_PAIRS and (xi := float(_xi(x[both, i : i + 1], target[both])[0])) >= _FUNCTION:
+        if both.sum() >= _MIN_PAIRS and (xi := float(_xi(np.argsort(x[both, i : i + 1], axis=0), target[both])[0])) >= _FUNCTION:
             found[i] = xi
     return found
 
 
-def _xi(x: Floats, y: Floats) -> Floats:
-    """Chatterjee's xi of `y` as a function of each column of `x`; 0 where `y` is constant."""
+def _xi(order: npt.NDArray[np.int64], y: Floats) -> Floats:
+    """Chatterjee's xi of `y` as a function of each column of x, whose rows come in this order; 0 where `y` is constant."""
     ordered = np.sort(y)
     at_most, at_least = np.searchsorted(ordered, y, "right"), len(y) - np.searchsorted(ordered, y, "left")
     spread = float((at_least * (len(y) - at_least)).sum())
     if spread == 0:
-        return np.zeros(x.shape[1])
-    steps = np.abs(np.diff(at_most[np.argsort(x, axis=0)], axis=0)).sum(axis=0)
+        return np.zeros(order.shape[1])
+    steps = np.abs(np.diff(at_most[order], axis=0)).sum(axis=0)
     return np.asarray(1 - len(y) * steps / (2 * spread))
 
 
@@ -172,8 +177,11 @@ def _correlation(x: Floats, y: Floats) -> float:
 
 def _correlations(features: Floats, targets: Floats) -> Floats:
     """Correlations of the columns of two matrices, over rows where both are numbers; 0 where undefined."""
-    x, in_x = _standardized(features)
-    y, in_y = _standardized(targets)
+    return _over_pairs(*_standardized(features), *_standardized(targets))
+
+
+def _over_pairs(x: Floats, in_x: Floats, y: Floats, in_y: Floats) -> Floats:
+    """The same, of matrices that are standardized: their numbers, and where those are."""
     count = in_x.T @ in_y
     safe = np.maximum(count, 1.0)
     sum_x, sum_y = x.T @ in_y, in_x.T @ y

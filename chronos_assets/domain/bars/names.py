@@ -72,8 +72,14 @@ def clean(name: str) -> str:
 
 def matches(name: str, patterns: Iterable[str]) -> bool:
     """Whether `name` matches one of the globs, in any case."""
-    folded = fold(name)
-    return any(fnmatch.fnmatchcase(folded, fold(pattern)) for pattern in patterns)
+    found = _any_of(tuple(patterns))
+    return found is not None and found.match(fold(name)) is not None
+
+
+@functools.lru_cache(maxsize=256)
+def _any_of(patterns: tuple[str, ...]) -> re.Pattern[str] | None:
+    """The globs as one expression: a file of many columns is held against the same few."""
+    return re.compile("|".join(f"(?:{fnmatch.translate(fold(pattern))})" for pattern in patterns)) if patterns else None
 
 
 def questdb_name(name: str) -> str:
@@ -163,7 +169,7 @@ def _checked_name(text: str, position: int, count: int, where: dict[str, Any]) -
             hint="Shorten the name.",
             **where,
         )
-    if any(unicodedata.category(character) in {"Cc", "Cs", "Cf"} for character in name):
+    if not (name.isascii() and name.isprintable()) and any(unicodedata.category(character) in {"Cc", "Cs", "Cf"} for character in name):
         # Cf: zero-width and direction marks; two names that differ by one look the same.
         raise BarsError(
             f"the name of column {position + 1} holds a control character or an invisible one",

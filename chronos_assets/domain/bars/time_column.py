@@ -19,6 +19,7 @@ from chronos_assets.domain.bars.spec import BarsSpec, TimeFormat
 from chronos_assets.domain.bars.times import (
     DAY_SECONDS,
     Decision,
+    Padding,
     UnclearTimeError,
     checked_seconds,
     contradicted,
@@ -56,7 +57,7 @@ class TimeColumn:
         self._daily = spec.interval_seconds is not None and spec.interval_seconds % DAY_SECONDS == 0
         self._may_be_daily = spec.granularity is None and reading in {None, "none", SCAN}
         self._open = reading not in {"hhmm", "hhmmss"}
-        self._memory: list[tuple[Int64s, Int64s, pl.Series, Callable[[int], int]]] = []
+        self._memory: list[tuple[Int64s, Int64s, pl.Series, Padding, Callable[[int], int]]] = []
         self._remembered = 0
         self._try_from = 0.0
         self.decision: Decision | None = None
@@ -67,8 +68,9 @@ class TimeColumn:
 
     def read(self, days: Int64s, times: Int64s, cells: pl.Series, row_of: Callable[[int], int]) -> Int64s | None:
         """Seconds of the day of the next cells, or None for daily bars; raises `BarsError` naming row and value."""
+        padding = padding_of(cells)
         if self._open:
-            self._memory.append((days, times, cells, row_of))
+            self._memory.append((days, times, cells, padding, row_of))
             self._remembered += len(times)
             if self._scanning:
                 return None
@@ -79,7 +81,7 @@ class TimeColumn:
         decision = self.decision
         assert decision is not None
         try:
-            self._confirm(decision, times, cells)
+            self._confirm(decision, times, padding)
             if decision.format == "none":
                 return None
             return checked_seconds(times, decision.format)
@@ -94,16 +96,15 @@ class TimeColumn:
     def _settle(self, *, final: bool) -> None:
         """Decide by all cells seen so far; where they leave it open, read them as HHMM for the time being."""
         days, times = (np.concatenate([part[i] for part in self._memory]) for i in (0, 1))
-        cells = pl.concat([part[2] for part in self._memory])
         try:
-            found = self._decide(days, times, cells)
+            found = self._decide(days, times)
         except UnclearTimeError as unclear:
             if unclear.may_clear and not final and len(times) < _MAX_REMEMBERED:
                 if unclear.code != "time_ambiguous":
                     raise FormatChangedError(SCAN) from None
                 self._use(Decision("hhmm", firm=False))
                 return
-            raise self._refusal(unclear, cells, self._remembered_row) from None
+            raise self._refusal(unclear, pl.concat([part[2] for part in self._memory]), self._remembered_row) from None
         self._use(found)
         if not final and found.format != "none" and not times.any():
             return  # midnight says nothing; the next cells will
@@ -115,24 +116,26 @@ class TimeColumn:
             raise FormatChangedError(found.format)
         self.decision = found
 
-    def _decide(self, days: Int64s, times: Int64s, cells: pl.Series) -> Decision:
+    def _decide(self, days: Int64s, times: Int64s) -> Decision:
         constant = bool((times == times[0]).all())
         if self._daily or (self._may_be_daily and constant and len(times) > 1):
             self.daily_time = int(times[0])
             return Decision("none", firm=self._daily)
-        return decide(days, times, padding_of(cells), declared=self._declared, interval=self._interval)
+        padding = Padding()
+        for _, earlier, _, seen, _ in reversed(self._memory):
+            padding = seen.followed_by(padding, len(earlier))
+        return decide(days, times, padding, declared=self._declared, interval=self._interval)
 
-    def _confirm(self, decision: Decision, times: Int64s, cells: pl.Series) -> None:
+    def _confirm(self, decision: Decision, times: Int64s, padding: Padding) -> None:
         """Whether these cells fit the reading; raises `FormatChangedError` where it was only likely."""
         if decision.format == "none":
             if self.daily_time is None:
                 self.daily_time = int(times[0])
             if not decision.firm and (times != self.daily_time).any():
                 raise FormatChangedError("intraday")
-            long = (times >= 10_000).any() or padding_of(cells).six is not None
+            long = (times >= 10_000).any() or padding.six is not None
             checked_seconds(times, "hhmmss" if long else "hhmm")
             return
-        padding = padding_of(cells)
         if decision.format == "hhmm":
             big = times >= 10_000
             first = int(np.argmax(big)) if big.any() else padding.six
@@ -146,7 +149,7 @@ class TimeColumn:
             raise UnclearTimeError("time_mixed", "Time mixes HHMM and HHMMSS", first, _ONE_FORMAT_HINT)
 
     def _remembered_row(self, index: int) -> int:
-        for _, times, _, row_of in self._memory:
+        for _, times, _, _, row_of in self._memory:
             if index < len(times):
                 return row_of(index)
             index -= len(times)

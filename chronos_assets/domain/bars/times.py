@@ -53,13 +53,22 @@ class Padding:
     four: int | None = None
     six: int | None = None
 
+    def followed_by(self, other: Padding, cells: int) -> Padding:
+        """What is seen in these `cells` cells and the `other` ones behind them."""
+        later = (None if at is None else cells + at for at in (other.four, other.six))
+        return Padding(*(seen if seen is not None else at for seen, at in zip((self.four, self.six), later, strict=True)))
+
 
 def padding_of(cells: pl.Series) -> Padding:
     """Leading zeros in the text of a Time column (a typed column has none)."""
     import pyarrow.compute as pc
 
-    # By Arrow's kernel, here and now: a query of Polars would wait for the threads that parse.
-    if cells.dtype != pl.String or not pc.any(pc.match_substring_regex(cells.to_arrow(), r"^[ \t]*0[0-9]")).as_py():
+    if cells.dtype != pl.String:
+        return Padding()
+    # By Arrow's kernels, here and now: a query of Polars would wait for the threads that parse.
+    text = cells.to_arrow()
+    blank = pc.or_(pc.starts_with(text, " "), pc.starts_with(text, "\t"))
+    if not pc.any(pc.or_(blank, pc.and_(pc.starts_with(text, "0"), pc.greater(pc.binary_length(text), 1)))).as_py():
         return Padding()
     digits = cells.str.strip_chars(" \t").str.replace(r"\.0*$", "")
     padded = digits.str.starts_with("0")
