@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import itertools
 import math
 import os
 import random
 import struct
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -105,11 +108,12 @@ def test_the_bars_are_the_same_however_they_are_written(dialect: str, tmp_path: 
 
 @pytest.mark.parametrize("block_bytes", [1, 40, 100, 1_000])
 def test_blocks_of_any_size_give_the_same_bars(block_bytes: int, tmp_path: Path) -> None:
-    """Where the blocks of a file end makes no difference."""
+    """Where the blocks of a file end makes no difference, nor that many are read before the first is parsed."""
     whole = read(tmp_path, table(lines(60)))
-    for end in ("\n", "\r\n", "\r"):
-        report = read(tmp_path, table(lines(60), end=end), BarsSpec(block_bytes=block_bytes))
+    for end, pack in itertools.product(("\n", "\r\n", "\r"), (bytes, gzip.compress, zstandard.compress)):
+        report = read(tmp_path, pack(table(lines(60), end=end)), BarsSpec(block_bytes=block_bytes))
         assert (report.rows, report.content_hash) == (60, whole.content_hash)
+        assert report.checksum == file_checksum(tmp_path / "case.csv")
 
 
 def test_the_arrow_file_holds_keys_then_numbers_in_the_order_of_the_file(tmp_path: Path) -> None:
@@ -128,6 +132,25 @@ def test_the_report_names_roles_and_hashes(tmp_path: Path) -> None:
     assert [column.name for column in report.keys] == ["Date", "Time"]
     assert report.checksum == file_checksum(tmp_path / "case.csv")
     assert report.content_hash == content_hash([bars(tmp_path)])
+
+
+def test_a_disk_that_takes_no_more_is_an_error_that_leaves_nothing(tmp_path: Path) -> None:
+    """A file that may not grow further stands for a full disk: the error says what to do, and no part of the Arrow file stays."""
+    (tmp_path / "case.csv").write_bytes(table([f"{20240501 + i},0,{i},1.5,2.5" for i in range(31)]))
+    code = """
+import pathlib, resource, sys
+from chronos_assets.domain.bars import BarsSpec, normalize
+from chronos_assets.errors import ChronosError
+folder = pathlib.Path(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_FSIZE, (500, 500))
+try:
+    normalize(folder / "case.csv", BarsSpec(), folder / "out" / "bars.arrow")
+except ChronosError as error:
+    print(error.code)
+"""
+    ran = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert ran.stdout == "write_failed\n"
+    assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_missing_cells_become_null_and_are_counted(tmp_path: Path) -> None:

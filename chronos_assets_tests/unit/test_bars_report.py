@@ -106,6 +106,16 @@ def test_an_honest_file_has_no_suspect(tmp_path: Path) -> None:
     assert "EMPTY" in found["feature_all_null"]
 
 
+def test_a_column_that_changes_late_is_not_constant(tmp_path: Path) -> None:
+    """All rows decide, wherever the other value stands and however the file is cut into blocks."""
+    late = {"LATE": lambda i: int(i == 167), "HOLES": lambda i: "" if i < 150 else i % 2, "FLAT": lambda i: "" if i < 150 else 3}
+    content = with_columns(A=noise(1), TGT=noise(2), **late)
+    for block_bytes in (1_000, 1 << 24):
+        report = read(tmp_path, content, BarsSpec(block_bytes=block_bytes))
+        assert report.rows == 168
+        assert [column.name for column in report.columns if column.constant] == ["FLAT"]
+
+
 def test_a_target_that_says_nothing_is_warned_of(tmp_path: Path) -> None:
     """A constant target, an empty one, and no target at all each have their own warning."""
     found = warned(read(tmp_path, with_columns(A=noise(1), TGT_FLAT=lambda i: 1, TGT_EMPTY=lambda i: "")))

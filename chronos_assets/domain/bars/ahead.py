@@ -14,17 +14,20 @@ Made = TypeVar("Made")
 
 
 def ahead(items: Iterator[Item], stack: contextlib.ExitStack) -> Iterator[Item]:
-    """The same items, each asked for one step early; the thread ends with `stack`."""
-    pool = stack.enter_context(ThreadPoolExecutor(max_workers=1))
+    """The same items: the first one is made here and now, each later one by a thread that ends with `stack`, one step early."""
 
     def following() -> list[Item]:
         # A list of one or none: StopIteration cannot travel through a future.
         return list(itertools.islice(items, 1))
 
-    coming = pool.submit(following)
-    while found := coming.result():
+    found = following()
+    if not found:
+        return
+    pool = stack.enter_context(ThreadPoolExecutor(max_workers=1))
+    while found:
         coming = pool.submit(following)
         yield found[0]
+        found = coming.result()
 
 
 def side_by_side(work: Callable[[Item], Made], items: Iterator[Item], workers: int, stack: contextlib.ExitStack) -> Iterator[Made]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +40,9 @@ class OpenedFile:
     def bytes_read(self) -> int:
         return self._reader.bytes_read
 
+    def hash_read(self) -> None:
+        self._reader.hash_read()
+
     def checksum(self) -> str:
         return self._reader.checksum()
 
@@ -52,15 +56,17 @@ def open_bars(source: Path, spec: BarsSpec) -> Iterator[OpenedFile]:
     name = source.name
     with open_source(source) as file, contextlib.ExitStack() as stack:
         kind = file_kind(file, name)
-        reader = HashingReader(file, stack)
+        reader = HashingReader(file)
         size = source.stat().st_size
         if kind in {"parquet", "arrow", "arrow_stream"}:
             from chronos_assets.domain.bars.columnar import read_columnar
 
             columns, batches = read_columnar(source, kind, spec, name)
-            yield OpenedFile(name, kind, columns, None, size, reader, batches)
+            yield OpenedFile(name, kind, columns, None, size, reader, ahead(batches, stack))
             return
-        texts = ahead(text_blocks(reader, kind, spec, name), stack)
+        texts = text_blocks(reader, kind, spec, name)
+        # The first of a plain file is its header line: nothing to be busy with while the next one is made.
+        texts = itertools.chain(itertools.islice(texts, 1), ahead(texts, stack))
         dialect, rest = _header(texts, kind, spec, name)
         columns = resolve_columns(dialect.header, spec.columns, max_columns=spec.max_columns, file=name, row=dialect.header_line)
         yield OpenedFile(name, kind, columns, dialect, size, reader, read_text(rest, dialect, columns, spec, name, stack=stack))

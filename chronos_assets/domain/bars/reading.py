@@ -13,7 +13,6 @@ from pathlib import Path
 
 import polars as pl
 
-from chronos_assets.domain.bars.ahead import ahead
 from chronos_assets.domain.bars.keys import Keys
 from chronos_assets.domain.bars.opening import OpenedFile, open_bars
 from chronos_assets.domain.bars.report import BarsReport
@@ -61,41 +60,36 @@ def _normalize(source: Path, spec: BarsSpec, destination: Path | None, progress:
         keys = Keys(file.columns, spec, file.name, reading)
         stats = Stats([column for column in file.columns if column.is_data])
         hasher = ContentHasher()
-        hash_pool, sync_pool = (stack.enter_context(ThreadPoolExecutor(max_workers=1)) for _ in range(2))
+        hash_pool = stack.enter_context(ThreadPoolExecutor(max_workers=1))
         sink = stack.enter_context(ArrowSink(destination))
-        hashing: Future[None] = hash_pool.submit(lambda: None)
-        syncing: Future[None] = sync_pool.submit(sink.flush)
+        hashing: Future[None] | None = None
         blank_lines = 0
-        for batch in ahead(file.batches(), stack):
+        for batch in file.batches():
+            hash_pool.submit(file.hash_read)
             blank_lines += batch.blank_lines
             frame = _bars(batch, file, keys, stats)
-            hashing.result()
+            if hashing is not None:
+                hashing.result()
             if frame.height:
                 hashing = hash_pool.submit(hasher.update, frame, nan_free=True)
                 sink.write(frame)
-                if syncing.done():
-                    syncing.result()
-                    syncing = sync_pool.submit(sink.flush)
+                stats.sample.add(frame)
             if progress is not None:
                 progress("normalize", file.bytes_read, file.size)
         keys.finish()
-        if not stats.rows:
+        if hashing is None:
             raise _no_rows(file, keys)
         sink.end()
-        last_sync = sync_pool.submit(sink.flush)
         report = summarize(file, spec, keys, stats, blank_lines=blank_lines)
         hashing.result()
         file.refuse_changed()
-        for sync in (syncing, last_sync):
-            # The system tells of a failed write once, to whoever syncs next.
-            sync.result()
         return report.model_copy(update={"content_hash": hasher.hexdigest()})
 
 
 def _bars(batch: RawBatch, file: OpenedFile, keys: Keys, stats: Stats) -> pl.DataFrame:
     """One batch of normalized bars: keys first, then the numbers, cleaned."""
     key_columns, kept, row_of = keys.take(batch)
-    numbers = batch.frame.drop(column.label for column in file.columns if not column.is_data)
+    numbers = batch.frame[[column.label for column in file.columns if column.is_data]]
     if kept is not None:
         numbers = numbers.filter(kept)
     _refuse_filled(batch.frame, file)

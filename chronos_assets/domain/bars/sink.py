@@ -7,6 +7,7 @@ import os
 import tempfile
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -20,13 +21,18 @@ _BUFFER_BYTES = 1 << 20
 
 
 class ArrowSink:
-    """Context that takes frames of one schema; the file appears under `destination` only when the context ends without an error."""
+    """Context that takes frames of one schema; the file appears under `destination` only when the context ends without an error.
+
+    What was written is sent to the disk by a thread, beside the writing, so that the last sync has little left to wait for.
+    """
 
     def __init__(self, destination: Path | None) -> None:
         self._destination = destination
         self._temporary: Path | None = None
         self._file: Any = None
         self._writer: Any = None
+        self._pool = ThreadPoolExecutor(max_workers=1)
+        self._syncs: list[Future[None]] = []
 
     def __enter__(self) -> ArrowSink:
         return self
@@ -40,6 +46,9 @@ class ArrowSink:
             if self._writer is None:
                 self._open(table.schema)
             self._writer.write_table(table)
+        if all(sync.done() for sync in self._syncs):
+            self._wait()
+            self._sync()
 
     @contextlib.contextmanager
     def _told(self) -> Iterator[None]:
@@ -59,13 +68,22 @@ class ArrowSink:
         if self._writer is not None:
             with self._told():
                 self._writer.close()
+            self._writer = None
+            self._sync()
 
-    def flush(self) -> None:
-        """Send what was written to the disk, so that the last sync has little left to wait for; may run beside `write`."""
-        if self._file is not None:
-            with self._told():
-                self._file.flush()
-                os.fdatasync(self._file.fileno())
+    def _sync(self) -> None:
+        self._syncs.append(self._pool.submit(self._send))
+
+    def _wait(self) -> None:
+        """Until all that was to be sent is on the disk; the system tells of a failed write once, to whoever syncs next."""
+        while self._syncs:
+            self._syncs.pop(0).result()
+
+    def _send(self) -> None:
+        """Send to the disk what was written so far; runs beside `write`."""
+        with self._told():
+            self._file.flush()
+            os.fdatasync(self._file.fileno())
 
     def _open(self, schema: Any) -> None:
         import pyarrow as pa
@@ -83,9 +101,11 @@ class ArrowSink:
         try:
             if kind is None:
                 self.end()
+                self._wait()
                 with self._told():
                     self._finish()
         finally:
+            self._pool.shutdown(cancel_futures=True)
             with contextlib.suppress(OSError):
                 self._file.close()
             self._temporary.unlink(missing_ok=True)

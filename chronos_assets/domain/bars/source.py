@@ -1,19 +1,18 @@
 """Bytes of a source file: its checksum, what its first bytes say it is, and blocks of text that end at a line.
 
 Compressed files are expanded as they are read, within limits on size and ratio, so a small file cannot fill memory or disk. The
-checksum is that of the file as it lies on disk; it is taken in a thread of its own, beside the reading and the parsing.
+checksum is that of the file as it lies on disk; what was read is hashed later, when the threads that parse leave a core idle.
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import io
 import os
+import threading
 import zlib
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal
 
@@ -117,13 +116,13 @@ def refuse_packed_twice(head: bytes, kind: Kind, name: str) -> None:
 
 
 class HashingReader(io.RawIOBase):
-    """A file that hashes what is read from it, in a thread that ends with `stack`; `checksum()` reads on to the end."""
+    """A file that remembers what is read from it until `hash_read()`; `checksum()` reads on to the end."""
 
-    def __init__(self, file: io.BufferedReader, stack: contextlib.ExitStack) -> None:
+    def __init__(self, file: io.BufferedReader) -> None:
         self._file = file
         self._digest = hashlib.sha256()
-        self._pool = stack.enter_context(ThreadPoolExecutor(max_workers=1))
-        self._unhashed: deque[Future[None]] = deque()
+        self._hashing = threading.Lock()
+        self._unhashed: deque[bytes] = deque()
         self.bytes_read = 0
         self._found = self._state()
 
@@ -133,11 +132,21 @@ class HashingReader(io.RawIOBase):
     def read(self, size: int = -1) -> bytes:
         data = self._file.read(size)
         if data:
-            self._unhashed.append(self._pool.submit(self._digest.update, data))
-            if len(self._unhashed) > _MAX_UNHASHED:
-                self._unhashed.popleft().result()
+            self._unhashed.append(data)
         self.bytes_read += len(data)
+        self._hash(leave=_MAX_UNHASHED)
         return data
+
+    def hash_read(self) -> None:
+        """Hash what was read so far; may run beside `read`."""
+        self._hash(leave=0)
+
+    def _hash(self, leave: int) -> None:
+        if len(self._unhashed) > leave:
+            with self._hashing:
+                while len(self._unhashed) > leave:
+                    self._digest.update(self._unhashed[0])
+                    self._unhashed.popleft()
 
     def bytes_to_line_end(self, ahead: int, spec: BarsSpec, name: str) -> int:
         """Bytes from `ahead` bytes on to behind the next line end; 0 beyond the end of the file."""
@@ -170,8 +179,7 @@ class HashingReader(io.RawIOBase):
         """`sha256:<64 hex>` of the whole file."""
         while self.read(_READ_BYTES):
             pass
-        while self._unhashed:
-            self._unhashed.popleft().result()
+        self.hash_read()
         return f"sha256:{self._digest.hexdigest()}"
 
 

@@ -11,6 +11,8 @@ import polars as pl
 from chronos_assets.domain.bars.lookahead import Sample
 from chronos_assets.domain.bars.names import Column
 
+_FEW_ROWS = 64
+
 
 @dataclass
 class ColumnStats:
@@ -30,7 +32,7 @@ class ColumnStats:
 
 
 class Stats:
-    """Counts of all data columns. `take` also returns the batch with NaN and non-finite cells turned to null."""
+    """Counts of all data columns. `take` also returns the batch with NaN and non-finite cells turned to null; `sample` is fed with that."""
 
     def __init__(self, columns: Sequence[Column]) -> None:
         self.columns = {column.name: ColumnStats() for column in columns}
@@ -49,7 +51,6 @@ class Stats:
         for series in frame.iter_columns():
             self.columns[series.name].nulls += series.null_count()
         self._ranges(frame)
-        self.sample.add(frame)
         return frame
 
     def _clean(self, name: str, values: pl.Series, row_of: Callable[[int], int]) -> pl.Series:
@@ -64,7 +65,11 @@ class Stats:
         return pl.select(pl.when(values.is_finite()).then(values)).to_series().alias(name)
 
     def _ranges(self, frame: pl.DataFrame) -> None:
-        """Extend the ranges of columns that may still be constant."""
+        """Extend the ranges of columns that may still be constant: by a few rows, and by the others only where those are all alike."""
+        for rows in (frame.head(_FEW_ROWS), frame):
+            self._extend(rows)
+
+    def _extend(self, frame: pl.DataFrame) -> None:
         for name, stats in self.columns.items():
             if not stats.low < stats.high and (values := frame[name]).null_count() < len(values):
                 stats.low, stats.high = min(stats.low, _number(values.min())), max(stats.high, _number(values.max()))

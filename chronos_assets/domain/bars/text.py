@@ -64,21 +64,24 @@ def read_text(
     schema: pl.Schema = pl.Schema({c.label: pl.Float64() if c.is_data else pl.String() for c in columns})
     plain = dialect.delimiter != "blanks" and _may_be_plain(columns)
 
-    def attempt(block: tuple[bytes, bool]) -> pl.DataFrame | tuple[bytes, bool]:
-        text, _ = block
+    def attempt(text: bytes) -> pl.DataFrame | bytes:
         frame = _read_plain(text, dialect, schema, columns, spec) if plain else None
         if frame is None:
             frame = _read_checked(text, dialect, schema, columns, spec=spec, name=name)
-        return block if frame is None else frame
+        return text if frame is None else frame
 
-    for made in side_by_side(attempt, _last_marked(texts), _SIDE_BY_SIDE, stack):
-        if isinstance(made, pl.DataFrame):
-            yield RawBatch(made, _counter(line), blank)
+    made = side_by_side(attempt, texts, _SIDE_BY_SIDE, stack)
+    coming = next(made, None)
+    while coming is not None:
+        found = coming
+        if isinstance(found, pl.DataFrame):
+            yield RawBatch(found, _counter(line), blank)
             blank = 0
-            line += made.height
+            line += found.height
+            coming = next(made, None)
             continue
-        text, ends_file = made
-        block = check_block(text, line, dialect, name, ends_file=ends_file)
+        coming = next(made, None)
+        block = check_block(found, line, dialect, name, ends_file=coming is None)
         if not block.text:
             # Blanks without a line end, at the end of a file between blanks.
             continue
@@ -91,15 +94,6 @@ def read_text(
             yield replace(batch, blank_lines=batch.blank_lines + blank)
             blank = 0
         line += lines
-
-
-def _last_marked(texts: Iterator[bytes]) -> Iterator[tuple[bytes, bool]]:
-    """Each text, and whether it is the last one."""
-    held = next(texts, None)
-    while held is not None:
-        following = next(texts, None)
-        yield held, following is None
-        held = following
 
 
 def _may_be_plain(columns: Sequence[Column]) -> bool:
