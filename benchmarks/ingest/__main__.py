@@ -1,31 +1,35 @@
 """Reading a file of bars against bare Polars, in the same run: seconds, CPU seconds and peak RSS, each measured in a process of its own.
 
-    python benchmarks/ingest [--rows 10000,100000,1000000] [--repeat 5] [--big-gb 2] [--folder DIR]
+    python benchmarks/ingest [--rows 10000,100000,1000000] [--repeat 15] [--big-gb 2] [--folder DIR]
 
 `polars` is `polars.read_csv(file)` and `write_ipc` of what it gives: no checksum, no rule, no report, no fsync. `ours` is
-`normalize`: SHA-256 of the file, every rule, content hash, report, Arrow file synced and renamed. Each process imports, reads once to
-warm up, then takes the best of `--repeat`. `--big-gb` adds a file of that size that is read once by `normalize` alone, for its peak RSS.
+`normalize`: SHA-256 of the file, every rule, content hash, report, Arrow file synced and renamed. Both processes import, read twice to
+warm up, then take turns, the first of each pair by lot: a shared machine is rarely as fast a second later, but it is for both. Seconds
+are medians, a ratio is the median over the pairs, and `best` compares the best reading of each. `--big-gb` adds a file of that size that
+is read once by `normalize` alone, for its peak RSS.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
+import random
 import resource
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+from statistics import median
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 BYTES_PER_ROW = 1_004
+_WARM_UP = 2
 
 
-def measure(who: str, source: Path, repeat: int) -> dict[str, float]:
-    """Best wall and CPU seconds of `repeat` readings, and peak RSS, of this process."""
+def read_in_turns(who: str, source: Path) -> None:
+    """A process of one of the two: for each line that comes in it reads once and prints `seconds CPU-seconds peak-RSS-MiB`."""
     destination = source.with_suffix(f".{who}.arrow")
     if who == "polars":
         import polars as pl
@@ -38,56 +42,85 @@ def measure(who: str, source: Path, repeat: int) -> dict[str, float]:
         def read() -> None:
             normalize(source, BarsSpec(), destination)
 
-    if repeat > 1:
-        read()
-    walls, cpus = [], []
-    for _ in range(repeat):
+    for _ in sys.stdin:
         cpu, began = time.process_time(), time.perf_counter()
         read()
-        walls.append(time.perf_counter() - began)
-        cpus.append(time.process_time() - cpu)
-    destination.unlink()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"seconds": min(walls), "cpu_seconds": min(cpus), "peak_rss_mib": peak}
+        seconds, cpu_seconds = time.perf_counter() - began, time.process_time() - cpu
+        print(seconds, cpu_seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, flush=True)
+    destination.unlink(missing_ok=True)
 
 
-def child(who: str, source: Path, repeat: int) -> dict[str, float]:
-    """The same, in a process of its own."""
-    command = [sys.executable, __file__, "--child", who, str(source), str(repeat)]
-    return dict(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
+class Reader:
+    """Such a process, and the readings that were taken."""
+
+    def __init__(self, who: str, source: Path) -> None:
+        command = [sys.executable, __file__, "--child", who, str(source)]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.readings: list[tuple[float, float, float]] = []
+
+    def take(self) -> None:
+        """One reading."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+        seconds, cpu_seconds, peak = (float(text) for text in self._process.stdout.readline().split())
+        self.readings.append((seconds, cpu_seconds, peak))
+
+    def close(self) -> None:
+        """No more of them."""
+        self._process.communicate()
+        assert self._process.returncode == 0
+
+
+def compare(source: Path, repeat: int) -> tuple[Reader, Reader]:
+    """Readings of bare Polars and of `normalize`, in turns."""
+    bare, ours = Reader("polars", source), Reader("ours", source)
+    order, lot = [bare, ours], random.Random(1)
+    for turn in range(_WARM_UP + repeat):
+        for reader in order:
+            reader.take()
+            if turn < _WARM_UP:
+                reader.readings.clear()
+        lot.shuffle(order)
+    for reader in order:
+        reader.close()
+    return bare, ours
 
 
 def main() -> int:
     """Print one line per size."""
     if sys.argv[1:2] == ["--child"]:
-        print(json.dumps(measure(sys.argv[2], Path(sys.argv[3]), int(sys.argv[4]))))
+        read_in_turns(sys.argv[2], Path(sys.argv[3]))
         return 0
     from table import write_table
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", default="10000,100000,1000000")
-    parser.add_argument("--repeat", type=int, default=5)
+    parser.add_argument("--repeat", type=int, default=15)
     parser.add_argument("--big-gb", type=float, default=0.0)
     parser.add_argument("--folder", type=Path)
     options = parser.parse_args()
     print(f"load {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores")
-    print("     rows      MB  polars s    ours s  ratio  CPU ratio  polars MiB  ours MiB")
+    print("     rows      MB  polars s    ours s  ratio   best  CPU ratio  polars MiB  ours MiB")
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         for rows in (int(text) for text in options.rows.split(",") if text):
             source = write_table(Path(folder) / f"{rows}.csv", rows)
-            bare, ours = (child(who, source, options.repeat) for who in ("polars", "ours"))
-            ratio, cpu_ratio = (ours[what] / bare[what] for what in ("seconds", "cpu_seconds"))
-            peaks = f"{bare['peak_rss_mib']:11.0f} {ours['peak_rss_mib']:9.0f}"
+            bare, ours = (reader.readings for reader in compare(source, options.repeat))
+            seconds = [f"{median(reading[0] for reading in readings):9.3f}" for readings in (bare, ours)]
+            ratio, cpu_ratio = (median(b[i] / a[i] for a, b in zip(bare, ours, strict=True)) for i in (0, 1))
+            best = min(ours)[0] / min(bare)[0]
+            peaks = f"{bare[-1][2]:11.0f} {ours[-1][2]:9.0f}"
             megabytes = source.stat().st_size / 1e6
-            print(
-                f"{rows:9d} {megabytes:7.0f} {bare['seconds']:9.3f} {ours['seconds']:9.3f} {ratio:6.2f} {cpu_ratio:10.2f} {peaks}",
-                flush=True,
-            )
+            print(f"{rows:9d} {megabytes:7.0f} {' '.join(seconds)} {ratio:6.2f} {best:6.2f} {cpu_ratio:10.2f} {peaks}", flush=True)
             source.unlink()
         if options.big_gb:
             source = write_table(Path(folder) / "big.csv", int(options.big_gb * 1e9 / BYTES_PER_ROW))
-            ours = child("ours", source, 1)
-            print(f"one file of {source.stat().st_size / 1e9:.2f} GB: {ours['seconds']:.1f} s, peak RSS {ours['peak_rss_mib']:.0f} MiB")
+            big = Reader("ours", source)
+            big.take()
+            big.close()
+            (taken, _, peak) = big.readings[0]
+            print(f"one file of {source.stat().st_size / 1e9:.2f} GB: {taken:.1f} s, peak RSS {peak:.0f} MiB")
     return 0
 
 
