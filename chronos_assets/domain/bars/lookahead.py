@@ -123,6 +123,8 @@ def _shifted(x: Floats, y: Floats, run: npt.NDArray[np.int64], shift: int) -> tu
     """Rows of `x` and the rows of `y` that come `shift` bars later (negative: earlier) in the same run."""
     if shift < 0:
         return _shifted(y, x, run, -shift)[::-1]
+    if shift == 0:
+        return x, y
     count = len(x) - shift
     same = run[:count] == run[shift:]
     return x[:count][same], y[shift:][same]
