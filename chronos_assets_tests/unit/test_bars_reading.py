@@ -228,12 +228,16 @@ def test_timestamp_unix_is_a_key_and_never_a_feature(tmp_path: Path) -> None:
     assert "timestamp_unix_differs" in codes(report)
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("block_bytes", [10, 1 << 20])
-def test_blank_lines_are_counted_whatever_the_blocks(block_bytes: int, tmp_path: Path) -> None:
-    """Blank lines that fill whole blocks are counted like any others."""
-    rows = [*lines()[:6], *[""] * 500, *lines()[6:]]
-    report = read(tmp_path, table(rows), BarsSpec(block_bytes=block_bytes))
-    assert (report.rows, report.blank_lines) == (12, 500)
+def test_blank_lines_are_counted_whatever_the_blocks(block_bytes: int, end: str, tmp_path: Path) -> None:
+    """Blank lines that fill whole blocks are counted like any others; the row of a later error counts them too."""
+    rows = [*lines()[:6], *["", " "] * 250, *lines()[6:]]
+    for written in (table(rows, end=end), table([spaced(row) for row in rows], spaced(HEADER), end=end)):
+        report = read(tmp_path, written, BarsSpec(block_bytes=block_bytes))
+        assert (report.rows, report.blank_lines) == (12, 500)
+    with pytest.raises(BarsError, match="row 509"):
+        read(tmp_path, table([*rows[:507], rows[507].replace("10.5", "x"), *rows[508:]], end=end), BarsSpec(block_bytes=block_bytes))
 
 
 def test_blank_lines_between_rows_are_skipped_and_said(tmp_path: Path) -> None:

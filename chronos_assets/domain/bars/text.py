@@ -64,7 +64,9 @@ def read_text(
     schema: pl.Schema = pl.Schema({c.label: pl.Float64() if c.is_data else pl.String() for c in columns})
     plain = dialect.delimiter != "blanks" and _may_be_plain(columns)
 
-    def attempt(text: bytes) -> pl.DataFrame | bytes:
+    def attempt(text: bytes) -> pl.DataFrame | bytes | int:
+        if text.isspace() and long_line(text, spec.max_line_bytes) is None:
+            return _count_blank_lines(text)
         frame = _read_plain(text, dialect, schema, columns, spec) if plain else None
         if frame is None:
             frame = _read_checked(text, dialect, schema, columns, spec=spec, name=name)
@@ -81,6 +83,10 @@ def read_text(
             coming = next(made, None)
             continue
         coming = next(made, None)
+        if isinstance(found, int):
+            blank += found
+            line += found
+            continue
         block = check_block(found, line, dialect, name, ends_file=coming is None)
         if not block.text:
             # Blanks without a line end, at the end of a file between blanks.
@@ -152,6 +158,12 @@ def _refuse_long_line(block: TextBlock, spec: BarsSpec, name: str) -> None:
 def _most_rows(text: bytes, columns: Sequence[Column]) -> int:
     """Rows that a text can hold where none is too short; with more (a block of blank lines) a frame could be far larger than the text."""
     return len(text) // len(columns) + 1
+
+
+def _count_blank_lines(text: bytes) -> int:
+    """Lines of a text that holds nothing but blanks and line ends of any kind."""
+    ends = text.count(b"\n") + text.count(b"\r") - text.count(b"\r\n")
+    return ends + (0 if text.endswith((b"\n", b"\r")) else 1)
 
 
 def _count_lines(text: bytes) -> int:
