@@ -66,13 +66,10 @@ class Stats:
 
     def _ranges(self, frame: pl.DataFrame) -> None:
         """Extend the ranges of columns that may still be constant: by a few rows, and by the others only where those are all alike."""
-        for rows in (frame.head(_FEW_ROWS), frame):
-            self._extend(rows)
-
-    def _extend(self, frame: pl.DataFrame) -> None:
         for name, stats in self.columns.items():
-            if not stats.low < stats.high and (values := frame[name]).null_count() < len(values):
-                stats.low, stats.high = min(stats.low, _number(values.min())), max(stats.high, _number(values.max()))
+            for rows in (_FEW_ROWS, frame.height):
+                if not stats.low < stats.high and (values := frame[name].head(rows)).null_count() < len(values):
+                    stats.low, stats.high = min(stats.low, _number(values.min())), max(stats.high, _number(values.max()))
 
 
 def _number(value: object) -> float:

@@ -66,7 +66,7 @@ def read_text(
 
     def attempt(text: bytes) -> pl.DataFrame | bytes | int:
         if text.isspace() and long_line(text, spec.max_line_bytes) is None:
-            return _count_blank_lines(text)
+            return _count_lines(text)
         frame = _read_plain(text, dialect, schema, columns, spec) if plain else None
         if frame is None:
             frame = _read_checked(text, dialect, schema, columns, spec=spec, name=name)
@@ -160,14 +160,10 @@ def _most_rows(text: bytes, columns: Sequence[Column]) -> int:
     return len(text) // len(columns) + 1
 
 
-def _count_blank_lines(text: bytes) -> int:
-    """Lines of a text that holds nothing but blanks and line ends of any kind."""
+def _count_lines(text: bytes) -> int:
+    """How many there are, whatever ends them."""
     ends = text.count(b"\n") + text.count(b"\r") - text.count(b"\r\n")
     return ends + (0 if text.endswith((b"\n", b"\r")) else 1)
-
-
-def _count_lines(text: bytes) -> int:
-    return text.count(b"\n") + (0 if text.endswith(b"\n") else 1)
 
 
 def _is_rectangular(text: bytes, dialect: Dialect, frame: pl.DataFrame) -> bool:

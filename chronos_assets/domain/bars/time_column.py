@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -47,6 +48,16 @@ class FormatChangedError(Exception):
         self.reading = reading
 
 
+class _Cells(NamedTuple):
+    """Key cells that are remembered: with their padding, and where each stands in the file."""
+
+    days: Int64s
+    times: Int64s
+    cells: pl.Series
+    padding: Padding
+    row_of: Callable[[int], int]
+
+
 class TimeColumn:
     """Reads Time cells into seconds of the day. `reading`: what an earlier attempt at the same file found out."""
 
@@ -57,7 +68,7 @@ class TimeColumn:
         self._daily = spec.interval_seconds is not None and spec.interval_seconds % DAY_SECONDS == 0
         self._may_be_daily = spec.granularity is None and reading in {None, "none", SCAN}
         self._open = reading not in {"hhmm", "hhmmss"}
-        self._memory: list[tuple[Int64s, Int64s, pl.Series, Padding, Callable[[int], int]]] = []
+        self._memory: list[_Cells] = []
         self._remembered = 0
         self._try_from = 0.0
         self.decision: Decision | None = None
@@ -70,7 +81,7 @@ class TimeColumn:
         """Seconds of the day of the next cells, or None for daily bars; raises `BarsError` naming row and value."""
         padding = padding_of(cells)
         if self._open:
-            self._memory.append((days, times, cells, padding, row_of))
+            self._memory.append(_Cells(days, times, cells, padding, row_of))
             self._remembered += len(times)
             if self._scanning:
                 return None
@@ -95,7 +106,7 @@ class TimeColumn:
 
     def _settle(self, *, final: bool) -> None:
         """Decide by all cells seen so far; where they leave it open, read them as HHMM for the time being."""
-        days, times = (np.concatenate([part[i] for part in self._memory]) for i in (0, 1))
+        days, times = (np.concatenate(parts) for parts in zip(*((part.days, part.times) for part in self._memory), strict=True))
         try:
             found = self._decide(days, times)
         except UnclearTimeError as unclear:
@@ -104,7 +115,7 @@ class TimeColumn:
                     raise FormatChangedError(SCAN) from None
                 self._use(Decision("hhmm", firm=False))
                 return
-            raise self._refusal(unclear, pl.concat([part[2] for part in self._memory]), self._remembered_row) from None
+            raise self._refusal(unclear, pl.concat([part.cells for part in self._memory]), self._remembered_row) from None
         self._use(found)
         if not final and found.format != "none" and not times.any():
             return  # midnight says nothing; the next cells will
@@ -122,8 +133,8 @@ class TimeColumn:
             self.daily_time = int(times[0])
             return Decision("none", firm=self._daily)
         padding = Padding()
-        for _, earlier, _, seen, _ in reversed(self._memory):
-            padding = seen.followed_by(padding, len(earlier))
+        for part in reversed(self._memory):
+            padding = part.padding.followed_by(padding, len(part.cells))
         return decide(days, times, padding, declared=self._declared, interval=self._interval)
 
     def _confirm(self, decision: Decision, times: Int64s, padding: Padding) -> None:
@@ -149,10 +160,10 @@ class TimeColumn:
             raise UnclearTimeError("time_mixed", "Time mixes HHMM and HHMMSS", first, _ONE_FORMAT_HINT)
 
     def _remembered_row(self, index: int) -> int:
-        for _, times, _, _, row_of in self._memory:
-            if index < len(times):
-                return row_of(index)
-            index -= len(times)
+        for part in self._memory:
+            if index < len(part.cells):
+                return part.row_of(index)
+            index -= len(part.cells)
         raise AssertionError("an index beyond the cells that were remembered")
 
     def _refusal(self, unclear: UnclearTimeError, cells: pl.Series, row_of: Callable[[int], int]) -> BarsError:
