@@ -48,7 +48,7 @@ Compiled = TypeVar("Compiled", bound=Callable[..., Any])
 
 def compiled(function: Compiled) -> Compiled:
     """Compile `function`, keep the result on disk, and let other threads run meanwhile."""
-    return numba.njit(function, cache=True, nogil=True)  # type: ignore[no-any-return]
+    return numba.njit(function, cache=True, nogil=True, error_model="numpy")  # type: ignore[no-any-return]
 
 
 @compiled
