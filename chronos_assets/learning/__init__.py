@@ -1,1 +1,1 @@
-"""Training one fold, and the executors that train many."""
+"""One fold: features selected, a model trained, its keys; and the executors that train many folds. No store, no Dagster."""

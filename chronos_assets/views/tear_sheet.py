@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +14,7 @@ import polars as pl
 from chronos_assets.errors import RefusedError
 from chronos_assets.pipeline.simulation.price_artifacts import read_prices
 from chronos_assets.pipeline.simulation.prices import price_columns
+from chronos_assets.storage.atomic_write import replacing
 from chronos_assets.storage.datasets import get_dataset, read_range
 from chronos_assets.storage.runs import FoldRecord, RunRecord, get_folds, get_run
 from chronos_assets.storage.simulations import SimulationRecord, get_buckets, get_simulation, read_equity, read_trades
@@ -37,11 +36,8 @@ def write_tearsheet(simulation_id: str, stores: Stores, output: Path | None = No
     path = path.expanduser().absolute()
     html = render_tearsheet(simulation, stores)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".report-", suffix=".tmp")
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(html)
-    Path(temporary).chmod(0o644)
-    Path(temporary).replace(path)
+    with replacing(path) as file:
+        file.write(html.encode())
     return path
 
 
