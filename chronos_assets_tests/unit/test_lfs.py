@@ -9,8 +9,8 @@ import pytest
 
 from chronos_assets.domain.lfs.cases import classes_of, make_cases
 from chronos_assets.domain.lfs.permutations import PermutedClasses, mark_of, needs_caution, p_values, require_permutations
-from chronos_assets.domain.lfs.profile import LfsParameters, LfsProfile
 from chronos_assets.domain.lfs.shares import membership, pairs, share_over_time
+from chronos_assets.domain.profiles.lfs import LfsParameters, LfsProfile
 from chronos_assets.domain.strict import parse_strict
 from chronos_assets.errors import ProfileError
 from chronos_assets.learning.selectors.lfs import select
