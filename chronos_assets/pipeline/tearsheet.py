@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from chronos_assets.atomic_write import write_file
 from chronos_assets.errors import RefusedError
 from chronos_assets.pipeline.charts import Line, bar_strip, line_chart
 from chronos_assets.pipeline.price_artifacts import read_prices
@@ -36,12 +35,7 @@ def write_tearsheet(simulation_id: str, stores: Stores, output: Path | None = No
     path = output or stores.artifacts / "reports" / f"{simulation.dataset_id}-{simulation.mode}-{simulation.simulation_id}.html"
     path = path.expanduser().absolute()
     html = render_tearsheet(simulation, stores)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".report-", suffix=".tmp")
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(html)
-    Path(temporary).chmod(0o644)
-    Path(temporary).replace(path)
+    write_file(path, html.encode())
     return path
 
 

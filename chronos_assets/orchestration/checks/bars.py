@@ -1,11 +1,11 @@
 """Checks of bars: the Arrow file is sound, and QuestDB holds exactly what the file says. The second one is the gate of publication."""
 
-import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from dagster import AssetCheckExecutionContext, AssetCheckResult, MetadataValue, ResourceParam
 
+from chronos_assets.atomic_write import replacing
 from chronos_assets.orchestration.assets.files import normalize_partition
 from chronos_assets.orchestration.failures import one_sentence
 from chronos_assets.orchestration.preview import dataset_check, dataset_checks
@@ -107,9 +107,9 @@ def _keep_cases(cases: "list[pl.DataFrame]", path: "Path") -> "Path":
     """All failure cases of pandera, as one Parquet file beside the bars."""
     import polars as pl
 
-    temporary = path.with_suffix(f".{os.getpid()}.part")
-    pl.concat(cases, how="vertical_relaxed").write_parquet(temporary)
-    return temporary.replace(path)
+    with replacing(path) as file:
+        pl.concat(cases, how="vertical_relaxed").write_parquet(file)
+    return path
 
 
 def _useful(report: "BarsReport", inspect: str) -> Verdict:
