@@ -12,6 +12,7 @@ import numpy.typing as npt
 import polars as pl
 
 from chronos_assets.atomic_write import write_file
+from chronos_assets.domain.slug import Slug
 from chronos_assets.errors import RefusedError
 from chronos_assets.pipeline.charts import Line, bar_strip, line_chart
 from chronos_assets.pipeline.price_artifacts import read_prices
@@ -32,7 +33,8 @@ def write_tearsheet(simulation_id: str, stores: Stores, output: Path | None = No
     Raises `RefusedError` for a simulation that is not completed.
     """
     simulation = get_simulation(stores.postgres, simulation_id)
-    path = output or stores.artifacts / "reports" / f"{simulation.dataset_id}-{simulation.mode}-{simulation.simulation_id}.html"
+    slug = Slug.parse(simulation.dataset_id)  # it comes from a table, and becomes part of a path
+    path = output or stores.artifacts / "reports" / f"{slug}-{simulation.mode}-{simulation.simulation_id}.html"
     path = path.expanduser().absolute()
     html = render_tearsheet(simulation, stores)
     write_file(path, html.encode())
