@@ -17,11 +17,11 @@ from pathlib import Path
 
 import polars as pl
 
-from chronos_assets.atomic_write import replacing
 from chronos_assets.domain.audit import Audit, Tolerance, fixed
 from chronos_assets.domain.audit_report import AuditReport, judge
 from chronos_assets.pipeline.progress import Progress
 from chronos_assets.pipeline.source import Source
+from chronos_assets.storage.atomic_write import replacing
 from chronos_assets.storage.bars_file import BarsFile
 from chronos_assets.storage.datasets import KEY_COLUMNS
 from chronos_assets.storage.delivery import bars_of

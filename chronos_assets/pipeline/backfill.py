@@ -19,10 +19,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from chronos_assets.atomic_write import write_file
 from chronos_assets.domain.manifest import LoadedManifest, find_manifests, load_manifest
 from chronos_assets.errors import ChronosError
 from chronos_assets.settings import Settings
+from chronos_assets.storage.atomic_write import write_file
 
 _BLOCK_BYTES = 1 << 20
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import polars as pl
 
-from chronos_assets.atomic_write import write_file
 from chronos_assets.errors import ChronosError
+from chronos_assets.storage.atomic_write import write_file
 
 SLUG = "sp500_1d_v1"
 WARM_UP_BARS = 250

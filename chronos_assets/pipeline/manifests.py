@@ -14,7 +14,6 @@ from typing import Any
 
 import yaml
 
-from chronos_assets.atomic_write import replacing
 from chronos_assets.domain.bars.compare import BarsChange, compare_bars
 from chronos_assets.domain.bars.reading import normalize
 from chronos_assets.domain.bars.report import BarsReport
@@ -24,6 +23,7 @@ from chronos_assets.domain.slug import Slug, granularity_seconds
 from chronos_assets.errors import ManifestError, SlugError
 from chronos_assets.pipeline.normalize import NormalizedBars, cached_bars, normalize_dataset
 from chronos_assets.settings import Settings
+from chronos_assets.storage.atomic_write import replacing
 
 _CHECKSUM_LINE = re.compile(r"^(\s*checksum\s*:[ \t]*)([^\s#,}]+|\"[^\"\n]*\"|'[^'\n]*')?", re.MULTILINE)
 _NO_CHECKSUM = "sha256:" + "0" * 64

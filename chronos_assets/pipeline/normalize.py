@@ -17,7 +17,6 @@ import pyarrow as pa
 import pyarrow.ipc
 from pydantic import ValidationError
 
-from chronos_assets.atomic_write import remove_abandoned, write_file
 from chronos_assets.domain.bars.reading import Progress, normalize
 from chronos_assets.domain.bars.report import BarsReport
 from chronos_assets.domain.bars.source import file_checksum
@@ -26,6 +25,7 @@ from chronos_assets.domain.manifest import LoadedManifest
 from chronos_assets.domain.strict import nearest
 from chronos_assets.errors import ManifestError, SourceChangedError
 from chronos_assets.settings import Settings
+from chronos_assets.storage.atomic_write import remove_abandoned, write_file
 
 READER_VERSION = 4
 """Raised when the same file would give other bars or another report."""

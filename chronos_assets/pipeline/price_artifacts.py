@@ -11,10 +11,10 @@ from pathlib import Path
 
 import polars as pl
 
-from chronos_assets.atomic_write import write_file
 from chronos_assets.domain.simulation.prices import PriceBars
 from chronos_assets.errors import FileError
 from chronos_assets.pipeline.prices import prices_hash
+from chronos_assets.storage.atomic_write import write_file
 
 FOLDER = "prices"
 FIELDS = ("open", "high", "low", "close")

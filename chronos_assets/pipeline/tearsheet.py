@@ -11,12 +11,12 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from chronos_assets.atomic_write import write_file
 from chronos_assets.domain.slug import Slug
 from chronos_assets.errors import RefusedError
 from chronos_assets.pipeline.charts import Line, bar_strip, line_chart
 from chronos_assets.pipeline.price_artifacts import read_prices
 from chronos_assets.pipeline.prices import price_columns
+from chronos_assets.storage.atomic_write import write_file
 from chronos_assets.storage.datasets import get_dataset, read_range
 from chronos_assets.storage.runs import FoldRecord, RunRecord, get_folds, get_run
 from chronos_assets.storage.simulations import SimulationRecord, get_buckets, get_simulation, read_equity, read_trades

@@ -12,10 +12,10 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from chronos_assets.atomic_write import put_in_place
 from chronos_assets.errors import FileError, ServiceStartError
 from chronos_assets.services.places import cannot_write
 from chronos_assets.settings import Settings
+from chronos_assets.storage.atomic_write import put_in_place
 
 GROUP = "org.questdb"
 ARTIFACT = "questdb"

@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from chronos_assets.atomic_write import PRIVATE
 from chronos_assets.services.places import cannot_write, write_json
+from chronos_assets.storage.privacy import OWNER_FILE
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def save_record(path: Path, record: ServerRecord) -> None:
     """Write `record` beside those of the other servers. To be called under the start lock."""
     records = load_records(path)
     records[record.name] = record
-    write_json(path, {"format": 1, "servers": {name: asdict(r) for name, r in records.items()}}, mode=PRIVATE)
+    write_json(path, {"format": 1, "servers": {name: asdict(r) for name, r in records.items()}}, mode=OWNER_FILE)
 
 
 def passwords(path: Path) -> Passwords:
@@ -67,7 +67,7 @@ def passwords(path: Path) -> Passwords:
         return known
     # The alphabet of token_urlsafe needs no quoting in a client string, an address, or SQL.
     fresh = Passwords(*(secrets.token_urlsafe(24) for _ in fields(Passwords)))
-    write_json(path, asdict(fresh), mode=PRIVATE)
+    write_json(path, asdict(fresh), mode=OWNER_FILE)
     return fresh
 
 
@@ -76,7 +76,7 @@ def read_passwords(path: Path) -> Passwords | None:
     try:
         document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         if path.stat().st_mode & 0o077:
-            path.chmod(PRIVATE)
+            path.chmod(OWNER_FILE)
         return Passwords(**document)
     except PermissionError as error:
         raise cannot_write(path.parent, error) from error

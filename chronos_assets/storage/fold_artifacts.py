@@ -20,8 +20,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from chronos_assets.atomic_write import PRIVATE, remove_abandoned, write_files
 from chronos_assets.errors import FileError
+from chronos_assets.storage.atomic_write import remove_abandoned, write_files
+from chronos_assets.storage.privacy import OWNER_FILE
 
 FOLDER = "walkforward"
 READERS = 4
@@ -84,7 +85,7 @@ class FoldArtifacts:
             arrays = _encoded(cases)
             contents |= {path: model, path.with_suffix(".npy"): arrays}
             recorded[key] = FoldFiles(key, _sha256(model), len(model), _sha256(arrays), len(arrays))
-        write_files(contents, mode=PRIVATE)
+        write_files(contents, mode=OWNER_FILE)
         return recorded
 
     def state(self, files: FoldFiles) -> State:

@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from chronos_assets import atomic_write
-from chronos_assets.atomic_write import PRIVATE, remove_abandoned, replacing, temporary_name, write_file, write_files
 from chronos_assets.errors import FileError
+from chronos_assets.storage import atomic_write
+from chronos_assets.storage.atomic_write import remove_abandoned, replacing, temporary_name, write_file, write_files
+from chronos_assets.storage.privacy import OWNER_FILE
 
 
 def test_two_writers_of_one_file_do_not_meet(tmp_path: Path) -> None:
@@ -53,7 +54,7 @@ def test_a_full_disk_is_told_with_the_name_of_the_file_and_leaves_nothing(tmp_pa
     program = (
         "import resource, signal, sys\n"
         "from pathlib import Path\n"
-        "from chronos_assets import atomic_write\n"
+        "from chronos_assets.storage import atomic_write\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
         f"path, content = Path({str(kept)!r}), b'x' * 100_000\n"
@@ -93,7 +94,7 @@ def test_a_batch_is_as_private_as_asked_whatever_the_umask(tmp_path: Path) -> No
     for mask in (0o000, 0o077):
         before = os.umask(mask)
         try:
-            write_files({tmp_path / f"{mask}.bin": b"1"}, mode=PRIVATE)
+            write_files({tmp_path / f"{mask}.bin": b"1"}, mode=OWNER_FILE)
         finally:
             os.umask(before)
         assert stat.S_IMODE((tmp_path / f"{mask}.bin").stat().st_mode) == 0o600

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from chronos_assets.atomic_write import temporary_name
 from chronos_assets.errors import ServiceStartError
 from chronos_assets.services import locks, places, ports, state
 from chronos_assets.services.state import ServerRecord
+from chronos_assets.storage.atomic_write import temporary_name
 
 
 def record(name: str = "questdb") -> ServerRecord:

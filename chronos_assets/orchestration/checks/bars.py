@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 
 from dagster import AssetCheckExecutionContext, AssetCheckResult, MetadataValue, ResourceParam
 
-from chronos_assets.atomic_write import replacing
 from chronos_assets.orchestration.assets.files import normalize_partition
 from chronos_assets.orchestration.failures import one_sentence
 from chronos_assets.orchestration.preview import dataset_check, dataset_checks
 from chronos_assets.orchestration.resources import Workplace
 from chronos_assets.orchestration.verdicts import Verdict, report_all
+from chronos_assets.storage.atomic_write import replacing
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from chronos_assets.errors import FileError
+from chronos_assets.storage.privacy import mode_beside
 
 SUFFIX = ".part"
-READABLE, PRIVATE = 0o644, 0o600
 # Syncs that run side by side share one commit of the file system's journal.
 SYNCS_AT_ONCE = 8
 ABANDONED_SECONDS = 86_400.0
@@ -31,7 +31,7 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 def replacing(path: Path, *, mode: int | None = None) -> Iterator[BinaryIO]:
     """A file to write that takes the place of `path` when the context ends without an error, and vanishes otherwise.
 
-    `mode`: permissions of the file; by default those of the file it replaces, or 0644 less the umask. Raises `FileError`.
+    `mode`: permissions of the file; by default those of the file it replaces, or as open as its folder. Raises `FileError`.
     """
     temporary = temporary_name(path)
     try:
@@ -141,11 +141,9 @@ def _file_error(path: Path, error: OSError) -> FileError:
 def _create(temporary: Path, path: Path, mode: int | None) -> BinaryIO:
     """Open `temporary`, which must not exist, with the permissions that `path` shall have."""
     if mode is None:
-        with contextlib.suppress(FileNotFoundError):
-            mode = path.stat().st_mode & 0o777
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, READABLE if mode is None else mode)
-    if mode is not None:
-        os.fchmod(handle, mode)  # whatever the umask
+        mode = path.stat().st_mode & 0o777 if path.exists() else mode_beside(path.parent)
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    os.fchmod(handle, mode)  # whatever the umask
     return os.fdopen(handle, "wb")
 
 
