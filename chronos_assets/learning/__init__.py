@@ -1,1 +1,1 @@
-"""What learns from rows: selectors of features. Values in, values out; no store and no Dagster."""
+"""One fold: features selected, a model trained, its keys; and the executors that train many folds. No store, no Dagster."""

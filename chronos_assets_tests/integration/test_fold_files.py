@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from chronos_assets.compute.executor import ThreadExecutor
 from chronos_assets.errors import FileError
-from chronos_assets.pipeline.retire import retire_run, run_space
-from chronos_assets.pipeline.simulate import simulate_run
-from chronos_assets.pipeline.trace import trace_trade
-from chronos_assets.pipeline.validate_run import validate_run
-from chronos_assets.pipeline.walkforward import WalkforwardResult, run_walkforward
+from chronos_assets.learning.executor import ThreadExecutor
+from chronos_assets.pipeline.simulation.run import simulate_run
+from chronos_assets.pipeline.simulation.trace import trace_trade
+from chronos_assets.pipeline.upkeep.retire import retire_run, run_space
+from chronos_assets.pipeline.validation.run import validate_run
+from chronos_assets.pipeline.walkforward.run import WalkforwardResult, run_walkforward
 from chronos_assets.storage.fold_artifacts import FoldArtifacts
 from chronos_assets.storage.runs import FoldRecord, get_folds, read_predictions
 from chronos_assets.storage.stores import Stores
