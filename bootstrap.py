@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Install this project and run a command in it: `python3 bootstrap.py run chronos demo`.
 
-Needs Python 3.11 or newer and nothing else. This file is read by whatever Python a machine has, 2.7 included, so that an old one can say what
-is missing; the work is in `requirements/environment.py`.
+Needs Python 3.11 or newer and nothing else. This file is read by whatever Python a machine has, 2.7 included, so that an old one can say
+what is missing. The work is in `requirements/environment.py`.
 """
 
 import os
@@ -12,6 +12,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 def main():
+    """Refuse an old Python in one sentence, else hand over."""
     if sys.version_info < (3, 11):
         sys.stderr.write(
             "bootstrap: Python 3.11 or newer is needed; this is %s. Call bootstrap.py with a newer one, for example "

@@ -4,7 +4,7 @@
 2. the same with the SHA-256 of every wheel into `requirements/*.txt`, which `bootstrap.py` installs from and pip or uv can.
 
 `uv.lock` itself records the addresses of whatever index it was made with and is therefore not kept; neither file above holds one.
-Without options versions that are pinned stay. `--upgrade` moves all, uv's own included. `--check` changes nothing and exits 1 if a file differs.
+Versions that are pinned stay. `--upgrade` moves all, uv's own included. `--check` changes nothing and exits 1 if a file differs.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ HEADER = (
 # `build` builds ourselves; `dev` needs every extra, because the suite tests them.
 LEVELS = {
     "run": ["--no-default-groups", "--group", "build"],
+    "ray": ["--no-default-groups", "--group", "build", "--extra", "ray"],
     "dev": ["--group", "build", "--group", "dev", "--all-extras"],
     "bench": ["--group", "build", "--group", "dev", "--group", "bench", "--all-extras"],
 }

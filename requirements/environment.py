@@ -1,7 +1,7 @@
 """The environment in `.venv`: every package pinned to a version and a SHA-256, uv included, and nothing built from source but ourselves.
 
-`bootstrap.py` calls `main`. `run` and `sync` bring `.venv` to what the files beside this one say; any other word is handed to uv. A command of
-the product needs `run.txt` only, everything else `dev.txt`. Standard library only. How the files are written: `.ci/pins.py`.
+`bootstrap.py` calls `main`. `run` and `sync` bring `.venv` to what the files beside this one say; any other word is handed to uv. A command
+of the product needs `run.txt` only, everything else `dev.txt`. Standard library only. `.ci/pins.py` writes the files.
 """
 
 from __future__ import annotations
@@ -25,31 +25,28 @@ OLDEST_UV = (0, 8)
 NEWEST_PYTHON = (3, 13)
 PRODUCT = ("chronos", "chronosflow_export", "validate_dataset")
 # What `sync` may be told -> the file of requirements. Each file holds those before it.
-LEVELS = {"--no-dev": "run", "": "dev", "--group bench": "bench"}
-USAGE = "say what to do, for example: python3 bootstrap.py run chronos demo"
+LEVELS = {"--no-dev": "run", "--no-dev --extra ray": "ray", "": "dev", "--group bench": "bench"}
 
 
 def main(arguments: list[str]) -> int:
     """Find or bring uv, bring the environment up to date if the command needs it, then become the command."""
     if not arguments:
-        return fail(USAGE)
+        return fail("say what to do, for example: python3 bootstrap.py run chronos demo")
+    word, rest = arguments[0], arguments[1:]
+    if word == "sync" and " ".join(rest) not in LEVELS:
+        return fail(f"`sync` takes nothing, or one of {', '.join(filter(None, LEVELS))}; this is {' '.join(rest)}")
     uv = find_uv() or bring_uv()
     if uv is None:
         return fail(
-            "uv could not be installed: this Python has neither a working `venv` nor `pip`, or the download failed (see above). Install one of "
-            "them (Debian, Ubuntu: apt install python3-venv) or uv itself, then call this line again."
+            "uv could not be installed: this Python has neither a working `venv` nor `pip`, or the download failed (see above). "
+            "Install one of them (Debian, Ubuntu: apt install python3-venv) or uv itself, then call this line again."
         )
-    word, rest = arguments[0], arguments[1:]
     if word == "sync":
-        level = LEVELS.get(" ".join(rest))
-        if level is None:
-            return fail(f"`sync` takes nothing, or one of {', '.join(filter(None, LEVELS))}; this is {' '.join(rest)}")
-        return 0 if prepare(uv, level, exactly=True) else 1
-    if word != "run":
-        return become(uv, arguments)
-    if not prepare(uv, "run" if rest and rest[0] in PRODUCT else "dev"):
-        return 1
-    return become(uv, ["run", "--no-sync", *rest])
+        return 0 if prepare(uv, LEVELS[" ".join(rest)], exactly=True) else 1
+    if word == "run":
+        ready = prepare(uv, "run" if rest and rest[0] in PRODUCT else "dev")
+        return become(uv, ["run", "--no-sync", *rest]) if ready else 1
+    return become(uv, arguments)
 
 
 def prepare(uv: Path, level: str, *, exactly: bool = False) -> bool:
@@ -100,7 +97,7 @@ def interpreter() -> str:
 def become(uv: Path, arguments: list[str]) -> int:
     """Let uv take the place of this process, so that signals and exit status are its own."""
     if not WINDOWS:
-        os.execve(uv, [str(uv), *arguments], environment_for(uv))
+        os.execve(uv, [str(uv), *arguments], environment_for(uv))  # noqa: S606 - a program of ours, without a shell
     return subprocess.call([str(uv), *arguments], env=environment_for(uv))
 
 
