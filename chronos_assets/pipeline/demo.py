@@ -15,7 +15,7 @@ from pathlib import Path
 import polars as pl
 
 from chronos_assets.errors import ChronosError
-from chronos_assets.storage.whole_file import replacing
+from chronos_assets.storage.atomic_write import replacing
 
 SLUG = "sp500_1d_v1"
 WARM_UP_BARS = 250
