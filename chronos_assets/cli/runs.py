@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from chronos_assets.cli.common import emit, json_option
-from chronos_assets.cli.walkforward import open_stores_of
+from chronos_assets.cli.workplace import open_stores_of
 
 
 @click.group()
