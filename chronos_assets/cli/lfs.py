@@ -51,7 +51,7 @@ def lfs(
 ) -> None:
     """Select features of SLUG locally. The same request is the same selection: a complete one returns at once, others go on."""
     from chronos_assets.cli.progress import Reporter
-    from chronos_assets.cli.walkforward import open_stores_of
+    from chronos_assets.cli.workplace import open_stores_of
     from chronos_assets.pipeline.selection.request import plan_lfs
     from chronos_assets.pipeline.selection.results import chosen_pairs, selection_document
     from chronos_assets.pipeline.selection.run import preview, run_request
@@ -90,7 +90,7 @@ def read_profiles(
 
     A published dataset needs no manifest here: without one, everything has its default and the horizon is assumed.
     """
-    from chronos_assets.cli.walkforward import find_manifest
+    from chronos_assets.cli.workplace import find_manifest
     from chronos_assets.domain.profiles.lfs import LfsProfile
     from chronos_assets.domain.profiles.walkforward import WalkforwardProfile
     from chronos_assets.domain.strict import parse_strict
