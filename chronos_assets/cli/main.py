@@ -10,6 +10,7 @@ from chronos_assets.cli.common import run_command
 
 # name -> (module, attribute, one line for the listing)
 COMMANDS: dict[str, tuple[str, str, str]] = {
+    "init": ("chronos_assets.cli.init", "init", "Make a folder a project: workspace.yaml, dagster.yaml and exports/."),
     "demo": ("chronos_assets.cli.run", "demo", "Build a real dataset and take it all the way, from file to trades."),
     "run": ("chronos_assets.cli.run", "run", "Take one manifest through the whole lineage, through Dagster."),
     "backfill": ("chronos_assets.cli.run", "backfill", "Run datasets whose manifest or file changed, through Dagster."),
