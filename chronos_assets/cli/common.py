@@ -8,7 +8,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -16,6 +16,9 @@ from chronos_assets.cli import interrupts
 from chronos_assets.cli.interrupts import INTERRUPTED
 from chronos_assets.errors import ChronosError, UsageError
 from chronos_assets.settings import load_settings, unknown_variables
+
+if TYPE_CHECKING:
+    from chronos_assets.storage.stores import Stores
 
 # A full or read-only disk, or a folder that is not ours: the user's to mend, so one sentence and no traceback.
 _PLACE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM}
@@ -68,7 +71,23 @@ def report_error(error: ChronosError) -> int:
 
 def print_json(document: Any) -> None:
     """One JSON document on stdout; NaN and infinity never get out."""
-    click.echo(json.dumps(document, indent=2, default=str, allow_nan=False))
+    click.echo(json.dumps(document, indent=2, default=_plain, allow_nan=False))
+
+
+def _plain(value: Any) -> Any:
+    """What JSON takes in place of `value`: a document's fields, else its text."""
+    from pydantic import BaseModel
+
+    return value.model_dump(mode="json") if isinstance(value, BaseModel) else str(value)
+
+
+def open_for_reading() -> Stores:
+    """The stores that the settings name, for reading only; embedded ones are started where they do not run."""
+    from chronos_assets import services
+    from chronos_assets.storage.reading import open_reading
+
+    settings = load_settings()
+    return open_reading(services.connect(settings, progress=say), settings)
 
 
 def emit(document: Any, as_json: bool, text: Callable[[Any], str]) -> None:
