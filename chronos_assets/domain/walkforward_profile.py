@@ -47,7 +47,7 @@ class ThresholdProfile(StrictModel):
     model_config = ConfigDict(allow_inf_nan=False)
 
     method: Literal["optimal", "percentile", "zero"] = "optimal"
-    min_fraction: float = Field(0.05, gt=0, le=1, description="Least share of the cases that a side keeps (optimal).")
+    min_fraction: float = Field(0.10, gt=0, le=1, description="Least share of the cases that a side keeps (optimal).")
     data: Literal["validation", "train", "both"] = Field("validation", description="Cases that thresholds are chosen on.")
     long_percentile: float = Field(95.0, ge=0, le=100)
     short_percentile: float = Field(5.0, ge=0, le=100)

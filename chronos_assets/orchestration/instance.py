@@ -216,7 +216,9 @@ def environment_of(settings: Settings) -> dict[str, str]:
 def _as_text(value: object) -> str:
     if isinstance(value, SecretStr):
         return value.get_secret_value()
-    return os.pathsep.join(map(str, value)) if isinstance(value, tuple) else str(value)
+    if isinstance(value, tuple):
+        return (os.pathsep if any(isinstance(entry, Path) for entry in value) else ",").join(map(str, value))
+    return str(value)
 
 
 @contextmanager
