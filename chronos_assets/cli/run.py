@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from dagster import DagsterInstance
 
     from chronos_assets.orchestration.resources import Workplace
-    from chronos_assets.pipeline.backfill import Found
+    from chronos_assets.pipeline.upkeep.changes import Found
 
 QUIET_POLL_SECONDS = 0.5
 NEXT = "See it in the UI: `chronos dev`, then Assets > indicator_bars, or Runs. `chronos report SIMULATION_ID` writes a tear sheet."
@@ -59,7 +59,7 @@ def demo(force: bool, gate: bool, as_json: bool) -> int:
 def _show_gate(manifest: Path, settings: Settings, *, as_json: bool) -> int:
     """Corrupt one stored cell between the write and the audit of a copy of the demonstration's dataset."""
     from chronos_assets.cli.run_progress import RunProgress
-    from chronos_assets.orchestration.gate import GATE_SLUG, copy_as_gate, run_through_gate
+    from chronos_assets.orchestration.gate_demo import GATE_SLUG, copy_as_gate, run_through_gate
     from chronos_assets.orchestration.partitions import WHY_TAG
     from chronos_assets.orchestration.summary import summary_of
     from chronos_assets.storage.datasets import find_dataset
@@ -141,7 +141,7 @@ def backfill(slugs: tuple[str, ...], everything: bool, force: bool, workers: int
 
 def _quiet(settings: Settings, wanted: list[str] | None) -> list[Found]:
     """What lies there, once files that were written a moment ago are quiet; one that does not become quiet is told as it is."""
-    from chronos_assets.pipeline.backfill import survey
+    from chronos_assets.pipeline.upkeep.changes import survey
 
     deadline = time.monotonic() + 2 * settings.manifest_settle_seconds
     found = survey(settings, slugs=wanted)
@@ -153,10 +153,10 @@ def _quiet(settings: Settings, wanted: list[str] | None) -> list[Found]:
 
 def _backfill(settings: Settings, instance: DagsterInstance, wanted: list[str] | None, *, force: bool, workers: int) -> dict[str, Any]:
     from chronos_assets.domain.manifest import load_manifest, manifest_path
-    from chronos_assets.orchestration.night import summarize
-    from chronos_assets.orchestration.pool import run_side_by_side
-    from chronos_assets.orchestration.schedules import covered
-    from chronos_assets.pipeline.backfill import decide
+    from chronos_assets.orchestration.nightly.backfill_workers import run_side_by_side
+    from chronos_assets.orchestration.nightly.nightly_summary import summarize
+    from chronos_assets.orchestration.nightly.schedules import covered
+    from chronos_assets.pipeline.upkeep.changes import decide
 
     for slug in wanted or []:
         load_manifest(manifest_path(settings.exports_dir, slug), data_roots=settings.data_roots)  # asked for by name: it must be there

@@ -46,7 +46,7 @@ def show(run_id: str, as_json: bool) -> None:
 @json_option
 def retire(run_id: str, as_json: bool) -> None:
     """Delete a run and the files that only it uses. Predictions in QuestDB stay, found by nobody: it has no row delete."""
-    from chronos_assets.pipeline.retire import retire_run
+    from chronos_assets.pipeline.upkeep.retire import retire_run
 
     space = retire_run(open_stores_of(), run_id)
     emit(

@@ -19,7 +19,7 @@ from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from chronos_assets.errors import ConflictError
 from chronos_assets.orchestration.build import JOB, build_defs
 from chronos_assets.orchestration.liveness import UNDERWAY, WORKER_TAG, fail_dead_runs, this_worker
-from chronos_assets.orchestration.night import INTERRUPTS, failure_of
+from chronos_assets.orchestration.nightly.nightly_summary import INTERRUPTS, failure_of
 from chronos_assets.orchestration.partitions import PARTITION_TAG, add_partitions
 from chronos_assets.orchestration.preview import accepted
 from chronos_assets.orchestration.resources import Workplace

@@ -33,7 +33,9 @@ from chronos_assets.orchestration.config_words import explain_entries
 from chronos_assets.orchestration.liveness import fail_dead_runs, worker_state
 from chronos_assets.settings import PREFIX, Settings, find_project, load_settings
 from chronos_assets.storage.postgres_errors import said_by_postgres
+from chronos_assets.storage.privacy import write_privately
 
+write_privately()  # every process of Dagster loads this module, and captured output is written by Dagster itself
 explain_entries()  # the webserver, which checks what the launchpad holds, loads this module and no definitions
 _WORKER_STATUS = {True: WorkerStatus.RUNNING, False: WorkerStatus.FAILED, None: WorkerStatus.UNKNOWN}
 

@@ -1,1 +1,1 @@
-"""Read models: typed documents of what the stores hold, built once and shown by `--json`, the HTTP API and the pages."""
+"""What people read: documents, charts and sheets, built once from the stores and shown by every front end."""

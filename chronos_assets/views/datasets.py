@@ -10,7 +10,7 @@ import polars as pl
 from chronos_assets.domain.manifest import LoadedManifest, load_manifest, manifest_path
 from chronos_assets.domain.strict import nearest
 from chronos_assets.errors import ChronosError, NotPublishedError
-from chronos_assets.pipeline import datasets as use_case
+from chronos_assets.pipeline.upkeep import datasets as use_case
 from chronos_assets.settings import Settings
 from chronos_assets.storage.audits import AuditRecord
 from chronos_assets.storage.datasets import DatasetRecord, Role, get_dataset, iter_bars

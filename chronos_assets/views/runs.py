@@ -12,8 +12,8 @@ from uuid import UUID
 from psycopg.rows import DictRow
 
 from chronos_assets.errors import NotPublishedError, UsageError
-from chronos_assets.pipeline.retire import run_spaces
-from chronos_assets.pipeline.walkforward_summary import remarks
+from chronos_assets.pipeline.upkeep.retire import run_spaces
+from chronos_assets.pipeline.walkforward.summary import remarks
 from chronos_assets.storage.listing import RUNS, RUNS_WITH_IMPORTANCE, After, folds_present, list_page
 from chronos_assets.storage.postgres import Postgres
 from chronos_assets.storage.queries import query

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from chronos_assets.orchestration.gate import corrupt_cell
+from chronos_assets.orchestration.gate_demo import corrupt_cell
 from chronos_assets.orchestration.instance import open_instance
-from chronos_assets.orchestration.night import SUMMED, Night
+from chronos_assets.orchestration.nightly.nightly_summary import SUMMED, Night
 from chronos_assets.services import Connections
 from chronos_assets.settings import Settings
 from chronos_assets.storage.datasets import get_dataset

@@ -21,16 +21,16 @@ from dagster import (
 )
 
 from chronos_assets.errors import ServiceUnavailableError
-from chronos_assets.orchestration.again import to_try_again
 from chronos_assets.orchestration.build import JOB, build_defs
 from chronos_assets.orchestration.execute import run_partition
 from chronos_assets.orchestration.instance import open_instance
-from chronos_assets.orchestration.night import summarize
+from chronos_assets.orchestration.nightly.nightly_summary import summarize
+from chronos_assets.orchestration.nightly.retry_policy import to_try_again
 from chronos_assets.orchestration.partitions import CONTENT_TAG, NIGHT_TAG, PARTITION_TAG, WHY_TAG
 from chronos_assets.orchestration.preview import accepted
 from chronos_assets.orchestration.resources import Workplace
-from chronos_assets.pipeline.backfill import Known
-from chronos_assets.pipeline.datasets import retire
+from chronos_assets.pipeline.upkeep.changes import Known
+from chronos_assets.pipeline.upkeep.datasets import retire
 from chronos_assets.services import Connections
 from chronos_assets.settings import Settings
 from chronos_assets_tests.dagster_data import bars, checksum, rewrite, write_dataset
@@ -178,14 +178,14 @@ def test_a_run_that_failed_for_want_of_a_server_is_asked_for_again(
 
     with monkeypatch.context() as cut:
         cut.setattr("chronos_assets.orchestration.failures.MAX_RETRIES", 0)
-        cut.setattr("chronos_assets.pipeline.export.write_bars", away)
+        cut.setattr("chronos_assets.pipeline.export.dataset.write_bars", away)
         failed = run_partition(unique_slug, workplace, instance)
     assert failed.exit_code == 4
     run = instance.get_run_by_id(failed.run_id)
     assert run is not None
     known = {unique_slug: Known(run.tags[CONTENT_TAG], 1)}
     assert to_try_again(instance, known) == {}
-    monkeypatch.setattr("chronos_assets.orchestration.again.FIRST_WAIT_SECONDS", 0)
+    monkeypatch.setattr("chronos_assets.orchestration.nightly.retry_policy.FIRST_WAIT_SECONDS", 0)
     assert to_try_again(instance, known) == {unique_slug: "a server was away, try 2"}
     manifest.with_suffix(".csv").write_text("no bars\n")
     assert run_partition(unique_slug, workplace, instance).exit_code == 3
@@ -196,7 +196,7 @@ def test_a_run_that_was_cut_off_and_not_repeated_is_asked_for_again(
     definitions: Definitions, instance: DagsterInstance, unique_slug: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A run that Dagster dropped (its code server was gone) is tried again after a wait; one that ran too long is not."""
-    monkeypatch.setattr("chronos_assets.orchestration.again.FIRST_WAIT_SECONDS", 0)
+    monkeypatch.setattr("chronos_assets.orchestration.nightly.retry_policy.FIRST_WAIT_SECONDS", 0)
     known = {unique_slug: Known("manifest-file", 1)}
     for words, expected in (
         ("This run has been marked as failed from outside the execution context.", {unique_slug: "its run was cut off, try 2"}),

@@ -14,11 +14,11 @@ from dagster._core.definitions.data_version import DATA_VERSION_TAG, CachingStal
 from dagster._core.loader import LoadingContextForTest
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 
-from chronos_assets.domain.bars.source import file_checksum
 from chronos_assets.errors import ConflictError, ManifestError
+from chronos_assets.ingest.source import file_checksum
 from chronos_assets.orchestration.build import build_defs
 from chronos_assets.orchestration.execute import RunOutcome, run_partition
-from chronos_assets.orchestration.gate import run_through_gate
+from chronos_assets.orchestration.gate_demo import run_through_gate
 from chronos_assets.orchestration.instance import open_instance
 from chronos_assets.orchestration.liveness import WORKER_TAG, fail_dead_runs
 from chronos_assets.orchestration.preview import accepted

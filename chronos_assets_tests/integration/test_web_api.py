@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from chronos_assets.domain.simulation_profile import SimulationProfile
-from chronos_assets.pipeline.simulate import simulate_run
+from chronos_assets.domain.profiles.simulation import SimulationProfile
+from chronos_assets.pipeline.simulation.run import simulate_run
 from chronos_assets.services import Connections
 from chronos_assets.settings import Settings
 from chronos_assets.storage.reading import open_reading

@@ -9,8 +9,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from chronos_assets.domain.bars import BarsReport, BarsSpec
-from chronos_assets.domain.bars.schema import check_normalized
+from chronos_assets.ingest import BarsReport, BarsSpec
+from chronos_assets.ingest.schema import check_normalized
 from chronos_assets_tests.bars_case import lines, read, table
 
 

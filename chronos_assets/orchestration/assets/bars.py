@@ -21,8 +21,8 @@ from chronos_assets.orchestration.partitions import DATASETS
 from chronos_assets.orchestration.resources import Workplace
 
 if TYPE_CHECKING:
-    from chronos_assets.pipeline.export import ExportAttempt
-    from chronos_assets.pipeline.normalize import NormalizedBars
+    from chronos_assets.pipeline.export.dataset import ExportAttempt
+    from chronos_assets.pipeline.export.normalize import NormalizedBars
     from chronos_assets.storage.datasets import DatasetRecord
     from chronos_assets.storage.stores import Stores
 
@@ -50,7 +50,7 @@ class ExportConfig(Config):
 )
 def indicator_bars(context: AssetExecutionContext, config: ExportConfig, workplace: ResourceParam[Workplace]) -> MaterializeResult[None]:
     """Write what the registry does not have yet."""
-    from chronos_assets.pipeline.export import ExportOptions, write_bars
+    from chronos_assets.pipeline.export.dataset import ExportOptions, write_bars
 
     with one_sentence(context):
         loaded, stores = workplace.manifest(context.partition_key), workplace.stores
@@ -97,7 +97,7 @@ def _written(bars: "NormalizedBars", attempt: "ExportAttempt", stores: "Stores")
 )
 def indicator_datasets(context: AssetExecutionContext, workplace: ResourceParam[Workplace]) -> MaterializeResult[None]:
     """Publish what a passed audit vouches for."""
-    from chronos_assets.pipeline.export import publish_dataset
+    from chronos_assets.pipeline.export.dataset import publish_dataset
 
     with one_sentence(context):
         loaded, stores = workplace.manifest(context.partition_key), workplace.stores

@@ -30,9 +30,9 @@ from chronos_assets.orchestration.resources import Workplace
 
 if TYPE_CHECKING:
     from chronos_assets.domain.manifest import Manifest
-    from chronos_assets.domain.walkforward_profile import WalkforwardProfile
-    from chronos_assets.pipeline.walkforward import WalkforwardResult
-    from chronos_assets.pipeline.walkforward_request import WalkforwardRequest
+    from chronos_assets.domain.profiles.walkforward import WalkforwardProfile
+    from chronos_assets.pipeline.walkforward.request import WalkforwardRequest
+    from chronos_assets.pipeline.walkforward.run import WalkforwardResult
     from chronos_assets.storage.runs import FoldRecord
     from chronos_assets.storage.stores import Stores
 
@@ -68,7 +68,7 @@ class Launch:
 
     def profile(self, manifest: "Manifest", name: str) -> "WalkforwardProfile":
         """The manifest's profile, changed where it was launched so; raises `ProfileError` for what is no parameter or out of range."""
-        from chronos_assets.pipeline.sweep import change_profile
+        from chronos_assets.pipeline.walkforward.sweep import change_profile
 
         profile = manifest.walkforward_profile(name)
         return change_profile(profile, self.changes) if self.changes and name in self.profiles else profile
@@ -143,7 +143,7 @@ def chosen(names: list[str], wanted: list[str], what: str) -> list[str]:
 
 def request_of(stores: "Stores", manifest: "Manifest", profile: str, launch: Launch) -> "WalkforwardRequest":
     """The resolved request of a profile; raises `NotPublishedError` where its dataset is not in the registry."""
-    from chronos_assets.pipeline.walkforward import plan_request, resolve_target
+    from chronos_assets.pipeline.walkforward.run import plan_request, resolve_target
     from chronos_assets.storage.datasets import get_dataset
 
     asked = launch.profile(manifest, profile)
@@ -168,7 +168,7 @@ def finished_run_id(stores: "Stores", manifest: "Manifest", profile: str, launch
 
 
 def _run(context: AssetExecutionContext, workplace: Workplace, launch: Launch, profile: str) -> ProfileRun:
-    from chronos_assets.pipeline.walkforward import run_walkforward
+    from chronos_assets.pipeline.walkforward.run import run_walkforward
 
     manifest, stores = workplace.manifest(context.partition_key).manifest, workplace.stores
     request = request_of(stores, manifest, profile, launch)

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     import polars as pl
 
     from chronos_assets.domain.audit_report import AuditReport
-    from chronos_assets.domain.bars.report import BarsReport
-    from chronos_assets.pipeline.normalize import NormalizedBars
+    from chronos_assets.ingest.report import BarsReport
+    from chronos_assets.pipeline.export.normalize import NormalizedBars
 
 MOSTLY_NULL = 0.5
 
@@ -52,7 +52,7 @@ def bars_checks(context: AssetCheckExecutionContext, workplace: ResourceParam[Wo
 )
 def post_export_diff(context: AssetCheckExecutionContext, workplace: ResourceParam[Workplace]) -> Iterator[AssetCheckResult]:
     """Audit the last attempt of this content (or the published bars, where nothing is to be published)."""
-    from chronos_assets.pipeline.export import audit_bars
+    from chronos_assets.pipeline.export.dataset import audit_bars
 
     with one_sentence(context):
         loaded, stores = workplace.manifest(context.partition_key), workplace.stores
@@ -85,7 +85,7 @@ def _diff(report: "AuditReport", slug: str) -> Verdict:
 
 
 def _sound(bars: "NormalizedBars", slug: str) -> Verdict:
-    from chronos_assets.domain.bars.schema import check_normalized
+    from chronos_assets.ingest.schema import check_normalized
 
     verdict = check_normalized(bars.path, bars.report)
     metadata: dict[str, object] = {"failing": verdict.failures}

@@ -54,7 +54,7 @@ def _simulations(context: AssetCheckExecutionContext, workplace: Workplace) -> d
 
 
 def _checks_of(stores: "Stores", simulation_id: str) -> "list[Check]":
-    from chronos_assets.pipeline.simulate import check_simulation
+    from chronos_assets.pipeline.simulation.run import check_simulation
 
     return check_simulation(simulation_id, stores)
 

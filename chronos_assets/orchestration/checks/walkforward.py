@@ -12,7 +12,7 @@ from chronos_assets.orchestration.resources import Workplace
 from chronos_assets.orchestration.verdicts import Verdict, report_all
 
 if TYPE_CHECKING:
-    from chronos_assets.pipeline.walkforward_checks import Finding
+    from chronos_assets.pipeline.walkforward.checks import Finding
     from chronos_assets.storage.stores import Stores
 
 ASSET = "walkforward_predictions"
@@ -40,7 +40,7 @@ def walkforward_checks(context: AssetCheckExecutionContext, workplace: ResourceP
 
 
 def _complete(stores: "Stores", runs: dict[str, str]) -> Verdict:
-    from chronos_assets.pipeline.walkforward_checks import completeness
+    from chronos_assets.pipeline.walkforward.checks import completeness
 
     found = {name: completeness(stores, run_id) for name, run_id in runs.items()}
     folds, bars = sum(f.folds_stored for f in found.values()), sum(f.bars_predicted for f in found.values())
@@ -55,7 +55,7 @@ def _complete(stores: "Stores", runs: dict[str, str]) -> Verdict:
 
 
 def _stores_agree(stores: "Stores", runs: dict[str, str]) -> Verdict:
-    from chronos_assets.pipeline.walkforward_checks import recompute_run_metrics, thresholds_agree
+    from chronos_assets.pipeline.walkforward.checks import recompute_run_metrics, thresholds_agree
 
     found = {name: [*thresholds_agree(stores, run_id), *recompute_run_metrics(stores, run_id)] for name, run_id in runs.items()}
     return _verdict(
@@ -68,7 +68,7 @@ def _stores_agree(stores: "Stores", runs: dict[str, str]) -> Verdict:
 
 
 def _no_look_ahead(stores: "Stores", runs: dict[str, str]) -> Verdict:
-    from chronos_assets.pipeline.look_ahead import look_ahead_audit
+    from chronos_assets.pipeline.walkforward.look_ahead import look_ahead_audit
 
     found = {name: look_ahead_audit(stores, run_id, AUDITED_FOLDS) for name, run_id in runs.items()}
     folds = sum(len(report.folds) for report in found.values())
@@ -83,7 +83,7 @@ def _no_look_ahead(stores: "Stores", runs: dict[str, str]) -> Verdict:
 
 
 def _enough_signals(stores: "Stores", runs: dict[str, str]) -> Verdict:
-    from chronos_assets.pipeline.walkforward_checks import signal_counts
+    from chronos_assets.pipeline.walkforward.checks import signal_counts
 
     counts = {name: signal_counts(stores, run_id) for name, run_id in runs.items()}
     rows = [
