@@ -54,7 +54,7 @@ def through_dagster(instance: DagsterInstance, *, multiprocess: bool) -> Callabl
 
     def run(slug: str, workplace: Workplace) -> None:
         outcome = run_partition(slug, workplace, instance, multiprocess=multiprocess)
-        assert outcome.succeeded, outcome.sentence
+        assert outcome.succeeded, outcome.message
         print("  " + ", ".join(f"{step.name} {step.seconds:.2f}" for step in outcome.steps), flush=True)
 
     return run

@@ -85,8 +85,8 @@ def accepted(report: dict[str, Any]) -> dict[str, Any]:
 
 def refused(error: ChronosError) -> dict[str, Any]:
     """The JSON document of a file that was refused."""
-    sentence = str(error).removesuffix(error.hint).strip()
-    problem = {"row": None, "column": None, **error.as_dict(), "message": sentence, "summary": error.message}
+    message = str(error).removesuffix(error.hint).strip()
+    problem = {"row": None, "column": None, **error.as_dict(), "message": message, "summary": error.message}
     return {
         "accepted": False,
         "rows": None,

@@ -74,7 +74,7 @@ def _show_gate(manifest: Path, settings: Settings, *, as_json: bool) -> int:
         sql, outcome = run_through_gate(GATE_SLUG, "RSI_14", workplace, instance, tags=tags, listener=progress.take)
         document = summary_of(outcome, workplace.stores)
         published = find_dataset(workplace.stores.postgres, GATE_SLUG) is not None
-    document |= {"corrupted_by": sql, "published": published, "found": outcome.sentence}
+    document |= {"corrupted_by": sql, "published": published, "found": outcome.message}
     emit(document, as_json, gate_text)
     return outcome.exit_code
 
@@ -85,11 +85,11 @@ def run_slug(slug: str, settings: Settings, *, force: bool, as_json: bool) -> in
 
     load_manifest(manifest_path(settings.exports_dir, slug), data_roots=settings.data_roots)  # refused before anything is started
     with _opened(settings) as (workplace, instance):
-        document, code, sentence = _run(slug, workplace, instance, force=force)
+        document, code, message = _run(slug, workplace, instance, force=force)
     document["next"] = NEXT
     emit(document, as_json, run_text)
     if code:
-        say(f"error: {sentence}")
+        say(f"error: {message}")
     return code
 
 
@@ -103,7 +103,7 @@ def _run(slug: str, workplace: Workplace, instance: DagsterInstance, *, force: b
         workplace.report_to(progress.reporter)
         why = "asked for by hand, all rows anew" if force else "asked for by hand"
         outcome = run_partition(slug, workplace, instance, tags={WHY_TAG: why}, replace=force, listener=progress.take)
-    return summary_of(outcome, workplace.stores), outcome.exit_code, outcome.sentence
+    return summary_of(outcome, workplace.stores), outcome.exit_code, outcome.message
 
 
 @contextmanager
@@ -169,7 +169,7 @@ def _backfill(settings: Settings, instance: DagsterInstance, wanted: list[str] |
     for one in run_side_by_side(decision.requests, settings, name=name, workers=workers):
         done.append(one)
         result = "ok    " if one.succeeded else "FAILED"
-        say(f"{result} {one.seconds:7.2f} s  {one.slug} ({one.why}){'' if one.succeeded else f': {one.sentence}'}")
+        say(f"{result} {one.seconds:7.2f} s  {one.slug} ({one.why}){'' if one.succeeded else f': {one.message}'}")
     runs = [run for one in done if (run := instance.get_run_by_id(one.run_id))] if done else []
     night = summarize(instance, name, runs, decision.reports)
     instance.report_runless_asset_event(night.materialization())
@@ -180,5 +180,5 @@ def _backfill(settings: Settings, instance: DagsterInstance, wanted: list[str] |
         "problems": decision.reports,
         "datasets": [asdict(one) for one in sorted(done, key=lambda one: one.slug)],
         "totals": night.totals,
-        "summary": night.sentence(),
+        "summary": night.headline(),
     }

@@ -39,7 +39,7 @@ class NormalizedVerdict:
         return self.failures == 0
 
     @property
-    def sentence(self) -> str:
+    def headline(self) -> str:
         """The verdict in one line."""
         if self.passed:
             return f"{self.rows} normalized bars are in order"

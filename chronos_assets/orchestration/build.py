@@ -8,7 +8,6 @@ from dagster import AssetSelection, Definitions, define_asset_job
 
 from chronos_assets.orchestration.assets import ASSETS, SOURCE_NAMES, SOURCES
 from chronos_assets.orchestration.checks import CHECKS
-from chronos_assets.orchestration.config_words import explain_entries
 from chronos_assets.orchestration.executors import lineage_executor
 from chronos_assets.orchestration.jobs.sweep import sweep_job
 from chronos_assets.orchestration.jobs.validate_dataset import validate_job
@@ -23,7 +22,6 @@ JOB = "whole_way"
 
 def build_defs(resource_overrides: Mapping[str, object] | None = None) -> Definitions:
     """Everything that Dagster loads; `resource_overrides` replaces resources by name (tests and the command line give their own)."""
-    explain_entries()
     workplace = Workplace()
     given = (resource_overrides or {}).get("workplace")
     if isinstance(given, Workplace):

@@ -250,11 +250,11 @@ def test_a_night_is_summed_up_with_its_failures_in_words(instance: DagsterInstan
     assert (night.totals["rows_written"], night.totals["folds_trained"]) == (300, 6)
     assert [failure["step"] for failure in night.failures] == ["normalized_bars"]
     assert "chronos manifest refresh" in night.failures[0]["reason"]
-    assert night.sentence() == "0 of 1 datasets done, 300 rows added, 6 folds trained, 0 reused, 1 failed, 1 not taken"
+    assert night.headline() == "0 of 1 datasets done, 300 rows added, 6 folds trained, 0 reused, 1 failed, 1 not taken"
     assert failures_in(night.materialization())[1:] == [("other_1d_v1", "its manifest cannot be read")]
     assert f"[{unique_slug} failed](/runs/{run_ids[1]})" in str(night.materialization().metadata["summary"].value)
     healed = summarize(instance, "a night", runs[::-1])
-    assert healed.sentence() == "1 of 1 datasets done, 300 rows added, 6 folds trained, 0 reused, 0 failed"
+    assert healed.headline() == "1 of 1 datasets done, 300 rows added, 6 folds trained, 0 reused, 0 failed"
 
 
 def failures_in(materialization: AssetMaterialization) -> list[tuple[str, str]]:
@@ -280,7 +280,7 @@ def test_a_night_does_not_repeat_a_refusal_but_says_that_it_stands(
     assert f"{unique_slug}: unchanged since it was refused (run {failed.run_id[:8]})" in str(skipped.skip_message)
     [record] = instance.fetch_materializations(AssetKey("night_summary"), limit=1).records
     assert record.asset_materialization is not None
-    assert failed.sentence in dict(failures_in(record.asset_materialization))[unique_slug]
+    assert failed.message in dict(failures_in(record.asset_materialization))[unique_slug]
     source.write_text(good)
     rewrite(manifest, checksum=checksum(source))
     [again] = nightly(definitions, instance)

@@ -16,7 +16,7 @@ from dagster import (
 )
 
 from chronos_assets.orchestration.columns import lineage
-from chronos_assets.orchestration.failures import StepContext, failure, one_sentence
+from chronos_assets.orchestration.failures import StepContext, failure, user_facing_errors
 from chronos_assets.orchestration.metadata import column_schema, sparkline, table
 from chronos_assets.orchestration.partitions import CONTENT_TAG, DATASETS, known_slugs
 from chronos_assets.orchestration.preview import observed_source, versions_by_partition
@@ -110,7 +110,7 @@ def simulation_profiles(context: OpExecutionContext, workplace: ResourceParam[Wo
 )
 def normalized_bars(context: AssetExecutionContext, workplace: ResourceParam[Workplace]) -> MaterializeResult[None]:
     """Read, normalize, write the Arrow file."""
-    with one_sentence(context):
+    with user_facing_errors(context):
         bars = normalize_partition(context, workplace)
         report = bars.report
         note_content(context, workplace, report.checksum)

@@ -10,7 +10,7 @@ from pydantic import Field
 from chronos_assets.orchestration.assets.files import CODE_VERSION, OWNERS, SOURCE_FILE, Metadata
 from chronos_assets.orchestration.assets.walkforward import chosen, finished_run_id, last_launch
 from chronos_assets.orchestration.columns import of_trades
-from chronos_assets.orchestration.failures import one_sentence
+from chronos_assets.orchestration.failures import user_facing_errors
 from chronos_assets.orchestration.metadata import console_link, numbers, sparkline, table
 from chronos_assets.orchestration.partitions import DATASETS
 from chronos_assets.orchestration.resources import Workplace
@@ -59,7 +59,7 @@ def trading_simulations(
     context: AssetExecutionContext, config: SimulationConfig, workplace: ResourceParam[Workplace]
 ) -> MaterializeResult[None]:
     """Simulate each profile and mode."""
-    with one_sentence(context):
+    with user_facing_errors(context):
         loaded, stores = workplace.manifest(context.partition_key), workplace.stores
         names = chosen(simulation_names(loaded.manifest), config.profiles, "simulation profile")
         done = [one for name in names for one in _simulate(context, workplace, name)]

@@ -23,7 +23,7 @@ from chronos_assets.domain.strict import nearest
 from chronos_assets.errors import NotPublishedError, UsageError
 from chronos_assets.orchestration.assets.files import CODE_VERSION, OWNERS, SOURCE_FILE, Metadata
 from chronos_assets.orchestration.columns import of_predictions
-from chronos_assets.orchestration.failures import one_sentence
+from chronos_assets.orchestration.failures import user_facing_errors
 from chronos_assets.orchestration.metadata import console_link, fold_strip, numbers, sparkline, table
 from chronos_assets.orchestration.partitions import DATASETS
 from chronos_assets.orchestration.resources import Workplace
@@ -111,7 +111,7 @@ def walkforward_predictions(
     context: AssetExecutionContext, config: WalkforwardConfig, workplace: ResourceParam[Workplace]
 ) -> MaterializeResult[None]:
     """Train the missing folds of each profile."""
-    with one_sentence(context):
+    with user_facing_errors(context):
         manifest, stores = workplace.manifest(context.partition_key).manifest, workplace.stores
         names = chosen(profile_names(manifest), config.profiles, "walk-forward profile")
         launch = Launch(tuple(names), config.changes)

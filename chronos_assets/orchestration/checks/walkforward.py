@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from dagster import AssetCheckExecutionContext, AssetCheckResult, ResourceParam
 
 from chronos_assets.orchestration.assets.walkforward import finished_run_id, last_launch
-from chronos_assets.orchestration.failures import one_sentence
+from chronos_assets.orchestration.failures import user_facing_errors
 from chronos_assets.orchestration.preview import dataset_checks
 from chronos_assets.orchestration.resources import Workplace
 from chronos_assets.orchestration.verdicts import Verdict, report_all
@@ -30,7 +30,7 @@ CHECKS = {
 @dataset_checks(ASSET, CHECKS, name="walkforward_checks")
 def walkforward_checks(context: AssetCheckExecutionContext, workplace: ResourceParam[Workplace]) -> Iterator[AssetCheckResult]:
     """Ask both stores about the run of each profile."""
-    with one_sentence(context):
+    with user_facing_errors(context):
         manifest, stores = workplace.manifest(context.partition_key).manifest, workplace.stores
         launch = last_launch(context.instance, context.partition_key)
         runs = {name: finished_run_id(stores, manifest, name, launch) for name in launch.names(manifest)}
@@ -96,7 +96,7 @@ def _enough_signals(stores: "Stores", runs: dict[str, str]) -> Verdict:
     named = ", ".join(f"{row['profile']} {row['side']} has {row['signals']}" for row in few[:4])
     return Verdict(
         passed=not few,
-        sentence=f"{total:,} signals" if not few else f"few signals: {named} (fewer than {FEW_SIGNALS} say little)",
+        message=f"{total:,} signals" if not few else f"few signals: {named} (fewer than {FEW_SIGNALS} say little)",
         rows=few,
         meaning="A side is off in a fold whose best profit factor on the validation cases is 1 or less. More data or a smaller "
         "min_fraction gives more signals; fewer, better ones may be what you want.",
@@ -117,7 +117,7 @@ def _verdict(
     first = f": fold {rows[0]['fold']}, {rows[0]['what']}, expected {rows[0]['expected']}, found {rows[0]['found']}" if rows else ""
     return Verdict(
         passed=not rows,
-        sentence=good if not rows else f"{bad}{first}"[:400],
+        message=good if not rows else f"{bad}{first}"[:400],
         rows=rows,
         meaning=meaning,
         command=command,

@@ -10,7 +10,7 @@ from dagster import Config, JobDefinition, MetadataValue, OpExecutionContext, Re
 from pydantic import Field
 
 from chronos_assets.orchestration.executors import lineage_executor
-from chronos_assets.orchestration.failures import one_sentence
+from chronos_assets.orchestration.failures import user_facing_errors
 from chronos_assets.orchestration.metadata import numbers, table
 from chronos_assets.orchestration.partitions import DATASETS
 from chronos_assets.orchestration.resources import Workplace
@@ -37,7 +37,7 @@ def run_grid(context: OpExecutionContext, config: SweepConfig, workplace: Resour
     from chronos_assets.pipeline.walkforward.sweep import change_profile, run_sweep
 
     slug = context.partition_key
-    with one_sentence(context):
+    with user_facing_errors(context):
         manifest = workplace.manifest(slug).manifest
         profile = change_profile(manifest.walkforward_profile(config.profile), config.changes)
         result = run_sweep(

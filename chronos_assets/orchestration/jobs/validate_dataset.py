@@ -10,7 +10,7 @@ from dagster import Config, JobDefinition, MetadataValue, OpExecutionContext, Re
 from pydantic import Field
 
 from chronos_assets.orchestration.executors import lineage_executor
-from chronos_assets.orchestration.failures import SentenceFailure, one_sentence
+from chronos_assets.orchestration.failures import UserFacingFailure, user_facing_errors
 from chronos_assets.orchestration.metadata import table
 from chronos_assets.orchestration.partitions import DATASETS
 from chronos_assets.orchestration.resources import Workplace
@@ -34,7 +34,7 @@ class ValidateConfig(Config):
 @op(description="Compare the dataset and its runs in both stores; the run fails on any difference.")
 def validate_stores(context: OpExecutionContext, config: ValidateConfig, workplace: ResourceParam[Workplace]) -> None:
     """Validate one partition."""
-    with one_sentence(context):
+    with user_facing_errors(context):
         reports = _reports(context.partition_key, config, workplace)
     rows = [_row(report) for report in reports]
     context.add_output_metadata(
@@ -46,7 +46,7 @@ def validate_stores(context: OpExecutionContext, config: ValidateConfig, workpla
     if wrong:
         report, row = wrong[0]
         subject = report.subject if report.kind == "dataset" else f"--run {report.subject}"
-        raise SentenceFailure(
+        raise UserFacingFailure(
             f"{report.kind} {report.subject} differs: {row['differs']}",
             {
                 "more": f"validate_dataset {subject}",

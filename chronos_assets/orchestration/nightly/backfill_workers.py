@@ -33,7 +33,7 @@ class Done:
     run_id: str
     succeeded: bool
     exit_code: int
-    sentence: str
+    message: str
     seconds: float
 
 
@@ -57,7 +57,7 @@ def _run(request: Request, name: str) -> Done:
     try:
         outcome = run_partition(request.slug, workplace, instance, tags=tags)
     except ChronosError as error:
-        return Done(request.slug, request.why, "", succeeded=False, exit_code=error.exit_code, sentence=str(error), seconds=0.0)
+        return Done(request.slug, request.why, "", succeeded=False, exit_code=error.exit_code, message=str(error), seconds=0.0)
     seconds = sum(step.seconds for step in outcome.steps)
     return Done(
         request.slug,
@@ -65,7 +65,7 @@ def _run(request: Request, name: str) -> Done:
         outcome.run_id,
         succeeded=outcome.succeeded,
         exit_code=outcome.exit_code,
-        sentence=outcome.sentence,
+        message=outcome.message,
         seconds=seconds,
     )
 

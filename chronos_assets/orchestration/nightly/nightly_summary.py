@@ -23,9 +23,8 @@ from dagster import (
     MetadataValue,
     RunsFilter,
 )
-from dagster._core.storage.tags import BACKFILL_ID_TAG
-from dagster_shared.error import SerializableErrorInfo
 
+from chronos_assets.orchestration.dagster_internals import BACKFILL_ID_TAG, SerializableErrorInfo
 from chronos_assets.orchestration.metadata import plain, table
 from chronos_assets.orchestration.partitions import NIGHT_TAG, PARTITION_TAG, WHY_TAG
 
@@ -61,7 +60,7 @@ class Night:
         """How many datasets ran, each counted once however often it ran."""
         return len({row["dataset"] for row in self.rows})
 
-    def sentence(self) -> str:
+    def headline(self) -> str:
         """All of it in one line."""
         untaken = f"{len(self.problems)} not taken" if self.problems else ""
         if not self.rows:
@@ -78,7 +77,7 @@ class Night:
         told = [*self.failures, *({"dataset": slug, "step": "not taken", "reason": words, "run": ""} for slug, _, words in untaken)]
         return AssetMaterialization(
             "night_summary",
-            description=self.sentence(),
+            description=self.headline(),
             metadata={
                 "night": self.name,
                 "summary": MetadataValue.md(self._markdown()),
@@ -93,7 +92,7 @@ class Night:
 
     def _markdown(self) -> str:
         """The line, and links to the runs: those of the night, and each that failed as long as there is room."""
-        text = f"**{plain(self.sentence())}**"
+        text = f"**{plain(self.headline())}**"
         if any(row["run"] for row in self.rows):
             text += f"\n\n[runs of the night](/runs?q%5B0%5D={quote(f'tag:{NIGHT_TAG}={self.name}', safe='')})"
         for failure in self.failures:
@@ -140,8 +139,8 @@ def summarize(instance: DagsterInstance, name: str, runs: Sequence[DagsterRun], 
 
 def _failure(instance: DagsterInstance, run: DagsterRun) -> dict[str, str]:
     """Where and why a run ended that did not succeed."""
-    step, sentence = failure_of(instance, run.run_id)
-    return {"dataset": run.tags.get(PARTITION_TAG, ""), "step": step, "reason": sentence or run.status.value.lower(), "run": run.run_id}
+    step, message = failure_of(instance, run.run_id)
+    return {"dataset": run.tags.get(PARTITION_TAG, ""), "step": step, "reason": message or run.status.value.lower(), "run": run.run_id}
 
 
 def run_counts(instance: DagsterInstance, run_id: str) -> dict[str, int]:

@@ -75,8 +75,8 @@ def still_refused(instance: DagsterInstance, found: Iterable[Found]) -> dict[str
             continue
         newest = instance.get_runs(RunsFilter(tags={PARTITION_TAG: slug}), limit=1)
         if newest[0].run_id == run.run_id and _failed_as(instance, run.run_id, "refused"):
-            sentence = failure_of(instance, run.run_id)[1]
-            told[slug] = f"{slug}: unchanged since it was refused (run {run.run_id[:8]}), so not tried again: {sentence}"
+            message = failure_of(instance, run.run_id)[1]
+            told[slug] = f"{slug}: unchanged since it was refused (run {run.run_id[:8]}), so not tried again: {message}"
     return told
 
 

@@ -20,8 +20,8 @@ from dagster import (
     SkipReason,
     schedule,
 )
-from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
+from chronos_assets.orchestration.dagster_internals import UnresolvedAssetJobDefinition
 from chronos_assets.orchestration.nightly.nightly_summary import runs_of_night, summarize
 from chronos_assets.orchestration.nightly.retry_policy import still_refused
 from chronos_assets.orchestration.partitions import CONTENT_TAG, NIGHT_TAG, PARTITION_TAG, WHY_TAG, add_partitions, partition_run

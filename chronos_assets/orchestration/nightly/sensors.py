@@ -17,11 +17,10 @@ from dagster import (
     run_failure_sensor,
     sensor,
 )
-from dagster._core.definitions.data_version import DATA_VERSION_TAG
-from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from chronos_assets.errors import ChronosError
 from chronos_assets.orchestration.alerts import Alert, send, sinks_of
+from chronos_assets.orchestration.dagster_internals import DATA_VERSION_TAG, UnresolvedAssetJobDefinition
 from chronos_assets.orchestration.liveness import ACTIVE
 from chronos_assets.orchestration.nightly.nightly_summary import failure_of, is_summarized, runs_of_night, summarize
 from chronos_assets.orchestration.nightly.retry_policy import still_refused, to_try_again
@@ -142,9 +141,9 @@ def failure_alert(workplace: Workplace) -> SensorDefinition:
     )
     def tell(context: RunFailureSensorContext) -> None:
         run = context.dagster_run
-        step, sentence = failure_of(context.instance, run.run_id)
+        step, message = failure_of(context.instance, run.run_id)
         alert = Alert(
-            run.tags.get(PARTITION_TAG, ""), step, sentence or context.failure_event.message or "", run.run_id, run.tags.get(WHY_TAG, "")
+            run.tags.get(PARTITION_TAG, ""), step, message or context.failure_event.message or "", run.run_id, run.tags.get(WHY_TAG, "")
         )
         send(alert, sinks_of(workplace.settings))
         try:
