@@ -8,7 +8,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import click
 
@@ -17,9 +17,6 @@ from chronos_assets.cli.interrupts import INTERRUPTED
 from chronos_assets.errors import ChronosError, UsageError
 from chronos_assets.settings import load_settings, unknown_variables
 from chronos_assets.storage.privacy import write_privately
-
-if TYPE_CHECKING:
-    from chronos_assets.storage.stores import Stores
 
 # A full or read-only disk, or a folder that is not ours: the user's to mend, so one sentence and no traceback.
 _PLACE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM}
@@ -45,6 +42,8 @@ def run_command(command: click.Command) -> NoReturn:
 def _code_of(error: Exception | KeyboardInterrupt) -> int:
     """Say `error` in one line and give its exit code; one that nobody foresaw is raised again."""
     asked = interrupts.exit_code_asked()
+    if isinstance(error, click.exceptions.Abort) and isinstance(error.__cause__, EOFError):
+        error = error.__cause__  # click takes every EOFError for the end of its input
     if asked is not None or isinstance(error, (KeyboardInterrupt, click.exceptions.Abort)):
         say("interrupted; what was complete is kept")
         return asked or INTERRUPTED
@@ -81,15 +80,6 @@ def _plain(value: Any) -> Any:
     from pydantic import BaseModel
 
     return value.model_dump(mode="json") if isinstance(value, BaseModel) else str(value)
-
-
-def open_for_reading() -> Stores:
-    """The stores that the settings name, for reading only; embedded ones are started where they do not run."""
-    from chronos_assets import services
-    from chronos_assets.storage.reading import open_reading
-
-    settings = load_settings()
-    return open_reading(services.connect(settings, progress=say), settings)
 
 
 def emit(document: Any, as_json: bool, text: Callable[[Any], str]) -> None:

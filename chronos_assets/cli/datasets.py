@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from chronos_assets import services
-from chronos_assets.cli.common import emit, json_option, open_for_reading, say
+from chronos_assets.cli.common import emit, json_option, say
+from chronos_assets.cli.workplace import open_for_reading
 from chronos_assets.settings import load_settings
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from chronos_assets.cli.common import emit, json_option, open_for_reading
-from chronos_assets.cli.walkforward import open_stores_of
+from chronos_assets.cli.common import emit, json_option
+from chronos_assets.cli.workplace import open_for_reading, open_stores_of
 
 if TYPE_CHECKING:
     from chronos_assets.views.documents import RunWithSpace

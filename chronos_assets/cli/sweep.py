@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from chronos_assets.cli.common import emit, json_option, say
-from chronos_assets.cli.walkforward import open_stores_of, parse_change, profile_options, read_profile
+from chronos_assets.cli.walkforward import parse_change, profile_options, read_profile
+from chronos_assets.cli.workplace import open_stores_of
 from chronos_assets.errors import UsageError
 
 if TYPE_CHECKING:

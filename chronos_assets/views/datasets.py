@@ -13,12 +13,11 @@ from chronos_assets.errors import ChronosError, NotPublishedError
 from chronos_assets.pipeline.upkeep import datasets as use_case
 from chronos_assets.settings import Settings
 from chronos_assets.storage.audits import AuditRecord
-from chronos_assets.storage.datasets import DatasetRecord, Role, get_dataset, iter_bars
+from chronos_assets.storage.datasets import DatasetRecord, Role, get_dataset, iter_bars, standing_on
 from chronos_assets.storage.datasets import list_datasets as registry
 from chronos_assets.storage.postgres import Postgres
 from chronos_assets.storage.queries import query
 from chronos_assets.storage.reading import NOTHING_STORED
-from chronos_assets.storage.registry import standing_on
 from chronos_assets.storage.stores import Stores
 from chronos_assets.views import documents as doc
 from chronos_assets.views.pages import Page

@@ -446,14 +446,14 @@ class Validation(Document):
 
 
 class NightRun(Document):
-    """How one dataset of a night or backfill ended; `sentence` says why it failed."""
+    """How one dataset of a night or backfill ended; `message` says why it failed."""
 
     slug: str
     why: str
     run_id: str
     succeeded: bool
     exit_code: int
-    sentence: str
+    message: str
     seconds: float
 
 
