@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from chronos_assets.domain.profiles.walkforward import WalkforwardProfile
     from chronos_assets.pipeline.walkforward.run import HorizonOf
     from chronos_assets.settings import Settings
+    from chronos_assets.views.documents import LfsPair, LfsSelection
 
 MARKS = {"strong": "***", "good": "**", "weak": "*", "noise": "", None: ""}
 PAIRS_SHOWN = 5
@@ -53,8 +54,8 @@ def lfs(
     from chronos_assets.cli.progress import Reporter
     from chronos_assets.cli.workplace import open_stores_of
     from chronos_assets.pipeline.selection.request import plan_lfs
-    from chronos_assets.pipeline.selection.results import chosen_pairs, selection_document
     from chronos_assets.pipeline.selection.run import preview, run_request
+    from chronos_assets.views.selections import read_pairs, read_selection
 
     changes = {name: value for name, value in options.items() if value is not None} | parse_rows(rows)
     if features:
@@ -67,10 +68,11 @@ def lfs(
         return
     with Reporter(slug) as progress:
         outcome = run_request(request, stores, requested_by="chronos lfs", progress=progress)
-    document = selection_document(stores, outcome.lfs_id)
-    for warning in document["warnings"]:
-        say(f"warning {warning['code']}: {warning['message']}")
-    emit(document, as_json, lambda _: _text(document, chosen_pairs(stores, outcome.lfs_id, limit=PAIRS_SHOWN), reused=outcome.reused))
+    selection = read_selection(stores.postgres, outcome.lfs_id)
+    for warning in selection.warnings:
+        say(f"warning {warning.code}: {warning.message}")
+    together = read_pairs(stores, outcome.lfs_id, limit=PAIRS_SHOWN)
+    emit(selection.model_dump(mode="json"), as_json, lambda _: _text(selection, together, reused=outcome.reused))
 
 
 def parse_rows(text: str | None) -> dict[str, Any]:
@@ -119,25 +121,24 @@ def _preview_text(d: dict[str, Any]) -> str:
     return "\n".join([*lines, *(f"warning   {w['message']}" for w in d["warnings"])])
 
 
-def _text(document: dict[str, Any], pairs: list[dict[str, Any]], *, reused: bool) -> str:
-    run, summary = document["run"], document["run"]["summary_metrics"]
-    config = run["config"]
+def _text(selection: LfsSelection, together: list[LfsPair], *, reused: bool) -> str:
+    run, summary, config = selection.run, selection.run.summary_metrics or {}, selection.run.config
     lines = [
-        f"selection {run['lfs_id']} of {run['dataset_id']}, target {run['target_column']}" + (" (already there)" if reused else ""),
+        f"selection {run.lfs_id} of {run.dataset_id}, target {run.target_column}" + (" (already there)" if reused else ""),
         f"rows {config['start_row']:,} to {config['end_row']:,}: {summary['cases']:,} cases in {len(summary['classes'])} classes, "
         f"{summary['mean_kept']:.2f} features kept on average, {summary['permutations_done']} {config['permutation']} permutations",
-        f"{run['tries']} selections were made on this dataset and target",
+        f"{run.tries} selections were made on this dataset and target",
         f"{'rank':>4} {'':<3} {'feature':<32} {'pct':>6} {'solo p':>7} {'unbiased p':>10}",
     ]
-    for rank, f in enumerate((f for f in document["features"] if f["excluded"] is None), start=1):
+    for rank, f in enumerate((f for f in selection.features if f.excluded is None), start=1):
         lines.append(
-            f"{rank:>4} {MARKS[f['mark']]:<3} {f['feature']:<32} {f['pct']:>6.1f} {_p(f['p_solo']):>7} {_p(f['p_unbiased']):>10}"
-            + ("  caution: chance does as much" if f["caution"] else "")
+            f"{rank:>4} {MARKS[f.mark]:<3} {f.feature:<32} {f.pct:>6.1f} {_p(f.p_solo):>7} {_p(f.p_unbiased):>10}"
+            + ("  caution: chance does as much" if f.caution else "")
         )
-    left_out = [f"{f['feature']} ({f['excluded']})" for f in document["features"] if f["excluded"] is not None]
+    left_out = [f"{f.feature} ({f.excluded})" for f in selection.features if f.excluded is not None]
     lines += [f"left out: {', '.join(left_out)}"] if left_out else []
-    lines.append("*** unbiased p <= 0.01, ** <= 0.05, * <= 0.20. LFS does not predict; see docs/LFS.md for what it cannot find.")
-    lines += [f"together: {p['first']} and {p['second']}, {p['pct']:.1f} % of the cases, lift {p['lift']:.2f}" for p in pairs]
+    lines.append("*** unbiased p <= 0.01, ** <= 0.05, * <= 0.20. LFS does not predict; docs/LFS.md says what it cannot find.")
+    lines += [f"together: {p.first} and {p.second}, {p.pct:.1f} % of the cases, lift {p.lift:.2f}" for p in together]
     return "\n".join(lines)
 
 

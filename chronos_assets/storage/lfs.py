@@ -66,7 +66,7 @@ class LfsFeature:
 
 def lfs_lock(postgres: Postgres, lfs_id: str, *, wait_seconds: float = 0) -> AbstractContextManager[psycopg.Connection[DictRow]]:
     """The session lock of a selection; raises `ConflictError` if another process works on it."""
-    return postgres.session_lock(_lock_key(lfs_id), wait_seconds=wait_seconds, what=f"feature selection {lfs_id}")
+    return postgres.session_lock(lock_key(lfs_id), wait_seconds=wait_seconds, what=f"feature selection {lfs_id}")
 
 
 def find_lfs(postgres: Postgres, lfs_id: str) -> LfsRecord | None:
@@ -201,7 +201,8 @@ def _binds(row: Mapping[str, Any]) -> dict[str, Any]:
     return {name: Jsonb(value) if name in _JSON else value for name, value in row.items()}
 
 
-def _lock_key(lfs_id: str) -> str:
+def lock_key(lfs_id: str) -> str:
+    """Name of the session lock of a selection."""
     return f"lfs:{lfs_id}"
 
 

@@ -17,18 +17,11 @@ from chronos_assets.domain.profiles.lfs import LfsProfile
 from chronos_assets.domain.profiles.walkforward import WalkforwardProfile
 from chronos_assets.errors import ConflictError, NotPublishedError, ProfileError, RunCancelledError
 from chronos_assets.pipeline.selection.request import KEYS_WITHOUT_EFFECT, RESOLVED_KEYS, LfsRequest, plan_lfs
-from chronos_assets.pipeline.selection.results import (
-    case_sets,
-    chosen_pairs,
-    list_selections,
-    null_counts,
-    selection_document,
-    shares_over_time,
-)
 from chronos_assets.pipeline.selection.run import run_request
 from chronos_assets.storage.lfs import ask_to_cancel, declare_dead_lfs, find_lfs, get_lfs, lfs_lock
 from chronos_assets.storage.lfs_artifacts import LfsArtifacts
 from chronos_assets.storage.stores import Stores
+from chronos_assets.views.selections import list_selections, read_cases, read_null, read_pairs, read_selection, read_shares
 from chronos_assets_tests.walkforward_data import make_bars, publish
 
 ROWS = 260
@@ -97,25 +90,25 @@ def test_what_is_kept_adds_up(stores: Stores, slug: str) -> None:
     """Counts, shares over time, pairs and the null agree with the sets of the cases."""
     request = request_of(stores, slug)
     run_request(request, stores, requested_by="test")
-    document = selection_document(stores, request.lfs_id)
-    cases, features = case_sets(stores, request.lfs_id), {f["feature_no"]: f for f in document["features"]}
+    document = read_selection(stores.postgres, request.lfs_id)
+    cases, features = read_cases(stores, request.lfs_id), {f.feature_no: f for f in document.features}
     assert cases.columns == ["row", "timestamp_unix", "class", "selected"]
-    assert cases.height == document["run"]["summary_metrics"]["cases"]
+    assert cases.height == (document.run.summary_metrics or {})["cases"]
     chosen = cases["selected"].explode().to_list()
-    assert {v: chosen.count(v) for v in range(4)} == {v: features[v]["selected_count"] for v in range(4)}
-    over_time = shares_over_time(stores, request.lfs_id, 7)
-    assert sum(s["cases"] for s in over_time["slices"]) == cases.height
-    for feature in over_time["features"]:
-        counted = sum(share * s["cases"] for share, s in zip(feature["shares"], over_time["slices"], strict=True))
-        assert counted == pytest.approx(next(f["selected_count"] for f in document["features"] if f["feature"] == feature["feature"]))
-    assert sum(p["together"] for p in chosen_pairs(stores, request.lfs_id)) == int((cases["selected"].list.len() == 2).sum())
-    null = null_counts(stores, request.lfs_id)
-    assert null["permutations"] == [1, 2, 3, 4, 5]
-    first = document["features"][0]
-    assert first["p_unbiased"] == (1 + sum(best >= first["pct"] for best in null["best"])) / 6
-    assert [run["lfs_id"] for run in list_selections(stores, slug, target="target_a", status="completed")] == [request.lfs_id]
+    assert {v: chosen.count(v) for v in range(4)} == {v: features[v].selected_count for v in range(4)}
+    over_time = read_shares(stores, request.lfs_id, 7)
+    assert sum(s.cases for s in over_time.slices) == cases.height
+    for feature in over_time.features:
+        counted = sum(share * s.cases for share, s in zip(feature.shares, over_time.slices, strict=True))
+        assert counted == pytest.approx(next(f.selected_count for f in document.features if f.feature == feature.feature))
+    assert sum(p.together for p in read_pairs(stores, request.lfs_id)) == int((cases["selected"].list.len() == 2).sum())
+    null = read_null(stores, request.lfs_id)
+    assert null.permutations == [1, 2, 3, 4, 5]
+    first = document.features[0]
+    assert first.p_unbiased == (1 + sum(best >= first.pct for best in null.best)) / 6
+    assert [run.lfs_id for run in list_selections(stores.postgres, slug, target="target_a", status="completed")] == [request.lfs_id]
     with pytest.raises(NotPublishedError, match="Did you mean"):
-        selection_document(stores, request.lfs_id[:-1] + "0")
+        read_selection(stores.postgres, request.lfs_id[:-1] + "0")
 
 
 def test_everything_that_can_change_a_result_names_another_selection(stores: Stores, slug: str) -> None:
@@ -149,7 +142,7 @@ def test_a_killed_selection_goes_on_where_it_was(stores: Stores, slug: str, cli_
     command = [*CHRONOS, "lfs", slug, *options]
     with subprocess.Popen(command, env=cli_environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
-            (killed,) = wait_for(lambda: [run["lfs_id"] for run in list_selections(stores, slug)])
+            (killed,) = wait_for(lambda: [run.lfs_id for run in list_selections(stores.postgres, slug)])
             artifacts = LfsArtifacts(stores.artifacts, killed, 5)
             wait_for(lambda: len(artifacts.done()) >= 3)
         finally:
@@ -166,14 +159,14 @@ def test_a_killed_selection_goes_on_where_it_was(stores: Stores, slug: str, cli_
     )
     assert request.lfs_id == killed
     assert run_request(request, stores, requested_by="test").permutations_computed == 25 - len(before)
-    after, resumed = artifacts.done(), selection_document(stores, killed)["features"]
+    after, resumed = artifacts.done(), read_selection(stores.postgres, killed).features
     assert len(after) == 25
     assert all(np.array_equal(after[r], counts) for r, counts in before.items())
     kept = artifacts.counts_path.read_bytes(), artifacts.sets().to_dicts()
     for path in (artifacts.counts_path, artifacts.sets_path):
         path.unlink()
     assert run_request(request, stores, requested_by="test").permutations_computed == 25
-    assert selection_document(stores, killed)["features"] == resumed
+    assert read_selection(stores.postgres, killed).features == resumed
     assert (artifacts.counts_path.read_bytes(), artifacts.sets().to_dicts()) == kept
 
 
@@ -197,16 +190,16 @@ def test_a_selection_that_is_asked_to_stop_keeps_what_it_has(stores: Stores, slu
 
     with pytest.raises(RunCancelledError):
         run_request(request, stores, requested_by="test", progress=cancel)
-    document = selection_document(stores, request.lfs_id)
-    done = document["run"]["summary_metrics"]["permutations_done"]
-    assert document["run"]["status"] == document["run"]["progress"]["phase"] == "cancelled"
+    document = read_selection(stores.postgres, request.lfs_id)
+    done = (document.run.summary_metrics or {})["permutations_done"]
+    assert document.run.status == (document.run.progress or {})["phase"] == "cancelled"
     assert 2 <= done < 40
-    assert document["features"][0]["p_unbiased"] >= 1 / (done + 1)
-    assert null_counts(stores, request.lfs_id)["permutations"] == list(range(1, done + 1))
+    assert (document.features[0].p_unbiased or 0) >= 1 / (done + 1)
+    assert read_null(stores, request.lfs_id).permutations == list(range(1, done + 1))
     assert not ask_to_cancel(stores.postgres, request.lfs_id)
     outcome = run_request(request, stores, requested_by="test")
     assert outcome.permutations_computed == 40 - done
-    assert selection_document(stores, request.lfs_id)["run"]["status"] == "completed"
+    assert read_selection(stores.postgres, request.lfs_id).run.status == "completed"
 
 
 def test_one_process_at_a_time_works_on_a_selection(stores: Stores, slug: str) -> None:
