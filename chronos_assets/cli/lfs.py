@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from chronos_assets.cli.common import emit, json_option, say
-from chronos_assets.errors import ManifestError, ProfileError, UsageError
+from chronos_assets.errors import ManifestError, UsageError
 
 if TYPE_CHECKING:
     from chronos_assets.domain.profiles.lfs import LfsProfile
@@ -95,13 +95,13 @@ def read_profiles(
     from chronos_assets.cli.workplace import find_manifest
     from chronos_assets.domain.profiles.lfs import LfsProfile
     from chronos_assets.domain.profiles.walkforward import WalkforwardProfile
-    from chronos_assets.domain.strict import parse_strict
+    from chronos_assets.pipeline.selection.request import changed_profile
 
     loaded = find_manifest(settings, slug, manifest_file)
     if loaded is None and name != "default":
         raise ManifestError(f"there is no manifest of {slug} to take profile {name!r} from", code="manifest_missing", slug=slug)
     profile = LfsProfile() if loaded is None else loaded.manifest.lfs_profile(name)
-    changed = parse_strict(LfsProfile, profile.model_dump(exclude_unset=True) | changes, error=ProfileError, what="the lfs profile")
+    changed = changed_profile(profile, changes)
     if loaded is None:
         return changed, WalkforwardProfile(), lambda _: (1, True)
     return changed, loaded.manifest.walkforward_profile(), loaded.manifest.horizon

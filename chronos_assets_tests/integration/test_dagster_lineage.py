@@ -41,6 +41,7 @@ ALL_STEPS = {
     "indicator_bars",
     "indicator_bars_post_export_diff",
     "indicator_datasets",
+    "feature_selection",
     "walkforward_predictions",
     "walkforward_checks",
     "trading_simulations",

@@ -62,6 +62,8 @@ def test_every_check_has_a_description_and_the_gates_block() -> None:
         "columns_are_useful",
         "no_unexpected_gaps",
         "enough_signals",
+        "enough_cases",
+        "sees_no_test_rows",
         "enough_trades",
     }
 
