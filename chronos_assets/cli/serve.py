@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from types import FrameType
 
 import click
 
@@ -76,6 +77,10 @@ def run(settings: Settings, listening: socket.socket, started: Callable[[str], N
             await super().startup(sockets)
             if not self.should_exit:
                 started(address_of(settings, listening))
+
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            app.state.watch.close()
+            super().handle_exit(sig, frame)
 
     app = create_app(settings, lambda: open_reading(services.connect(settings, start=False), settings))
     config = uvicorn.Config(

@@ -143,7 +143,6 @@ Table(
     CheckConstraint("fold_number >= 0", name="walkforward_folds_fold_number_check"),
     Index("walkforward_folds_run", "run_id"),
     Index("walkforward_folds_key", "fold_key"),
-    Index("walkforward_folds_artifact", "artifact"),
 )
 
 Table(
