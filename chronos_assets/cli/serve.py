@@ -8,6 +8,7 @@ from types import FrameType
 
 import click
 
+from chronos_assets.cli.api_note import noted
 from chronos_assets.cli.common import say
 from chronos_assets.domain.web_requests import is_loopback, is_wildcard
 from chronos_assets.errors import UsageError
@@ -25,7 +26,8 @@ def serve(host: str | None, port: int | None) -> None:
     settings = load_settings(**({"api_host": host} if host else {}), **({"api_port": port} if port else {}))
     check_bind(settings)
     listening = listen(settings)
-    run(settings, listening, lambda url: say(f"HTTP API    {url}/api  (Ctrl-C stops it)"))
+    with noted(settings, address_of(settings, listening)):
+        run(settings, listening, lambda url: say(f"HTTP API    {url}/api  (Ctrl-C stops it)"))
 
 
 def check_bind(settings: Settings) -> None:
