@@ -248,6 +248,42 @@ Table(
 )
 
 
+Table(
+    "lfs_runs",
+    METADATA,
+    Column("lfs_id", Uuid, primary_key=True),
+    Column(
+        "dataset_id",
+        Text,
+        ForeignKey("indicator_datasets.dataset_id", name="lfs_runs_dataset_id_fkey", ondelete="CASCADE"),
+        nullable=False,
+    ),
+    _text("target_column", null=False),
+    *(_json(name) for name in ("feature_columns", "config")),
+    _text("status", null=False),
+    *(_text(name) for name in ("requested_by", "dagster_run_id")),
+    _utc("created_at", null=False, default=_NOW),
+    *(_utc(name) for name in ("started_at", "completed_at")),
+    _count("duration_ms", null=True),
+    *(_json(name, null=True) for name in ("progress", "summary_metrics")),
+    *(_text(name) for name in ("dataset_checksum", "questdb_tag", "content_hash", "code_version", "device")),
+    Column("cancel_requested", Boolean, nullable=False, server_default=text("false")),
+    CheckConstraint(_STATUS, name="lfs_runs_status_check"),
+    Index("lfs_runs_dataset_created", "dataset_id", text("created_at DESC")),
+)
+
+Table(
+    "lfs_features",
+    METADATA,
+    Column("lfs_id", Uuid, ForeignKey("lfs_runs.lfs_id", name="lfs_features_lfs_id_fkey", ondelete="CASCADE"), primary_key=True),
+    Column("feature", Text, primary_key=True),
+    _count("feature_no"),
+    _count("selected_count", null=True),
+    *(Column(name, Double) for name in ("pct", "p_solo", "p_unbiased")),
+    _text("excluded"),
+)
+
+
 def is_ours(item: Any, name: str | None, kind: str, reflected: bool, compare_to: Any) -> bool:
     """True for our tables and what belongs to them: other programs may keep theirs in the same database."""
     table = name if kind == "table" else getattr(getattr(item, "table", None), "name", None)
