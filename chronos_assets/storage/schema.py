@@ -269,7 +269,16 @@ Table(
     *(_text(name) for name in ("dataset_checksum", "questdb_tag", "content_hash", "code_version", "device")),
     Column("cancel_requested", Boolean, nullable=False, server_default=text("false")),
     CheckConstraint(_STATUS, name="lfs_runs_status_check"),
-    Index("lfs_runs_dataset_created", "dataset_id", text("created_at DESC")),
+    Index(
+        "lfs_runs_dataset_created",
+        "dataset_id",
+        text("created_at DESC"),
+        info={"about": "the feature selections of a dataset, the newest first"},
+    ),
+    info={
+        "about": "One row per Local Feature Selection of a dataset's features for a target, with its resolved parameters (`config`), its progress "
+        "while it runs and its summary. Setting `cancel_requested` asks the process that works on it to stop."
+    },
 )
 
 Table(
@@ -281,6 +290,10 @@ Table(
     _count("selected_count", null=True),
     *(Column(name, Double) for name in ("pct", "p_solo", "p_unbiased")),
     _text("excluded"),
+    info={
+        "about": "One row per feature of a selection: how often it was selected, its share of the cases, its p-values by permutation, and "
+        "why it was left out, if it was."
+    },
 )
 
 

@@ -49,6 +49,34 @@ CREATE TABLE indicator_datasets (
     CONSTRAINT indicator_datasets_range_check CHECK (first_bar_ts <= last_bar_ts)
 );
 
+CREATE TABLE lfs_runs (
+    lfs_id UUID NOT NULL,
+    dataset_id TEXT NOT NULL,
+    target_column TEXT NOT NULL,
+    feature_columns JSONB NOT NULL,
+    config JSONB NOT NULL,
+    status TEXT NOT NULL,
+    requested_by TEXT,
+    dagster_run_id TEXT,
+    created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    started_at TIMESTAMP WITH TIME ZONE,
+    completed_at TIMESTAMP WITH TIME ZONE,
+    duration_ms BIGINT,
+    progress JSONB,
+    summary_metrics JSONB,
+    dataset_checksum TEXT,
+    questdb_tag TEXT,
+    content_hash TEXT,
+    code_version TEXT,
+    device TEXT,
+    cancel_requested BOOLEAN DEFAULT false NOT NULL,
+    PRIMARY KEY (lfs_id),
+    CONSTRAINT lfs_runs_status_check CHECK (status IN ('queued', 'running', 'completed', 'failed', 'cancelled')),
+    CONSTRAINT lfs_runs_dataset_id_fkey FOREIGN KEY(dataset_id) REFERENCES indicator_datasets (dataset_id) ON DELETE CASCADE
+);
+
+CREATE INDEX lfs_runs_dataset_created ON lfs_runs (dataset_id, created_at DESC);
+
 CREATE TABLE walkforward_runs (
     run_id UUID NOT NULL,
     dataset_id TEXT NOT NULL,
@@ -84,6 +112,19 @@ CREATE INDEX walkforward_runs_profit_factor ON walkforward_runs (((summary_metri
 CREATE INDEX walkforward_runs_signal_sum ON walkforward_runs (((summary_metrics #>> '{both,signal_sum}')::double precision), run_id);
 
 CREATE INDEX walkforward_runs_status ON walkforward_runs (status);
+
+CREATE TABLE lfs_features (
+    lfs_id UUID NOT NULL,
+    feature TEXT NOT NULL,
+    feature_no BIGINT NOT NULL,
+    selected_count BIGINT,
+    pct DOUBLE PRECISION,
+    p_solo DOUBLE PRECISION,
+    p_unbiased DOUBLE PRECISION,
+    excluded TEXT,
+    PRIMARY KEY (lfs_id, feature),
+    CONSTRAINT lfs_features_lfs_id_fkey FOREIGN KEY(lfs_id) REFERENCES lfs_runs (lfs_id) ON DELETE CASCADE
+);
 
 CREATE TABLE simulation_runs (
     simulation_id UUID NOT NULL,
