@@ -276,8 +276,8 @@ Table(
         info={"about": "the feature selections of a dataset, the newest first"},
     ),
     info={
-        "about": "One row per Local Feature Selection of a dataset's features for a target, with its resolved parameters (`config`), its progress "
-        "while it runs and its summary. Setting `cancel_requested` asks the process that works on it to stop."
+        "about": "One row per Local Feature Selection of a dataset's features for a target, with its resolved parameters (`config`), its "
+        "progress while it runs and its summary. Setting `cancel_requested` asks the process that works on it to stop."
     },
 )
 
