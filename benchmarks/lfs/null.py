@@ -1,6 +1,6 @@
 """p-values of Local Feature Selection if the target knows nothing: do they claim as often as they say?
 
-    .venv/bin/python -m benchmarks.lfs.null [--sets 300] [--permutations 39]
+    .venv/bin/python -m benchmarks.lfs.null [--sets 300] [--permutations 19]
 
 Four cases: complete and cyclic permutations, on independent rows and on first-order autoregressions of 0.97 (features and target).
 `solo` is the share of features with p_solo <= 0.05, `family` the share of data sets whose least p_unbiased is <= 0.05; both should be at
@@ -23,14 +23,14 @@ from chronos_assets.domain.profiles.lfs import LfsParameters
 from chronos_assets.learning.selectors.lfs import LfsEngine
 from chronos_assets_tests.lfs_case import ar
 
-ROWS, FEATURES, SIZE = 120, 5, 0.05
+ROWS, FEATURES, SIZE = 60, 3, 0.05
 PARAMETERS = LfsParameters(max_kept=2, iterations=2, beta_trials=20)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sets", type=int, default=300)
-    parser.add_argument("--permutations", type=int, default=39)
+    parser.add_argument("--permutations", type=int, default=19)
     options = parser.parse_args()
     spread = math.sqrt(SIZE * (1 - SIZE) / options.sets)
     most = SIZE + 3 * spread
