@@ -6,7 +6,6 @@ simulation counts as completed, what was stored is read back and checked (`domai
 
 from __future__ import annotations
 
-import json
 import uuid
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,6 +17,7 @@ import polars as pl
 
 from chronos_assets.domain.bars import FormatSpec
 from chronos_assets.domain.bootstrap import bootstrap_intervals
+from chronos_assets.domain.identity import canonical, identity_of
 from chronos_assets.domain.returns import bar_returns, bars_per_year, drawdown_pct
 from chronos_assets.domain.signal_test import signal_test
 from chronos_assets.domain.significance import PermutationResult
@@ -26,7 +26,7 @@ from chronos_assets.domain.simulation.engine import Simulation, ranges_of, simul
 from chronos_assets.domain.simulation.permutation import trade_test
 from chronos_assets.domain.simulation.rules import Rules, rules_of
 from chronos_assets.domain.simulation.summary import buckets_of, filled_closes, summary_of
-from chronos_assets.domain.simulation_profile import Mode, SimulationProfile
+from chronos_assets.domain.simulation_profile import IGNORED, Mode, SimulationProfile
 from chronos_assets.errors import ChronosError, ConflictError, ValidationFailedError
 from chronos_assets.pipeline.price_artifacts import keep_prices
 from chronos_assets.pipeline.prices import PriceFile
@@ -98,8 +98,9 @@ def simulate_run(
 
 def simulation_id_of(run_id: str, mode: str, profile: SimulationProfile, prices_hash: str) -> str:
     """UUIDv5 of run, mode, resolved configuration, content of the prices and version of this code."""
-    parts = {"run": run_id, "mode": mode, "config": profile.resolved(), "prices": prices_hash, "code": SIMULATION_CODE_VERSION}
-    return str(uuid.uuid5(NAMESPACE, json.dumps(parts, sort_keys=True)))
+    config = identity_of(profile, ignored=IGNORED)
+    parts = {"run": run_id, "mode": mode, "config": config, "prices": prices_hash, "code": SIMULATION_CODE_VERSION}
+    return str(uuid.uuid5(NAMESPACE, canonical(parts)))
 
 
 def check_simulation(simulation_id: str, stores: Stores) -> list[Check]:

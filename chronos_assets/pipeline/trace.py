@@ -11,11 +11,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from chronos_assets.errors import NotPublishedError, UsageError
 from chronos_assets.pipeline.prices import price_columns
+from chronos_assets.pipeline.walkforward_request import learner_of
 from chronos_assets.storage.datasets import DatasetColumn, DatasetRecord, get_dataset, read_range
 from chronos_assets.storage.fold_artifacts import FoldArtifacts
 from chronos_assets.storage.runs import FoldRecord, RunRecord, get_folds, get_run, read_predictions
@@ -66,7 +66,7 @@ def trace_trade(text: str, stores: Stores) -> dict[str, Any]:
             "code_version": simulation.config.get("code_version"),
         },
         "fold": None if fold is None else _fold(fold),
-        "model": None if fold is None else _model(stores, fold, features, decision),
+        "model": None if fold is None else _model(stores, run, fold, features, decision),
         "bars": {
             "decision": decision | {"features": features},
             "entry": _bar(stores, record, trade["entry_timestamp_unix"]),
@@ -103,16 +103,18 @@ def _fold(fold: FoldRecord) -> dict[str, Any]:
     return {name: getattr(fold, name) for name in names} | stamps | {"thresholds": fold.thresholds, "best_iteration": fold.best_iteration}
 
 
-def _model(stores: Stores, fold: FoldRecord, features: dict[str, float | None], decision: dict[str, Any]) -> dict[str, Any]:
+def _model(stores: Stores, run: RunRecord, fold: FoldRecord, features: dict[str, float | None], decision: dict[str, Any]) -> dict[str, Any]:
     artifacts = FoldArtifacts(stores.artifacts)
     if fold.artifact is None or not artifacts.exists(fold.artifact):
         return {"fold_key": fold.fold_key, "artifact": fold.artifact, "present": False, "sha256": None, "reproduces_prediction": None}
-    from chronos_assets.compute.models import load_model  # xgboost is heavy
+    from chronos_assets.compute.models import as_features, load_model  # learners are heavy
 
     content = artifacts.model(fold.artifact)
-    row = np.array([[np.nan if value is None else value for value in features.values()]], dtype=np.float32)
-    again = float(load_model(content).predict(row)[0])
+    model = load_model(content, learner_of(run))
+    again = float(model.predict(as_features([features[name] for name in model.feature_names]))[0])
     return {
+        "learner": learner_of(run),
+        "versions": fold.versions,
         "fold_key": fold.fold_key,
         "artifact": str(stores.artifacts / fold.artifact),
         "present": True,

@@ -24,6 +24,7 @@ from chronos_assets.pipeline.validate_folds import (
     plan_findings,
     threshold_findings,
     time_findings,
+    version_findings,
 )
 from chronos_assets.pipeline.validation_report import Check, ValidationReport
 from chronos_assets.pipeline.walkforward_checks import Finding, completeness, recompute_run_metrics, thresholds_agree
@@ -56,6 +57,7 @@ def validate_run(run_id: str, stores: Stores, folds: Sequence[int] | None = None
             "metrics follow from the stored predictions": recompute_run_metrics(stores, run_id, folds),
             "edges and times agree": _edge_findings(stores, run_id, chosen, folds),
             "the run_id is that of its request": identity_findings(run),
+            "folds were trained with the versions that the run names": version_findings(run, chosen),
             "the status is that of how it ended": end_findings(run),
             "checksum and tag are those of a publication of these bars": _origin_findings(stores, run),
             **_threshold_group(stores, run, chosen),

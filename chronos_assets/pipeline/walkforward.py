@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from psycopg.rows import DictRow
 
 from chronos_assets.compute.devices import read_table
-from chronos_assets.compute.executor import AHEAD, FoldExecutor, make_executor
+from chronos_assets.compute.executor import AHEAD, FoldExecutor, checked, make_executor, require_versions
 from chronos_assets.compute.keys import FoldKeys
 from chronos_assets.compute.training import FoldData, FoldFailure, FoldSpec, Recipe
 from chronos_assets.domain.folds import Fold
@@ -100,8 +100,8 @@ def run_walkforward(
 ) -> WalkforwardResult:
     """Train the missing folds of one request and store them.
 
-    Raises `FoldsFailedError` at the end where folds failed (the others are kept), `ConflictError` where another process works on the
-    same run, `ProfileError` and `DeviceError` before anything is written.
+    Raises `FoldsFailedError` at the end if folds failed (the others are kept), `ConflictError` if another process works on the same run,
+    and before anything is written `ProfileError`, `DeviceError`, and `VersionsDifferError` if workers would train with other versions.
     """
     started = time.monotonic()
     executor = executor or open_executor(stores)
@@ -114,9 +114,11 @@ def run_walkforward(
         finished = _finished(request, stores, started)
         if finished is not None:
             return finished
-        begin_run(stores.postgres, request.row(requested_by))
-        with _Attempt(stores, lock, request, started) as attempt:
-            attempt.work(executor, progress or silent)
+        with executor.session():
+            require_versions(executor, request.profile.model, request.profile.features)  # before anything is written
+            begin_run(stores.postgres, request.row(requested_by))
+            with _Attempt(stores, lock, request, started) as attempt:
+                attempt.work(executor, progress or silent)
     return attempt.result()
 
 
@@ -219,7 +221,8 @@ class _Attempt:
     def _train(self, executor: FoldExecutor, arrays: FoldData, specs: Iterable[FoldSpec], writer: FoldWriter, progress: Progress) -> None:
         began = time.monotonic()
         with closing(executor.map(arrays, specs)) as results:
-            for result in results:
+            for trained in results:
+                result = checked(trained, self.request.versions)
                 if isinstance(result, FoldFailure):
                     self.failures.append(result)
                 else:
@@ -239,7 +242,8 @@ class _Attempt:
         summary = summarize(self.stores, self.request.run_id, self.request.features, binary=recipe.binary)
         self.present = summary["folds_present"]
         self.warnings = [*self.request.warnings, *remarks(summary)]
-        about = {"folds_planned": len(self.request.folds), "objective": recipe.booster["objective"], "warnings": self.warnings}
+        about = {"folds_planned": len(self.request.folds), "learner": recipe.learner.name, "warnings": self.warnings}
+        about |= {"objective": recipe.learner.objective} if hasattr(recipe.learner, "objective") else {}
         self.summary = about | summary
         if self.failures:
             self.summary["failures"] = _failure_rows(self.failures)

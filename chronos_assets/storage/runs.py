@@ -79,6 +79,7 @@ class FoldRecord:
     fold_key: str | None
     artifact: str | None
     importance: dict[str, Any] | None = None
+    versions: dict[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -224,7 +225,10 @@ def store_folds(
     with stores.postgres.wrapped(), lock.transaction():
         lock.execute(query("lock_shared_until_commit"), {"key": lock_number(FILES)})
         whole = [fold for fold in folds if have_files(fold)]
-        rows = [vars(fold) | {name: Jsonb(getattr(fold, name)) for name in ("thresholds", "metrics", "importance")} for fold in whole]
+        rows = [
+            vars(fold) | {name: Jsonb(getattr(fold, name)) for name in ("thresholds", "metrics", "importance", "versions")}
+            for fold in whole
+        ]
         lock.cursor().executemany(query("fold_insert"), rows)
     return {fold.fold_number for fold in whole}
 

@@ -129,6 +129,7 @@ Table(
     _text("fold_key"),
     _text("artifact"),
     _json("importance", null=True),
+    _json("versions", null=True),
     CheckConstraint("fold_number >= 0", name="walkforward_folds_fold_number_check"),
     Index("walkforward_folds_run", "run_id"),
     Index("walkforward_folds_key", "fold_key"),

@@ -60,18 +60,20 @@ WHERE run_id = ANY(%(run_ids)s::uuid[]) ORDER BY created_at
 -- name: fold_insert
 INSERT INTO walkforward_folds (
     run_id, fold_number, train_start_idx, train_end_idx, test_start_idx, test_end_idx, train_start_ts, train_end_ts, test_start_ts,
-    test_end_ts, samples_train, samples_test, best_iteration, best_score, thresholds, metrics, fold_key, artifact, importance
+    test_end_ts, samples_train, samples_test, best_iteration, best_score, thresholds, metrics, fold_key, artifact, importance,
+    versions
 ) VALUES (
     %(run_id)s, %(fold_number)s, %(train_start_idx)s, %(train_end_idx)s, %(test_start_idx)s, %(test_end_idx)s, %(train_start_ts)s,
     %(train_end_ts)s, %(test_start_ts)s, %(test_end_ts)s, %(samples_train)s, %(samples_test)s, %(best_iteration)s, %(best_score)s,
-    %(thresholds)s, %(metrics)s, %(fold_key)s, %(artifact)s, %(importance)s
+    %(thresholds)s, %(metrics)s, %(fold_key)s, %(artifact)s, %(importance)s, %(versions)s
 )
 ON CONFLICT (run_id, fold_number) DO NOTHING
 
 -- Without `importance`: it is long, and pooled by `run_importance`.
 -- name: folds_get
 SELECT run_id, fold_number, train_start_idx, train_end_idx, test_start_idx, test_end_idx, train_start_ts, train_end_ts, test_start_ts,
-    test_end_ts, samples_train, samples_test, best_iteration, best_score, thresholds, metrics, fold_key, artifact
+    test_end_ts, samples_train, samples_test, best_iteration, best_score, thresholds, metrics, fold_key, artifact,
+    versions
 FROM walkforward_folds WHERE run_id = %(run_id)s ORDER BY fold_number
 
 -- name: fold_numbers
