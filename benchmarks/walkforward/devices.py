@@ -15,14 +15,15 @@ import time
 from pathlib import Path
 
 import numpy as np
+from chronos_assets.domain.fold_layout import Layout
 
-from chronos_assets.compute.devices import count_cuda_devices
-from chronos_assets.compute.executor import ThreadExecutor
-from chronos_assets.compute.learners.xgboost import XGBoost
-from chronos_assets.compute.selectors.all_features import AllFeatures
-from chronos_assets.compute.training import FoldData, FoldResult, FoldSpec, Recipe
-from chronos_assets.domain.folds import Layout, plan_folds
-from chronos_assets.domain.walkforward_profile import ThresholdProfile
+from chronos_assets.domain.folds import plan_folds
+from chronos_assets.domain.profiles.walkforward import ThresholdProfile
+from chronos_assets.learning.devices import count_cuda_devices
+from chronos_assets.learning.executor import ThreadExecutor
+from chronos_assets.learning.learners.xgboost import XGBoost
+from chronos_assets.learning.selectors.all_features import AllFeatures
+from chronos_assets.learning.training import FoldData, FoldResult, FoldSpec, Recipe
 
 SIZES = [(650, 9), (2_000, 100), (10_000, 80), (50_000, 80), (200_000, 100)]
 

@@ -71,7 +71,6 @@ def interrupted() -> ChronosError:
 class Learner(Part):
     """Base of the learners; its fields are the parameters that a profile may set below `model:`."""
 
-    suffix: ClassVar[str] = ".ubj"
     devices: ClassVar[tuple[str, ...]] = ("cpu",)
 
     @property
@@ -112,7 +111,7 @@ LEARNERS: Catalogue[Learner] = Catalogue(
     "learner",
     "xgboost",
     {
-        "xgboost": "chronos_assets.compute.learners.xgboost:XGBoost",
-        "ridge": "chronos_assets.compute.learners.ridge:Ridge",
+        "xgboost": "chronos_assets.learning.learners.xgboost:XGBoost",
+        "ridge": "chronos_assets.learning.learners.ridge:Ridge",
     },
 )

@@ -54,5 +54,5 @@ class Selector(Part):
 
 
 SELECTORS: Catalogue[Selector] = Catalogue(
-    "selector", "select", "all", {"all": "chronos_assets.compute.selectors.all_features:AllFeatures"}
+    "selector", "select", "all", {"all": "chronos_assets.learning.selectors.all_features:AllFeatures"}
 )

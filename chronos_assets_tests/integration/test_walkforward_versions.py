@@ -14,12 +14,12 @@ import xgboost
 from psycopg.types.json import Jsonb
 
 import chronos_assets
-from chronos_assets.compute.executor import ThreadExecutor
-from chronos_assets.compute.ray_executor import RayExecutor
-from chronos_assets.compute.training import FoldData, FoldFailure, FoldResult, FoldSpec
 from chronos_assets.errors import FoldsFailedError, VersionsDifferError
-from chronos_assets.pipeline.validate_run import validate_run
-from chronos_assets.pipeline.walkforward import run_walkforward
+from chronos_assets.learning.executor import ThreadExecutor
+from chronos_assets.learning.ray_executor import RayExecutor
+from chronos_assets.learning.training import FoldData, FoldFailure, FoldResult, FoldSpec
+from chronos_assets.pipeline.validation.run import validate_run
+from chronos_assets.pipeline.walkforward.run import run_walkforward
 from chronos_assets.storage.runs import begin_run, count_predictions, get_folds, get_run, list_runs
 from chronos_assets.storage.stores import Stores
 from chronos_assets_tests.walkforward_data import make_bars, publish, small_profile
@@ -133,8 +133,8 @@ def test_every_fold_keeps_the_versions_that_trained_it(stores: Stores, unique_sl
 
 def test_a_stored_request_names_its_run_whatever_the_profile_says(stores: Stores, unique_slug: str) -> None:
     """The id computed again from a run's row is the run's, with every kind of key set, and another one once a key is changed in the row."""
-    from chronos_assets.pipeline.validate_folds import identity_findings
-    from chronos_assets.pipeline.walkforward import plan_request
+    from chronos_assets.pipeline.validation.folds import identity_findings
+    from chronos_assets.pipeline.walkforward.run import plan_request
 
     publish(stores, unique_slug, make_bars(260))
     requests = [

@@ -13,21 +13,21 @@ import numpy as np
 import pytest
 from pydantic import BaseModel, Field
 
-from chronos_assets.compute import keys
-from chronos_assets.compute.keys import FoldKeys
-from chronos_assets.compute.learners.ridge import Ridge
-from chronos_assets.compute.learners.xgboost import XGBoost
-from chronos_assets.compute.training import FoldData, Recipe
 from chronos_assets.domain import simulation_profile
 from chronos_assets.domain.identity import IDENTITY_DEFAULT, identity_of
 from chronos_assets.domain.learners import LEARNERS
+from chronos_assets.domain.profiles.simulation import SimulationProfile
+from chronos_assets.domain.profiles.walkforward import WalkforwardProfile
 from chronos_assets.domain.selectors import SELECTORS
-from chronos_assets.domain.simulation_profile import SimulationProfile
 from chronos_assets.domain.strict import StrictModel
-from chronos_assets.domain.walkforward_profile import WalkforwardProfile
+from chronos_assets.learning import keys
+from chronos_assets.learning.keys import FoldKeys
+from chronos_assets.learning.learners.ridge import Ridge
+from chronos_assets.learning.learners.xgboost import XGBoost
+from chronos_assets.learning.training import FoldData, Recipe
 from chronos_assets.pipeline import walkforward_request
-from chronos_assets.pipeline.simulate import simulation_id_of
-from chronos_assets.pipeline.walkforward_request import name_run
+from chronos_assets.pipeline.simulation.run import simulation_id_of
+from chronos_assets.pipeline.walkforward.request import name_run
 from chronos_assets_tests.unit.test_training import FOLD, make_data, make_recipe
 
 DEFAULTS_FILE = Path(__file__).with_name("identity_defaults.json")
