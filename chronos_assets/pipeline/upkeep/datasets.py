@@ -12,9 +12,8 @@ from typing import Any
 from chronos_assets.errors import ConflictError
 from chronos_assets.pipeline.export.types import lock_key
 from chronos_assets.storage.audits import list_attempts
-from chronos_assets.storage.datasets import DatasetRecord, get_dataset, list_datasets
+from chronos_assets.storage.datasets import DatasetRecord, Standing, delete_dataset, get_dataset, list_datasets, standing_on
 from chronos_assets.storage.delivery import bars_of, table_bytes
-from chronos_assets.storage.registry import Standing, delete_dataset, standing_on
 from chronos_assets.storage.stores import Stores
 
 RECLAIM = (
