@@ -31,3 +31,13 @@ def find_manifest(settings: Settings, slug: str, given: Path | None) -> LoadedMa
     if given is None and not path.exists():
         return None
     return load_manifest(path, data_roots=settings.data_roots)
+
+
+def open_for_reading() -> Stores:
+    """The stores that the settings name, for reading only; embedded ones are started where they do not run."""
+    from chronos_assets import services
+    from chronos_assets.settings import load_settings
+    from chronos_assets.storage.reading import open_reading
+
+    settings = load_settings()
+    return open_reading(services.connect(settings, progress=say), settings)
