@@ -79,3 +79,15 @@ class Catalogue(Generic[Kind]):
             return self.find(value.get(self.field, self.default) if isinstance(value, Mapping) else self.default)
         except ValueError:
             return None
+
+
+def documentation_row(kind: type[Part], field: str) -> str:
+    """The part's row in a table of the documentation: name, what it does, parameters with their defaults."""
+    names = [name for name in kind.model_fields if name not in NAME_FIELDS]
+    defaults = {kind.model_fields[name].alias or name: kind.model_fields[name].get_default(call_default_factory=True) for name in names}
+    shown = ", ".join(f"`{name}`" if default in ({}, None) else f"`{name}` {_default(default)}" for name, default in defaults.items())
+    return f"| `{kind.model_fields[field].default}` | {kind.summary} | {shown} |"
+
+
+def _default(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

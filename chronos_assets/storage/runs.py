@@ -185,6 +185,12 @@ def end_run(lock: psycopg.Connection[DictRow], run_id: str, status: str, *, seco
     lock.execute(query("run_end"), binds)
 
 
+def keep_in_summary(postgres: Postgres, run_id: str, entries: Mapping[str, Any]) -> None:
+    """Put `entries` into the summary of a run that has one."""
+    with postgres.connection() as connection:
+        connection.execute(query("run_summary_add"), {"run_id": run_id, "entries": Jsonb(dict(entries))})
+
+
 def declare_dead_runs(postgres: Postgres) -> list[str]:
     """Set every run that is `running` while nobody holds its lock to `failed`; returns their ids."""
     with postgres.connection() as connection:

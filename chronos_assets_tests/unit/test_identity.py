@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from pydantic import BaseModel, Field
 
-from chronos_assets.domain import simulation_profile
 from chronos_assets.domain.identity import IDENTITY_DEFAULT, identity_of
 from chronos_assets.domain.learners import LEARNERS
+from chronos_assets.domain.profiles import simulation as simulation_profile
 from chronos_assets.domain.profiles.simulation import SimulationProfile
 from chronos_assets.domain.profiles.walkforward import WalkforwardProfile
 from chronos_assets.domain.selectors import SELECTORS
@@ -25,8 +25,8 @@ from chronos_assets.learning.keys import FoldKeys
 from chronos_assets.learning.learners.ridge import Ridge
 from chronos_assets.learning.learners.xgboost import XGBoost
 from chronos_assets.learning.training import FoldData, Recipe
-from chronos_assets.pipeline import walkforward_request
 from chronos_assets.pipeline.simulation.run import simulation_id_of
+from chronos_assets.pipeline.walkforward import request as walkforward_request
 from chronos_assets.pipeline.walkforward.request import name_run
 from chronos_assets_tests.unit.test_training import FOLD, make_data, make_recipe
 

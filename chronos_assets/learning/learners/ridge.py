@@ -1,20 +1,19 @@
-"""Ridge regression by scikit-learn: the linear baseline that a boosted model has to beat.
+"""Ridge regression: the linear baseline that a boosted model has to beat.
 
 Features are standardised by mean and standard deviation of the fitted rows, so that one penalty suits all of them; a null counts as the
 mean. The model's file is JSON: means, scales, coefficients of the standardised features, intercept. A 0/1 target is fitted as a number, so
 the output is a linear estimate of the probability.
 
-LAPACK's sums depend on its number of threads, so a fit holds it to one.
+The normal equations are solved here and not by scikit-learn: its sums come from BLAS and LAPACK, whose bits depend on their number of
+threads, and that number cannot be set reliably from a thread of the executor (OpenBLAS ignores it once another thread has set it). A fold
+must give the same bits whatever trains beside it. The suite compares every number with scikit-learn's `Ridge`.
 """
 
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cache
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -23,13 +22,15 @@ from pydantic import ConfigDict, Field
 from chronos_assets.domain.learners import Cases, Features, Importance, Learner, Stop, Trained, interrupted
 from chronos_assets.domain.targets import Floats
 
+# A standard deviation below this share of the mean is rounding: the feature is constant. Features come as float32, of 1e-7.
+CONSTANT = 1e-9
+
 
 class Ridge(Learner):
-    """Linear least squares with an L2 penalty."""
+    """Linear least squares with an L2 penalty: minimises `sum(w * (y - a - z b)^2) + alpha * |b|^2` over standardised features z."""
 
     model_config = ConfigDict(allow_inf_nan=False)
-    libraries: ClassVar[tuple[str, ...]] = ("sklearn", "scipy", "numpy")
-
+    libraries: ClassVar[tuple[str, ...]] = ("numpy",)
     summary: ClassVar[str] = "linear regression with an L2 penalty on standardised features; a null counts as the feature's mean"
 
     learner: Literal["ridge"] = "ridge"
@@ -38,18 +39,19 @@ class Ridge(Learner):
     def fit(
         self, fitted: Cases, validation: Cases, *, names: Sequence[str], device: str, stop: Stop | None
     ) -> tuple[Trained, float | None]:
-        """Singular value decomposition: no convergence, no seed."""
-        from sklearn.linear_model import Ridge as SklearnRidge
-        from sklearn.preprocessing import StandardScaler
-
+        """By the normal equations and a Cholesky factor, so there is no seed and nothing to converge."""
         if stop is not None and stop():
             raise interrupted()
-        with _one_blas_thread():
-            scaler = StandardScaler().fit(fitted.features.astype(np.float64))
-            mean, scale = np.nan_to_num(scaler.mean_), np.nan_to_num(scaler.scale_, nan=1.0)
-            standardised = _standardised(fitted.features, mean, scale)
-            model = SklearnRidge(alpha=self.alpha, solver="svd").fit(standardised, fitted.labels, sample_weight=fitted.weights)
-        line = Line(mean, scale, np.asarray(model.coef_, dtype=np.float64), float(model.intercept_))
+        mean, scale = _moments(fitted.features)
+        rows = _standardised(fitted.features, mean, scale)
+        weights = np.ones(len(rows)) if fitted.weights is None else fitted.weights
+        share = weights / weights.sum() if weights.sum() > 0 else np.full(len(rows), 1 / len(rows))
+        centre, level = (rows * share[:, None]).sum(axis=0), float((fitted.labels * share).sum())
+        columns = np.ascontiguousarray((rows - centre).T)
+        weighted = columns * weights
+        penalised = np.einsum("in,jn->ij", weighted, columns) + self.alpha * np.eye(len(columns))
+        coefficients = _solve(penalised, np.einsum("in,n->i", weighted, fitted.labels - level), least=self.alpha)
+        line = Line(mean, scale, coefficients, level - float((centre * coefficients).sum()))
         return line, line.validation_score(validation)
 
     @classmethod
@@ -97,34 +99,31 @@ class Line:
         return _standardised(features, self.mean, self.scale) * self.coefficients
 
 
+def _moments(features: Features) -> tuple[Floats, Floats]:
+    """Mean and population standard deviation of the known values of each feature; 0 and 1 without any, 1 for a constant."""
+    values = np.ascontiguousarray(features, dtype=np.float64)
+    known = ~np.isnan(values)
+    count = np.maximum(known.sum(axis=0), 1)
+    mean = np.where(known, values, 0.0).sum(axis=0) / count
+    scale = np.sqrt((np.where(known, values - mean, 0.0) ** 2).sum(axis=0) / count)
+    return mean, np.where(scale > CONSTANT * np.abs(mean), scale, 1.0)
+
+
 def _standardised(features: Features, mean: Floats, scale: Floats) -> Floats:
     """In C order, whatever order `features` has: sums along a row depend on it."""
     return np.nan_to_num((np.ascontiguousarray(features, dtype=np.float64) - mean) / scale)
 
 
-_lock, _holders = threading.Lock(), 0
-_released: list[Any] = []
-
-
-@contextmanager
-def _one_blas_thread() -> Iterator[None]:
-    """Hold BLAS to one thread while any fit of this process runs: the limit is the process's, and folds train side by side."""
-    global _holders  # noqa: PLW0603 - the limit is a state of the process
-    with _lock:
-        _holders += 1
-        if _holders == 1:
-            _released.append(_blas().limit(limits=1, user_api="blas"))
-    try:
-        yield
-    finally:
-        with _lock:
-            _holders -= 1
-            if not _holders:
-                _released.pop().restore_original_limits()
-
-
-@cache
-def _blas() -> Any:
-    from threadpoolctl import ThreadpoolController
-
-    return ThreadpoolController()
+def _solve(matrix: Floats, right: Floats, *, least: float) -> Floats:
+    """`matrix x = right` by Cholesky, for a matrix whose pivots are at least `least`; sums by einsum, which is no BLAS."""
+    count = len(right)
+    lower, half, found = np.zeros_like(matrix), np.zeros(count), np.zeros(count)
+    for j in range(count):
+        row = lower[j, :j]
+        lower[j, j] = np.sqrt(max(matrix[j, j] - np.einsum("i,i->", row, row), least))
+        lower[j + 1 :, j] = (matrix[j + 1 :, j] - np.einsum("ij,j->i", lower[j + 1 :, :j], row)) / lower[j, j]
+        half[j] = (right[j] - np.einsum("i,i->", row, half[:j])) / lower[j, j]
+    upper = np.ascontiguousarray(lower.T)
+    for j in reversed(range(count)):
+        found[j] = (half[j] - np.einsum("i,i->", upper[j, j + 1 :], found[j + 1 :])) / upper[j, j]
+    return found

@@ -20,11 +20,12 @@ from chronos_assets.domain.targets import case_returns
 from chronos_assets.domain.thresholds import choose_thresholds
 from chronos_assets.errors import StoreError
 from chronos_assets.learning.versions import name_versions
+from chronos_assets.pipeline.walkforward.baseline import baseline_entry
 from chronos_assets.pipeline.walkforward.checks import Finding, same
 from chronos_assets.pipeline.walkforward.data import feature_matrix
 from chronos_assets.pipeline.walkforward.request import IDENTITY_RULES, layout_of, learner_of, name_run, profile_of
 from chronos_assets.storage.fold_artifacts import FoldArtifacts, ValidationCases
-from chronos_assets.storage.runs import FoldRecord, RunRecord
+from chronos_assets.storage.runs import FoldRecord, RunRecord, find_run
 from chronos_assets.storage.stores import Stores
 
 if TYPE_CHECKING:
@@ -65,6 +66,24 @@ def version_findings(run: RunRecord, folds: Sequence[FoldRecord]) -> list[Findin
         return [Finding(None, "stored request", "one that can be read", str(error))]
     names = {fold.fold_number: name_versions(profile.model, profile.features, fold.versions or {}) for fold in folds}
     return [Finding(number, "versions of the fold", run.code_version, name) for number, name in names.items() if name != run.code_version]
+
+
+def baseline_findings(stores: Stores, run: RunRecord) -> list[Finding] | str:
+    """The baseline's metrics in the run's summary against those of the run that it names: the same request but for the learner."""
+    entry = (run.summary_metrics or {}).get("baseline")
+    if entry is None:
+        return "the run has no baseline"
+    other = find_run(stores.postgres, str(entry.get("run_id")))
+    if other is None:
+        return "the baseline's run was retired"
+    same_request = ("dataset_id", "content_hash", "target_column", "feature_columns")
+    findings = [
+        Finding(None, f"{name} of the baseline's run", getattr(run, name), getattr(other, name))
+        for name in same_request
+        if getattr(run, name) != getattr(other, name)
+    ]
+    due = baseline_entry(learner_of(other), other.run_id, other.summary_metrics or {})
+    return findings if same(due, entry) else [*findings, Finding(None, "summary baseline", due, entry)]
 
 
 def end_findings(run: RunRecord) -> list[Finding] | str:

@@ -17,6 +17,7 @@ import polars as pl
 from chronos_assets.domain.slug import granularity_seconds
 from chronos_assets.errors import StoreError
 from chronos_assets.pipeline.validation.folds import (
+    baseline_findings,
     end_findings,
     file_findings,
     fitted_findings,
@@ -60,6 +61,7 @@ def validate_run(run_id: str, stores: Stores, folds: Sequence[int] | None = None
             "the run_id is that of its request": identity_findings(run),
             "folds were trained with the versions that the run names": version_findings(run, chosen),
             "the status is that of how it ended": end_findings(run),
+            "the baseline is that of its own run": baseline_findings(stores, run),
             "checksum and tag are those of a publication of these bars": _origin_findings(stores, run),
             "files of every fold are what was stored": file_findings(stores, chosen),
             **_threshold_group(stores, run, chosen),

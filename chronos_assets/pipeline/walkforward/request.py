@@ -213,13 +213,12 @@ def resolve_request(
     require_fitted_rows(folds, profile.val_split_ratio)
     split = folds[-1].split(profile.val_split_ratio)
     device = resolve_device(
-        profile.device or default_device,
+        _wanted_device(profile, default_device),
         gpus=executor.gpus,
         fitted_rows=split.fit_end - split.fit_start,
         features=len(features),
         table=device_table,
     )
-    _require_learnable(profile, device)
 
     def match(pattern: str) -> set[str]:
         return _matching(pattern, list(features), record)
@@ -261,16 +260,20 @@ def resolve_features(record: DatasetRecord, profile: WalkforwardProfile, target:
     return tuple(name for name in known if name in chosen)
 
 
-def _require_learnable(profile: WalkforwardProfile, device: str) -> None:
+def _wanted_device(profile: WalkforwardProfile, default: str) -> str:
+    """The device that the profile names, else the default as far as the learner can use it; raises `DeviceError` if it cannot."""
     learner = profile.model
-    if device not in learner.devices:
+    if profile.device in {None, "auto"}:
+        return profile.device or default if "cuda" in learner.devices else "cpu"
+    if profile.device not in learner.devices:
         raise DeviceError(
-            f"the learner {learner.name} cannot train on {device}",
+            f"the learner {learner.name} cannot train on {profile.device}",
             code="device_of_learner",
             expected=f"device {' or '.join(learner.devices)}",
-            found=f"device {device}",
-            hint="Set `device: cpu` in the profile, or CHRONOS_DEVICE=cpu.",
+            found=f"device {profile.device}",
+            hint="Set `device: cpu` in the profile.",
         )
+    return str(profile.device)
 
 
 def _matching(pattern: str, known: list[str], record: DatasetRecord) -> set[str]:

@@ -25,6 +25,10 @@ UPDATE walkforward_runs SET
     summary_metrics = coalesce(%(summary_metrics)s, summary_metrics)
 WHERE run_id = %(run_id)s
 
+-- What another run says of a completed one, beside its own summary.
+-- name: run_summary_add
+UPDATE walkforward_runs SET summary_metrics = summary_metrics || %(entries)s WHERE run_id = %(run_id)s AND summary_metrics IS NOT NULL
+
 -- A run found `running` whose lock nobody holds: the process that ran it is gone.
 -- name: run_declare_dead
 UPDATE walkforward_runs SET
