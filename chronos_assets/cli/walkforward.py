@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import yaml
 
 from chronos_assets.cli.common import emit, json_option, say
 from chronos_assets.cli.metrics_table import metrics_table
@@ -17,6 +16,7 @@ from chronos_assets.domain.folds import Fold, plan_folds, resolve_layout
 from chronos_assets.domain.profiles.walkforward import WalkforwardProfile
 from chronos_assets.domain.statistics.deflation import merged
 from chronos_assets.domain.strict import parse_strict
+from chronos_assets.domain.strict_yaml import YamlProblem, load_yaml
 from chronos_assets.errors import ManifestError, NotPublishedError, ProfileError, ServiceUnavailableError, UsageError
 
 if TYPE_CHECKING:
@@ -145,9 +145,9 @@ def parse_change(text: str) -> tuple[str, Any]:
     if not equals or not key:
         raise UsageError(f"{text!r} is not KEY=VALUE", code="change_invalid")
     try:
-        return key.strip(), yaml.safe_load(value)
-    except yaml.YAMLError:
-        raise UsageError(f"the value of {key} cannot be read", code="change_invalid", found=value) from None
+        return key.strip(), load_yaml(value)
+    except YamlProblem as error:
+        raise UsageError(f"the value of {key} cannot be read: {error.problem}", code="change_invalid", found=value[:200]) from None
 
 
 def _nested(key: str, value: Any) -> dict[str, Any]:
