@@ -175,7 +175,6 @@ Table(
     CheckConstraint("fold_number >= 0", name="walkforward_folds_fold_number_check"),
     Index("walkforward_folds_run", "run_id", info={"about": "the folds of a run"}),
     Index("walkforward_folds_key", "fold_key", info={"about": "folds that are stored already, whichever run trained them"}),
-    Index("walkforward_folds_artifact", "artifact", info={"about": "whether another run still needs a model before its file is removed"}),
     info={
         "about": "One row per finished fold of a run: its row ranges (half-open) and times, thresholds, metrics, importance, and the files "
         "that hold its model and validation cases, with their SHA-256 and size. `fold_key` is a hash of everything that determines "

@@ -18,12 +18,14 @@ from chronos_assets.domain.web_requests import AllowedHosts
 from chronos_assets.errors import ChronosError, ServiceUnavailableError, UsageError
 from chronos_assets.settings import Settings
 from chronos_assets.storage.stores import Stores
+from chronos_assets.views.frame_cache import FrameCache
 from chronos_assets.web.api import ROUTERS
 from chronos_assets.web.assets import ROUTE as STATIC
 from chronos_assets.web.guard import AccessGuard, RequestGuard
 from chronos_assets.web.pages import ROUTERS as PAGES
 from chronos_assets.web.pages.problem_page import problem_page
 from chronos_assets.web.problems import bare_problem, from_validation, problem, unknown_parameter
+from chronos_assets.web.progress import ProgressWatch
 from chronos_assets.web.source import StoreSource
 from chronos_assets.web.tokens import TokenCheck
 
@@ -48,6 +50,8 @@ def create_app(settings: Settings, open_stores: Callable[[], Stores]) -> FastAPI
         dependencies=[Depends(_check_parameters)],
     )
     app.state.source = StoreSource(open_stores)
+    app.state.frames = FrameCache()
+    app.state.watch = ProgressWatch(app.state.source.get)
     app.state.dagster_url = lambda: _dagster_url(settings)
     for router in (*ROUTERS, *PAGES):
         app.include_router(router)
@@ -66,11 +70,6 @@ def create_app(settings: Settings, open_stores: Callable[[], Stores]) -> FastAPI
     )
     app.add_middleware(RequestGuard, hosts=AllowedHosts.of(settings.api_host, settings.api_hosts))
     return app
-
-
-def openapi_text(app: FastAPI) -> str:
-    """The OpenAPI document as it is committed."""
-    return json.dumps(app.openapi(), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 async def _check_parameters(request: Request) -> None:
@@ -101,7 +100,7 @@ def _parameters(app: FastAPI, path: str, method: str) -> list[str]:
 
 def _ours(request: Request, error: Exception) -> Response:
     assert isinstance(error, ChronosError)
-    if isinstance(error, ServiceUnavailableError) and error.code != "store_slow":
+    if isinstance(error, ServiceUnavailableError) and error.code not in {"store_slow", "streams_full"}:
         request.app.state.source.forget()
     return _answer(request, error)
 

@@ -189,8 +189,6 @@ CREATE TABLE walkforward_folds (
     CONSTRAINT walkforward_folds_run_id_fkey FOREIGN KEY(run_id) REFERENCES walkforward_runs (run_id) ON DELETE CASCADE
 );
 
-CREATE INDEX walkforward_folds_artifact ON walkforward_folds (artifact);
-
 CREATE INDEX walkforward_folds_key ON walkforward_folds (fold_key);
 
 CREATE INDEX walkforward_folds_run ON walkforward_folds (run_id);
