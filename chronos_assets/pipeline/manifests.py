@@ -111,7 +111,9 @@ def _is_interval(text: str) -> bool:
 
 def manifest_text(slug: str, relative: str, report: BarsReport, spec: BarsSpec) -> str:
     """The manifest as text, with a word beside what people change."""
-    form: dict[str, Any] = {"delimiter": report.delimiter, "time_format": report.time_format, "timezone": report.timezone}
+    unit = spec.format.time_unit
+    time = {"time_format": report.time_format} if unit is None else {"time": unit}
+    form: dict[str, Any] = {"delimiter": report.delimiter, **time, "timezone": report.timezone}
     form |= {"market": report.market or None, "bar_time": report.bar_time}
     columns = {"targets": spec.columns.targets, "prices": spec.columns.prices or [], "exclude": spec.columns.exclude}
     lines = [

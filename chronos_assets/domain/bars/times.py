@@ -144,7 +144,7 @@ def _mixed(index: int) -> UnclearTimeError:
 def _with_large_values(days: Int64s, times: Int64s, big: npt.NDArray[np.bool_]) -> Decision:
     """HHMMSS, unless the column is else plainly HHMM and the large values are the exception (a slip of the pen, two files joined)."""
     small = times[~big]
-    if big.mean() >= 0.5 or _share(_beyond_hhmm(small)) >= _PLENTY:
+    if big.mean() >= 0.5 or not small.any() or _share(_beyond_hhmm(small)) >= _PLENTY:
         return Decision("hhmmss", firm=True)
     if days[0] == days[-1] and _even_within_days(days, times):
         return Decision("hhmmss", firm=True)
