@@ -51,7 +51,7 @@ class Dev:
 
     def _keepers(self) -> list[int]:
         children = psutil.Process(self.process.pid).children()
-        return [child.pid for child in children if child.is_running() and "chronos_assets.cli.keeper" in " ".join(child.cmdline())]
+        return [child.pid for child in children if child.is_running() and "chronos_assets.cli.supervisor" in " ".join(child.cmdline())]
 
     def text(self) -> str:
         return self.log.read_text()

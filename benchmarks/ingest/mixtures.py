@@ -22,8 +22,8 @@ from pathlib import Path
 
 import polars as pl
 
-from chronos_assets.domain.bars import BarsSpec, FormatSpec, normalize
 from chronos_assets.errors import BarsError
+from chronos_assets.ingest import BarsSpec, FormatSpec, normalize
 
 DAY = 1_440
 _FEWEST = 20

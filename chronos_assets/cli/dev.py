@@ -122,7 +122,7 @@ def _reachable(host: str) -> str:
 def _kept(command: list[str], environment: dict[str, str], log: Path | None) -> Iterator[subprocess.Popen[bytes]]:
     """`command` below a keeper that ends everything of it as soon as we let go, or die; its output goes to `log` where one is given."""
     reading, writing = os.pipe()
-    arguments = [sys.executable, "-m", "chronos_assets.cli.keeper", str(reading), *command]
+    arguments = [sys.executable, "-m", "chronos_assets.cli.supervisor", str(reading), *command]
     with contextlib.ExitStack() as files:
         output = None if log is None else files.enter_context(log.open("wb"))
         keeper = subprocess.Popen(

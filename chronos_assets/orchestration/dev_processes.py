@@ -21,15 +21,19 @@ import click
 import uvicorn
 import yaml
 from dagster import DagsterInstance
-from dagster._cli.proxy_server_manager import ProxyServerManager
-from dagster._core.workspace.context import WorkspaceProcessContext
-from dagster._core.workspace.load_target import ModuleTarget, WorkspaceFileTarget, WorkspaceLoadTarget
-from dagster._utils.log import configure_loggers
 from dagster_webserver.app import create_app_from_workspace_process_context
 from dagster_webserver.version import __version__ as webserver_version
 from starlette.applications import Starlette
 
 from chronos_assets.domain.web_requests import AllowedHosts
+from chronos_assets.orchestration.dagster_internals import (
+    ModuleTarget,
+    ProxyServerManager,
+    WorkspaceFileTarget,
+    WorkspaceLoadTarget,
+    WorkspaceProcessContext,
+    configure_loggers,
+)
 from chronos_assets.orchestration.request_guard import RequestGuard
 
 MODULE = "chronos_assets.orchestration.dev_processes"

@@ -31,7 +31,7 @@ class Refusal:
     """Why a request is not passed on: an HTTP status and one sentence."""
 
     status: int
-    sentence: str
+    message: str
 
 
 class RequestGuard:
@@ -49,9 +49,9 @@ class RequestGuard:
         if refusal is None:
             await self._app(scope, receive, _with_headers(send))
         elif scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": _POLICY_VIOLATION, "reason": refusal.sentence[:120]})
+            await send({"type": "websocket.close", "code": _POLICY_VIOLATION, "reason": refusal.message[:120]})
         else:
-            await PlainTextResponse(f"{refusal.sentence}\n", refusal.status)(scope, receive, send)
+            await PlainTextResponse(f"{refusal.message}\n", refusal.status)(scope, receive, send)
 
 
 def refusal_of(scope: Scope, allowed: AllowedHosts) -> Refusal | None:
