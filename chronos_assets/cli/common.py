@@ -42,6 +42,8 @@ def run_command(command: click.Command) -> NoReturn:
 def _code_of(error: Exception | KeyboardInterrupt) -> int:
     """Say `error` in one line and give its exit code; one that nobody foresaw is raised again."""
     asked = interrupts.exit_code_asked()
+    if isinstance(error, click.exceptions.Abort) and isinstance(error.__cause__, EOFError):
+        error = error.__cause__  # click takes every EOFError for the end of its input
     if asked is not None or isinstance(error, (KeyboardInterrupt, click.exceptions.Abort)):
         say("interrupted; what was complete is kept")
         return asked or INTERRUPTED

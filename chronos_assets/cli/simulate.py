@@ -122,6 +122,14 @@ def _simulations_text(document: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+_STATES = {
+    "whole": "",
+    "missing": "is gone; the walk-forward trains it again",
+    "damaged": "is damaged; the walk-forward trains it again",
+    "unrecorded": "was stored without a hash by an older program; the walk-forward trains it again",
+}
+
+
 def _trace_text(d: dict[str, Any]) -> str:
     fold, model, bars = d["fold"], d["model"], d["bars"]
     cuts = {
@@ -140,7 +148,7 @@ def _trace_text(d: dict[str, Any]) -> str:
             f" test rows {fold['test_start_idx']}..{fold['test_end_idx']} ({fold['test_start_ts']} to {fold['test_end_ts']})"
         )
     if model is not None:
-        again = {True: "predicts this bar again to the bit", False: "does NOT predict this bar again", None: "is gone"}
+        again = {True: "predicts this bar again to the bit", False: "does NOT predict this bar again", None: _STATES[model["state"]]}
         lines.append(f"model    {model['artifact']} ({again[model['reproduces_prediction']]})")
     lines += [
         f"bars     {bars['table']}, bar {bars['decision']['bar_index']}",

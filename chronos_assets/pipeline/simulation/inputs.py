@@ -92,15 +92,19 @@ def read_inputs(run_id: str, stores: Stores, file: PriceFile | None) -> Simulati
 
 
 def fold_cases(inputs: SimulationInputs, stores: Stores) -> list[FoldCases] | None:
-    """The cases of the signal test; None where the validation file of a fold is gone."""
+    """The cases of the signal test; None if no fold has its files here, or an older program stored some without a hash.
+
+    Raises `FileError` if those of some folds are missing or damaged: a test on the others would pass for one on all.
+    """
     artifacts = FoldArtifacts(stores.artifacts)
-    if not all(artifacts.exists(fold.artifact) for fold in inputs.folds):
+    states = set(artifacts.states(fold.files for fold in inputs.folds))
+    if states <= {"missing"} or "unrecorded" in states:
         return None
     binary = bool((inputs.run.summary_metrics or {}).get("binary_target"))
     cases = []
     scored = inputs.predictions.filter(pl.col("target_value").is_not_null()).partition_by("fold", as_dict=True)
     for fold in inputs.folds:
-        chosen = artifacts.validation(str(fold.artifact))
+        chosen = artifacts.validation(fold.files)
         test = scored.get((fold.fold_number,), inputs.predictions.clear())
         cases.append(
             FoldCases(

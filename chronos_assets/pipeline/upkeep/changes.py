@@ -11,7 +11,6 @@ import contextlib
 import errno
 import hashlib
 import json
-import os
 import signal
 import sys
 import time
@@ -23,6 +22,7 @@ from typing import Any
 from chronos_assets.domain.manifest import LoadedManifest, find_manifests, load_manifest
 from chronos_assets.errors import ChronosError
 from chronos_assets.settings import Settings
+from chronos_assets.storage.atomic_write import write_file
 
 _BLOCK_BYTES = 1 << 20
 
@@ -247,10 +247,7 @@ class Digests:
         """Keep what is known for the next process."""
         if self._path is None or not self._changed:
             return
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self._path.with_name(f"{self._path.name}.{os.getpid()}.tmp")
-        temporary.write_text(json.dumps(self._known))
-        temporary.replace(self._path)
+        write_file(self._path, json.dumps(self._known).encode())
         self._changed = False
 
 
