@@ -27,6 +27,7 @@ from chronos_assets.ingest import BarsSpec, FormatSpec, normalize
 
 DAY = 1_440
 _FEWEST = 20
+_FEW = 4
 _INTERVALS = (1, 2, 3, 5, 10, 15, 20, 30, 60, 120, 180, 240, 360, 480, 720)
 
 
@@ -43,7 +44,8 @@ class Case:
 def make(seed: int) -> Case:
     """File `seed`: honest if it is even, a mixture if it is odd."""
     lot = random.Random(seed)
-    market, moments, interval = _market(lot)
+    # Ticks follow no grid, and their seconds cannot be written as HHMM: no mixtures of them.
+    market, moments, interval = _market(lot, [kind for kind in _MARKETS if kind != "ticks" or seed % 2 == 0])
     has_seconds = any(moment.second for moment in moments)
     main = "hhmmss" if has_seconds or lot.random() < 0.6 else "hhmm"
     forms = [main] * len(moments)
@@ -59,7 +61,7 @@ def make(seed: int) -> Case:
         for moment, form in zip(moments, forms, strict=True)
     ]
     order = list(range(len(cells)))
-    if seed % 2 and interval is not None and lot.random() < 0.15:
+    if seed % 2 and interval is not None and len({*forms}) > 1 and forms.count(main) < len(forms) - _FEW and lot.random() < 0.15:
         order.sort(key=lambda i: cells[i])
         kind += ", sorted"
     end = ".0" if lot.random() < 0.2 else ""
@@ -81,9 +83,9 @@ def _declared(lot: random.Random, interval: int | None, main: str, kind: str) ->
     )
 
 
-def _market(lot: random.Random) -> tuple[str, list[dt.datetime], int | None]:
+def _market(lot: random.Random, kinds: list[str]) -> tuple[str, list[dt.datetime], int | None]:
     """A kind of market, its bars in the wall clock, and their interval in minutes (None for seconds and ticks)."""
-    kind = lot.choice(list(_MARKETS))
+    kind = lot.choice(kinds)
     while True:
         start = dt.datetime(lot.randint(2001, 2025), lot.randint(1, 12), lot.randint(1, 28))
         interval = {"odd open": 60}.get(kind) or lot.choice(_INTERVALS)

@@ -22,6 +22,15 @@ class ReadBars(NamedTuple):
     moments: Int64s
     row_of: Callable[[int], int]
 
+    def after(self, before: Doubtful) -> ReadBars:
+        """The same bars, and the one before them."""
+        return ReadBars(
+            np.concatenate((self.days[:1], self.days)),
+            np.concatenate(([before.value], self.values)),
+            np.concatenate(([before.at], self.moments)),
+            lambda i: before.row if i == 0 else self.row_of(i - 1),
+        )
+
 
 class Steps(NamedTuple):
     """What is known of the steps between bars: the usual one in seconds, and whether most steps are of that length."""
@@ -54,10 +63,8 @@ class Doubtful:
 
     def stands_in(self, step: int) -> bool:
         """Whether the bar takes the place of one on the grid: a first bar of the day that comes five minutes late."""
-        if not self.before or not self.after or step < _HALF_AN_HOUR:
-            return False
-        into, out = self.at - self.before[0], self.after[0] - self.at
-        return all(_STANDS_IN[0] * step <= distance <= _STANDS_IN[1] * step for distance in (into, out))
+        distances = [abs(self.at - near) for near in (*self.before[:1], *self.after[:1])]
+        return step >= _HALF_AN_HOUR and all(_STANDS_IN[0] * step <= distance <= _STANDS_IN[1] * step for distance in distances)
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ class Keys:
         self._scanning = reading == SCAN
         self.spacing = Spacing(name)
         self.zone = ZoneClock(spec.format.timezone, spec.interval_seconds)
-        self.markets: dict[str, None] = {}
+        self.markets: dict[str, str] = {}
         self.other_market_rows = 0
         self.timestamp_mismatches = 0
         self.first_mismatch_row: int | None = None
@@ -62,7 +62,7 @@ class Keys:
     @property
     def market(self) -> str | None:
         """The market whose bars were taken."""
-        return next(iter(self.markets), None)
+        return next(iter(self.markets.values()), None)
 
     @property
     def dropped_times(self) -> str:
@@ -133,12 +133,14 @@ class Keys:
         found = cells.unique(maintain_order=True).to_list()
         wanted = self._spec.format.market
         if wanted is None:
-            self.markets.update(dict.fromkeys(found))
+            for market in found:
+                # Names that differ by case are one market, as format.market takes them; if they are two, their bars clash.
+                self.markets.setdefault(market.casefold(), market)
             if len(self.markets) > 1:
-                other = int((cells != self.market).arg_max() or 0)
+                other = int((cells.str.to_lowercase() != (self.market or "").lower()).arg_max() or 0)
                 raise self._several_markets(batch.row_of(other))
             return None, batch.row_of
-        self.markets.update(dict.fromkeys(found[: max(0, _MAX_REMEMBERED - len(self.markets))]))
+        self.markets.update((market.casefold(), market) for market in found[: max(0, _MAX_REMEMBERED - len(self.markets))])
         mask = cells.str.to_lowercase() == wanted.lower()
         if mask.all():
             return None, batch.row_of
@@ -148,14 +150,14 @@ class Keys:
 
     def _several_markets(self, row: int) -> BarsError:
         """The refusal of a file with several markets and no word on which."""
-        names = [repr(market) for market in list(self.markets)[:_MAX_MARKETS]]
+        names = [repr(market) for market in list(self.markets.values())[:_MAX_MARKETS]]
         more = f" and {len(self.markets) - _MAX_MARKETS} more" if len(self.markets) > _MAX_MARKETS else ""
         return BarsError(
             "the file holds several markets",
             code="several_markets",
             expected="one market, or format.market in the manifest",
             found=", ".join(names) + more,
-            hint=f"Choose one: format: {{market: {next(iter(self.markets))}}}, or --format market={next(iter(self.markets))}.",
+            hint=f"Choose one: format: {{market: {self.market}}}, or --format market={self.market}.",
             file=self._name,
             row=row,
             column="Market",
@@ -163,11 +165,11 @@ class Keys:
 
     def market_missing(self) -> BarsError:
         """The refusal of a market that the file does not hold."""
-        close = nearest(self._spec.format.market or "", self.markets)
+        close = nearest(self._spec.format.market or "", self.markets.values())
         return BarsError(
             f"the file holds no bars of market {self._spec.format.market!r}",
             code="market_missing",
-            found=", ".join(list(self.markets)[:_MAX_MARKETS]),
+            found=", ".join(list(self.markets.values())[:_MAX_MARKETS]),
             hint=f"Did you mean {close!r}?" if close else "Name one that the file holds in format.market (--format market=... here).",
             file=self._name,
             column="Market",

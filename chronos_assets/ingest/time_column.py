@@ -20,10 +20,12 @@ from chronos_assets.domain.slug import granularity_seconds
 from chronos_assets.errors import BarsError, SlugError
 from chronos_assets.ingest.cells import Int64s
 from chronos_assets.ingest.daily_times import DailyTimes, are_daily
-from chronos_assets.ingest.doubtful import Doubtful, ReadBars, Steps
+from chronos_assets.ingest.doubtful import ReadBars, Steps
+from chronos_assets.ingest.time_refusals import unit_refused, written_otherwise
 from chronos_assets.ingest.time_units import HOURS, Unit, unit_of_numbers, unit_of_times
 from chronos_assets.ingest.times import (
     DAY_SECONDS,
+    ONE_FORMAT_HINT,
     Decision,
     Padding,
     UnclearTimeError,
@@ -34,14 +36,13 @@ from chronos_assets.ingest.times import (
     refusal,
     seconds_of_day,
 )
-from chronos_assets.ingest.two_readings import TwoReadings
+from chronos_assets.ingest.two_readings import TwoReadings, misread_among_hhmmss
 
 SCAN = "scan"
 """The reading of an attempt that only looks at the keys, so that the whole column can decide before a bar is written."""
 _FORMATS: dict[str, TimeFormat] = {"hhmm": "hhmm", "hhmmss": "hhmmss", "none": "none"}
 _MAX_REMEMBERED = 5_000_000
 _TRY_AGAIN = 1.25
-_ONE_FORMAT_HINT = "Write the whole column in one format."
 
 
 class FormatChangedError(Exception):
@@ -108,7 +109,7 @@ class TimeColumn:
         except UnclearTimeError as unclear:
             seen = times if self._weight is None else np.concatenate((self._weight.values, times))
             if (named := self._unit(unclear.code, seen, days)) is not None and unclear.index is not None:
-                raise self._unit_refused(named, int(times.max()), row_of(unclear.index)) from None
+                raise unit_refused(named, int(times.max()), row_of(unclear.index), self._name) from None
             raise self._refusal(unclear, cells, row_of) from None
 
     def weigh(self, bars: ReadBars, steps: Steps) -> None:
@@ -140,9 +141,11 @@ class TimeColumn:
         assert self._weight is not None
         self._refuse_unexplained(self._weight, steps, whole=False)
         if before is not None:
-            index, bars = index + 1, _with_first(before, bars)
+            index, bars = index + 1, bars.after(before)
         if (at := self._weight.disorder(bars, index, steps.usual)) is not None:
-            raise self._written_otherwise(int(bars.values[at]), bars.row_of(at), decision.format)
+            raise written_otherwise(int(bars.values[at]), bars.row_of(at), decision.format, self._name)
+        if self._open and decision.format == "hhmm" and (at := misread_among_hhmmss(bars)) is not None:
+            raise written_otherwise(int(bars.values[at]), bars.row_of(at), "hhmmss", self._name)
 
     def can_be_read_both_ways(self) -> bool:
         """Whether no cell says by itself in which format the column is written."""
@@ -151,40 +154,12 @@ class TimeColumn:
     def _refuse_unexplained(self, weight: TwoReadings, steps: Steps, *, whole: bool = True) -> None:
         if whole:
             if (unit := unit_of_times(weight.values, weight.days, weight.chosen)) is not None and self._unit_declared is None:
-                raise self._unit_refused(unit, int(weight.values[-1]), None)
+                raise unit_refused(unit, int(weight.values[-1]), None, self._name)
             if self._declared == "hhmmss" and weight.first is not None and weight.declared_wrongly():
                 value, row = weight.first
                 raise refusal(contradicted("hhmmss", 0), value, file=self._name, row=row, column="Time")
         if (found := weight.written_otherwise(steps)) is not None:
-            raise self._written_otherwise(found.value, found.row, weight.chosen)
-
-    def _written_otherwise(self, value: int, row: int, chosen: TimeFormat) -> BarsError:
-        other: TimeFormat = "hhmm" if chosen == "hhmmss" else "hhmmss"
-        here, there = (seconds_of_day(np.array([value]), form)[0][0] for form in (chosen, other))
-        written = value * 100 if chosen == "hhmmss" else f"{value // 100} (if no seconds are lost)"
-        return BarsError(
-            f"Time mixes HHMM and HHMMSS: among {chosen.upper()} this is {_clock(here)}, which fits no bar beside it; "
-            f"as {other.upper()} it is {_clock(there)}, which does",
-            code="time_mixed",
-            expected=chosen.upper(),
-            found=value,
-            hint=f"{_ONE_FORMAT_HINT} As {chosen.upper()} this cell is {written}.",
-            file=self._name,
-            row=row,
-            column="Time",
-        )
-
-    def _unit_refused(self, unit: Unit, value: int, row: int | None) -> BarsError:
-        return BarsError(
-            unit.message,
-            code=unit.code,
-            expected="HHMM (0 to 2359) or HHMMSS (0 to 235959)",
-            found=f"values up to {value}",
-            hint=unit.hint,
-            file=self._name,
-            row=row,
-            column="Time",
-        )
+            raise written_otherwise(found.value, found.row, weight.chosen, self._name)
 
     def _settle(self, *, final: bool) -> None:
         """Decide by all cells seen so far; where they leave it open, read them as HHMM for the time being."""
@@ -199,7 +174,7 @@ class TimeColumn:
                 return
             if (named := self._unit(unclear.code, times, days)) is not None:
                 row = None if unclear.index is None else self._remembered_row(unclear.index)
-                raise self._unit_refused(named, int(times.max()), row) from None
+                raise unit_refused(named, int(times.max()), row, self._name) from None
             raise self._refusal(unclear, pl.concat([part.cells for part in self._memory]), self._remembered_row) from None
         self._use(found)
         if not final and found.format != "none" and not times.any():
@@ -245,13 +220,13 @@ class TimeColumn:
             big = times >= 10_000
             first = int(np.argmax(big)) if big.any() else padding.six
             if first is not None and not decision.firm:
-                raise FormatChangedError("hhmmss")
+                raise FormatChangedError(SCAN)
         else:
             first = padding.four
         if first is not None and self._declared is not None:
             raise contradicted(self._declared, first)
         if first is not None:
-            raise UnclearTimeError("time_mixed", "Time mixes HHMM and HHMMSS", first, _ONE_FORMAT_HINT)
+            raise UnclearTimeError("time_mixed", "Time mixes HHMM and HHMMSS", first, ONE_FORMAT_HINT)
 
     def _remembered_row(self, index: int) -> int:
         for part in self._memory:
@@ -264,21 +239,6 @@ class TimeColumn:
         index = unclear.index
         value, row = (None, None) if index is None else (cells[index], row_of(index))
         return refusal(unclear, value, file=self._name, row=row, column="Time")
-
-
-def _with_first(before: Doubtful, bars: ReadBars) -> ReadBars:
-    """`bars`, and the one before them."""
-    return ReadBars(
-        np.concatenate((bars.days[:1], bars.days)),
-        np.concatenate(([before.value], bars.values)),
-        np.concatenate(([before.at], bars.moments)),
-        lambda i: before.row if i == 0 else bars.row_of(i - 1),
-    )
-
-
-def _clock(second_of_day: int) -> str:
-    """`04:00:00` of seconds of the day."""
-    return f"{second_of_day // 3600:02d}:{second_of_day // 60 % 60:02d}:{second_of_day % 60:02d}"
 
 
 def interval_in_name(name: str) -> int | None:

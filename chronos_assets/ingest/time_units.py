@@ -19,7 +19,7 @@ from chronos_assets.ingest.times import DAY_SECONDS, seconds_of_day
 _LAST_HOUR = 24
 _LAST_OF_HOUR = 59
 _MOSTLY = 0.8
-_PLENTY = 0.1
+_PLENTY = 0.25
 
 
 class Unit(NamedTuple):

@@ -114,15 +114,17 @@ class TwoReadings:
         remembered: list[Doubtful] = sorted({*self._firsts.values(), *self._odd, *last}, key=lambda cell: cell.row)
         if remembered and len(self._head[0]) <= _FEW and _even(self._head[1]) and not _even(self._head[0]):
             return remembered[0]
-        doubtful = [cell for cell in remembered if not (steps.regular and cell.is_next_to_a_bar(steps.usual))]
+        grid = self._grid()
+        # Where most cells are misread, their steps are the usual ones: the clear cells know better.
+        is_regular = steps.regular and (grid is None or steps.usual % grid.step == 0)
+        doubtful = [cell for cell in remembered if not (is_regular and cell.is_next_to_a_bar(steps.usual))]
         if not doubtful:
             return None
-        grid = self._grid()
         if grid is not None and (found := next((cell for cell in doubtful if self._is_off(cell, grid)), None)) is not None:
             return found
         if grid is None and self._clear_cells() <= 1:
             return self._without_grid(doubtful)
-        if not steps.regular:
+        if not is_regular:
             return None
         alone = [cell for cell in doubtful if not (cell.before and steps.comes_again(cell.before[0], cell.at - cell.before[0]))]
         lost = [cell for cell in alone if cell.would_be_next_to_a_bar(steps.usual)]
@@ -185,6 +187,21 @@ class TwoReadings:
         if self.chosen == "hhmmss":
             return _moved_on(bars.moments, others, doubtful, index, usual)
         return _moved_back(bars.moments, others, doubtful, index, usual)
+
+
+def misread_among_hhmmss(bars: ReadBars) -> int | None:
+    """The first HHMM cell among bars that were read as HHMM for the time being, and would follow each other evenly as HHMMSS but for it."""
+    (as_read, _), (seconds, bad) = (seconds_of_day(bars.values, form) for form in ("hhmm", "hhmmss"))
+    if bad is not None:
+        return None
+    moments = bars.moments - as_read + seconds
+    steps = np.diff(moments)
+    lengths, counts = np.unique(steps[steps > 0], return_counts=True)
+    if not len(lengths) or steps.min() > 0:
+        return None
+    index, usual = int(np.argmax(steps <= 0)) + 1, int(lengths[np.argmax(counts)])
+    other = bars.moments[index]
+    return index if other - moments[index - 1] == usual else None
 
 
 def _even(moments: list[int]) -> bool:
