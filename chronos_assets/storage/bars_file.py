@@ -29,7 +29,7 @@ class BarsFile:
             self._starts = _starts(path)
             self._file = pa.OSFile(str(path))
             self._reader = pa.ipc.open_file(self._file)
-        self.names: list[str] = self._reader.schema.names
+            self.names: list[str] = self._reader.schema.names
 
     @property
     def rows(self) -> int:
