@@ -63,7 +63,7 @@ class DagsterServer:
 
     def launch(self, request: LfsRequest) -> str:
         """Launch the job for a request; returns the run's id."""
-        parameters = request.profile.model_dump(exclude=RESOLVED_KEYS, exclude_defaults=True) | {
+        parameters = request.profile.model_dump(exclude=set(RESOLVED_KEYS), exclude_defaults=True) | {
             "target": request.target,
             "features": list(request.features),
             "start_row": request.start_row,

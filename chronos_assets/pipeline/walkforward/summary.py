@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ import polars as pl
 
 from chronos_assets.domain.metrics import METRICS_VERSION, SideReturns, returns_by_side
 from chronos_assets.pipeline.walkforward.store import LEARNED_NOTHING
-from chronos_assets.storage.runs import FeatureImportance, get_folds, pooled_importance, read_predictions
+from chronos_assets.storage.runs import FeatureImportance, FoldRecord, get_folds, pooled_importance, read_predictions
 from chronos_assets.storage.stores import Stores
 
 SIDES = ("long", "short", "both")
@@ -61,6 +62,7 @@ def summarize(stores: Stores, run_id: str, features: Sequence[str], *, binary: b
         "folds_without_short": sum(fold.thresholds["short"] is None for fold in folds),
         "folds_learned_nothing": sum(LEARNED_NOTHING in fold.metrics.get("notes", []) for fold in folds),
         "best_iteration_median": float(np.median(iterations)) if iterations else None,
+        **_chosen(folds),
         "feature_importance": _importance(pooled_importance(stores.postgres, run_id), features),
     }
 
@@ -76,6 +78,12 @@ def remarks(summary: dict[str, Any]) -> list[dict[str, str]]:
         message = f"{summary['folds_learned_nothing']} of {summary['folds_present']} folds learned nothing"
         found.append({"code": LEARNED_NOTHING, "message": f"{message} (best iteration 0, or constant predictions)"})
     return found
+
+
+def _chosen(folds: Sequence[FoldRecord]) -> dict[str, Any]:
+    """`features_chosen`: feature -> folds whose selector kept it, the most frequent first; nothing if no fold selected."""
+    counts = Counter(name for fold in folds for name in fold.metrics.get("features", ()))
+    return {"features_chosen": dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))} if counts else {}
 
 
 def _importance(pooled: Sequence[FeatureImportance], features: Sequence[str]) -> dict[str, dict[str, float]]:
