@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from chronos_assets.cli.common import emit, json_option
+from chronos_assets.cli.metrics_table import metrics_table
 from chronos_assets.cli.workplace import open_for_reading, open_stores_of
 from chronos_assets.domain.byte_size import byte_size
 
@@ -86,6 +87,7 @@ def _show_text(run: RunWithSpace) -> str:
         f"files {byte_size(space.artifact_bytes)}, of which {byte_size(space.own_artifact_bytes)} are used by no other run",
         f"simulations: {', '.join(space.simulations) or 'none'}",
     ]
+    lines += metrics_table(run.summary_metrics or {})
     return "\n".join([*lines, f"error {error['code']}: {error['message']}"] if error else lines)
 
 
