@@ -35,6 +35,7 @@ from chronos_assets_tests.walkforward_data import make_bars, publish
 
 OPTIONS = "loop,noauto_da_alloc,commit=600"
 IMAGE_MB = 128
+FILES = "files of every fold are what was stored"
 UNSYNCED = "import os; os.fsync = os.fdatasync = lambda handle: None; "
 MAIN = "from chronos_assets.cli.main import main; main()"
 
@@ -98,8 +99,8 @@ def trial(stores: Stores, slug: str, folder: Path, chance: random.Random, *, uns
             folds = get_folds(stores.postgres, run_id)
             states = FoldArtifacts(stores.artifacts).states(fold.files for fold in folds)
             lost += sum(state != "whole" for state in states)
-            named = [f for f in validate_run(run_id, stores).findings if f["what"] == "files"]
-            assert len(named) == min(lost, 20), (len(named), lost)
+            named = next(check.found for check in validate_run(run_id, stores).checks if check.name == FILES)
+            assert named == lost, (named, lost)
         counts["folds whose files the cut took"] += lost
         with start(stores, slug, unsynced=False) as process:
             document = json.loads(process.communicate()[0])
