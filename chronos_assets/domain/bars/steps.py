@@ -1,0 +1,99 @@
+"""The steps of a market from bar to bar, ahead of each bar and behind it: what is known at a bar and what is not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+
+_CLIP = 30.0
+_MIN_PRICES = 60
+_LAGS = 5
+
+
+class PriceSteps:
+    """Steps in logarithms, float64 [bars]: `body` from the open of a bar to its close, `gap` from the close before to the open.
+
+    With one of Open and Close missing, `body` is the step from bar to bar of the other and `gap` is None. Prices that are missing or not
+    above zero make steps of 0, and a step is cut at 30 times the usual one: a damaged price shall not decide.
+    """
+
+    def __init__(self, opens: Floats | None, closes: Floats | None) -> None:
+        level = closes if closes is not None else opens
+        assert level is not None
+        self.level = _filled(level)
+        self.gap: Floats | None = None
+        if opens is None or closes is None:
+            self.body = _cut(np.diff(self.level, prepend=self.level[:1]))
+        else:
+            before = np.concatenate([self.level[:1], self.level[:-1]])
+            first = _filled(np.where(_usable(opens), opens, np.exp(before)))
+            self.gap, self.body = _cut(first - before), _cut(self.level - first)
+
+    @property
+    def whole(self) -> Floats:
+        """Steps from bar to bar."""
+        return self.body if self.gap is None else self.gap + self.body
+
+    def known(self, averages: Sequence[int]) -> Floats:
+        """What prices say at a bar, float64 [bars, columns]: level, steps of the last bars, averages; NaN before there are enough."""
+        price = np.exp(self.level)
+        columns = [self.level, price]
+        for step in (self.body, self.gap):
+            if step is not None:
+                columns += [behind(step, lag) for lag in range(_LAGS + 1)]
+        total = np.concatenate([[0.0], np.cumsum(price)])
+        for bars in averages:
+            columns.append(np.concatenate([np.full(bars - 1, np.nan), (total[bars:] - total[:-bars]) / bars]))
+        return np.stack(columns, axis=1)
+
+
+def price_steps(names: Mapping[str, int], values: Floats) -> PriceSteps | None:
+    """Steps from the columns `open` and `close` of `values`, where `names` says which those are; None where neither is usable."""
+    found = {field: values[:, names[field]] for field in ("open", "close") if field in names}
+    found = {field: column for field, column in found.items() if _usable(column).sum() >= max(_MIN_PRICES, len(values) // 2)}
+    return PriceSteps(found.get("open"), found.get("close")) if found else None
+
+
+def ahead(values: Floats, bars: int) -> Floats:
+    """The value that comes `bars` later, NaN beyond the end."""
+    return np.concatenate([values[bars:], np.full(min(bars, len(values)), np.nan)])
+
+
+def behind(values: Floats, bars: int) -> Floats:
+    """The value that came `bars` earlier, NaN before the beginning."""
+    return np.concatenate([np.full(min(bars, len(values)), np.nan), values[: max(0, len(values) - bars)]])
+
+
+def orthonormal(columns: Floats) -> Floats:
+    """An orthonormal basis of a constant and the columns [rows, columns]."""
+    moved = columns - columns.mean(axis=0)
+    size = np.sqrt((moved * moved).sum(axis=0))
+    basis, _ = np.linalg.qr(moved[:, size > 0] / size[size > 0])
+    return np.concatenate([np.full((len(columns), 1), len(columns) ** -0.5), basis], axis=1)
+
+
+def unexplained(values: Floats, basis: Floats) -> Floats:
+    """What an orthonormal basis does not explain of each column."""
+    return values - basis @ (basis.T @ values)
+
+
+def _usable(prices: Floats) -> npt.NDArray[np.bool_]:
+    with np.errstate(invalid="ignore"):
+        return np.isfinite(prices) & (prices > 0)
+
+
+def _filled(prices: Floats) -> Floats:
+    """Logarithms, a missing one as that before it (those before the first as the first)."""
+    usable = _usable(prices)
+    last = np.maximum.accumulate(np.where(usable, np.arange(len(prices)), -1))
+    return np.log(prices[np.where(last < 0, int(usable.argmax()), last)])
+
+
+def _cut(steps: Floats) -> Floats:
+    moved = np.abs(steps[steps != 0])
+    usual = float(np.median(moved)) if moved.size else 0.0
+    return np.clip(steps, -_CLIP * usual, _CLIP * usual)
