@@ -13,6 +13,7 @@
     ├── ServiceUnavailableError      exit 4   a server cannot be reached
     ├── ServiceStartError            exit 4   an embedded server cannot be installed or started
     ├── StoreError                   exit 1   a server answered, and refused
+    ├── FileError                    exit 1   a file cannot be read or written, or is not what was written
     ├── ConflictError                exit 1   somebody else works on the same thing
     ├── DeviceError                  exit 1   the asked-for compute device or executor is not there
     └── FoldsFailedError             exit 1   folds of a run failed; the others are kept
@@ -135,6 +136,10 @@ class ServiceStartError(ChronosError):
 
 class StoreError(ChronosError):
     """A server answered, and refused."""
+
+
+class FileError(ChronosError):
+    """A file cannot be read or written, or is not what was written; `file` names it."""
 
 
 class ConflictError(ChronosError):

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from chronos_assets.domain.walkforward_profile import CALENDAR_WINDOW
+from chronos_assets.domain.profiles.walkforward import CALENDAR_WINDOW
 from chronos_assets.errors import ProfileError
 
 if TYPE_CHECKING:
-    from chronos_assets.domain.folds import Layout
+    from chronos_assets.domain.fold_layout import Layout
 
 START_SLACK = timedelta(days=4)
 

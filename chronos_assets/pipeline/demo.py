@@ -10,12 +10,12 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import math
-import os
 from pathlib import Path
 
 import polars as pl
 
 from chronos_assets.errors import ChronosError
+from chronos_assets.storage.atomic_write import write_file
 
 SLUG = "sp500_1d_v1"
 WARM_UP_BARS = 250
@@ -62,10 +62,10 @@ def build_demo(exports_dir: Path) -> Path:
         return manifest
     text = indicator_file(read_sp500())
     if not source.exists():
-        _write_new(source, text)
+        write_file(source, text)
     if not manifest.exists():
         checksum = hashlib.sha256(source.read_bytes()).hexdigest()
-        _write_new(manifest, _MANIFEST.format(slug=SLUG, file=source.name, checksum=checksum).encode())
+        write_file(manifest, _MANIFEST.format(slug=SLUG, file=source.name, checksum=checksum).encode())
     return manifest
 
 
@@ -146,16 +146,3 @@ def targets() -> dict[str, pl.Expr]:
     """Percent log returns from the next open to the open 1 or 5 bars after it: what a decision at this close can earn."""
     entry = pl.col("Open").shift(-1)
     return {f"TGT_RET_{bars}": 100 * (pl.col("Open").shift(-1 - bars) / entry).log() for bars in (1, 5)}
-
-
-def _write_new(path: Path, data: bytes) -> None:
-    """Write under a temporary name, flush to disk, rename: the file is there in full or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

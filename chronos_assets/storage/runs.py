@@ -20,6 +20,7 @@ from psycopg.types.json import Jsonb
 
 from chronos_assets.domain.strict import nearest
 from chronos_assets.errors import ConflictError, NotPublishedError, StoreError
+from chronos_assets.storage.fold_artifacts import FoldFiles
 from chronos_assets.storage.identifiers import quote_literal
 from chronos_assets.storage.postgres import Postgres, lock_number
 from chronos_assets.storage.queries import query
@@ -27,6 +28,8 @@ from chronos_assets.storage.stores import Stores
 from chronos_assets.storage.tables import TIMESTAMP, WALKFORWARD_PREDICTIONS
 
 PREDICTION_COLUMNS = ("bar_index", "prediction", "target_value", "long_threshold", "short_threshold", "score")
+# Writes or verifies the files of folds; gives the folds that have them, with their hashes.
+KeepFiles = Callable[[Sequence["FoldRecord"]], Sequence["FoldRecord"]]
 FILES, FILES_SECONDS = "walkforward files", 60.0
 DIED = {"error": {"code": "died", "message": "the process that ran it is gone; the same request resumes it"}}
 
@@ -79,6 +82,15 @@ class FoldRecord:
     fold_key: str | None
     artifact: str | None
     importance: dict[str, Any] | None = None
+    artifact_sha256: str | None = None
+    artifact_bytes: int | None = None
+    validation_sha256: str | None = None
+    validation_bytes: int | None = None
+
+    @property
+    def files(self) -> FoldFiles:
+        """The fold's files as they were stored."""
+        return FoldFiles(**{name: getattr(self, name) for name in FoldFiles.__dataclass_fields__})
 
 
 @dataclass(frozen=True)
@@ -93,10 +105,10 @@ class FeatureImportance:
 
 @dataclass(frozen=True)
 class RunArtifact:
-    """An artifact of a run (relative to the artifacts' folder), how many of its folds use it, and whether no other run does."""
+    """The key of a fold's files, how many folds of the run use them, and whether no other run does."""
 
     run_id: str
-    artifact: str | None
+    fold_key: str | None
     folds: int
     own: bool
 
@@ -179,10 +191,11 @@ def get_folds(postgres: Postgres, run_id: str) -> list[FoldRecord]:
         return [fold_from(row) for row in connection.execute(query("folds_get"), {"run_id": run_id}).fetchall()]
 
 
-def stored_fold_numbers(postgres: Postgres, run_id: str) -> set[int]:
-    """Numbers of the folds that a run has stored."""
+def stored_fold_files(postgres: Postgres, run_id: str) -> dict[int, FoldFiles]:
+    """The files of the folds that a run has stored, by fold number."""
     with postgres.connection() as connection:
-        return {row["fold_number"] for row in connection.execute(query("fold_numbers"), {"run_id": run_id}).fetchall()}
+        rows = connection.execute(query("fold_files"), {"run_id": run_id}).fetchall()
+    return {row.pop("fold_number"): FoldFiles(**row) for row in rows}
 
 
 def pooled_importance(postgres: Postgres, run_id: str) -> list[FeatureImportance]:
@@ -198,9 +211,9 @@ def find_folds_by_key(postgres: Postgres, dataset_id: str, run_id: str, keys: Se
     return {row["fold_key"]: fold_from(row) for row in rows}
 
 
-def files_lock(postgres: Postgres) -> AbstractContextManager[psycopg.Connection[DictRow]]:
+def files_lock(postgres: Postgres, *, wait_seconds: float = FILES_SECONDS) -> AbstractContextManager[psycopg.Connection[DictRow]]:
     """The lock under which files of folds are removed: nobody stores a fold meanwhile, so none is stored whose files just went."""
-    return postgres.session_lock(FILES, wait_seconds=FILES_SECONDS, what="the files of folds")
+    return postgres.session_lock(FILES, wait_seconds=wait_seconds, what="the files of folds")
 
 
 def store_folds(
@@ -209,12 +222,13 @@ def store_folds(
     folds: Sequence[FoldRecord],
     predictions: pl.DataFrame,
     *,
-    have_files: Callable[[FoldRecord], bool],
+    keep_files: KeepFiles,
 ) -> set[int]:
     """Store folds: predictions first, a wait until they are visible, then files and rows in one transaction on the run's lock's connection.
 
-    So a process that has lost its lock stores nothing more. `have_files` writes or looks for a fold's files while nobody removes any
-    (`files_lock`); a fold that has none is not stored. Returns the numbers stored.
+    So a process that has lost its lock stores nothing more. `keep_files` writes or verifies the folds' files while nobody removes any
+    (`files_lock`), and gives those folds that have them, with their hashes; the others are not stored. Returns the numbers stored.
+    A fold that is stored already is replaced; other runs that share its files learn their hashes.
     `predictions`: `timestamp` (int64 seconds), `run_id`, `fold`, `dataset`, `target` and the columns of `PREDICTION_COLUMNS`.
     """
     table = WALKFORWARD_PREDICTIONS
@@ -223,9 +237,11 @@ def store_folds(
         stores.questdb.wait_applied(table.name, stores.settings.apply_timeout_seconds)
     with stores.postgres.wrapped(), lock.transaction():
         lock.execute(query("lock_shared_until_commit"), {"key": lock_number(FILES)})
-        whole = [fold for fold in folds if have_files(fold)]
+        whole = keep_files(folds)
         rows = [vars(fold) | {name: Jsonb(getattr(fold, name)) for name in ("thresholds", "metrics", "importance")} for fold in whole]
-        lock.cursor().executemany(query("fold_insert"), rows)
+        lock.execute(query("folds_lock_by_key"), {"keys": [fold.fold_key for fold in whole]})
+        lock.cursor().executemany(query("fold_store"), rows)
+        lock.cursor().executemany(query("fold_files_share"), rows)
     return {fold.fold_number for fold in whole}
 
 

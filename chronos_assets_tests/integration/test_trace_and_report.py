@@ -14,14 +14,14 @@ import numpy as np
 import polars as pl
 import pytest
 
-from chronos_assets.domain.simulation_profile import SimulationProfile
+from chronos_assets.domain.profiles.simulation import SimulationProfile
 from chronos_assets.errors import NotPublishedError, RefusedError, UsageError
-from chronos_assets.pipeline.simulate import SimulationResult, simulate_run
-from chronos_assets.pipeline.sweep import run_sweep
-from chronos_assets.pipeline.tearsheet import write_tearsheet
-from chronos_assets.pipeline.trace import trace_trade
+from chronos_assets.pipeline.simulation.run import SimulationResult, simulate_run
+from chronos_assets.pipeline.simulation.trace import trace_trade
+from chronos_assets.pipeline.walkforward.sweep import run_sweep
 from chronos_assets.storage.simulations import begin_simulation, get_simulation, read_trades
 from chronos_assets.storage.stores import Stores
+from chronos_assets.views.tear_sheet import write_tearsheet
 from chronos_assets_tests.trained_market import WALK, bars_frame, price_file, publish, train
 
 PROFILE = SimulationProfile.model_validate({"modes": ["dual"], "statistics": {"bootstraps": 40, "permutations": 40}})
@@ -54,6 +54,17 @@ def test_a_trade_leads_to_fold_model_bars_and_file(stores: Stores, simulated: Si
     assert Path(found["model"]["artifact"]).is_file()
     assert found["file"]["checksum"] == "sha256:" + "ab" * 32
     assert set(bars["decision"]["features"]) == {"SIGNAL", "NOISE"}
+
+
+def test_a_trade_of_features_beyond_float32_is_traced(stores: Stores, unique_slug: str) -> None:
+    """The model predicts the deciding bar again to the bit, though training saw the greatest float32 in its place."""
+    frame = bars_frame()
+    signal = pl.col("SIGNAL")
+    frame = frame.with_columns(SIGNAL=pl.when(signal > 0.02).then(1e300).when(signal < -0.02).then(-1e39).otherwise(signal))
+    (result,) = simulate_run(train(stores, unique_slug, frame), PROFILE, stores)
+    traced = [trace_trade(f"{result.simulation_id}/{n}", stores) for n in range(1, 9)]
+    assert any(abs(one["bars"]["decision"]["features"]["SIGNAL"]) > 1e38 for one in traced)
+    assert all(one["model"]["reproduces_prediction"] for one in traced)
 
 
 def test_a_trade_that_is_not_there_is_said(stores: Stores, simulated: SimulationResult) -> None:

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from chronos_assets.domain.metrics import profit_factor, side_returns, signal_metrics
-from chronos_assets.domain.selection import deflated_sharpe, expected_best_sharpe, grid, merged
+from chronos_assets.domain.profiles.walkforward import ThresholdProfile
+from chronos_assets.domain.statistics.deflation import deflated_sharpe, expected_best_sharpe, grid, merged
 from chronos_assets.domain.targets import TargetTransform, case_returns, is_binary
 from chronos_assets.domain.thresholds import Thresholds, choose_thresholds, least_cases, optimal_cut
-from chronos_assets.domain.walkforward_profile import ThresholdProfile
 
 
 def floats(*values: float) -> np.ndarray:
@@ -156,3 +156,12 @@ def test_deflated_sharpe_falls_with_the_number_of_trials() -> None:
     assert few.probability > many.probability
     assert expected_best_sharpe([0.1]) == 0.0
     assert deflated_sharpe(floats(1, 1, 1), [0.1, 0.2]) is None
+
+
+def test_a_side_keeps_a_tenth_of_the_cases_by_default() -> None:
+    """Thresholds of 130 validation rows rest on 13 cases at least, not on the 7 that a twentieth would allow."""
+    predictions = np.arange(130, dtype=np.float64)
+    returns = np.where(predictions >= 123, 1.0, -0.1)
+    cut = choose_thresholds(predictions, returns, ThresholdProfile()).long
+    assert cut is not None
+    assert int((predictions >= cut).sum()) == 13
