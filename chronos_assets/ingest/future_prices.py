@@ -99,7 +99,7 @@ def _named(features: Sequence[str], found: Mapping[int, str]) -> dict[str, str]:
 
 def _look(x: Floats, later: _Ahead) -> dict[int, str]:
     """Columns of `x` that move with what comes later, each with the strongest case: complete ones at once, others one by one."""
-    there = np.isfinite(later.later).all(axis=1)
+    there = np.asarray(np.isfinite(later.later).all(axis=1))
     if later.known is not None:
         there &= np.isfinite(later.known).all(axis=1)
     there[:2] = False

@@ -181,7 +181,7 @@ class _Designs:
         x = x[:, kept]
         inverse = np.linalg.pinv(x.T @ x, rcond=1e-9, hermitian=True)
         leverage = ((x @ inverse) * x).sum(axis=1) + (basis * basis).sum(axis=1)
-        return _Design(rows, basis, x, inverse, np.maximum(1.0 - leverage, 1e-3), np.array(owner)[kept])
+        return _Design(rows, basis, x, np.asarray(inverse, dtype=np.float64), np.maximum(1.0 - leverage, 1e-3), np.array(owner)[kept])
 
 
 @dataclass(frozen=True)

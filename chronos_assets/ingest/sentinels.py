@@ -16,15 +16,18 @@ import polars as pl
 RowOf = Callable[[int], int]
 
 FLOAT32_MAX = 3.4028234663852886e38
-_LIMITS = (2147483647.0, -2147483647.0, -2147483648.0, 4294967295.0, 9223372036854775807.0, -9223372036854775808.0, 18446744073709551615.0)
-_WORDS = (
-    *(-999.0, -9999.0, -99999.0, -999999.0, -9999999.0, -99999999.0, -999999999.0, -999.25, -999.9, -9999.9, -999.99, -9999.99),
-    *(9999.0, 99999.0, 999999.0, 9999999.0, 99999999.0, 999999999.0, 9999999999.0, -8888.0, -7777.0, -1e6, -1e9, 1e20, -1e20, 1e30, -1e30),
+LIMITS = (2147483647.0, -2147483647.0, -2147483648.0, 4294967295.0, 9223372036854775807.0, -9223372036854775808.0, 18446744073709551615.0)
+WORDS = (
+    *(-999.0, -9999.0, -99999.0, -999999.0, -9999999.0, -99999999.0, -999999999.0, -999.25, -999.9, -999.99, -9999.9, -9999.99),
+    *(9999.0, 99999.0, 999999.0, 9999999.0, 99999999.0, 999999999.0, 9999999999.0, -8888.0, -7777.0, -1e6, -1e9),
+    *(1e10, -1e10, 1e20, -1e20, 1e30, -1e30),
 )
-_KNOWN = tuple(sorted({*_LIMITS, *_WORDS}))
+_KNOWN = tuple(sorted({*LIMITS, *WORDS}))
 _NEAREST = min(abs(value) for value in _KNOWN)
 _OFTEN = 3
-_FRACTIONS = 0.5
+_FAR = 10.0
+_MANY = 0.01
+_MOST_VALUES = 64
 
 
 @dataclass(frozen=True)
@@ -40,15 +43,16 @@ class SentinelFound:
 
 
 @dataclass
-class Sentinels:
+class ValueRange:
     """What one column holds so far: its range, with and without values that may stand for none, and the counts of those."""
 
     low: float = math.inf
     high: float = -math.inf
     rest_low: float = math.inf
     rest_high: float = -math.inf
-    fractions: bool = False
-    found: dict[float, tuple[int, int]] = field(default_factory=dict)
+    whole_numbers: bool = True
+    cells: int = 0
+    counts: dict[float, tuple[int, int]] = field(default_factory=dict)
 
     def take(self, values: pl.Series, row_of: RowOf) -> None:
         """Take the next cells of the column: finite Float64 or null."""
@@ -58,23 +62,40 @@ class Sentinels:
         assert isinstance(low, float)
         assert isinstance(high, float)
         self.low, self.high = min(self.low, low), max(self.high, high)
+        self.cells += len(values) - values.null_count()
         if low > -_NEAREST and high < _NEAREST:
             self.rest_low, self.rest_high = min(self.rest_low, low), max(self.rest_high, high)
         else:
             self._look(values, low, high, row_of)
 
+    def sentinels(self) -> list[SentinelFound]:
+        """The values that stand for none, once the file has ended."""
+        found = [SentinelFound(value, *count) for value, count in sorted(self.counts.items())]
+        return [one for one in found if self._stands_for_none(one.value, one.cells)]
+
+    def _stands_for_none(self, value: float, cells: int) -> bool:
+        if value in LIMITS or abs(value) > FLOAT32_MAX:
+            return not self.rest_low <= value <= self.rest_high or not self.whole_numbers or cells >= _OFTEN
+        if self.rest_low > self.rest_high:  # nothing but such values: a column of one number is told as constant
+            return False
+        spread = self.rest_high - self.rest_low
+        apart = max(self.rest_low - value, value - self.rest_high)
+        if apart > max(spread, _FAR * max(abs(self.rest_low), abs(self.rest_high)) * (value > 0)):
+            return True
+        # A price may well be 9999.00 a few times.
+        often = max(_OFTEN, _MANY * self.cells) if value > 0 else _OFTEN
+        return cells >= often and not self.whole_numbers
+
     def _look(self, values: pl.Series, low: float, high: float, row_of: RowOf) -> None:
-        """Count the known values between `low` and `high`, and those beyond float32."""
-        rest = values
-        for value in _KNOWN:
-            if low <= value <= high and (places := (values == value)).any():
-                self._count(value, int(places.sum()), row_of(int(places.fill_null(value=False).arg_max() or 0)))
-                rest = rest.filter((rest != value).fill_null(value=False))
-        if max(abs(low), abs(high)) > FLOAT32_MAX:
-            for value, count in values.filter((values.abs() > FLOAT32_MAX).fill_null(value=False)).value_counts().iter_rows():
-                if len(self.found) < _MOST_VALUES or value in self.found:
-                    self._count(value, count, row_of(int((values == value).fill_null(value=False).arg_max() or 0)))
-            rest = rest.filter((rest.abs() <= FLOAT32_MAX).fill_null(value=False))
-        if rest.null_count() < len(rest):
-            self.rest_low, self.rest_high = min(self.rest_low, _number(rest.min())), max(self.rest_high, _number(rest.max()))
-            self.fractions = self.fractions or bool((rest != rest.round()).mean() or 0 > _FRACTIONS)
+        """Count the known values between `low` and `high` and those beyond float32; what is left is the rest of the column."""
+        rest = values.drop_nulls()
+        beyond = rest.filter(rest.abs() > FLOAT32_MAX).unique().to_list()[:_MOST_VALUES] if max(-low, high) > FLOAT32_MAX else []
+        for value in (*_KNOWN, *beyond):
+            if low <= value <= high and (cells := int((rest == value).sum())):
+                row = row_of(int((values == value).arg_max() or 0)) if value not in self.counts else 0
+                before, first = self.counts.get(value, (0, row))
+                self.counts[value] = (before + cells, first)
+                rest = rest.filter(rest != value)
+        if len(rest):
+            self.rest_low, self.rest_high = min(self.rest_low, float(rest.min())), max(self.rest_high, float(rest.max()))  # type: ignore[arg-type]  # floats
+            self.whole_numbers = self.whole_numbers and bool((rest == rest.round()).all())
