@@ -15,8 +15,8 @@ import time
 from pathlib import Path
 
 import numpy as np
-from chronos_assets.domain.fold_layout import Layout
 
+from chronos_assets.domain.fold_layout import Layout
 from chronos_assets.domain.folds import plan_folds
 from chronos_assets.domain.profiles.walkforward import ModelProfile, ThresholdProfile
 from chronos_assets.learning.devices import count_cuda_devices

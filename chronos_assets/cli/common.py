@@ -72,7 +72,14 @@ def report_error(error: ChronosError) -> int:
 
 def print_json(document: Any) -> None:
     """One JSON document on stdout; NaN and infinity never get out."""
-    click.echo(json.dumps(document, indent=2, default=str, allow_nan=False))
+    click.echo(json.dumps(document, indent=2, default=_plain, allow_nan=False))
+
+
+def _plain(value: Any) -> Any:
+    """What JSON takes in place of `value`: a document's fields, else its text."""
+    from pydantic import BaseModel
+
+    return value.model_dump(mode="json") if isinstance(value, BaseModel) else str(value)
 
 
 def emit(document: Any, as_json: bool, text: Callable[[Any], str]) -> None:

@@ -67,7 +67,7 @@ def _suspicion(what: str, reasons: Mapping[str, str]) -> ReportWarning:
 def value_doubts(report: BarsReport, stats: Stats, usual_step_seconds: int | None) -> Iterator[ReportWarning]:
     """Impossible prices, a missing Close, values that stand for none, far dates."""
     for fault in stats.price_checks.finish():
-        yield ReportWarning(code=fault.code, message=fault.message(f"row {fault.first}"))
+        yield ReportWarning(code=fault.code, message=fault.sentence(f"row {fault.first}"))
     yield from _missing_close(report, stats)
     found = [f"{column.name} {sentinel}" for column in report.columns for sentinel in stats.columns[column.name].range.sentinels()]
     if found:

@@ -46,7 +46,7 @@ class PriceFault:
     bars: int
     first: int
 
-    def headline(self, where: str) -> str:
+    def sentence(self, where: str) -> str:
         """The fault in words; `where` names the first bar (`row 52`)."""
         return f"{KINDS[self.code].format(bars=f'{self.bars} bar' + 's' * (self.bars != 1))}, first in {where}"
 

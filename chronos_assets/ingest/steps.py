@@ -17,16 +17,18 @@ _LAGS = 5
 class PriceSteps:
     """Steps in logarithms, float64 [bars]: `body` from the open of a bar to its close, `gap` from the close before to the open.
 
-    With one of Open and Close missing, `body` is the step from bar to bar of the other and `gap` is None. Prices that are missing or not
-    above zero make steps of 0, and a step is cut at 30 times the usual one: a damaged price shall not decide.
+    With one of Open and Close missing, `body` is the step from bar to bar of the other and `gap` is None; a missing close is taken to be
+    the next open, for it is known by then and often is the same. Prices that are missing or not above zero make steps of 0, and a step is
+    cut at 30 times the usual one: a damaged price shall not decide.
     """
 
     def __init__(self, opens: Floats | None, closes: Floats | None) -> None:
-        level = closes if closes is not None else opens
-        assert level is not None
-        self.level = _filled(level)
+        if closes is None:
+            assert opens is not None
+            closes, opens = ahead(opens, 1), None
+        self.level = _filled(closes)
         self.gap: Floats | None = None
-        if opens is None or closes is None:
+        if opens is None:
             self.body = _cut(np.diff(self.level, prepend=self.level[:1]))
         else:
             before = np.concatenate([self.level[:1], self.level[:-1]])

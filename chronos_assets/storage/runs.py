@@ -28,6 +28,8 @@ from chronos_assets.storage.stores import Stores
 from chronos_assets.storage.tables import TIMESTAMP, WALKFORWARD_PREDICTIONS
 
 PREDICTION_COLUMNS = ("bar_index", "prediction", "target_value", "long_threshold", "short_threshold", "score")
+# More names would not fit into the request line that QuestDB takes.
+IDS_PER_QUERY = 100
 # Writes or verifies the files of folds; gives the folds that have them, with their hashes.
 KeepFiles = Callable[[Sequence["FoldRecord"]], Sequence["FoldRecord"]]
 FILES, FILES_SECONDS = "walkforward files", 60.0
@@ -113,9 +115,14 @@ class RunArtifact:
     own: bool
 
 
+def lock_key(run_id: str) -> str:
+    """Name of the session lock of a run."""
+    return f"walkforward:{run_id}"
+
+
 def run_lock(postgres: Postgres, run_id: str, *, wait_seconds: float = 0) -> AbstractContextManager[psycopg.Connection[DictRow]]:
     """The session lock of a run, as the connection that holds it; raises `ConflictError` where another process works on the run."""
-    return postgres.session_lock(f"walkforward:{run_id}", wait_seconds=wait_seconds, what=f"run {run_id}")
+    return postgres.session_lock(lock_key(run_id), wait_seconds=wait_seconds, what=f"run {run_id}")
 
 
 def find_run(postgres: Postgres, run_id: str) -> RunRecord | None:
@@ -133,13 +140,20 @@ def get_run(postgres: Postgres, run_id: str) -> RunRecord:
     """The run; raises `NotPublishedError` with the nearest known run_id."""
     record = find_run(postgres, run_id)
     if record is None:
-        close = nearest(run_id, [r.run_id for r in list_runs(postgres)])
+        with postgres.connection() as connection:
+            near = connection.execute(query("runs_near"), {"prefix": hint_prefix(run_id)}).fetchall()
+        close = nearest(run_id, [row["id"] for row in near])
         raise NotPublishedError(
             f"there is no walk-forward run {run_id}",
             code="run_unknown",
             hint=(f"Did you mean {close}? " if close else "") + "`chronos runs list` shows them.",
         )
     return record
+
+
+def hint_prefix(text: str) -> str:
+    """The beginning of a mistyped id, as the hint looks it up: four characters, none of which LIKE takes for a pattern."""
+    return "".join(c for c in text.lower()[:4] if c in "0123456789abcdef-")
 
 
 def list_runs(postgres: Postgres, slug: str | None = None) -> list[RunRecord]:
@@ -280,10 +294,12 @@ def prediction_labels(stores: Stores, run_id: str) -> list[dict[str, Any]]:
 
 def count_predictions(stores: Stores, run_ids: Sequence[str]) -> dict[str, int]:
     """Stored predictions of runs; a run that has none is left out."""
-    # The names of many runs would not fit into a request line.
-    where = f"WHERE run_id = {quote_literal(run_ids[0])}" if len(run_ids) == 1 else ""
-    sql = f"SELECT run_id, count() AS n FROM {WALKFORWARD_PREDICTIONS.name} {where} GROUP BY run_id"  # noqa: S608 - quoted
-    return {row["run_id"]: int(row["n"]) for row in stores.questdb.rows(sql) if row["run_id"] in run_ids}
+    counts: dict[str, int] = {}
+    for start in range(0, len(run_ids), IDS_PER_QUERY):
+        names = ", ".join(quote_literal(run_id) for run_id in run_ids[start : start + IDS_PER_QUERY])
+        sql = f"SELECT run_id, count() AS n FROM {WALKFORWARD_PREDICTIONS.name} WHERE run_id IN ({names}) GROUP BY run_id"  # noqa: S608 - quoted
+        counts |= {row["run_id"]: int(row["n"]) for row in stores.questdb.rows(sql)}
+    return counts
 
 
 def predictions_by_fold(stores: Stores, run_id: str) -> dict[int, int]:

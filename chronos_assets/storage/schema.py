@@ -106,6 +106,13 @@ Table(
     *(_text(name) for name in ("dataset_checksum", "questdb_tag", "content_hash", "code_version", "device")),
     CheckConstraint(_STATUS, name="walkforward_runs_status_check"),
     Index("walkforward_runs_dataset_created", "dataset_id", text("created_at DESC")),
+    Index("walkforward_runs_created", "created_at", "run_id"),
+    Index("walkforward_runs_status", "status"),
+    Index("walkforward_runs_duration", text("(duration_ms::double precision)"), "run_id"),
+    *(
+        Index(f"walkforward_runs_{name}", text(f"((summary_metrics #>> '{{both,{name}}}')::double precision)"), "run_id")
+        for name in ("profit_factor", "signal_sum")
+    ),
 )
 
 Table(
@@ -136,6 +143,7 @@ Table(
     CheckConstraint("fold_number >= 0", name="walkforward_folds_fold_number_check"),
     Index("walkforward_folds_run", "run_id"),
     Index("walkforward_folds_key", "fold_key"),
+    Index("walkforward_folds_artifact", "artifact"),
 )
 
 Table(
@@ -160,6 +168,12 @@ Table(
     CheckConstraint(_STATUS, name="simulation_runs_status_check"),
     CheckConstraint("mode IN ('long', 'short', 'dual')", name="simulation_runs_mode_check"),
     Index("simulation_runs_run_created", "run_id", text("created_at DESC")),
+    Index("simulation_runs_created", "created_at", "simulation_id"),
+    Index("simulation_runs_status", "status"),
+    *(
+        Index(f"simulation_runs_{name}", text(f"((summary_metrics ->> '{name}')::double precision)"), "simulation_id")
+        for name in ("total_return_pct", "sharpe", "max_drawdown_pct", "trade_count")
+    ),
 )
 
 Table(

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import psutil
 import pytest
-from chronos_assets.domain.fold_layout import Layout
 
+from chronos_assets.domain.fold_layout import Layout
 from chronos_assets.domain.folds import plan_folds
 from chronos_assets.errors import DeviceError
 from chronos_assets.learning.executor import ThreadExecutor, make_executor

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from chronos_assets.domain.fold_layout import Layout
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chronos_assets.domain.fold_layout import Layout
 from chronos_assets.domain.folds import plan_folds
 from chronos_assets.domain.metrics import profit_factor, signal_metrics
 from chronos_assets.domain.thresholds import least_cases, optimal_cut

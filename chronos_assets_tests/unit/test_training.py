@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 import xgboost as xgb
-from chronos_assets.domain.fold_layout import Layout
 
+from chronos_assets.domain.fold_layout import Layout
 from chronos_assets.domain.folds import Fold, plan_folds
 from chronos_assets.domain.profiles.walkforward import ModelProfile, ThresholdProfile
 from chronos_assets.domain.targets import TargetTransform
