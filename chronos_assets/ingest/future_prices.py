@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from chronos_assets.ingest.steps import Floats, PriceSteps, ahead, orthonormal, price_steps, unexplained
+from chronos_assets.ingest.steps import Floats, PriceSteps, ahead, orthonormal, price_steps, unexplained, without_outliers
 
 _MOST_BARS_AHEAD = 60
 _GAPS_AHEAD = 3
@@ -29,6 +29,7 @@ _SIGMAS = 6.0
 _MIN_ROWS = 100
 _EXPLAINED = 1e-9
 _BARS = 1_280
+_OUTLIER = 1_000.0
 
 
 def features_ahead(
@@ -42,7 +43,7 @@ def features_ahead(
     place = {name: i for i, name in enumerate(names)}
     values = values[-_BARS:]
     steps = price_steps({field: place[name] for field, name in prices.items()}, values)
-    x = values[:, [place[name] for name in features]]
+    x = without_outliers(values[:, [place[name] for name in features]], _OUTLIER)
     found: dict[str, str] = {}
     if steps is not None:
         found |= _named(features, _look(x, _Ahead.of_prices(steps, len(values))))

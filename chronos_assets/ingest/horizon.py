@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from chronos_assets.ingest.steps import Floats, PriceSteps, ahead, behind, orthonormal, price_steps, unexplained
+from chronos_assets.ingest.steps import Floats, PriceSteps, ahead, behind, orthonormal, price_steps, unexplained, without_outliers
 
 MOST_BARS = 60
 _MIN_ROWS_PER_STEP = 6
@@ -29,7 +29,7 @@ _SIGMAS = 6.0
 _NOTICEABLE = 0.02
 _SLOW = 0.2  # variance of the moves over that of the values: an autocorrelation of 0.9
 _NEARLY = 0.9
-_AS_NEAR = 0.003
+_OUTLIER = 50.0
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def horizons_shown(names: Sequence[str], values: Floats, *, prices: Mapping[str,
     steps = price_steps({field: place[name] for field, name in prices.items()}, values)
     shown, designs = {}, _Designs(steps) if steps is not None else None
     for target, bars in empty.items():
-        moves_with = 0 if designs is None else designs.last_step(values[:, place[target]])
+        moves_with = 0 if designs is None else designs.last_step(without_outliers(values[:, place[target]], _OUTLIER))
         shown[target] = HorizonShown(bars, moves_with)
     return shown
 
@@ -138,7 +138,11 @@ class _Designs:
         size = np.sqrt((x * x).sum(axis=0) * (y * y).sum())
         near = np.abs(x.T @ y[:, 0]) / np.where(size > 0, size, np.inf)
         best = float(near.max(initial=0.0))
-        return int(self._return_bars[some][near >= best - _AS_NEAR].min()) if best >= _NEARLY else 0
+        if best < _NEARLY:
+            return 0
+        bars = self._return_bars[some]
+        # Returns over h - 1 bars and over h resemble each other by 1 - 1 / (2 h): half of that decides which one the target is.
+        return int(bars[near >= best - 0.25 / bars[near.argmax()]].min())
 
     def _last_regressor(self, target: Floats, known: npt.NDArray[np.bool_]) -> int:
         key = known.tobytes()

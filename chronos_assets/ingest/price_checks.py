@@ -2,7 +2,8 @@
 
 Per bar: High below Low, Open or Close outside them, a price of zero or below, a volume below zero. Against its neighbours: a jump of more
 than 20 times the usual range that is taken back within five bars, and a feed that repeats one bar ten times or more. The usual range is
-the median of log(High / Low), of the steps between closes where the file has no High and Low.
+the median of log(High / Low) or of the steps between closes, whichever is larger. In wild times (a crash) a jump must also exceed five
+times the range of the bars just before it.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ FIELDS = ("open", "high", "low", "close", "volume")
 PRICES = FIELDS[:4]
 _CHUNK_BARS = 8_192
 _JUMP_RANGES = 20.0
+_WILD_RANGES = 5.0
 _TAKEN_BACK = 0.25
 _LOOK_BARS = 5
 _FROZEN_BARS = 10
@@ -67,6 +69,12 @@ def price_faults(columns: Mapping[str, Floats]) -> list[PriceFault]:
     checks = PriceChecks()
     checks.add(columns, lambda index: index)
     return checks.finish()
+
+
+def fault_masks(columns: Mapping[str, Floats]) -> dict[str, Mask]:
+    """Which bars of prices that are at hand have a fault, by kind; frozen feeds are left out: each of their bars may be right."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return _faults(columns, _usual_range(columns))
 
 
 class PriceChecks:
@@ -176,12 +184,21 @@ def _jumps(bars: Mapping[str, Floats], usual_range: float) -> Mask:
     padded = np.concatenate([level, np.full(_LOOK_BARS, np.nan)])
     distance = [np.abs(padded[ahead : ahead + len(level)] - before) for ahead in range(_LOOK_BARS + 1)]
     later = np.fmin.reduce(distance[1:])
+    wide = np.fmax(_JUMP_RANGES * usual_range, _WILD_RANGES * _median_before(_ranges(bars)))
     for field in PRICES:
         if field in bars:
             far = np.abs(_log(bars[field]) - before)
             back = later if bars[field] is anchor else np.fmin(later, distance[0])
-            jumps |= (far > _JUMP_RANGES * usual_range) & (back < _TAKEN_BACK * far)
+            jumps |= (far > wide) & (back < _TAKEN_BACK * far)
     return jumps
+
+
+def _ranges(bars: Mapping[str, Floats]) -> Floats:
+    """log(High / Low) of each bar, NaN where it is not above 0 or unknown."""
+    if "high" not in bars or "low" not in bars:
+        return np.full(len(bars[_anchor(bars)]), np.nan)
+    spans = _log(bars["high"]) - _log(bars["low"])
+    return np.asarray(np.where(spans > 0, spans, np.nan))
 
 
 def _anchor(bars: Mapping[str, Floats]) -> str:
@@ -203,14 +220,14 @@ def _median_before(level: Floats) -> Floats:
 
 
 def _usual_range(bars: Mapping[str, Floats]) -> float:
-    """Median of log(High / Low), else of the steps from bar to bar; 0 where too few bars moved."""
-    spans = np.empty(0)
-    if "high" in bars and "low" in bars:
-        spans = _log(bars["high"]) - _log(bars["low"])
-    if np.count_nonzero(spans > 0) < _MIN_STEPS and any(field in bars for field in PRICES):
-        spans = np.abs(np.diff(_log(bars[_anchor(bars)])))
-    spans = spans[spans > 0]
-    return float(np.median(spans)) if len(spans) >= _MIN_STEPS else 0.0
+    """Median of log(High / Low) or of the steps between closes, the larger one; 0 where too few bars moved."""
+    if not any(field in bars for field in PRICES):
+        return 0.0
+    usual = 0.0
+    for spans in (_ranges(bars), np.abs(np.diff(_log(bars[_anchor(bars)])))):
+        moved = spans[spans > 0]
+        usual = max(usual, float(np.median(moved))) if len(moved) >= _MIN_STEPS else usual
+    return usual
 
 
 def _repeats(bars: Mapping[str, Floats]) -> Mask:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -12,14 +13,16 @@ Floats = npt.NDArray[np.float64]
 _CLIP = 30.0
 _MIN_PRICES = 60
 _LAGS = 5
+_AROUND = 11
+_ALONE = 15.0
 
 
 class PriceSteps:
     """Steps in logarithms, float64 [bars]: `body` from the open of a bar to its close, `gap` from the close before to the open.
 
     With one of Open and Close missing, `body` is the step from bar to bar of the other and `gap` is None; a missing close is taken to be
-    the next open, for it is known by then and often is the same. Prices that are missing or not above zero make steps of 0, and a step is
-    cut at 30 times the usual one: a damaged price shall not decide.
+    the next open, for it is known by then and often is the same. A damaged price shall not decide: one that is missing, not above zero or
+    far from both the prices before and those after it makes steps of 0 on both sides, and a step is cut at 30 times the usual one.
     """
 
     def __init__(self, opens: Floats | None, closes: Floats | None) -> None:
@@ -27,13 +30,14 @@ class PriceSteps:
             assert opens is not None
             closes, opens = ahead(opens, 1), None
         self.level = _filled(closes)
+        close = np.log(np.where(_usable(closes), closes, np.nan))
+        before = behind(close, 1)
         self.gap: Floats | None = None
         if opens is None:
-            self.body = _cut(np.diff(self.level, prepend=self.level[:1]))
+            self.body = _steps(close - before)
         else:
-            before = np.concatenate([self.level[:1], self.level[:-1]])
-            first = _filled(np.where(_usable(opens), opens, np.exp(before)))
-            self.gap, self.body = _cut(first - before), _cut(self.level - first)
+            first = np.where(_usable(opens), np.log(np.where(_usable(opens), opens, 1.0)), before)
+            self.gap, self.body = _steps(first - before), _steps(close - first)
 
     @property
     def whole(self) -> Floats:
@@ -83,9 +87,32 @@ def unexplained(values: Floats, basis: Floats) -> Floats:
     return values - basis @ (basis.T @ values)
 
 
+def without_outliers(values: Floats, spread: float) -> Floats:
+    """The values [rows] or [rows, columns], NaN where one is further from the median than `spread` times the usual distance."""
+    if not len(values):
+        return values
+    with np.errstate(invalid="ignore", over="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a column without any number has no median
+        distance = np.abs(values - np.nanmedian(values, axis=0))
+        usual = np.nanmedian(distance, axis=0)
+        return np.where((usual > 0) & (distance > spread * usual), np.nan, values)
+
+
 def _usable(prices: Floats) -> npt.NDArray[np.bool_]:
+    """Which prices are above zero and not alone far away: by more than 15 usual steps from the median of the 11 around each."""
     with np.errstate(invalid="ignore"):
-        return np.isfinite(prices) & (prices > 0)
+        positive = np.isfinite(prices) & (prices > 0)
+    level = np.log(prices[positive])
+    if len(level) < _AROUND:
+        return positive
+    padded = np.pad(level, _AROUND // 2, mode="edge")
+    middle = np.median(np.lib.stride_tricks.sliding_window_view(padded, _AROUND), axis=1)
+    moved = np.abs(np.diff(level))
+    moved = moved[moved > 0]
+    usual = float(np.median(moved)) if moved.size else 0.0
+    usable = positive.copy()
+    usable[positive] = np.abs(level - middle) <= _ALONE * usual
+    return usable
 
 
 def _filled(prices: Floats) -> Floats:
@@ -95,7 +122,9 @@ def _filled(prices: Floats) -> Floats:
     return np.log(prices[np.where(last < 0, int(usable.argmax()), last)])
 
 
-def _cut(steps: Floats) -> Floats:
-    moved = np.abs(steps[steps != 0])
+def _steps(steps: Floats) -> Floats:
+    """Steps of 0 where they are unknown, and of at most 30 times the usual one."""
+    known = np.where(np.isfinite(steps), steps, 0.0)
+    moved = np.abs(known[known != 0])
     usual = float(np.median(moved)) if moved.size else 0.0
-    return np.clip(steps, -_CLIP * usual, _CLIP * usual)
+    return np.clip(known, -_CLIP * usual, _CLIP * usual)
