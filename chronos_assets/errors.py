@@ -16,7 +16,8 @@
     ├── FileError                    exit 1   a file cannot be read or written, or is not what was written
     ├── ConflictError                exit 1   somebody else works on the same thing
     ├── DeviceError                  exit 1   the asked-for compute device or executor is not there
-    └── FoldsFailedError             exit 1   folds of a run failed; the others are kept
+    ├── FoldsFailedError             exit 1   folds of a run failed; the others are kept
+    └── RunCancelledError            exit 130 a run was asked to stop; what it had finished is kept
 
 An error says what happened and where; `expected` and `found` say how it differs; `hint` says what to do next. Driver errors
 are wrapped once, in `storage`, with the cause kept. This module holds no logic beyond putting those sentences together.
@@ -152,6 +153,12 @@ class DeviceError(ChronosError):
 
 class FoldsFailedError(ChronosError):
     """Some folds of a run failed; those that finished are kept."""
+
+
+class RunCancelledError(ChronosError):
+    """A run was asked to stop, by its page, its API or another command; what it had finished is kept."""
+
+    exit_code = 130
 
 
 def _snake(name: str) -> str:

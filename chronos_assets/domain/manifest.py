@@ -21,6 +21,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import Field, field_validator, model_validator
 
 from chronos_assets.domain.bars_spec import BarsSpec, ColumnsSpec, FormatSpec
+from chronos_assets.domain.profiles.lfs import LfsProfile
 from chronos_assets.domain.profiles.simulation import SimulationProfile
 from chronos_assets.domain.profiles.walkforward import WalkforwardProfile
 from chronos_assets.domain.slug import Slug, granularity_seconds
@@ -51,6 +52,7 @@ class Manifest(StrictModel):
     ohlcv_file: str | None = None
     walkforward: dict[str, WalkforwardProfile] = Field(default_factory=dict)
     simulation: dict[str, SimulationProfile] = Field(default_factory=dict)
+    lfs: dict[str, LfsProfile] = Field(default_factory=dict)
 
     @field_validator("dataset")
     @classmethod
@@ -92,7 +94,7 @@ class Manifest(StrictModel):
                 raise ValueError(f"target_horizon.{target} is {bars}; a horizon is 1 to 100000 bars")
         return value
 
-    @field_validator("walkforward", "simulation")
+    @field_validator("walkforward", "simulation", "lfs")
     @classmethod
     def _profile_names(cls, value: dict[str, Any]) -> dict[str, Any]:
         for name in value:
@@ -128,6 +130,12 @@ class Manifest(StrictModel):
         if name == DEFAULT_PROFILE and name not in self.simulation:
             return SimulationProfile()
         return _named(self.simulation, name, "simulation", self.dataset)
+
+    def lfs_profile(self, name: str = DEFAULT_PROFILE) -> LfsProfile:
+        """The named profile of Local Feature Selection; `default` always exists."""
+        if name == DEFAULT_PROFILE and name not in self.lfs:
+            return LfsProfile()
+        return _named(self.lfs, name, "lfs", self.dataset)
 
     def bars_spec(self) -> BarsSpec:
         """What the reader of bars is told by this manifest."""

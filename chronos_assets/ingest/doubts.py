@@ -18,6 +18,7 @@ from chronos_assets.ingest.stats import Stats
 
 _SHOWN = 8
 _SLOW = 0.9
+_MOST_PRICES = 2
 _DAY_SECONDS = 86_400
 CLOSE_WORDS = ("last", "price", "settle", "settlement", "close/last", "adj close", "adjclose", "c", "last price", "px_last", "value")
 VALUE_DOUBTS = (*KINDS, "close_missing", "sentinel_values", "far_dates")
@@ -87,9 +88,12 @@ def value_doubts(report: BarsReport, stats: Stats, usual_step_seconds: int | Non
 
 def _missing_close(report: BarsReport, stats: Stats) -> Iterator[ReportWarning]:
     """A file with some prices and no Close: what looks like one, and the key that maps it."""
-    if "close" in stats.prices or not stats.prices.keys() & {"open", "high", "low"}:
+    others = stats.prices.keys() & {"open", "high", "low"}
+    if "close" in stats.prices or not others:
         return
     candidate = _like_close(column.source_name or column.name for column in report.columns if column.role != "target")
+    if candidate is None and len(others) < _MOST_PRICES:
+        return
     hint = (
         f"{candidate!r} looks like it: `format: {{rename: {{{candidate}: Close}}}}` in the manifest, or --format rename={candidate}:Close"
         if candidate

@@ -378,6 +378,54 @@ class Trade(Document):
     bars_held: int
 
 
+class EquityPoint(Document):
+    """The account at the close of one bar; `buy_and_hold`: the starting capital held from the first close on."""
+
+    timestamp_unix: int
+    equity: float | None
+    drawdown_pct: float | None
+    position: float | None
+    buy_and_hold: float | None
+
+
+class EquityBucket(Document):
+    """The account over some bars, from `timestamp_unix` on."""
+
+    timestamp_unix: int
+    equity_min: float | None
+    equity_max: float | None
+    equity_last: float | None
+    drawdown_max: float | None
+    position_last: float | None
+    buy_and_hold_last: float | None
+    bars: int
+
+
+class Prediction(Document):
+    """The prediction of one test row, beside the thresholds of its fold. `score`: before the target's transform is undone."""
+
+    timestamp_unix: int
+    bar_index: int
+    fold: int
+    prediction: float | None
+    target_value: float | None
+    long_threshold: float | None
+    short_threshold: float | None
+    score: float | None
+
+
+class PredictionBucket(Document):
+    """Predictions of some test rows, from `timestamp_unix` on, and how many of them gave a signal."""
+
+    timestamp_unix: int
+    prediction_min: float | None
+    prediction_max: float | None
+    prediction_last: float | None
+    long_signals: int
+    short_signals: int
+    bars: int
+
+
 class MonthlyReturns(Document):
     """Returns of one year in percent: one per month (null: no bar), and of the whole year."""
 
@@ -469,6 +517,105 @@ class Night(Document):
     summary: str
 
 
+# Local Feature Selections
+
+
+class LfsRun(Document):
+    """One row of `lfs_runs`; `tries` counts the selections on the same dataset and target: the more, the less the best of them says."""
+
+    lfs_id: str
+    dataset_id: str
+    target_column: str
+    feature_columns: list[str]
+    config: Json
+    status: Status
+    requested_by: str | None
+    dagster_run_id: str | None
+    created_at: datetime
+    started_at: datetime | None
+    completed_at: datetime | None
+    duration_ms: int | None
+    progress: Json | None
+    summary_metrics: Json | None
+    dataset_checksum: str | None
+    questdb_tag: str | None
+    content_hash: str | None
+    code_version: str | None
+    device: str | None
+    tries: int | None = None
+
+
+class LfsFeature(Document):
+    """One feature of a selection. `mark` goes by `p_unbiased`; `caution`: chosen often, and about as often under permuted targets."""
+
+    feature: str
+    feature_no: int
+    selected_count: int | None
+    pct: float | None
+    p_solo: float | None
+    p_unbiased: float | None
+    mark: Literal["strong", "good", "weak", "noise"] | None
+    caution: bool
+    excluded: str | None
+
+
+class LfsSelection(Document):
+    """A selection with its features, the most often chosen one first."""
+
+    run: LfsRun
+    features: list[LfsFeature]
+    warnings: list[Warn]
+
+
+class LfsSlice(Document):
+    """A stretch of cases in time order."""
+
+    first_row: int
+    last_row: int
+    first_unix: int
+    last_unix: int
+    cases: int
+
+
+class LfsFeatureShares(Document):
+    """Share (0..1) of the cases of each slice that chose a feature."""
+
+    feature: str
+    shares: list[float]
+
+
+class LfsShares(Document):
+    """Shares over time: slices, and one list of shares per feature in the order of the table."""
+
+    slices: list[LfsSlice]
+    features: list[LfsFeatureShares]
+
+
+class LfsPair(Document):
+    """Two features that cases chose together: how many, and how often against independent choices (`lift` 1: as often)."""
+
+    first: str
+    second: str
+    together: int
+    pct: float
+    lift: float
+
+
+class LfsFeatureNull(Document):
+    """Share (percent of the cases) of one feature under each permutation."""
+
+    feature: str
+    pct: list[float]
+
+
+class LfsNull(Document):
+    """Shares under permutations: numbers of the permutations done, the share of the feature chosen most often in each, and all of them."""
+
+    permutations: list[int]
+    best: list[float]
+    features: list[LfsFeatureNull]
+
+
 DOCUMENTS: tuple[type[Document], ...] = (
     DatasetList,
     DatasetReport,
@@ -484,9 +631,17 @@ DOCUMENTS: tuple[type[Document], ...] = (
     Comparison,
     SimulationDetail,
     Trade,
+    EquityPoint,
+    EquityBucket,
+    Prediction,
+    PredictionBucket,
     MonthlyReturns,
     Trace,
     Sweep,
     Validation,
     Night,
+    LfsSelection,
+    LfsShares,
+    LfsPair,
+    LfsNull,
 )

@@ -10,6 +10,8 @@ from typing import Any
 
 from psycopg.rows import DictRow
 
+from chronos_assets.storage.lfs import DIED as LFS_DIED
+from chronos_assets.storage.lfs import lock_key as lfs_lock_key
 from chronos_assets.storage.listing import held_locks
 from chronos_assets.storage.postgres import Postgres
 from chronos_assets.storage.runs import DIED as RUN_DIED
@@ -26,6 +28,11 @@ def with_dead_runs(postgres: Postgres, rows: Sequence[DictRow]) -> list[dict[str
 def with_dead_simulations(postgres: Postgres, rows: Sequence[DictRow]) -> list[dict[str, Any]]:
     """The same for simulations."""
     return _shown(postgres, rows, "simulation_id", simulation_lock_key, {"error": SIMULATION_DIED})
+
+
+def with_dead_selections(postgres: Postgres, rows: Sequence[DictRow]) -> list[dict[str, Any]]:
+    """The same for feature selections."""
+    return _shown(postgres, rows, "lfs_id", lfs_lock_key, LFS_DIED)
 
 
 def _shown(
