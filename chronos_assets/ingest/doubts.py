@@ -15,10 +15,12 @@ from chronos_assets.ingest.price_checks import KINDS
 from chronos_assets.ingest.report import BarsReport, ReportWarning
 from chronos_assets.ingest.spacing import iso
 from chronos_assets.ingest.stats import Stats
+from chronos_assets.ingest.steps import without_outliers
 
 _SHOWN = 8
 _SLOW = 0.9
 _MOST_PRICES = 2
+_OUTLIER = 1_000.0
 _DAY_SECONDS = 86_400
 CLOSE_WORDS = ("last", "price", "settle", "settlement", "close/last", "adj close", "adjclose", "c", "last price", "px_last", "value")
 VALUE_DOUBTS = (*KINDS, "close_missing", "sentinel_values", "far_dates")
@@ -53,6 +55,7 @@ def _ahead_of_prices(report: BarsReport, stats: Stats) -> dict[str, str]:
 
 def _is_slow(target: np.ndarray) -> bool:
     """Whether neighbours are nearly equal, as price levels are: then a feature of the bar resembles it without knowing the future."""
+    target = without_outliers(target, _OUTLIER)
     both = np.isfinite(target[1:]) & np.isfinite(target[:-1])
     if both.sum() < 2:
         return True

@@ -48,7 +48,7 @@ def features_ahead(
     if steps is not None:
         found |= _named(features, _look(x, _Ahead.of_prices(steps, len(values))))
     if targets:
-        by_target = _look(x, _Ahead.of_targets({name: values[:, place[name]] for name in targets}))
+        by_target = _look(x, _Ahead.of_targets({name: without_outliers(values[:, place[name]], _OUTLIER) for name in targets}))
         found = _named(features, by_target) | found
     return found
 

@@ -103,101 +103,109 @@ def horizons_shown(names: Sequence[str], values: Floats, *, prices: Mapping[str,
 
 
 class _Designs:
-    """The steps ahead as regressors; the factorization is shared by targets with numbers in the same bars."""
+    """What targets are held against. The factorizations are shared by targets with numbers in the same bars: as a rule, all of them."""
 
     def __init__(self, steps: PriceSteps) -> None:
         self._steps = steps
         self._known = steps.known(())
-        self._lead = int(np.isfinite(self._known).all(axis=1).argmax())
+        self._lead = int(np.isfinite(self._known).all(axis=1).argmax()) + 1
         self._returns, self._return_bars = _returns(steps)
-        self._made: dict[bytes, _Design | None] = {}
+        bars = len(self._known)
+        self._most_returns = min(MOST_BARS, bars // 4)
+        self._most_steps = min(MOST_BARS, bars // (_MIN_ROWS_PER_STEP * (1 if steps.gap is None else 2) + 1))
+        self._bases: dict[bytes, Floats] = {}
+        self._made: dict[bytes, _Design] = {}
 
     def last_step(self, target: Floats) -> int:
         """The last bar ahead that the target moves with; 0 if there is none or there are too few bars."""
-        nearest = self._nearest_return(target, self._numbers(target))
+        nearest = self._nearest_return(target)
         # Neighbours that are nearly equal would pass for many cases where they are few: what is new at each bar is looked at instead.
         moves = target - behind(target, 1)
-        new = moves if np.nanvar(moves) < _SLOW * np.nanvar(target) else target
-        return max(nearest, self._last_regressor(new, self._numbers(new)))
+        known = np.isfinite(moves)
+        slow = known.any() and moves[known].var() < _SLOW * target[known].var()
+        return max(nearest, self._last_regressor(moves if slow else target))
 
-    def _numbers(self, target: Floats) -> npt.NDArray[np.bool_]:
-        known = np.isfinite(target)
-        known[: self._lead] = False
-        return known
+    def _rows(self, target: Floats, most: int) -> npt.NDArray[np.bool_]:
+        """Rows with a number that have `most` bars behind them."""
+        rows = np.isfinite(target)
+        rows[: self._lead] = False
+        rows[max(0, len(rows) - most) :] = False
+        return rows
 
-    def _nearest_return(self, target: Floats, known: npt.NDArray[np.bool_]) -> int:
+    def _basis(self, rows: npt.NDArray[np.bool_]) -> Floats:
+        key = rows.tobytes()
+        if key not in self._bases:
+            self._bases = {**dict(list(self._bases.items())[-1:]), key: orthonormal(self._known[rows])}
+        return self._bases[key]
+
+    def _nearest_return(self, target: Floats) -> int:
         """Bars of the return that the target nearly is; 0 if it is none. Of two as near, the shorter one."""
-        most = min(MOST_BARS, int(known.sum()) // 4)
-        rows = _without_end(known, most)
+        rows = self._rows(target, self._most_returns)
         if rows.sum() < _MIN_ROWS:
             return 0
-        some = self._return_bars <= most
-        y = unexplained(target[rows, None], orthonormal(self._known[rows]))
-        x = self._returns[rows][:, some]
+        bars = self._return_bars[self._return_bars <= self._most_returns]
+        x = self._returns[rows][:, self._return_bars <= self._most_returns]
         x = x - x.mean(axis=0)
+        y = unexplained(target[rows], self._basis(rows))
         size = np.sqrt((x * x).sum(axis=0) * (y * y).sum())
-        near = np.abs(x.T @ y[:, 0]) / np.where(size > 0, size, np.inf)
+        near = np.abs(x.T @ y) / np.where(size > 0, size, np.inf)
         best = float(near.max(initial=0.0))
         if best < _NEARLY:
             return 0
-        bars = self._return_bars[some]
         # Returns over h - 1 bars and over h resemble each other by 1 - 1 / (2 h): half of that decides which one the target is.
         return int(bars[near >= best - 0.25 / bars[near.argmax()]].min())
 
-    def _last_regressor(self, target: Floats, known: npt.NDArray[np.bool_]) -> int:
-        key = known.tobytes()
+    def _last_regressor(self, target: Floats) -> int:
+        rows = self._rows(target, self._most_steps)
+        if self._most_steps < 2 or rows.sum() < _MIN_ROWS:
+            return 0
+        key = rows.tobytes()
         if key not in self._made:
-            self._made = {key: self._design(known)}
-        design = self._made[key]
-        if design is None:
-            return 0
-        y = unexplained(target[design.rows, None], design.basis)[:, 0]
-        size = float(np.sqrt((y * y).mean()))
-        if size <= 1e-12 * float(np.abs(target[design.rows]).max(initial=0.0)):
-            return 0
-        coefficients = design.inverse @ (design.x.T @ y)
-        left = (y - design.x @ coefficients) / design.slack
-        # A residual of nothing but rounding counts as a millionth of the target.
-        weights = np.maximum(left * left, (1e-6 * size) ** 2)
-        errors = np.sqrt(np.diag(design.inverse @ ((design.x * weights[:, None]).T @ design.x) @ design.inverse))
-        effect = np.abs(coefficients) * np.sqrt((design.x * design.x).mean(axis=0))
-        shows = (np.abs(coefficients) > _SIGMAS * errors) & (effect > _NOTICEABLE * size)
-        return int(design.bars[shows].max(initial=0))
+            self._made = {key: self._design(rows)}
+        return self._made[key].last_bar(target[rows])
 
-    def _design(self, known: npt.NDArray[np.bool_]) -> _Design | None:
-        """Regressors for the bars that are known; None where there are too few bars."""
-        per_bar = 1 if self._steps.gap is None else 2
-        most = min(MOST_BARS, int(known.sum()) // (_MIN_ROWS_PER_STEP * per_bar + 1))
-        rows = _without_end(known, most)
-        if most < 2 or rows.sum() < _MIN_ROWS:
-            return None
+    def _design(self, rows: npt.NDArray[np.bool_]) -> _Design:
         columns, owner = [], []
-        for bar in range(1, most + 1):
+        for bar in range(1, self._most_steps + 1):
             apart = self._steps.gap is not None and bar <= _APART_BARS
             for step in (self._steps.gap, self._steps.body) if apart else (self._steps.whole,):
                 assert step is not None
                 columns.append(ahead(step, bar))
                 owner.append(bar)
-        basis = orthonormal(self._known[rows])
+        basis = self._basis(rows)
         x = unexplained(np.stack(columns, axis=1)[rows], basis)
         size = np.sqrt((x * x).sum(axis=0))
         kept = size > 1e-9 * size.max(initial=0.0)
         x = x[:, kept]
-        inverse = np.linalg.pinv(x.T @ x, rcond=1e-9, hermitian=True)
+        inverse = np.asarray(np.linalg.pinv(x.T @ x, rcond=1e-9, hermitian=True), dtype=np.float64)
         leverage = ((x @ inverse) * x).sum(axis=1) + (basis * basis).sum(axis=1)
-        return _Design(rows, basis, x, np.asarray(inverse, dtype=np.float64), np.maximum(1.0 - leverage, 1e-3), np.array(owner)[kept])
+        return _Design(basis, x, inverse, np.maximum(1.0 - leverage, 1e-3), np.array(owner)[kept])
 
 
 @dataclass(frozen=True)
 class _Design:
     """Regressors of some rows beyond what is known at the bar: `inverse` of their products, `slack` 1 - leverage, `bars` ahead of each."""
 
-    rows: npt.NDArray[np.bool_]
     basis: Floats
     x: Floats
     inverse: Floats
     slack: Floats
     bars: npt.NDArray[np.int64]
+
+    def last_bar(self, target: Floats) -> int:
+        """The last bar ahead whose step `target` (the same rows) moves with; 0 if there is none."""
+        y = unexplained(target, self.basis)
+        size = float(np.sqrt((y * y).mean()))
+        if size <= 1e-12 * float(np.abs(target).max(initial=0.0)):
+            return 0
+        coefficients = self.inverse @ (self.x.T @ y)
+        left = (y - self.x @ coefficients) / self.slack
+        # A residual of nothing but rounding counts as a millionth of the target.
+        weights = np.maximum(left * left, (1e-6 * size) ** 2)
+        errors = np.sqrt(np.diag(self.inverse @ ((self.x * weights[:, None]).T @ self.x) @ self.inverse))
+        effect = np.abs(coefficients) * np.sqrt((self.x * self.x).mean(axis=0))
+        shows = (np.abs(coefficients) > _SIGMAS * errors) & (effect > _NOTICEABLE * size)
+        return int(self.bars[shows].max(initial=0))
 
 
 def _returns(steps: PriceSteps) -> tuple[Floats, npt.NDArray[np.int64]]:
@@ -211,9 +219,3 @@ def _returns(steps: PriceSteps) -> tuple[Floats, npt.NDArray[np.int64]]:
         columns += [ahead(close, bar) - entry for bar in range(1, MOST_BARS + 1)]
         bars += [*range(2, MOST_BARS + 1), *range(1, MOST_BARS + 1)]
     return np.stack(columns, axis=1), np.array(bars)
-
-
-def _without_end(known: npt.NDArray[np.bool_], bars: int) -> npt.NDArray[np.bool_]:
-    rows = known.copy()
-    rows[max(0, len(rows) - bars) :] = False
-    return rows

@@ -25,6 +25,7 @@ WORDS = (
 _KNOWN = tuple(sorted({*LIMITS, *WORDS}))
 _NEAREST = min(abs(value) for value in _KNOWN)
 _OFTEN = 3
+_OFTEN_POSITIVE = 10
 _FAR = 10.0
 _MANY = 0.01
 _MOST_VALUES = 64
@@ -83,7 +84,7 @@ class ValueRange:
         if apart > max(spread, _FAR * max(abs(self.rest_low), abs(self.rest_high)) * (value > 0)):
             return True
         # A price may well be 9999.00 a few times.
-        often = max(_OFTEN, _MANY * self.cells) if value > 0 else _OFTEN
+        often = max(_OFTEN_POSITIVE, _MANY * self.cells) if value > 0 else _OFTEN
         return cells >= often and not self.whole_numbers
 
     def _look(self, values: pl.Series, low: float, high: float, row_of: RowOf) -> None:
