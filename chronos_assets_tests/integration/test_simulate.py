@@ -177,10 +177,8 @@ def test_impossible_prices_are_told_again(stores: Stores, trained: Callable[...,
     path = price_file(tmp_path, frame) if from_file else None
     (result,) = simulate_run(run_id, PROFILE.model_copy(update={"modes": ["dual"]}), stores, ohlcv_path=path)
     found = {warning["code"]: warning["message"] for warning in result.warnings}
-    assert (
-        found["price_high_below_low"]
-        == f"High is below Low in 1 bar, first in {pl.from_epoch(frame['timestamp_unix'])[180]:%Y-%m-%d %H:%M}"
-    )
+    first = pl.from_epoch(frame["timestamp_unix"])[180]
+    assert found["price_high_below_low"] == f"High is below Low in 1 bar, first in {first:%Y-%m-%d %H:%M}"
     assert "in 1 bar, first in" in found["price_negative"]
     assert "in 2 bars, first in" in found["price_jump"]
     assert found.keys() >= {"price_outside_range", "prices_incomplete", "prices_missing_bars"}

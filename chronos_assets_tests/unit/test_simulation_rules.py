@@ -323,7 +323,7 @@ def test_a_few_prices_below_zero_are_missing_prices() -> None:
 
 
 def test_a_loss_of_more_than_the_account_says_why() -> None:
-    """A short that is marked at a price a hundred times too large names its bar, its entry and the impossible price; a calm one is silent."""
+    """A short that is marked at a price a hundred times too large names its bar, entry and the impossible price; a calm one is silent."""
     bars = [*flat(10, 4), (10, 10, 10, 1000), *flat(10, 2)]
     simulation = run(bars, [-2, 0, 0, 0, 0, 0, 0], sizing={"method": "fixed_units", "units": 5_000.0})
     doubts = {"price_jump": np.arange(7) == 4, "price_zero": np.arange(7) == 0}
