@@ -13,7 +13,6 @@ Words about a setting, command, table or index are beside its code; here is only
 
 from __future__ import annotations
 
-import inspect
 import re
 import sys
 import textwrap
@@ -28,6 +27,7 @@ from sqlalchemy import Index, Table
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
+from chronos_assets.cli.config_template import sections
 from chronos_assets.settings import PREFIX, Settings
 from chronos_assets.storage.schema import METADATA
 from chronos_assets.storage.tables import TABLES, TIMESTAMP, TableSpec
@@ -96,17 +96,6 @@ def settings_page() -> str:
             cells = (f"`{PREFIX}{name.upper()}`", _default(name, field), _takes(field), field.description or "")
             lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(lines) + "\n"
-
-
-def sections() -> list[tuple[str, list[str]]]:
-    """The comments between the fields of `Settings`, each with the fields below it."""
-    found: list[tuple[str, list[str]]] = []
-    for line in inspect.getsource(Settings).splitlines():
-        if match := re.fullmatch(r"    # (.+)", line):
-            found.append((match[1], []))
-        elif (match := re.match(r"    (\w+):", line)) and match[1] in Settings.model_fields:
-            found[-1][1].append(match[1])
-    return [(title, names) for title, names in found if names]
 
 
 def _default(name: str, field: FieldInfo) -> str:

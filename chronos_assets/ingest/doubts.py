@@ -10,10 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import numpy as np
 
 from chronos_assets.ingest.future_prices import features_ahead
+from chronos_assets.ingest.moments import iso
 from chronos_assets.ingest.names import fold
 from chronos_assets.ingest.price_checks import KINDS
 from chronos_assets.ingest.report import BarsReport, ReportWarning
-from chronos_assets.ingest.spacing import iso
 from chronos_assets.ingest.stats import Stats
 from chronos_assets.ingest.steps import without_outliers
 

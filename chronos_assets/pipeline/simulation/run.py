@@ -6,7 +6,6 @@ simulation counts as completed, what was stored is read back and checked (`domai
 
 from __future__ import annotations
 
-import json
 import uuid
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,7 +15,8 @@ from typing import Any
 
 import polars as pl
 
-from chronos_assets.domain.profiles.simulation import Mode, SimulationProfile
+from chronos_assets.domain.identity import canonical, identity_of
+from chronos_assets.domain.profiles.simulation import IGNORED, Mode, SimulationProfile
 from chronos_assets.domain.simulation.accounting import Check, check_all, check_marks
 from chronos_assets.domain.simulation.engine import Simulation, ranges_of, simulate
 from chronos_assets.domain.simulation.permutation import trade_test
@@ -99,8 +99,9 @@ def simulate_run(
 
 def simulation_id_of(run_id: str, mode: str, profile: SimulationProfile, prices_hash: str) -> str:
     """UUIDv5 of run, mode, resolved configuration, content of the prices and version of this code."""
-    parts = {"run": run_id, "mode": mode, "config": profile.resolved(), "prices": prices_hash, "code": SIMULATION_CODE_VERSION}
-    return str(uuid.uuid5(NAMESPACE, json.dumps(parts, sort_keys=True)))
+    config = identity_of(profile, ignored=IGNORED)
+    parts = {"run": run_id, "mode": mode, "config": config, "prices": prices_hash, "code": SIMULATION_CODE_VERSION}
+    return str(uuid.uuid5(NAMESPACE, canonical(parts)))
 
 
 def check_simulation(simulation_id: str, stores: Stores) -> list[Check]:
@@ -280,5 +281,7 @@ def _p_values(sides: dict[str, PermutationResult]) -> dict[str, Any]:
 
 def _price_file(path: Path, profile: SimulationProfile, dataset: FormatSpec) -> PriceFile:
     """How the price file is written: as the profile says, else as the dataset's file, its labels left to be found from the closes."""
-    own = profile.ohlcv_format or dataset.model_copy(update={"bar_time": None, "delimiter": None, "time_format": None, "market": None})
+    own = profile.ohlcv_format or dataset.model_copy(
+        update={"bar_time": None, "delimiter": None, "time_format": None, "time": None, "market": None}
+    )
     return PriceFile(path, own, dataset.bar_time)
