@@ -24,6 +24,7 @@ from chronos_assets.cli.dev_watch import code_kept_loaded
 from chronos_assets.cli.serve import check_bind
 from chronos_assets.domain.web_requests import is_loopback, is_wildcard
 from chronos_assets.errors import ConflictError, ServiceStartError, UsageError
+from chronos_assets.services.locks import check_platform
 from chronos_assets.settings import Settings, load_settings
 
 START_SECONDS = 180
@@ -40,6 +41,7 @@ _POLL_SECONDS = 0.25
 @click.option("--verbose", is_flag=True, help="Show Dagster's own log here, in full, instead of writing it to a file.")
 def dev(port: int | None, expose: bool, verbose: bool) -> None:
     """Start the servers, the HTTP API, the Dagster UI and its daemon; Ctrl-C stops all of it."""
+    check_platform()
     settings = load_settings(**({"dagster_port": port} if port else {}), **({"dagster_expose": True} if expose else {}))
     _check_bind(settings)
     check_bind(settings)
@@ -74,14 +76,14 @@ def _servers(settings: Settings) -> Iterator[list[str]]:
     """Start what does not run and yield its addresses; at the end stop it again, unless it ran before."""
     from chronos_assets import services
     from chronos_assets.errors import ServiceUnavailableError
-    from chronos_assets.storage.stores import open_stores
+    from chronos_assets.storage.postgres import Postgres
 
     try:
         connections, ours = services.connect(settings, start=False), False
     except ServiceUnavailableError:
         connections, ours = services.start(settings, progress=say), True
     try:
-        open_stores(connections, settings)
+        Postgres(connections.postgres_dsn).migrate()  # the API only reads, and polars would take over Ctrl-C in this process
         postgres = connections.postgres_dsn.rpartition("@")[2]
         yield [f"QuestDB     {connections.questdb_url}  (user {connections.questdb_user})", f"Postgres    {postgres}"]
     finally:

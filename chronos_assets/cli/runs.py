@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from chronos_assets.cli.common import emit, json_option
+from chronos_assets.cli.metrics_table import metrics_table
 from chronos_assets.cli.workplace import open_for_reading, open_stores_of
 
 if TYPE_CHECKING:
@@ -95,6 +96,7 @@ def _show_text(run: RunWithSpace) -> str:
         f"files {size(space.artifact_bytes)}, of which {size(space.own_artifact_bytes)} are used by no other run",
         f"simulations: {', '.join(space.simulations) or 'none'}",
     ]
+    lines += metrics_table(run.summary_metrics or {})
     return "\n".join([*lines, f"error {error['code']}: {error['message']}"] if error else lines)
 
 

@@ -59,6 +59,7 @@ def _walkforward(profile: str, run_id: str, facts: dict[str, dict[str, Any]], st
 
     run, folds = get_run(stores.postgres, run_id), get_folds(stores.postgres, run_id)
     metrics = run.summary_metrics or {}
+    baseline = metrics.get("baseline")
     counts = facts["walkforward_predictions"]
     return {
         "profile": profile,
@@ -68,7 +69,8 @@ def _walkforward(profile: str, run_id: str, facts: dict[str, dict[str, Any]], st
         "folds_trained": counts.get("folds_trained"),
         "folds_reused": counts.get("folds_reused"),
         "thresholds": {side: _threshold(folds, side) for side in ("long", "short")},
-        **{side: _side(metrics.get(side) or {}) for side in ("long", "short", "both")},
+        **_sides(metrics),
+        "baseline": None if baseline is None else {"learner": baseline["learner"], "run_id": baseline["run_id"], **_sides(baseline)},
     }
 
 
@@ -79,6 +81,10 @@ def _threshold(folds: list[FoldRecord], side: str) -> dict[str, Any]:
         "latest": folds[-1].thresholds.get(side) if folds else None,
         "folds_off": len(folds) - len(values),
     }
+
+
+def _sides(metrics: dict[str, Any]) -> dict[str, Any]:
+    return {side: _side(metrics.get(side) or {}) for side in ("long", "short", "both")}
 
 
 def _side(metrics: dict[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from chronos_assets.domain.parts import NAME_FIELDS
 from chronos_assets.domain.targets import Floats
 
 EULER_GAMMA = 0.5772156649015329
@@ -34,8 +35,8 @@ def grid(axes: Mapping[str, Sequence[Any]]) -> Iterator[dict[str, Any]]:
 
 
 def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """`base` with nested `changes` put in."""
-    result = dict(base)
+    """`base` with nested `changes` put in. A part that changes its kind (`learner`, `select`) loses the parameters of the one before."""
+    result = {} if any(field in base and field in changes and base[field] != changes[field] for field in NAME_FIELDS) else dict(base)
     for key, value in changes.items():
         inner = result.get(key)
         result[key] = merged(inner, value) if isinstance(value, Mapping) and isinstance(inner, Mapping) else value

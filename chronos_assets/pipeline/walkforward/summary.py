@@ -8,10 +8,31 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from chronos_assets.domain.metrics import SideReturns, returns_by_side
+from chronos_assets.domain.metrics import METRICS_VERSION, SideReturns, returns_by_side
 from chronos_assets.pipeline.walkforward.store import LEARNED_NOTHING
 from chronos_assets.storage.runs import FeatureImportance, get_folds, pooled_importance, read_predictions
 from chronos_assets.storage.stores import Stores
+
+SIDES = ("long", "short", "both")
+# Entries of a summary by version of the metrics (`domain.metrics`): validation holds a stored summary to those of its own version.
+SUMMARY_NAMES: dict[int, frozenset[str]] = {
+    1: frozenset(
+        {
+            *SIDES,
+            "binary_target",
+            "folds_present",
+            "bars_predicted",
+            "bars_scored",
+            "samples_train",
+            "samples_test",
+            "folds_without_long",
+            "folds_without_short",
+            "folds_learned_nothing",
+            "best_iteration_median",
+            "feature_importance",
+        }
+    ),
+}
 
 
 def pooled_returns(predictions: pl.DataFrame, *, binary: bool) -> SideReturns:
@@ -29,6 +50,7 @@ def summarize(stores: Stores, run_id: str, features: Sequence[str], *, binary: b
     iterations = [fold.best_iteration for fold in folds if fold.best_iteration is not None]
     return {
         **pooled_returns(predictions, binary=binary).as_json(),
+        "metrics_version": METRICS_VERSION,
         "binary_target": binary,
         "folds_present": len(folds),
         "bars_predicted": predictions.height,
