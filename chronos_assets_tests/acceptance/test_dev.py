@@ -5,9 +5,7 @@ from __future__ import annotations
 import re
 import signal
 import subprocess
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
 import requests
@@ -15,13 +13,7 @@ from websockets.exceptions import InvalidStatus
 
 from chronos_assets import services
 from chronos_assets.cli.supervisor import session_members
-from chronos_assets.domain.manifest import load_manifest
-from chronos_assets.domain.profiles.lfs import LfsProfile
-from chronos_assets.pipeline.selection.launch import cancel_lfs, submit_lfs
-from chronos_assets.pipeline.selection.request import LfsRequest, plan_lfs
 from chronos_assets.settings import Settings
-from chronos_assets.storage.lfs import get_lfs
-from chronos_assets.storage.stores import open_stores
 from chronos_assets_tests.dagster_data import write_dataset
 from chronos_assets_tests.dev_process import CHRONOS_DEV, PATIENCE_SECONDS, Dev, runs_of, until
 
@@ -44,7 +36,6 @@ def test_dev_shows_the_lineage_follows_manifests_and_leaves_nothing(
         assert names >= {("indicator_csv",), ("indicator_bars",), ("trading_simulations",)}
         until(lambda: [run["status"] for run in runs_of(dev, "dropped_1d_v1")] == ["SUCCESS"])
         assert {"key": "chronos/why", "value": "new dataset"} in runs_of(dev, "dropped_1d_v1")[0]["tags"]
-        selections_are_launched_once_and_cancelled(dev, settings, tmp_path)
         another_page_commands_nothing(dev)
         [code] = [p for p in session_members(session) if "dagster api grpc" in " ".join(p.cmdline())]
         code.kill()
@@ -58,37 +49,6 @@ def test_dev_shows_the_lineage_follows_manifests_and_leaves_nothing(
         assert session_members(session) == []
         assert "stopping the servers" not in dev.text()
     services.connect(settings, start=False)  # they ran before, so they still run
-
-
-def selections_are_launched_once_and_cancelled(dev: Dev, settings: Settings, tmp_path: Path) -> None:
-    """Equal requests at the same moment make one run of Dagster; a request that runs stops when it is cancelled."""
-    stores = open_stores(services.connect(settings, start=False), settings)
-    manifest = load_manifest(tmp_path / "exports" / "dropped_1d_v1.yaml").manifest
-
-    def request(**parameters: Any) -> LfsRequest:
-        profile = LfsProfile(target="TGT_A", end_row="all", **parameters)
-        return plan_lfs("dropped_1d_v1", profile, stores, horizon_of=manifest.horizon, walkforward=manifest.walkforward_profile())
-
-    def status(wanted: LfsRequest) -> str:
-        return get_lfs(stores.postgres, wanted.lfs_id).status
-
-    quick, long = request(permutations=3), request(permutations=10_000, permutation="complete", max_kept=2)
-    with ThreadPoolExecutor(4) as pool:
-        outcomes = list(pool.map(lambda one: submit_lfs(one, stores.postgres, dev.url).outcome, [quick] * 4))
-    assert sorted(outcomes) == ["launched", "underway", "underway", "underway"]
-    until(lambda: status(quick) == "completed")
-    assert submit_lfs(quick, stores.postgres, dev.url).outcome == "completed"
-    submit_lfs(long, stores.postgres, dev.url)
-    until(lambda: (get_lfs(stores.postgres, long.lfs_id).progress or {}).get("permutations_done", 0) > 2)
-    cancel_lfs(long.lfs_id, stores.postgres, dev.url)
-    until(lambda: status(long) == "cancelled")
-    tags = [{"key": "chronos/lfs_id", "value": one.lfs_id} for one in (quick, long)]
-    until(lambda: all(run["status"] in {"SUCCESS", "FAILURE"} for run in runs_of(dev, "dropped_1d_v1")))
-    found = [(tag["value"], run) for run in runs_of(dev, "dropped_1d_v1") for tag in run["tags"] if tag in tags]
-    assert {value: run["status"] for value, run in found} == {quick.lfs_id: "SUCCESS", long.lfs_id: "FAILURE"}
-    assert len(found) == 2
-    for _, run in found:
-        dev.ask(f'mutation {{ deleteRun(runId: "{run["runId"]}") {{ __typename }} }}')
 
 
 def loaded(dev: Dev) -> str:

@@ -33,7 +33,7 @@ LOCATION, REPOSITORY = "chronos_assets", "__repository__"
 REQUEST_SECONDS = 20.0
 ENDED = {"SUCCESS", "FAILURE", "CANCELED"}
 
-_LAUNCH = """
+LAUNCH = """
 mutation ($params: ExecutionParams!) {
   launchRun(executionParams: $params) {
     __typename
@@ -43,8 +43,8 @@ mutation ($params: ExecutionParams!) {
   }
 }
 """
-_STATUS = "query ($id: ID!) { runOrError(runId: $id) { __typename ... on Run { status } } }"
-_TERMINATE = "mutation ($id: String!) { terminateRun(runId: $id) { __typename } }"
+STATUS = "query ($id: ID!) { runOrError(runId: $id) { __typename ... on Run { status } } }"
+TERMINATE = "mutation ($id: String!) { terminateRun(runId: $id) { __typename } }"
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class DagsterServer:
             "runConfigData": {"ops": {LFS_OP: {"config": {"parameters": parameters, "lfs_id": request.lfs_id}}}},
             "executionMetadata": {"tags": [{"key": key, "value": value} for key, value in tags.items()]},
         }
-        answer = self._ask(_LAUNCH, {"params": params})["launchRun"]
+        answer = self._ask(LAUNCH, {"params": params})["launchRun"]
         if answer["__typename"] != "LaunchRunSuccess":
             said = answer.get("message") or "; ".join(error["message"] for error in answer.get("errors", ()))
             raise StoreError(
@@ -85,12 +85,12 @@ class DagsterServer:
 
     def has_ended(self, dagster_run_id: str) -> bool:
         """Whether a run is over, or unknown."""
-        answer = self._ask(_STATUS, {"id": dagster_run_id})["runOrError"]
+        answer = self._ask(STATUS, {"id": dagster_run_id})["runOrError"]
         return answer["__typename"] != "Run" or answer["status"] in ENDED
 
     def terminate(self, dagster_run_id: str) -> None:
         """End a run that has not started yet; one that cannot be ended is no error."""
-        self._ask(_TERMINATE, {"id": dagster_run_id})
+        self._ask(TERMINATE, {"id": dagster_run_id})
 
     def _ask(self, query: str, variables: dict[str, Any]) -> dict[str, Any]:
         if self._url is None:
