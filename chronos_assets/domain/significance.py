@@ -16,10 +16,16 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 
+# Two results that differ by less (of 1, or of the result where it is greater) are equal.
+EQUAL_WITHIN = 1e-9
+
 
 @dataclass(frozen=True)
 class PermutationResult:
-    """One statistic against its permutations: `count` of `permutations` were at least as good."""
+    """One statistic against its permutations: `count` of `permutations` were at least as good.
+
+    `block_bars`: bars that moved together, or inside which bars changed places (the test says which); None: each bar by itself.
+    """
 
     statistic: float
     p_value: float
@@ -27,16 +33,23 @@ class PermutationResult:
     permutations: int
     permuted_mean: float
     seed: int
+    block_bars: int | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The stored form."""
         return asdict(self)
 
 
-def permutation_result(statistic: float, permuted: Floats, seed: int) -> PermutationResult:
-    """`p = (count + 1) / (n + 1)` with count = permuted results at least as good [PS]."""
-    count = int((permuted >= statistic).sum())
-    return PermutationResult(statistic, (count + 1) / (len(permuted) + 1), count, len(permuted), float(permuted.mean()), seed)
+def at_least(values: Floats, bound: float) -> npt.NDArray[np.bool_]:
+    """Where `values` are at least `bound`, or below it by rounding only: the same sum added in another order differs in its last bits."""
+    return values >= bound - EQUAL_WITHIN * max(1.0, abs(bound))
+
+
+def permutation_result(statistic: float, permuted: Floats, seed: int, *, block_bars: int | None = None) -> PermutationResult:
+    """`p = (count + 1) / (n + 1)` with count = permuted results at least as good [PS]; ties within rounding count."""
+    count = int(at_least(permuted, statistic).sum())
+    p_value = (count + 1) / (len(permuted) + 1)
+    return PermutationResult(statistic, p_value, count, len(permuted), float(permuted.mean()), seed, block_bars)
 
 
 def probability_of_overfitting(returns: Floats, *, splits: int = 10) -> float | None:
