@@ -1,43 +1,94 @@
-"""Write the versions of the local `uv.lock` into pyproject.toml as exact pins.
+"""Write what an installation is made of, after a dependency was added or moved: `python3 bootstrap.py run python .ci/pins.py`.
 
-`uv.lock` itself records the addresses of whatever index it was made with and is therefore not kept; the pins are what makes every
-machine resolve to the same versions. To move them: `python .ci/pins.py --clear && uv lock --upgrade && python .ci/pins.py`.
-`--check` changes nothing and exits 1 where the lock and the pins differ.
+1. the exact versions of `uv.lock` into pyproject.toml (`constraint-dependencies`), so that every machine resolves to the same ones;
+2. the same with the SHA-256 of every wheel into `requirements/*.txt`, which `bootstrap.py` installs from and pip or uv can.
+
+`uv.lock` itself records the addresses of whatever index it was made with and is therefore not kept; neither file above holds one.
+Versions that are pinned stay. `--upgrade` moves all, uv's own included. `--check` changes nothing and exits 1 if a file differs.
 """
 
 from __future__ import annotations
 
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-PYPROJECT = Path(__file__).resolve().parent.parent / "pyproject.toml"
+PROJECT = Path(__file__).resolve().parent.parent
+PYPROJECT = PROJECT / "pyproject.toml"
+FOLDER = PROJECT / "requirements"
 BEGIN, END = "# pins: begin (written by .ci/pins.py)", "# pins: end"
-
-
-def locked() -> list[str]:
-    """`name==version ; marker` of every package in the lock, ours left out, sorted."""
-    what = ["--frozen", "--all-groups", "--all-extras", "--no-hashes", "--no-annotate", "--no-header", "--no-emit-project"]
-    output = subprocess.run(["uv", "export", *what], cwd=PYPROJECT.parent, check=True, capture_output=True, text=True).stdout
-    return sorted(line.strip() for line in output.splitlines() if "==" in line)
+HEADER = (
+    "# Written by .ci/pins.py; do not edit. Every package with the SHA-256 of each of its files, for every Python and platform supported.\n"
+)
+# `build` builds ourselves; `dev` needs every extra, because the suite tests them.
+LEVELS = {
+    "run": ["--no-default-groups", "--group", "build"],
+    "ray": ["--no-default-groups", "--group", "build", "--extra", "ray"],
+    "dev": ["--group", "build", "--group", "dev", "--all-extras"],
+    "bench": ["--group", "build", "--group", "dev", "--group", "bench", "--all-extras"],
+}
+EXPORT = ["export", "--frozen", "--no-annotate", "--no-header", "--no-emit-project", "--format", "requirements-txt"]
 
 
 def main() -> int:
-    """Rewrite the block between the two marker lines."""
-    text = PYPROJECT.read_text()
+    """Bring both to what the dependencies in pyproject.toml ask for."""
+    check, upgrade = "--check" in sys.argv, "--upgrade" in sys.argv
+    before = PYPROJECT.read_text()
+    if upgrade:
+        PYPROJECT.write_text(with_pins(before, []))
+    try:
+        uv("lock", *(["--upgrade"] if upgrade else []))
+        wanted = {PYPROJECT: with_pins(before, pins()), **{FOLDER / f"{name}.txt": requirements(name) for name in LEVELS}}
+    except BaseException:
+        PYPROJECT.write_text(before)
+        raise
+    wanted[FOLDER / "uv.txt"] = own_uv(upgrade)
+    differing = [path for path, text in wanted.items() if not path.exists() or path.read_text() != text]
+    if check:
+        PYPROJECT.write_text(before)
+        for path in differing:
+            print(f"{path.relative_to(PROJECT)} is not what pyproject.toml asks for: run .ci/pins.py", file=sys.stderr)
+        return 1 if differing else 0
+    for path, text in wanted.items():
+        path.write_text(text)
+    uv("lock")  # the pins are part of what the lock records
+    print(f"written: {', '.join(str(path.relative_to(PROJECT)) for path in differing) or 'nothing new'}")
+    return 0
+
+
+def pins() -> list[str]:
+    """`name==version ; marker` of every package in the lock, ourselves left out, sorted."""
+    lines = uv(*EXPORT, "--all-groups", "--all-extras", "--no-hashes").splitlines()
+    return sorted(line.strip() for line in lines if "==" in line)
+
+
+def with_pins(text: str, lines: list[str]) -> str:
+    """pyproject.toml with these pins between the two marker lines."""
     before, rest = text.split(BEGIN)
     after = rest.split(END)[1]
-    pins = [] if "--clear" in sys.argv else locked()
-    lines = "".join(f'    "{line}",\n' for line in pins)
-    new = f"{before}{BEGIN}\nconstraint-dependencies = [\n{lines}]\n{END}{after}"
-    if new == text:
-        return 0
-    if "--check" in sys.argv:
-        print("the pins in pyproject.toml differ from uv.lock: run `uv lock && python .ci/pins.py`", file=sys.stderr)
-        return 1
-    PYPROJECT.write_text(new)
-    print(f"{len(pins)} pins written")
-    return 0
+    listed = "".join(f'    "{line}",\n' for line in lines)
+    return f"{before}{BEGIN}\nconstraint-dependencies = [\n{listed}]\n{END}{after}"
+
+
+def requirements(level: str) -> str:
+    """The requirement file of a level: wheels and sdists with their hashes, no address."""
+    return HEADER + uv(*EXPORT, *LEVELS[level])
+
+
+def own_uv(upgrade: bool) -> str:
+    """The requirement file of uv itself, at the version it has there."""
+    known = re.search(r"^uv==(\S+)", (FOLDER / "uv.txt").read_text(), re.MULTILINE) if (FOLDER / "uv.txt").exists() else None
+    wanted = f"uv=={known[1]}" if known and not upgrade else "uv>=0.8,<1"  # 1: next major interface
+    return HEADER + uv("pip", "compile", "--quiet", "--universal", "--generate-hashes", "--no-annotate", "--no-header", "-", given=wanted)
+
+
+def uv(*arguments: str, given: str | None = None) -> str:
+    """What a uv command prints."""
+    own = PROJECT / ".uv" / "bin" / "uv"
+    program = str(own) if own.exists() else shutil.which("uv") or "uv"
+    return subprocess.run([program, *arguments], cwd=PROJECT, check=True, stdout=subprocess.PIPE, text=True, input=given).stdout
 
 
 if __name__ == "__main__":

@@ -99,6 +99,12 @@ class Settings(BaseSettings):
     # Dagster
     dagster_host: str = Field(default="127.0.0.1", description="Address that the Dagster UI binds to.")
     dagster_port: int = Field(default=3000, ge=1, le=65535, description="Preferred port of the Dagster UI.")
+    dagster_expose: bool = Field(
+        default=False, description="Allow a dagster_host that other machines reach; the Dagster UI has no password of its own."
+    )
+    dagster_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="Further host names that the Dagster UI answers to (a proxy's name), separated by commas."
+    )
     dagster_postgres_url: SecretStr | None = Field(
         default=None,
         description="Postgres of Dagster itself, as postgresql+psycopg2://user:password@host:5432/dagster (default: beside ours).",
@@ -122,6 +128,11 @@ class Settings(BaseSettings):
     @classmethod
     def _split_roots(cls, value: Any) -> Any:
         return tuple(Path(p) for p in value.split(os.pathsep) if p) if isinstance(value, str) else value
+
+    @field_validator("dagster_hosts", mode="before")
+    @classmethod
+    def _split_hosts(cls, value: Any) -> Any:
+        return tuple(name.strip() for name in value.split(",") if name.strip()) if isinstance(value, str) else value
 
     @field_validator("home", "cache", "exports_dir", "questdb_jar", "device_table", mode="after")
     @classmethod

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from chronos_assets.domain.bars import BarsReport, BarsSpec, normalize
+from chronos_assets.ingest import BarsReport, BarsSpec, normalize
 
 HEADER = "Date,Time,Open,RSI,TGT"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -11,6 +12,8 @@ from typing import Any
 
 import psutil
 import requests
+from websockets.sync.client import connect
+from websockets.typing import Subprotocol
 
 CHRONOS_DEV = [sys.executable, "-c", "from chronos_assets.cli.main import main; main()", "dev"]
 PATIENCE_SECONDS = 240  # for machines that do much else at the same time
@@ -48,7 +51,7 @@ class Dev:
 
     def _keepers(self) -> list[int]:
         children = psutil.Process(self.process.pid).children()
-        return [child.pid for child in children if child.is_running() and "chronos_assets.cli.keeper" in " ".join(child.cmdline())]
+        return [child.pid for child in children if child.is_running() and "chronos_assets.cli.supervisor" in " ".join(child.cmdline())]
 
     def text(self) -> str:
         return self.log.read_text()
@@ -59,6 +62,16 @@ class Dev:
         assert "errors" not in answer, answer
         data: dict[str, Any] = answer["data"]
         return data
+
+    def subscribe(self, query: str, **headers: str) -> dict[str, Any]:
+        """The first answer to a subscription, as a browser with these headers asks for it."""
+        address = self.url.replace("http://", "ws://") + "/graphql"
+        with connect(address, subprotocols=[Subprotocol("graphql-ws")], additional_headers=headers, proxy=None) as socket:
+            socket.send(json.dumps({"type": "connection_init", "payload": {}}))
+            socket.send(json.dumps({"type": "start", "id": "1", "payload": {"query": query}}))
+            while (message := json.loads(socket.recv(timeout=60)))["type"] != "data":
+                assert message["type"] in ("connection_ack", "ka"), message
+        return dict(message["payload"])
 
 
 def until(condition: Any) -> None:

@@ -9,8 +9,8 @@ import numpy as np
 import polars as pl
 from psycopg.types.json import Jsonb
 
-from chronos_assets.domain.walkforward_profile import WalkforwardProfile
-from chronos_assets.pipeline.walkforward import run_walkforward
+from chronos_assets.domain.profiles.walkforward import WalkforwardProfile
+from chronos_assets.pipeline.walkforward.run import run_walkforward
 from chronos_assets.storage.stores import Stores
 
 DAY = 86_400

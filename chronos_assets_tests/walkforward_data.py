@@ -10,8 +10,8 @@ import polars as pl
 from psycopg.types.json import Jsonb
 
 from chronos_assets.domain.content import content_hash
+from chronos_assets.domain.profiles.walkforward import WalkforwardProfile
 from chronos_assets.domain.slug import Slug
-from chronos_assets.domain.walkforward_profile import WalkforwardProfile
 from chronos_assets.storage.stores import Stores
 from chronos_assets.storage.tables import INDICATOR_BARS
 

@@ -30,13 +30,13 @@ import pyarrow as pa
 import requests
 
 from chronos_assets.domain.attempts import Plan
-from chronos_assets.pipeline.audit import audit_tag
-from chronos_assets.pipeline.export_types import ExportOptions
-from chronos_assets.pipeline.growth import Growth
-from chronos_assets.pipeline.planning import same_as_reported
+from chronos_assets.pipeline.export.audit import audit_tag
+from chronos_assets.pipeline.export.growth import Growth
+from chronos_assets.pipeline.export.planning import same_as_reported
+from chronos_assets.pipeline.export.source import Source
+from chronos_assets.pipeline.export.types import ExportOptions
+from chronos_assets.pipeline.export.write import send_bars
 from chronos_assets.pipeline.progress import silent
-from chronos_assets.pipeline.source import Source
-from chronos_assets.pipeline.write import send_bars
 from chronos_assets.settings import load_settings
 from chronos_assets.storage.bars_file import BarsFile
 from chronos_assets.storage.datasets import DatasetColumn

@@ -18,13 +18,13 @@ from pathlib import Path
 import psutil
 from dagster import DagsterInstance, RunsFilter
 
-from benchmarks.dagster.workplace import own_servers
-from chronos_assets.cli.keeper import session_members
+from benchmarks.lineage.workplace import own_servers
+from chronos_assets.cli.supervisor import session_members
 from chronos_assets.domain.manifest import load_manifest, manifest_path
 from chronos_assets.errors import ServiceUnavailableError
 from chronos_assets.orchestration.instance import environment_of, open_instance
 from chronos_assets.orchestration.liveness import ACTIVE
-from chronos_assets.pipeline.validate import validate_dataset
+from chronos_assets.pipeline.validation.dataset import validate_dataset
 from chronos_assets.settings import Settings
 from chronos_assets.storage.datasets import find_dataset
 from chronos_assets.storage.stores import Stores, open_stores

@@ -37,7 +37,7 @@ def read_in_turns(who: str, source: Path) -> None:
         def read() -> None:
             pl.read_csv(source).write_ipc(destination)
     else:
-        from chronos_assets.domain.bars import BarsSpec, normalize
+        from chronos_assets.ingest import BarsSpec, normalize
 
         def read() -> None:
             normalize(source, BarsSpec(), destination)

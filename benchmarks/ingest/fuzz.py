@@ -24,9 +24,9 @@ from pathlib import Path
 import polars as pl
 import zstandard
 
-from chronos_assets.domain.bars import BarsSpec, normalize
-from chronos_assets.domain.bars.schema import check_normalized
 from chronos_assets.errors import ChronosError
+from chronos_assets.ingest import BarsSpec, normalize
+from chronos_assets.ingest.schema import check_normalized
 
 TOKENS = [
     *(

@@ -18,10 +18,10 @@ import pandas as pd
 import polars as pl
 
 from benchmarks.simulation.market import random_market
+from chronos_assets.domain.profiles.simulation import SimulationProfile
 from chronos_assets.domain.simulation.engine import Signals, simulate
 from chronos_assets.domain.simulation.prices import PriceBars
 from chronos_assets.domain.simulation.rules import rules_of
-from chronos_assets.domain.simulation_profile import SimulationProfile
 
 STOP, TARGET, COMMISSION = 0.01, 0.015, 0.0005
 PROFILE = SimulationProfile.model_validate(

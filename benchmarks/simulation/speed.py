@@ -20,16 +20,16 @@ import numba
 import numpy as np
 
 from benchmarks.simulation.market import random_market
-from chronos_assets.domain.bootstrap import bootstrap_intervals
-from chronos_assets.domain.returns import bar_returns, bars_per_year
-from chronos_assets.domain.signal_test import FoldCases, signal_test
+from chronos_assets.domain.profiles.simulation import SimulationProfile
+from chronos_assets.domain.profiles.walkforward import ThresholdProfile
 from chronos_assets.domain.simulation import kernel
 from chronos_assets.domain.simulation.engine import Signals, simulate
 from chronos_assets.domain.simulation.permutation import trade_test
 from chronos_assets.domain.simulation.prices import PriceBars
 from chronos_assets.domain.simulation.rules import rules_of
-from chronos_assets.domain.simulation_profile import SimulationProfile
-from chronos_assets.domain.walkforward_profile import ThresholdProfile
+from chronos_assets.domain.statistics.confidence_intervals import bootstrap_intervals
+from chronos_assets.domain.statistics.returns import bar_returns, bars_per_year
+from chronos_assets.domain.statistics.signal_significance import FoldCases, signal_test
 
 STOP, TARGET = 0.01, 0.015
 PROFILE = SimulationProfile.model_validate(

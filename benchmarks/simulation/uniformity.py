@@ -16,11 +16,11 @@ import numpy as np
 from scipy import stats
 
 from benchmarks.simulation.market import random_market
-from chronos_assets.domain.signal_test import FoldCases, signal_test
+from chronos_assets.domain.profiles.simulation import SimulationProfile
+from chronos_assets.domain.profiles.walkforward import ThresholdProfile
 from chronos_assets.domain.simulation.permutation import trade_test
 from chronos_assets.domain.simulation.rules import rules_of
-from chronos_assets.domain.simulation_profile import SimulationProfile
-from chronos_assets.domain.walkforward_profile import ThresholdProfile
+from chronos_assets.domain.statistics.signal_significance import FoldCases, signal_test
 
 LEAST_P = 0.01
 TRADE_CASES = {

@@ -16,11 +16,11 @@ from pathlib import Path
 
 import numpy as np
 
-from chronos_assets.compute.devices import count_cuda_devices
-from chronos_assets.compute.executor import ThreadExecutor
-from chronos_assets.compute.training import FoldData, FoldResult, FoldSpec, Recipe, booster_parameters
 from chronos_assets.domain.folds import Layout, plan_folds
-from chronos_assets.domain.walkforward_profile import ModelProfile, ThresholdProfile
+from chronos_assets.domain.profiles.walkforward import ModelProfile, ThresholdProfile
+from chronos_assets.learning.devices import count_cuda_devices
+from chronos_assets.learning.executor import ThreadExecutor
+from chronos_assets.learning.training import FoldData, FoldResult, FoldSpec, Recipe, booster_parameters
 
 SIZES = [(650, 9), (2_000, 100), (10_000, 80), (50_000, 80), (200_000, 100)]
 

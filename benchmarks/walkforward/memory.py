@@ -11,9 +11,9 @@ import multiprocessing
 from typing import Any
 
 from benchmarks.walkforward.workplace import own_stores, peak_memory_mb
-from chronos_assets.compute.executor import ThreadExecutor
-from chronos_assets.domain.walkforward_profile import WalkforwardProfile
-from chronos_assets.pipeline.walkforward import run_walkforward
+from chronos_assets.domain.profiles.walkforward import WalkforwardProfile
+from chronos_assets.learning.executor import ThreadExecutor
+from chronos_assets.pipeline.walkforward.run import run_walkforward
 from chronos_assets.services import connect
 from chronos_assets.settings import Settings
 from chronos_assets.storage.stores import open_stores

@@ -31,11 +31,11 @@ import xgboost as xgb
 
 from benchmarks.walkforward.store_clock import store_clock
 from benchmarks.walkforward.workplace import SMALL, own_stores, peak_memory_mb, read_file
-from chronos_assets.compute.executor import ThreadExecutor
 from chronos_assets.domain.folds import Fold, plan_folds, resolve_layout
-from chronos_assets.domain.walkforward_profile import WalkforwardProfile
-from chronos_assets.pipeline.walkforward import run_walkforward
-from chronos_assets.pipeline.walkforward_data import feature_matrix
+from chronos_assets.domain.profiles.walkforward import WalkforwardProfile
+from chronos_assets.learning.executor import ThreadExecutor
+from chronos_assets.pipeline.walkforward.data import feature_matrix
+from chronos_assets.pipeline.walkforward.run import run_walkforward
 from chronos_assets.storage.stores import Stores
 from chronos_assets_tests.walkforward_data import publish
 

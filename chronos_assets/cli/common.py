@@ -16,6 +16,7 @@ from chronos_assets.cli import interrupts
 from chronos_assets.cli.interrupts import INTERRUPTED
 from chronos_assets.errors import ChronosError, UsageError
 from chronos_assets.settings import load_settings, unknown_variables
+from chronos_assets.storage.privacy import write_privately
 
 # A full or read-only disk, or a folder that is not ours: the user's to mend, so one sentence and no traceback.
 _PLACE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM}
@@ -26,6 +27,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 def run_command(command: click.Command) -> NoReturn:
     """Run a click command as a process: 0 done, 1 failed, 2 usage, 3 refused, 4 no service, 130 interrupted, 143 terminated."""
     interrupts.listen()
+    write_privately()
     logging.basicConfig(level=_log_level(), stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
     for name, close in unknown_variables().items():
         say(f"warning: {name} is no setting" + (f"; did you mean {close}?" if close else ""))

@@ -23,7 +23,7 @@ def datasets() -> None:
 @json_option
 def list_(as_json: bool) -> None:
     """List all published datasets."""
-    from chronos_assets.pipeline.datasets import overview
+    from chronos_assets.pipeline.upkeep.datasets import overview
 
     emit({"datasets": overview(_stores())}, as_json, _list_text)
 
@@ -33,7 +33,7 @@ def list_(as_json: bool) -> None:
 @json_option
 def show(slug: str, as_json: bool) -> None:
     """Show one dataset: columns, revisions and the space they take, audits, runs."""
-    from chronos_assets.pipeline.datasets import describe
+    from chronos_assets.pipeline.upkeep.datasets import describe
 
     emit(describe(_stores(), slug), as_json, _show_text)
 
@@ -44,7 +44,7 @@ def show(slug: str, as_json: bool) -> None:
 @json_option
 def retire(slug: str, with_runs: bool, as_json: bool) -> None:
     """Take a dataset out of the registry; its rows stay in QuestDB, out of every reader's reach."""
-    from chronos_assets.pipeline.datasets import retire as retire_dataset
+    from chronos_assets.pipeline.upkeep.datasets import retire as retire_dataset
 
     emit(retire_dataset(_stores(), slug, with_runs=with_runs), as_json, _retire_text)
 

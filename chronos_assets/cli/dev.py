@@ -20,20 +20,24 @@ import requests
 
 from chronos_assets.cli.common import say
 from chronos_assets.cli.dev_watch import code_kept_loaded
-from chronos_assets.errors import ConflictError, ServiceStartError
+from chronos_assets.domain.web_requests import is_loopback, is_wildcard
+from chronos_assets.errors import ConflictError, ServiceStartError, UsageError
 from chronos_assets.settings import Settings, load_settings
 
 START_SECONDS = 180
 CODE_SERVER_SECONDS = "3600"  # how long it lives on without a sign of life: the keeper ends it anyway, and computers sleep
+_PROCESSES = "chronos_assets.orchestration.dev_processes"
 _POLL_SECONDS = 0.25
 
 
 @click.command()
 @click.option("--port", type=int, help="Preferred port of the UI (default: CHRONOS_DAGSTER_PORT, 3000); a free one where it is taken.")
+@click.option("--expose", is_flag=True, help="Allow a CHRONOS_DAGSTER_HOST that other machines reach. The UI has no password.")
 @click.option("--verbose", is_flag=True, help="Show Dagster's own log here, in full, instead of writing it to a file.")
-def dev(port: int | None, verbose: bool) -> None:
+def dev(port: int | None, expose: bool, verbose: bool) -> None:
     """Start the servers, the Dagster UI and its daemon; Ctrl-C stops all of it."""
-    settings = load_settings(**({"dagster_port": port} if port else {}))
+    settings = load_settings(**({"dagster_port": port} if port else {}), **({"dagster_expose": True} if expose else {}))
+    _check_bind(settings)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts background commands with it ignored
     _end_like_ctrl_c(signal.SIGHUP)
     with _only_one(settings) as note, _servers(settings) as lines:
@@ -42,6 +46,22 @@ def dev(port: int | None, verbose: bool) -> None:
     if code:
         hint = "Its log is above." if verbose else f"Its log is {_log_path(settings)}."
         raise ServiceStartError("Dagster ended by itself", code="dagster_ended", found=f"exit status {code}", hint=hint)
+
+
+def _check_bind(settings: Settings) -> None:
+    """Refuse an address that other machines reach, unless it was asked for in so many words; then warn."""
+    host = settings.dagster_host
+    if is_loopback(host):
+        return
+    if not settings.dagster_expose:
+        raise UsageError(
+            "the Dagster UI has no password, and other machines can reach this address",
+            code="dagster_exposed",
+            found=f"CHRONOS_DAGSTER_HOST={host}",
+            expected="a loopback address such as 127.0.0.1",
+            hint="Use an SSH tunnel, or a proxy that asks for a password. `--expose` (or CHRONOS_DAGSTER_EXPOSE=true) binds it anyway.",
+        )
+    say(f"warning: whoever reaches {host} can start, stop and delete runs; the Dagster UI has no password")
 
 
 @contextmanager
@@ -68,11 +88,11 @@ def _serve(settings: Settings, note: Path, addresses: list[str], *, verbose: boo
     from chronos_assets.orchestration.instance import config_dir, environment_of, fail_dead_runs_of, free_port
 
     port = free_port(settings.dagster_host, settings.dagster_port)
-    url = f"http://{settings.dagster_host}:{port}"
+    url = f"http://{_reachable(settings.dagster_host)}:{port}"
     for run_id in fail_dead_runs_of(settings):
         say(f"run {run_id} had been cut off; it is marked failed")
-    command = [sys.executable, "-W", "ignore", "-m", "dagster", "dev", "--host", settings.dagster_host, "--port", str(port)]
-    command += ["--log-level", "info", *_target(config_dir())]
+    command = [sys.executable, "-W", "ignore", "-m", _PROCESSES, "run", "--host", settings.dagster_host, "--port", str(port)]
+    command += [*_target(config_dir()), *(word for name in settings.dagster_hosts for word in ("--also", name))]
     environment = {**os.environ, **environment_of(settings), "DAGSTER_HOME": str(config_dir()), "PYTHONWARNINGS": "ignore"}
     environment["DAGSTER_GRPC_PROXY_HEARTBEAT_TTL_SECONDS"] = CODE_SERVER_SECONDS
     with _kept(command, environment, None if verbose else _log_path(settings)) as keeper:
@@ -88,14 +108,21 @@ def _serve(settings: Settings, note: Path, addresses: list[str], *, verbose: boo
 def _target(folder: Path) -> list[str]:
     """What Dagster loads: the workspace of the checkout, or the installed module."""
     workspace = folder / "workspace.yaml"
-    return ["--workspace", str(workspace)] if workspace.is_file() else ["--module-name", "chronos_assets.definitions"]
+    return ["--workspace", str(workspace)] if workspace.is_file() else []
+
+
+def _reachable(host: str) -> str:
+    """The address at which this machine itself reaches a server that is bound to `host`."""
+    if is_wildcard(host):
+        return "[::1]" if ":" in host else "127.0.0.1"
+    return f"[{host}]" if ":" in host else host
 
 
 @contextmanager
 def _kept(command: list[str], environment: dict[str, str], log: Path | None) -> Iterator[subprocess.Popen[bytes]]:
     """`command` below a keeper that ends everything of it as soon as we let go, or die; its output goes to `log` where one is given."""
     reading, writing = os.pipe()
-    arguments = [sys.executable, "-m", "chronos_assets.cli.keeper", str(reading), *command]
+    arguments = [sys.executable, "-m", "chronos_assets.cli.supervisor", str(reading), *command]
     with contextlib.ExitStack() as files:
         output = None if log is None else files.enter_context(log.open("wb"))
         keeper = subprocess.Popen(

@@ -17,7 +17,7 @@ from chronos_assets.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from chronos_assets.domain.manifest import LoadedManifest
-    from chronos_assets.pipeline.export_types import ExportOptions
+    from chronos_assets.pipeline.export.types import ExportOptions
 
 # Never connected to: with it in the settings, no Postgres is started for an export that has no use for one.
 _NO_POSTGRES = "postgresql://nobody@127.0.0.1:1/none"
@@ -101,7 +101,7 @@ def _settings(request: Request) -> Settings:
 
 def _options(request: Request) -> ExportOptions:
     from chronos_assets.domain.audit import parse_tolerance
-    from chronos_assets.pipeline.export_types import ExportOptions
+    from chronos_assets.pipeline.export.types import ExportOptions
 
     return ExportOptions(
         batch_rows=request.batch_rows,
@@ -130,10 +130,10 @@ def _manifests(request: Request, settings: Settings) -> Iterator[Path]:
 def _exporter(settings: Settings, request: Request, options: ExportOptions) -> Exporter:
     """Opens the stores once and exports into them."""
     from chronos_assets import services
-    from chronos_assets.pipeline.export import run_export
-    from chronos_assets.pipeline.normalize import normalize_dataset
-    from chronos_assets.pipeline.unregistered import export_unregistered
-    from chronos_assets.pipeline.write import check_transport
+    from chronos_assets.pipeline.export.dataset import run_export
+    from chronos_assets.pipeline.export.normalize import normalize_dataset
+    from chronos_assets.pipeline.export.unregistered import export_unregistered
+    from chronos_assets.pipeline.export.write import check_transport
     from chronos_assets.storage.stores import open_questdb, open_stores
 
     connections = services.connect(settings, progress=say)
@@ -155,7 +155,7 @@ def _dry_exporter(settings: Settings, request: Request, options: ExportOptions) 
     """Looks at servers that run; starts none."""
     from chronos_assets import services
     from chronos_assets.errors import ServiceUnavailableError
-    from chronos_assets.pipeline.dry_run import dry_run
+    from chronos_assets.pipeline.export.dry_run import dry_run
     from chronos_assets.storage.postgres import Postgres
     from chronos_assets.storage.questdb import QuestDB
 

@@ -32,9 +32,9 @@ def inspect(
     *, file: Path, formats: tuple[str, ...], granularity: str | None, targets: tuple[str, ...], exclude: tuple[str, ...], as_json: bool
 ) -> int:
     """Say what an indicator FILE holds, or why it is refused (exit 3)."""
-    from chronos_assets.domain.bars import normalize
-    from chronos_assets.domain.bars.spec import BarsSpec
+    from chronos_assets.domain.bars_spec import BarsSpec
     from chronos_assets.domain.strict import parse_strict
+    from chronos_assets.ingest import normalize
 
     given = {
         "granularity": granularity,
@@ -55,7 +55,7 @@ def inspect(
 
 def parse_formats(formats: tuple[str, ...]) -> dict[str, str]:
     """`--format` values as keys of FormatSpec; a bare value names its key by itself."""
-    from chronos_assets.domain.bars.spec import DELIMITERS
+    from chronos_assets.domain.bars_spec import DELIMITERS
 
     bare = (
         dict.fromkeys(("hhmm", "hhmmss", "none"), "time_format")
@@ -85,8 +85,8 @@ def accepted(report: dict[str, Any]) -> dict[str, Any]:
 
 def refused(error: ChronosError) -> dict[str, Any]:
     """The JSON document of a file that was refused."""
-    sentence = str(error).removesuffix(error.hint).strip()
-    problem = {"row": None, "column": None, **error.as_dict(), "message": sentence, "summary": error.message}
+    message = str(error).removesuffix(error.hint).strip()
+    problem = {"row": None, "column": None, **error.as_dict(), "message": message, "summary": error.message}
     return {
         "accepted": False,
         "rows": None,

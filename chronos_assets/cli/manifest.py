@@ -13,7 +13,7 @@ from chronos_assets.errors import UsageError
 from chronos_assets.settings import load_settings
 
 if TYPE_CHECKING:
-    from chronos_assets.pipeline.manifests import NewManifest, Refreshed
+    from chronos_assets.pipeline.upkeep.manifests import NewManifest, Refreshed
 
 
 @click.group()
@@ -36,9 +36,9 @@ _exports = click.option("--exports", type=click.Path(path_type=Path), help="Fold
 @json_option
 def new(file: Path, slug: str | None, exports: Path | None, formats: tuple[str, ...], as_json: bool, **options: Any) -> None:
     """Write `exports/<slug>.yaml` for FILE: its checksum and what was found in it."""
-    from chronos_assets.domain.bars.spec import BarsSpec
+    from chronos_assets.domain.bars_spec import BarsSpec
     from chronos_assets.domain.strict import parse_strict
-    from chronos_assets.pipeline.manifests import new_manifest
+    from chronos_assets.pipeline.upkeep.manifests import new_manifest
 
     columns = {"targets": list(options["targets"]), "exclude": list(options["exclude"])}
     spec = parse_strict(BarsSpec, {"format": parse_formats(formats), "columns": columns}, error=UsageError, what="the call")
@@ -55,7 +55,7 @@ def new(file: Path, slug: str | None, exports: Path | None, formats: tuple[str, 
 @json_option
 def refresh(slug: str, exports: Path | None, dry_run: bool, as_json: bool) -> None:
     """Show what changed in the file of SLUG and put its checksum into the manifest."""
-    from chronos_assets.pipeline.manifests import refresh_manifest
+    from chronos_assets.pipeline.upkeep.manifests import refresh_manifest
 
     result = refresh_manifest(slug, _settings(exports), write=not dry_run)
     emit(_refresh_document(result, dry_run=dry_run), as_json, _refresh_text)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from dagster import DagsterInstance
 
     from chronos_assets.orchestration.resources import Workplace
-    from chronos_assets.pipeline.backfill import Found
+    from chronos_assets.pipeline.upkeep.changes import Found
 
 QUIET_POLL_SECONDS = 0.5
 NEXT = "See it in the UI: `chronos dev`, then Assets > indicator_bars, or Runs. `chronos report SIMULATION_ID` writes a tear sheet."
@@ -59,7 +59,7 @@ def demo(force: bool, gate: bool, as_json: bool) -> int:
 def _show_gate(manifest: Path, settings: Settings, *, as_json: bool) -> int:
     """Corrupt one stored cell between the write and the audit of a copy of the demonstration's dataset."""
     from chronos_assets.cli.run_progress import RunProgress
-    from chronos_assets.orchestration.gate import GATE_SLUG, copy_as_gate, run_through_gate
+    from chronos_assets.orchestration.gate_demo import GATE_SLUG, copy_as_gate, run_through_gate
     from chronos_assets.orchestration.partitions import WHY_TAG
     from chronos_assets.orchestration.summary import summary_of
     from chronos_assets.storage.datasets import find_dataset
@@ -74,7 +74,7 @@ def _show_gate(manifest: Path, settings: Settings, *, as_json: bool) -> int:
         sql, outcome = run_through_gate(GATE_SLUG, "RSI_14", workplace, instance, tags=tags, listener=progress.take)
         document = summary_of(outcome, workplace.stores)
         published = find_dataset(workplace.stores.postgres, GATE_SLUG) is not None
-    document |= {"corrupted_by": sql, "published": published, "found": outcome.sentence}
+    document |= {"corrupted_by": sql, "published": published, "found": outcome.message}
     emit(document, as_json, gate_text)
     return outcome.exit_code
 
@@ -85,11 +85,11 @@ def run_slug(slug: str, settings: Settings, *, force: bool, as_json: bool) -> in
 
     load_manifest(manifest_path(settings.exports_dir, slug), data_roots=settings.data_roots)  # refused before anything is started
     with _opened(settings) as (workplace, instance):
-        document, code, sentence = _run(slug, workplace, instance, force=force)
+        document, code, message = _run(slug, workplace, instance, force=force)
     document["next"] = NEXT
     emit(document, as_json, run_text)
     if code:
-        say(f"error: {sentence}")
+        say(f"error: {message}")
     return code
 
 
@@ -103,7 +103,7 @@ def _run(slug: str, workplace: Workplace, instance: DagsterInstance, *, force: b
         workplace.report_to(progress.reporter)
         why = "asked for by hand, all rows anew" if force else "asked for by hand"
         outcome = run_partition(slug, workplace, instance, tags={WHY_TAG: why}, replace=force, listener=progress.take)
-    return summary_of(outcome, workplace.stores), outcome.exit_code, outcome.sentence
+    return summary_of(outcome, workplace.stores), outcome.exit_code, outcome.message
 
 
 @contextmanager
@@ -139,7 +139,7 @@ def backfill(slugs: tuple[str, ...], everything: bool, force: bool, workers: int
 
 def _quiet(settings: Settings, wanted: list[str] | None) -> list[Found]:
     """What lies there, once files that were written a moment ago are quiet; one that does not become quiet is told as it is."""
-    from chronos_assets.pipeline.backfill import survey
+    from chronos_assets.pipeline.upkeep.changes import survey
 
     deadline = time.monotonic() + 2 * settings.manifest_settle_seconds
     found = survey(settings, slugs=wanted)
@@ -151,10 +151,10 @@ def _quiet(settings: Settings, wanted: list[str] | None) -> list[Found]:
 
 def _backfill(settings: Settings, instance: DagsterInstance, wanted: list[str] | None, *, force: bool, workers: int) -> dict[str, Any]:
     from chronos_assets.domain.manifest import load_manifest, manifest_path
-    from chronos_assets.orchestration.night import summarize
-    from chronos_assets.orchestration.pool import run_side_by_side
-    from chronos_assets.orchestration.schedules import covered
-    from chronos_assets.pipeline.backfill import decide
+    from chronos_assets.orchestration.nightly.backfill_workers import run_side_by_side
+    from chronos_assets.orchestration.nightly.nightly_summary import summarize
+    from chronos_assets.orchestration.nightly.schedules import covered
+    from chronos_assets.pipeline.upkeep.changes import decide
 
     for slug in wanted or []:
         load_manifest(manifest_path(settings.exports_dir, slug), data_roots=settings.data_roots)  # asked for by name: it must be there
@@ -167,7 +167,7 @@ def _backfill(settings: Settings, instance: DagsterInstance, wanted: list[str] |
     for one in run_side_by_side(decision.requests, settings, name=name, workers=workers):
         done.append(one)
         result = "ok    " if one.succeeded else "FAILED"
-        say(f"{result} {one.seconds:7.2f} s  {one.slug} ({one.why}){'' if one.succeeded else f': {one.sentence}'}")
+        say(f"{result} {one.seconds:7.2f} s  {one.slug} ({one.why}){'' if one.succeeded else f': {one.message}'}")
     runs = [run for one in done if (run := instance.get_run_by_id(one.run_id))] if done else []
     night = summarize(instance, name, runs, decision.reports)
     instance.report_runless_asset_event(night.materialization())
@@ -178,5 +178,5 @@ def _backfill(settings: Settings, instance: DagsterInstance, wanted: list[str] |
         "problems": decision.reports,
         "datasets": [asdict(one) for one in sorted(done, key=lambda one: one.slug)],
         "totals": night.totals,
-        "summary": night.sentence(),
+        "summary": night.headline(),
     }

@@ -21,7 +21,7 @@ def runs() -> None:
 @json_option
 def list_command(slug: str | None, as_json: bool) -> None:
     """List runs (of dataset SLUG), newest first, and what they take in space. A run whose process is gone is shown as failed."""
-    from chronos_assets.pipeline.retire import run_spaces
+    from chronos_assets.pipeline.upkeep.retire import run_spaces
     from chronos_assets.storage.runs import declare_dead_runs, list_runs
 
     stores = open_stores_of()
@@ -37,7 +37,7 @@ def list_command(slug: str | None, as_json: bool) -> None:
 @json_option
 def show(run_id: str, as_json: bool) -> None:
     """Show a run: its request, its results, and what it takes in space."""
-    from chronos_assets.pipeline.retire import run_space
+    from chronos_assets.pipeline.upkeep.retire import run_space
     from chronos_assets.storage.runs import declare_dead_runs, get_run
 
     stores = open_stores_of()
@@ -51,7 +51,7 @@ def show(run_id: str, as_json: bool) -> None:
 @json_option
 def retire(run_id: str, as_json: bool) -> None:
     """Delete a run and the files that only it uses. Predictions in QuestDB stay, found by nobody: it has no row delete."""
-    from chronos_assets.pipeline.retire import retire_run
+    from chronos_assets.pipeline.upkeep.retire import retire_run
 
     space = retire_run(open_stores_of(), run_id)
     emit(

@@ -12,7 +12,7 @@ import click
 from chronos_assets.cli.common import emit, json_option
 
 if TYPE_CHECKING:
-    from chronos_assets.domain.simulation_profile import SimulationProfile
+    from chronos_assets.domain.profiles.simulation import SimulationProfile
 
 
 @click.command()
@@ -30,9 +30,9 @@ def simulate(
     """Turn the predictions of run RUN_ID into trades, one simulation per mode of the profile."""
     from chronos_assets.cli.progress import Reporter
     from chronos_assets.cli.walkforward import find_manifest, open_stores_of
-    from chronos_assets.domain.simulation_profile import SimulationProfile
+    from chronos_assets.domain.profiles.simulation import SimulationProfile
     from chronos_assets.errors import ManifestError
-    from chronos_assets.pipeline.simulate import simulate_run
+    from chronos_assets.pipeline.simulation.run import simulate_run
     from chronos_assets.storage.runs import get_run
 
     stores = open_stores_of()
@@ -60,7 +60,7 @@ def simulate(
 def trace(trade: str, as_json: bool) -> None:
     """Follow a trade, named SIMULATION_ID/TRADE_NO, back to its fold, model, bars and file."""
     from chronos_assets.cli.walkforward import open_stores_of
-    from chronos_assets.pipeline.trace import parse_trade, trace_trade
+    from chronos_assets.pipeline.simulation.trace import parse_trade, trace_trade
 
     parse_trade(trade)
     emit(trace_trade(trade, open_stores_of()), as_json, _trace_text)
@@ -76,7 +76,7 @@ def trace(trade: str, as_json: bool) -> None:
 def report(simulation_id: str, output: Path | None, show: bool, as_json: bool) -> None:
     """Write the tear sheet of SIMULATION_ID as one HTML file that opens offline."""
     from chronos_assets.cli.walkforward import open_stores_of
-    from chronos_assets.pipeline.tearsheet import write_tearsheet
+    from chronos_assets.views.tear_sheet import write_tearsheet
 
     path = write_tearsheet(simulation_id, open_stores_of(), output)
     if show:
@@ -87,8 +87,8 @@ def report(simulation_id: str, output: Path | None, show: bool, as_json: bool) -
 def _changed(profile: SimulationProfile, modes: tuple[str, ...], changes: tuple[str, ...]) -> SimulationProfile:
     """`profile` with what the options say, validated as a manifest's would be."""
     from chronos_assets.cli.walkforward import parse_change
-    from chronos_assets.domain.selection import merged
-    from chronos_assets.domain.simulation_profile import SimulationProfile
+    from chronos_assets.domain.profiles.simulation import SimulationProfile
+    from chronos_assets.domain.statistics.deflation import merged
     from chronos_assets.domain.strict import parse_strict
     from chronos_assets.errors import ProfileError
 

@@ -11,7 +11,7 @@ from chronos_assets.cli.walkforward import open_stores_of, parse_change, profile
 from chronos_assets.errors import UsageError
 
 if TYPE_CHECKING:
-    from chronos_assets.pipeline.sweep import SweepResult
+    from chronos_assets.pipeline.walkforward.sweep import SweepResult
 
 
 @click.command()
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def sweep(slug: str, axes: tuple[str, ...], rank_by: str, as_json: bool, **options: Any) -> None:
     """Run a grid of walk-forward parameters of SLUG and rank the results. Every point is a run of its own and resumes."""
     from chronos_assets.cli.progress import Reporter
-    from chronos_assets.pipeline.sweep import run_sweep
+    from chronos_assets.pipeline.walkforward.sweep import run_sweep
 
     grid = dict(parse_axis(text) for text in axes)
     stores = open_stores_of()

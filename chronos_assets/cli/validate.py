@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def validate(slug: str | None, run_id: str | None, folds: tuple[int, ...], as_json: bool) -> int:
     """Compare dataset SLUG, or a run, in both stores."""
     from chronos_assets import services
-    from chronos_assets.pipeline.validate import validate_dataset, validate_run
+    from chronos_assets.pipeline.validation.dataset import validate_dataset, validate_run
     from chronos_assets.storage.stores import open_stores
 
     if (slug is None) == (run_id is None):

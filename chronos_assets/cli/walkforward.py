@@ -12,9 +12,9 @@ import yaml
 
 from chronos_assets.cli.common import emit, json_option, say
 from chronos_assets.domain.folds import Fold, plan_folds, resolve_layout
-from chronos_assets.domain.selection import merged
+from chronos_assets.domain.profiles.walkforward import WalkforwardProfile
+from chronos_assets.domain.statistics.deflation import merged
 from chronos_assets.domain.strict import parse_strict
-from chronos_assets.domain.walkforward_profile import WalkforwardProfile
 from chronos_assets.errors import ManifestError, NotPublishedError, ProfileError, ServiceUnavailableError, UsageError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from chronos_assets.domain.manifest import LoadedManifest
-    from chronos_assets.pipeline.walkforward import HorizonOf, WalkforwardResult
+    from chronos_assets.pipeline.walkforward.run import HorizonOf, WalkforwardResult
     from chronos_assets.settings import Settings
     from chronos_assets.storage.stores import Stores
 
@@ -86,7 +86,7 @@ def folds(slug: str | None, rows: int | None, horizon: int | None, as_json: bool
 def walkforward(slug: str, device: str | None, executor: str | None, workers: int | None, as_json: bool, **options: Any) -> None:
     """Train the missing folds of a walk-forward run of SLUG. The same request is the same run."""
     from chronos_assets.cli.progress import Reporter
-    from chronos_assets.pipeline.walkforward import open_executor, resolve_target, run_walkforward
+    from chronos_assets.pipeline.walkforward.run import open_executor, resolve_target, run_walkforward
     from chronos_assets.storage.datasets import get_dataset
 
     stores = open_stores_of(executor=executor, workers=workers)
@@ -209,7 +209,7 @@ def _published_bars(settings: Settings, slug: str) -> tuple[list[str], NDArray[n
 def _bars_of_file(settings: Settings, loaded: LoadedManifest) -> tuple[list[str], NDArray[np.int64]]:
     import polars as pl
 
-    from chronos_assets.pipeline.normalize import normalize_dataset
+    from chronos_assets.pipeline.export.normalize import normalize_dataset
 
     bars = normalize_dataset(loaded, settings)
     return bars.report.by_role("target"), pl.read_ipc(bars.path, columns=["timestamp_unix"])["timestamp_unix"].to_numpy()

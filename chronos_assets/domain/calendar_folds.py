@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from chronos_assets.domain.walkforward_profile import CALENDAR_WINDOW
+from chronos_assets.domain.profiles.walkforward import CALENDAR_WINDOW
 from chronos_assets.errors import ProfileError
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from typing import Literal
 import numpy as np
 
 from chronos_assets.domain import calendar_folds
-from chronos_assets.domain.walkforward_profile import WalkforwardProfile
+from chronos_assets.domain.profiles.walkforward import WalkforwardProfile
 from chronos_assets.errors import ProfileError
 
 MOST_FOLDS = 1_000_000

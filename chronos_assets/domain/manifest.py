@@ -19,11 +19,11 @@ from typing import Any, Literal, TypeVar
 import yaml
 from pydantic import Field, field_validator, model_validator
 
-from chronos_assets.domain.bars.spec import BarsSpec, ColumnsSpec, FormatSpec
-from chronos_assets.domain.simulation_profile import SimulationProfile
+from chronos_assets.domain.bars_spec import BarsSpec, ColumnsSpec, FormatSpec
+from chronos_assets.domain.profiles.simulation import SimulationProfile
+from chronos_assets.domain.profiles.walkforward import WalkforwardProfile
 from chronos_assets.domain.slug import Slug, granularity_seconds
 from chronos_assets.domain.strict import StrictModel, parse_strict
-from chronos_assets.domain.walkforward_profile import WalkforwardProfile
 from chronos_assets.errors import ChronosError, ManifestError
 
 MAX_MANIFEST_BYTES = 1 << 20

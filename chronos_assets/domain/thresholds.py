@@ -15,8 +15,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from chronos_assets.domain.profiles.walkforward import ThresholdProfile
 from chronos_assets.domain.targets import Floats
-from chronos_assets.domain.walkforward_profile import ThresholdProfile
 
 Method = Literal["optimal", "percentile", "zero"]
 # Two profit factors that differ by less are equal: they are ratios of sums of the same numbers, added in another order.

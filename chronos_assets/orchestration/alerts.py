@@ -22,18 +22,18 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Alert:
-    """One failed run in words. `sentence` is the check's own line, or that of the error."""
+    """One failed run in words. `message` is the check's own line, or that of the error."""
 
     slug: str
     step: str
-    sentence: str
+    message: str
     run_id: str
     why: str
 
     def line(self) -> str:
         """All of it in one line."""
         who, where, why = self.slug or "a run", self.step or "start", self.why or "asked for by hand"
-        return f"{who} failed at {where}: {self.sentence} (run {self.run_id[:8]}, {why})"
+        return f"{who} failed at {where}: {self.message} (run {self.run_id[:8]}, {why})"
 
 
 Sink = Callable[[Alert], None]
@@ -80,18 +80,18 @@ def host_and_port(text: str) -> tuple[str, int]:
 
 
 def mail_sink(settings: Settings) -> Sink:
-    """A mail whose subject is the sentence."""
+    """A mail whose subject is the message."""
 
     def mail(alert: Alert) -> None:
-        message = EmailMessage()
-        message["Subject"] = f"{alert.slug}: {alert.sentence}"[:200].replace("\n", " ")
-        message["From"], message["To"] = settings.alert_email_from, settings.alert_email_to
-        message.set_content(alert.line())
+        mail_message = EmailMessage()
+        mail_message["Subject"] = f"{alert.slug}: {alert.message}"[:200].replace("\n", " ")
+        mail_message["From"], mail_message["To"] = settings.alert_email_from, settings.alert_email_to
+        mail_message.set_content(alert.line())
         host, port = host_and_port(settings.alert_smtp)
         with smtplib.SMTP(host, port, timeout=TIMEOUT_SECONDS) as server:
             if settings.alert_smtp_user and settings.alert_smtp_password:
                 server.starttls()
                 server.login(settings.alert_smtp_user, settings.alert_smtp_password.get_secret_value())
-            server.send_message(message)
+            server.send_message(mail_message)
 
     return mail

@@ -8,22 +8,20 @@ from dagster import AssetSelection, Definitions, define_asset_job
 
 from chronos_assets.orchestration.assets import ASSETS, SOURCE_NAMES, SOURCES
 from chronos_assets.orchestration.checks import CHECKS
-from chronos_assets.orchestration.config_words import explain_entries
 from chronos_assets.orchestration.executors import lineage_executor
-from chronos_assets.orchestration.night import night_summary
+from chronos_assets.orchestration.jobs.sweep import sweep_job
+from chronos_assets.orchestration.jobs.validate_dataset import validate_job
+from chronos_assets.orchestration.nightly.nightly_summary import night_summary
+from chronos_assets.orchestration.nightly.schedules import nightly
+from chronos_assets.orchestration.nightly.sensors import failure_alert, manifest_sensor, night_watch
 from chronos_assets.orchestration.preview import accepted
 from chronos_assets.orchestration.resources import Workplace
-from chronos_assets.orchestration.schedules import nightly
-from chronos_assets.orchestration.sensors import failure_alert, manifest_sensor, night_watch
-from chronos_assets.orchestration.sweeping import sweep_job
-from chronos_assets.orchestration.validation import validate_job
 
 JOB = "whole_way"
 
 
 def build_defs(resource_overrides: Mapping[str, object] | None = None) -> Definitions:
     """Everything that Dagster loads; `resource_overrides` replaces resources by name (tests and the command line give their own)."""
-    explain_entries()
     workplace = Workplace()
     given = (resource_overrides or {}).get("workplace")
     if isinstance(given, Workplace):

@@ -10,7 +10,7 @@ from dagster import TableColumnDep, TableColumnLineage
 from chronos_assets.orchestration.metadata import column_schema
 
 if TYPE_CHECKING:
-    from chronos_assets.pipeline.walkforward_request import WalkforwardRequest
+    from chronos_assets.pipeline.walkforward.request import WalkforwardRequest
     from chronos_assets.storage.datasets import DatasetRecord
     from chronos_assets.storage.tables import TableSpec
 

@@ -9,17 +9,22 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dagster import AssetCheckKey, AssetKey, DagsterEvent, DagsterEventType, DagsterInstance, DagsterRun, Definitions, RunsFilter
-from dagster._core.definitions.job_base import InMemoryJob
-from dagster._core.definitions.reconstruct import ReconstructableJob, ReconstructableRepository
-from dagster._core.events import RunFailureReason
-from dagster._core.execution.api import execute_run_iterator
-from dagster._core.remote_origin import ManagedGrpcPythonEnvCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
-from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 
 from chronos_assets.errors import ConflictError
 from chronos_assets.orchestration.build import JOB, build_defs
+from chronos_assets.orchestration.dagster_internals import (
+    InMemoryJob,
+    LoadableTargetOrigin,
+    ManagedGrpcPythonEnvCodeLocationOrigin,
+    ReconstructableJob,
+    ReconstructableRepository,
+    RemoteJobOrigin,
+    RemoteRepositoryOrigin,
+    RunFailureReason,
+    execute_run_iterator,
+)
 from chronos_assets.orchestration.liveness import UNDERWAY, WORKER_TAG, fail_dead_runs, this_worker
-from chronos_assets.orchestration.night import INTERRUPTS, failure_of
+from chronos_assets.orchestration.nightly.nightly_summary import INTERRUPTS, failure_of
 from chronos_assets.orchestration.partitions import PARTITION_TAG, add_partitions
 from chronos_assets.orchestration.preview import accepted
 from chronos_assets.orchestration.resources import Workplace
@@ -47,7 +52,7 @@ class RunOutcome:
     steps: list[Step]
     facts: dict[str, dict[str, Any]]
     failed_step: str = ""
-    sentence: str = ""
+    message: str = ""
     exit_code: int = 0
     checks: list[tuple[str, str, bool, str]] = field(default_factory=list)
     """(asset, check, passed, severity) of every evaluation."""
@@ -183,9 +188,9 @@ class _Watch:
             raise KeyboardInterrupt
         ended = instance.get_run_by_id(run.run_id)
         succeeded = ended is not None and ended.is_success
-        step, sentence = ("", "") if succeeded else failure_of(instance, run.run_id)
+        step, message = ("", "") if succeeded else failure_of(instance, run.run_id)
         code = 0 if succeeded else self._exit_code or 1
-        return RunOutcome(slug, run.run_id, succeeded, self._steps, self._facts, step, sentence, code, self._checks)
+        return RunOutcome(slug, run.run_id, succeeded, self._steps, self._facts, step, message, code, self._checks)
 
 
 def _is_interrupt(event: DagsterEvent) -> bool:

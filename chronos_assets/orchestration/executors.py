@@ -6,11 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from dagster import Field, InitExecutorContext, Selector, executor
-from dagster._core.definitions.executor_definition import ExecutorRequirement, multiple_process_executor_requirements
-from dagster._core.execution.retries import RetryMode
-from dagster._core.executor.base import Executor
-from dagster._core.executor.in_process import InProcessExecutor
-from dagster._core.executor.multiprocess import MultiprocessExecutor
+
+from chronos_assets.orchestration.dagster_internals import (
+    Executor,
+    ExecutorRequirement,
+    InProcessExecutor,
+    MultiprocessExecutor,
+    RetryMode,
+    multiple_process_executor_requirements,
+)
 
 STEPS_AT_A_TIME = 2
 PRELOAD = ["chronos_assets.definitions", "chronos_assets.orchestration.preload"]

@@ -7,10 +7,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from dagster import AssetCheckExecutionContext, AssetExecutionContext, Failure, MetadataValue, OpExecutionContext, RetryRequested
-from dagster._core.errors import DagsterUserCodeProcessError
-from dagster_shared.error import SerializableErrorInfo
 
 from chronos_assets.errors import ChronosError, ConflictError, RefusedError, ServiceUnavailableError
+from chronos_assets.orchestration.dagster_internals import DagsterUserCodeProcessError, SerializableErrorInfo
 
 PASSING = (ServiceUnavailableError, ConflictError)  # a server restarts, somebody else finishes
 MAX_RETRIES = 3
@@ -26,7 +25,7 @@ class _ShownError(DagsterUserCodeProcessError):
         Exception.__init__(self, *args)
 
 
-class SentenceFailure(Failure, _ShownError):  # noqa: N818  it is a Failure of Dagster
+class UserFacingFailure(Failure, _ShownError):  # noqa: N818  it is a Failure of Dagster
     """A `Failure` whose page shows the sentence and its metadata, and no traceback of ours. Never retried."""
 
     def __init__(self, description: str, metadata: Mapping[str, Any]) -> None:
@@ -35,7 +34,7 @@ class SentenceFailure(Failure, _ShownError):  # noqa: N818  it is a Failure of D
 
 
 @contextmanager
-def one_sentence(context: StepContext) -> Iterator[None]:
+def user_facing_errors(context: StepContext) -> Iterator[None]:
     """Turn an error of ours into a `Failure` that says its sentence, or into a retry where it can pass by itself."""
     try:
         yield
@@ -53,4 +52,4 @@ def failure(error: ChronosError) -> Failure:
     """The `Failure` of an error of ours, with its parts as metadata."""
     parts = {key: MetadataValue.text(str(value)) for key, value in error.as_dict().items() if value is not None and key != "message"}
     kind = {"passing": isinstance(error, PASSING), "refused": isinstance(error, RefusedError)}
-    return SentenceFailure(str(error), {**parts, "exit_code": error.exit_code, **kind})
+    return UserFacingFailure(str(error), {**parts, "exit_code": error.exit_code, **kind})

@@ -16,25 +16,28 @@ from typing import Any
 import click
 import psycopg2
 from dagster import DagsterInstance, DagsterRun
-from dagster._core.instance.ref import InstanceRef
-from dagster._core.launcher.base import CheckRunHealthResult, WorkerStatus
-from dagster._core.launcher.default_run_launcher import DefaultRunLauncher
-from dagster._core.storage.event_log.schema import ConcurrencyLimitsTable
-from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
-from dagster._core.storage.root import LocalArtifactStorage
-from dagster._serdes import ConfigurableClassData
 from dagster_postgres import DagsterPostgresStorage, PostgresEventLogStorage
 from dagster_postgres.utils import DagsterPostgresException
 from pydantic import SecretStr
 from sqlalchemy.exc import DBAPIError
 
 from chronos_assets.errors import ChronosError, ServiceUnavailableError
-from chronos_assets.orchestration.config_words import explain_entries
+from chronos_assets.orchestration.dagster_internals import (
+    CheckRunHealthResult,
+    ConcurrencyLimitsTable,
+    ConfigurableClassData,
+    DefaultRunLauncher,
+    InstanceRef,
+    LocalArtifactStorage,
+    LocalComputeLogManager,
+    WorkerStatus,
+)
 from chronos_assets.orchestration.liveness import fail_dead_runs, worker_state
 from chronos_assets.settings import PREFIX, Settings, find_project, load_settings
 from chronos_assets.storage.postgres_errors import said_by_postgres
+from chronos_assets.storage.privacy import write_privately
 
-explain_entries()  # the webserver, which checks what the launchpad holds, loads this module and no definitions
+write_privately()  # every process of Dagster loads this module, and captured output is written by Dagster itself
 _WORKER_STATUS = {True: WorkerStatus.RUNNING, False: WorkerStatus.FAILED, None: WorkerStatus.UNKNOWN}
 
 
@@ -216,7 +219,9 @@ def environment_of(settings: Settings) -> dict[str, str]:
 def _as_text(value: object) -> str:
     if isinstance(value, SecretStr):
         return value.get_secret_value()
-    return os.pathsep.join(map(str, value)) if isinstance(value, tuple) else str(value)
+    if isinstance(value, tuple):
+        return (os.pathsep if any(isinstance(entry, Path) for entry in value) else ",").join(map(str, value))
+    return str(value)
 
 
 @contextmanager

@@ -10,7 +10,8 @@ from typing import Any
 from urllib.parse import quote
 
 from dagster import MetadataValue, TableColumn, TableRecord, TableSchema
-from dagster._core.definitions.metadata import MarkdownMetadataValue, TableMetadataValue, UrlMetadataValue
+
+from chronos_assets.orchestration.dagster_internals import MarkdownMetadataValue, TableMetadataValue, UrlMetadataValue
 
 POINTS = 60
 WIDTH, HEIGHT = 354, 60  # in pixels; the page shows a data URI inline only where the whole text is below 1,000 characters

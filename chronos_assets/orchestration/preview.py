@@ -21,8 +21,8 @@ from dagster import (
     multi_asset_check,
     observable_source_asset,
 )
-from dagster._core.definitions.external_asset import create_external_asset_from_source_asset
 
+from chronos_assets.orchestration.dagster_internals import create_external_asset_from_source_asset
 from chronos_assets.orchestration.partitions import DATASETS
 
 

@@ -27,7 +27,7 @@ def summary_of(outcome: RunOutcome, stores: Stores) -> dict[str, Any]:
         "checks": [{"asset": a, "check": c, "passed": p, "severity": s.lower()} for a, c, p, s in outcome.checks],
     }
     if not outcome.succeeded:
-        document["error"] = {"step": outcome.failed_step, "message": outcome.sentence, "exit_code": outcome.exit_code}
+        document["error"] = {"step": outcome.failed_step, "message": outcome.message, "exit_code": outcome.exit_code}
     if "indicator_bars" in facts:
         document["rows"] = _rows(facts)
     document["walkforward"] = [

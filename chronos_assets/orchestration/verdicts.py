@@ -8,7 +8,7 @@ from typing import Any
 
 from dagster import AssetCheckResult, AssetCheckSeverity, AssetKey
 
-from chronos_assets.orchestration.failures import SentenceFailure
+from chronos_assets.orchestration.failures import UserFacingFailure
 from chronos_assets.orchestration.metadata import markdown_table, plain
 
 
@@ -17,7 +17,7 @@ class Verdict:
     """One check's answer. `sentence` is the line that the run page, the alert and the command line show."""
 
     passed: bool
-    sentence: str
+    message: str
     rows: Sequence[Mapping[str, Any]] = ()
     meaning: str = ""
     command: str = ""
@@ -26,7 +26,7 @@ class Verdict:
 
     def markdown(self) -> str:
         """The description that the check's page renders."""
-        parts = [f"**{plain(self.sentence)}**"]
+        parts = [f"**{plain(self.message)}**"]
         if not self.passed:
             parts += [markdown_table(self.rows), self.meaning, f"More: `{self.command}`" if self.command else ""]
         return "\n\n".join(part for part in parts if part)
@@ -46,7 +46,7 @@ class Verdict:
     def stop(self) -> None:
         """Fail the step with the sentence where the verdict is an error, so that the run page says it and downstream does not run."""
         if not self.passed and not self.warn_only:
-            raise SentenceFailure(self.sentence, {"more": self.command, "exit_code": 3})
+            raise UserFacingFailure(self.message, {"more": self.command, "exit_code": 3})
 
 
 def report_all(asset: str, verdicts: Mapping[str, Verdict]) -> Iterator[AssetCheckResult]:

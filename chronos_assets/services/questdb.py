@@ -156,6 +156,7 @@ class EmbeddedQuestDB:
             "QDB_LINE_UDP_ENABLED": "false",
             "QDB_HTTP_MIN_ENABLED": "false",
             "QDB_TELEMETRY_ENABLED": "false",
+            "QDB_CAIRO_MKDIR_MODE": str(0o700),  # it sets a umask of its own (002), so that ours does not reach it
             "QDB_LOG_W_STDOUT_LEVEL": "ERROR",
         }
         if listener:

@@ -18,7 +18,7 @@ _SERVICES = "`chronos services status` shows the embedded servers; `chronos conf
 _DENIED = ("authentication failed", "no pg_hba.conf entry", 'role "')
 _FULL_HOUSE = ("too many clients", "too many connections", "remaining connection slots")
 _STRING_INVALID = re.compile(r"invalid (\w+) value|invalid (port) number|(service)\b.* not found|connection option \"(\w+)\"")
-# SQLSTATE -> code, sentence, hint
+# SQLSTATE -> code, message, hint
 _REFUSALS = {
     "25006": (
         "postgres_read_only",
@@ -69,8 +69,8 @@ def said_by_postgres(text: str, state: str, *, operational: bool, address: str) 
         return ServiceUnavailableError(
             "Postgres cannot be reached", code="postgres_unreachable", found=found, hint=_SERVICES, address=address
         )
-    code, sentence, hint = _REFUSALS.get(state, _OTHER)
-    return StoreError(sentence, code=code, found=first_line[:300], hint=hint, address=address)
+    code, message, hint = _REFUSALS.get(state, _OTHER)
+    return StoreError(message, code=code, found=first_line[:300], hint=hint, address=address)
 
 
 def _at_the_door(text: str, state: str, address: str) -> ChronosError | None:

@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 
 from chronos_assets.errors import ServiceUnavailableError, StoreError, UsageError
-from chronos_assets.storage.conf import ClientConf, parse_conf
+from chronos_assets.storage.client_string import ClientConf, parse_conf
 from chronos_assets.storage.frames import prepare
 from chronos_assets.storage.identifiers import quote_identifier, quote_literal
 from chronos_assets.storage.questdb_http import HttpReader, as_rows

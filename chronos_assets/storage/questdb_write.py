@@ -22,7 +22,7 @@ import numpy.typing as npt
 import polars as pl
 
 from chronos_assets.errors import ChronosError, ServiceUnavailableError, StoreError, UsageError
-from chronos_assets.storage.conf import ClientConf, Transport
+from chronos_assets.storage.client_string import ClientConf, Transport
 from chronos_assets.storage.questdb_http import READ_ONLY
 
 RowsWritten = Callable[[int], None]

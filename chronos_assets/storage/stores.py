@@ -8,6 +8,7 @@ from typing import Protocol
 
 from chronos_assets.settings import Settings
 from chronos_assets.storage.postgres import Postgres
+from chronos_assets.storage.privacy import private_home
 from chronos_assets.storage.questdb import QuestDB
 from chronos_assets.storage.tables import TABLES
 
@@ -49,5 +50,6 @@ def open_stores(connections: ConnectionsLike, settings: Settings) -> Stores:
     """Open both stores: migrates Postgres and creates the QuestDB tables. Idempotent, and safe in many processes at once."""
     postgres = Postgres(connections.postgres_dsn)
     postgres.migrate()
-    settings.artifacts_dir.mkdir(parents=True, exist_ok=True)
+    private_home(settings.home)
+    settings.artifacts_dir.mkdir(exist_ok=True)
     return Stores(open_questdb(connections), postgres, settings.artifacts_dir, settings)

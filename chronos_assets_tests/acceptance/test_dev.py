@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 from pathlib import Path
 
 import pytest
+import requests
+from websockets.exceptions import InvalidStatus
 
 from chronos_assets import services
-from chronos_assets.cli.keeper import session_members
+from chronos_assets.cli.supervisor import session_members
 from chronos_assets.settings import Settings
 from chronos_assets_tests.dagster_data import write_dataset
 from chronos_assets_tests.dev_process import CHRONOS_DEV, PATIENCE_SECONDS, Dev, runs_of, until
@@ -24,7 +27,7 @@ def environment(cli_environment: dict[str, str], tmp_path: Path) -> dict[str, st
 def test_dev_shows_the_lineage_follows_manifests_and_leaves_nothing(
     environment: dict[str, str], settings: Settings, tmp_path: Path
 ) -> None:
-    """The UI knows the assets, a dropped manifest runs, lost code comes back, a second `chronos dev` is refused; Ctrl-C ends it."""
+    """The UI knows the assets and obeys only its own page, a dropped manifest runs, lost code comes back; Ctrl-C ends it."""
     write_dataset(tmp_path / "exports", "dropped_1d_v1")
     with Dev(environment, tmp_path / "dev.log") as dev:
         dev.wait_until_up()
@@ -33,6 +36,7 @@ def test_dev_shows_the_lineage_follows_manifests_and_leaves_nothing(
         assert names >= {("indicator_csv",), ("indicator_bars",), ("trading_simulations",)}
         until(lambda: [run["status"] for run in runs_of(dev, "dropped_1d_v1")] == ["SUCCESS"])
         assert {"key": "chronos/why", "value": "new dataset"} in runs_of(dev, "dropped_1d_v1")[0]["tags"]
+        another_page_commands_nothing(dev)
         [code] = [p for p in session_members(session) if "dagster api grpc" in " ".join(p.cmdline())]
         code.kill()
         until(lambda: loaded(dev) == "PythonError")
@@ -77,3 +81,31 @@ def test_dev_takes_another_port_where_its_own_is_taken() -> None:
         port = taken.getsockname()[1]
         assert free_port("127.0.0.1", port) not in {port, 0}
     assert free_port("127.0.0.1", port) == port
+
+
+def another_page_commands_nothing(dev: Dev) -> None:
+    """A run survives what any web page could send; the same words from the own page delete it, and subscriptions work there."""
+    [run] = runs_of(dev, "dropped_1d_v1")
+    delete = f'mutation {{ deleteRun(runId: "{run["runId"]}") {{ __typename }} }}'
+    graphql, own, foreign = f"{dev.url}/graphql", {"Origin": dev.url}, {"Origin": "http://evil.example"}
+    refused = [
+        requests.get(graphql, params={"query": delete}, timeout=60),
+        requests.get(graphql, params={"query": delete}, headers=own, timeout=60),
+        requests.post(graphql, json={"query": delete}, headers=foreign, timeout=60),
+        requests.post(graphql, json={"query": delete}, headers={"Host": "evil.example"}, timeout=60),
+        requests.post(graphql, params={"query": delete}, headers={"Content-Type": "text/plain"}, timeout=60),
+    ]
+    assert [answer.status_code for answer in refused] == [405, 405, 403, 421, 415]
+    assert len(runs_of(dev, "dropped_1d_v1")) == 1
+    subscription = "subscription { locationStateChangeEvents { __typename } }"
+    logs = f'subscription {{ pipelineRunLogs(runId: "{run["runId"]}") {{ __typename }} }}'
+    with pytest.raises(InvalidStatus):
+        dev.subscribe(subscription, **foreign)
+    assert dev.subscribe(logs, **own) == {"data": {"pipelineRunLogs": {"__typename": "PipelineRunLogsSubscriptionSuccess"}}}
+    page = requests.get(dev.url, timeout=60)
+    script = re.findall(r'src="(/[^"]+\.js)"', page.text)[0]
+    assert (page.status_code, requests.get(dev.url + script, headers=own, timeout=60).status_code) == (200, 200)
+    assert requests.post(graphql, json={"query": delete}, headers=own, timeout=60).json()["data"]["deleteRun"] == {
+        "__typename": "DeletePipelineRunSuccess"
+    }
+    assert runs_of(dev, "dropped_1d_v1") == []

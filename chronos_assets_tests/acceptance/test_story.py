@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from chronos_assets.orchestration.gate import corrupt_cell
+from chronos_assets.orchestration.gate_demo import corrupt_cell
 from chronos_assets.orchestration.instance import open_instance
-from chronos_assets.orchestration.night import SUMMED, Night
+from chronos_assets.orchestration.nightly.nightly_summary import SUMMED, Night
 from chronos_assets.services import Connections
 from chronos_assets.settings import Settings
 from chronos_assets.storage.datasets import get_dataset
@@ -93,9 +93,9 @@ def test_the_whole_story(environment: dict[str, str], stores: Stores, tmp_path: 
 
         corrupt_cell(stores, get_dataset(stores.postgres, GROWING).questdb_tag, "FEAT_A")
         assert launch(dev, "validate_dataset", {"dagster/partition": REFUSING}) == ("SUCCESS", "")
-        status, sentence = launch(dev, "validate_dataset", {"dagster/partition": GROWING})
+        status, message = launch(dev, "validate_dataset", {"dagster/partition": GROWING})
         assert status == "FAILURE"
-        assert re.search(r"dataset growing_1d_v1 differs: .* \(bar 2010-06-05.*, FEAT_A: expected \S+, found \S+\)$", sentence), sentence
+        assert re.search(r"dataset growing_1d_v1 differs: .* \(bar 2010-06-05.*, FEAT_A: expected \S+, found \S+\)$", message), message
 
         (exports / f"{BROKEN}.yaml").write_text("dataset: [")
         until(lambda: f"{BROKEN}: " in told(dev))
@@ -169,7 +169,7 @@ def launch(dev: Dev, job: str, tags: dict[str, str]) -> tuple[str, str]:
     until(lambda: dev.ask(query, id=run_id)["runOrError"]["status"] in ("SUCCESS", "FAILURE", "CANCELED"))
     events = dev.ask(FAILURES, id=run_id)["runOrError"]["eventConnection"]["events"]
     errors = [event["error"] for event in events if event.get("error")]
-    assert not any(error["stack"] for error in errors)  # the sentence, and no traceback of ours
+    assert not any(error["stack"] for error in errors)  # the message, and no traceback of ours
     return dev.ask(query, id=run_id)["runOrError"]["status"], "".join(error["message"] for error in errors)
 
 

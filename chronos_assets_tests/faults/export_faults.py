@@ -11,8 +11,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from chronos_assets.errors import ChronosError
-from chronos_assets.pipeline.export import ExportOptions, export_dataset
-from chronos_assets.pipeline.validate import validate_dataset
+from chronos_assets.pipeline.export.dataset import ExportOptions, export_dataset
+from chronos_assets.pipeline.validation.dataset import validate_dataset
 from chronos_assets.services import Connections
 from chronos_assets.settings import Settings
 from chronos_assets.storage.audits import list_attempts

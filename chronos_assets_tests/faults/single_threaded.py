@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from chronos_assets.cli.export import main
-from chronos_assets.pipeline import audit, write
+from chronos_assets.pipeline.export import audit, write
 from chronos_assets.storage import questdb_write
 
 

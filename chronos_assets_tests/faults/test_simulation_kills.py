@@ -9,10 +9,9 @@ import time
 
 import pytest
 
-from chronos_assets.domain.simulation_profile import SimulationProfile
+from chronos_assets.domain.profiles.simulation import SimulationProfile
 from chronos_assets.errors import RefusedError
-from chronos_assets.pipeline.simulate import check_simulation, simulate_run
-from chronos_assets.pipeline.tearsheet import write_tearsheet
+from chronos_assets.pipeline.simulation.run import check_simulation, simulate_run
 from chronos_assets.storage.simulations import (
     declare_dead_simulations,
     get_buckets,
@@ -22,6 +21,7 @@ from chronos_assets.storage.simulations import (
     read_trades,
 )
 from chronos_assets.storage.stores import Stores
+from chronos_assets.views.tear_sheet import write_tearsheet
 from chronos_assets_tests.trained_market import train
 
 CHRONOS = [sys.executable, "-c", "from chronos_assets.cli.main import main; main()"]

@@ -21,16 +21,16 @@ from dagster import (
 )
 
 from chronos_assets.errors import ServiceUnavailableError
-from chronos_assets.orchestration.again import to_try_again
 from chronos_assets.orchestration.build import JOB, build_defs
 from chronos_assets.orchestration.execute import run_partition
 from chronos_assets.orchestration.instance import open_instance
-from chronos_assets.orchestration.night import summarize
+from chronos_assets.orchestration.nightly.nightly_summary import summarize
+from chronos_assets.orchestration.nightly.retry_policy import to_try_again
 from chronos_assets.orchestration.partitions import CONTENT_TAG, NIGHT_TAG, PARTITION_TAG, WHY_TAG
 from chronos_assets.orchestration.preview import accepted
 from chronos_assets.orchestration.resources import Workplace
-from chronos_assets.pipeline.backfill import Known
-from chronos_assets.pipeline.datasets import retire
+from chronos_assets.pipeline.upkeep.changes import Known
+from chronos_assets.pipeline.upkeep.datasets import retire
 from chronos_assets.services import Connections
 from chronos_assets.settings import Settings
 from chronos_assets_tests.dagster_data import bars, checksum, rewrite, write_dataset
@@ -178,14 +178,14 @@ def test_a_run_that_failed_for_want_of_a_server_is_asked_for_again(
 
     with monkeypatch.context() as cut:
         cut.setattr("chronos_assets.orchestration.failures.MAX_RETRIES", 0)
-        cut.setattr("chronos_assets.pipeline.export.write_bars", away)
+        cut.setattr("chronos_assets.pipeline.export.dataset.write_bars", away)
         failed = run_partition(unique_slug, workplace, instance)
     assert failed.exit_code == 4
     run = instance.get_run_by_id(failed.run_id)
     assert run is not None
     known = {unique_slug: Known(run.tags[CONTENT_TAG], 1)}
     assert to_try_again(instance, known) == {}
-    monkeypatch.setattr("chronos_assets.orchestration.again.FIRST_WAIT_SECONDS", 0)
+    monkeypatch.setattr("chronos_assets.orchestration.nightly.retry_policy.FIRST_WAIT_SECONDS", 0)
     assert to_try_again(instance, known) == {unique_slug: "a server was away, try 2"}
     manifest.with_suffix(".csv").write_text("no bars\n")
     assert run_partition(unique_slug, workplace, instance).exit_code == 3
@@ -196,7 +196,7 @@ def test_a_run_that_was_cut_off_and_not_repeated_is_asked_for_again(
     definitions: Definitions, instance: DagsterInstance, unique_slug: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A run that Dagster dropped (its code server was gone) is tried again after a wait; one that ran too long is not."""
-    monkeypatch.setattr("chronos_assets.orchestration.again.FIRST_WAIT_SECONDS", 0)
+    monkeypatch.setattr("chronos_assets.orchestration.nightly.retry_policy.FIRST_WAIT_SECONDS", 0)
     known = {unique_slug: Known("manifest-file", 1)}
     for words, expected in (
         ("This run has been marked as failed from outside the execution context.", {unique_slug: "its run was cut off, try 2"}),
@@ -250,11 +250,11 @@ def test_a_night_is_summed_up_with_its_failures_in_words(instance: DagsterInstan
     assert (night.totals["rows_written"], night.totals["folds_trained"]) == (300, 6)
     assert [failure["step"] for failure in night.failures] == ["normalized_bars"]
     assert "chronos manifest refresh" in night.failures[0]["reason"]
-    assert night.sentence() == "0 of 1 datasets done, 300 rows added, 6 folds trained, 0 reused, 1 failed, 1 not taken"
+    assert night.headline() == "0 of 1 datasets done, 300 rows added, 6 folds trained, 0 reused, 1 failed, 1 not taken"
     assert failures_in(night.materialization())[1:] == [("other_1d_v1", "its manifest cannot be read")]
     assert f"[{unique_slug} failed](/runs/{run_ids[1]})" in str(night.materialization().metadata["summary"].value)
     healed = summarize(instance, "a night", runs[::-1])
-    assert healed.sentence() == "1 of 1 datasets done, 300 rows added, 6 folds trained, 0 reused, 0 failed"
+    assert healed.headline() == "1 of 1 datasets done, 300 rows added, 6 folds trained, 0 reused, 0 failed"
 
 
 def failures_in(materialization: AssetMaterialization) -> list[tuple[str, str]]:
@@ -280,7 +280,7 @@ def test_a_night_does_not_repeat_a_refusal_but_says_that_it_stands(
     assert f"{unique_slug}: unchanged since it was refused (run {failed.run_id[:8]})" in str(skipped.skip_message)
     [record] = instance.fetch_materializations(AssetKey("night_summary"), limit=1).records
     assert record.asset_materialization is not None
-    assert failed.sentence in dict(failures_in(record.asset_materialization))[unique_slug]
+    assert failed.message in dict(failures_in(record.asset_materialization))[unique_slug]
     source.write_text(good)
     rewrite(manifest, checksum=checksum(source))
     [again] = nightly(definitions, instance)

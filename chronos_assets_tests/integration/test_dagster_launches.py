@@ -8,10 +8,10 @@ import pytest
 from dagster import DagsterInstance, ExecuteInProcessResult
 
 from chronos_assets.orchestration.build import JOB, build_defs
+from chronos_assets.orchestration.jobs.sweep import SWEEP_JOB
 from chronos_assets.orchestration.partitions import add_partitions
 from chronos_assets.orchestration.preview import accepted
 from chronos_assets.orchestration.resources import Workplace
-from chronos_assets.orchestration.sweeping import SWEEP_JOB
 from chronos_assets.services import Connections
 from chronos_assets.settings import Settings
 from chronos_assets.storage.runs import list_runs

@@ -14,11 +14,11 @@ from dagster._core.definitions.data_version import DATA_VERSION_TAG, CachingStal
 from dagster._core.loader import LoadingContextForTest
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 
-from chronos_assets.domain.bars.source import file_checksum
 from chronos_assets.errors import ConflictError, ManifestError
+from chronos_assets.ingest.source import file_checksum
 from chronos_assets.orchestration.build import build_defs
 from chronos_assets.orchestration.execute import RunOutcome, run_partition
-from chronos_assets.orchestration.gate import run_through_gate
+from chronos_assets.orchestration.gate_demo import run_through_gate
 from chronos_assets.orchestration.instance import open_instance
 from chronos_assets.orchestration.liveness import WORKER_TAG, fail_dead_runs
 from chronos_assets.orchestration.preview import accepted
@@ -96,7 +96,7 @@ def data_versions(instance: DagsterInstance, slug: str) -> dict[str, str | None]
 
 def test_one_run_takes_a_file_to_trades(workplace: Workplace, published: RunOutcome) -> None:
     """One run of the job writes, audits, publishes, trains and simulates, and each step and check of it is on record."""
-    assert published.succeeded, published.sentence
+    assert published.succeeded, published.message
     assert {step.name for step in published.steps} == ALL_STEPS
     stores = workplace.stores
     assert get_dataset(stores.postgres, published.slug).row_count >= 300
@@ -180,7 +180,7 @@ def test_only_appended_bars_are_written_and_only_new_folds_trained(
     """With `on_change: grow`, appended bars go out under the same tag, and folds whose bars stayed the same are copied."""
     (workplace.settings.exports_dir / f"{published.slug}.csv").write_bytes(bars(330).write_csv().encode())
     outcome = run_partition(published.slug, workplace, instance)
-    assert outcome.succeeded, outcome.sentence
+    assert outcome.succeeded, outcome.message
     assert outcome.facts["indicator_bars"]["rows_written"] == 30
     assert outcome.facts["walkforward_predictions"]["folds_trained"] == 1
     record = get_dataset(workplace.stores.postgres, published.slug)
@@ -192,14 +192,14 @@ def test_a_corrupted_row_stops_publication_and_everything_below(
 ) -> None:
     """One changed cell in QuestDB fails the check in words and without a traceback; it is not registered, and nothing downstream ran."""
     assert (stopped.succeeded, stopped.exit_code, stopped.failed_step) == (False, 3, "indicator_bars_post_export_diff")
-    assert f"QuestDB differs from the file of {stopped.slug}: 1 cell" in stopped.sentence
-    assert "FEAT_A: expected" in stopped.sentence
+    assert f"QuestDB differs from the file of {stopped.slug}: 1 cell" in stopped.message
+    assert "FEAT_A: expected" in stopped.message
     assert [step.name for step in stopped.steps] == ["indicator_bars_post_export_diff"]
     [entry] = instance.all_logs(stopped.run_id, of_type=DagsterEventType.STEP_FAILURE)
     assert entry.dagster_event is not None
     error = entry.dagster_event.step_failure_data.error
     assert error is not None
-    assert (error.message, error.stack, error.cause) == (stopped.sentence, [], None)
+    assert (error.message, error.stack, error.cause) == (stopped.message, [], None)
     assert list_attempts(workplace.stores.postgres, stopped.slug)[0].verdict == "failed"
     assert list_runs(workplace.stores.postgres, stopped.slug) == []
 
@@ -228,11 +228,11 @@ def test_after_a_failed_audit_downstream_says_not_published_and_the_next_run_hea
     for asset in ("walkforward_predictions", "trading_simulations"):
         alone = run_partition(stopped.slug, workplace, instance, assets=[asset], checks=False)
         assert (alone.succeeded, alone.exit_code, [step.name for step in alone.steps]) == (False, 3, [asset])
-        assert alone.sentence.startswith("not published: ")
+        assert alone.message.startswith("not published: ")
     alone = run_partition(stopped.slug, workplace, instance, assets=["indicator_datasets"], checks=False)
-    assert "cannot be published: no full audit of this content has passed" in alone.sentence
+    assert "cannot be published: no full audit of this content has passed" in alone.message
     healed = run_partition(stopped.slug, workplace, instance)
-    assert healed.succeeded, healed.sentence
+    assert healed.succeeded, healed.message
     assert get_dataset(workplace.stores.postgres, stopped.slug).questdb_tag == f"{stopped.slug}@2"
 
 
@@ -244,7 +244,7 @@ def test_a_changed_file_is_refused_at_once_with_the_command_that_takes_it(
     manifest.with_suffix(".csv").write_bytes(bars(310).write_csv().encode())
     outcome = run_partition(unique_slug, workplace, instance)
     assert (outcome.failed_step, outcome.exit_code) == ("normalized_bars", 3)
-    assert f"`chronos manifest refresh {unique_slug}`" in outcome.sentence
+    assert f"`chronos manifest refresh {unique_slug}`" in outcome.message
     rewrite(manifest, checksum=checksum(manifest.with_suffix(".csv")))
     assert run_partition(unique_slug, workplace, instance).succeeded
 
@@ -267,8 +267,8 @@ def test_a_damaged_arrow_file_stops_the_run_with_a_readable_verdict(
     damage(pl.read_ipc(file.read_bytes())).write_ipc(file)
     stopped = run_partition(unique_slug, workplace, instance)
     assert (stopped.failed_step, stopped.exit_code) == ("normalized_bars_checks", 3)
-    assert f"the Arrow file of {unique_slug} is not sound" in stopped.sentence
-    assert words in stopped.sentence
+    assert f"the Arrow file of {unique_slug} is not sound" in stopped.message
+    assert words in stopped.message
     assert "indicator_bars" not in {step.name for step in stopped.steps}
     assert list_attempts(workplace.stores.postgres, unique_slug) == []
     file.unlink()

@@ -9,10 +9,10 @@ import pytest
 from dagster import DagsterInstance, Definitions, ExecuteInProcessResult
 
 from chronos_assets.orchestration.build import build_defs
+from chronos_assets.orchestration.jobs.validate_dataset import VALIDATE_JOB
 from chronos_assets.orchestration.partitions import add_partitions
 from chronos_assets.orchestration.preview import accepted
 from chronos_assets.orchestration.resources import Workplace
-from chronos_assets.orchestration.validation import VALIDATE_JOB
 from chronos_assets.services import Connections
 from chronos_assets.settings import Settings
 from chronos_assets.storage.stores import Stores

@@ -14,9 +14,9 @@ import pytest
 
 from chronos_assets.domain.audit import Tolerance
 from chronos_assets.errors import NotPublishedError, StoreError, UsageError, ValidationFailedError
-from chronos_assets.pipeline.export import audit_bars, export_dataset, publish_dataset, write_bars
-from chronos_assets.pipeline.export_types import ExportOptions
-from chronos_assets.pipeline.validate import validate_dataset
+from chronos_assets.pipeline.export.dataset import audit_bars, export_dataset, publish_dataset, write_bars
+from chronos_assets.pipeline.export.types import ExportOptions
+from chronos_assets.pipeline.validation.dataset import validate_dataset
 from chronos_assets.services import Connections
 from chronos_assets.storage.audits import find_attempt, list_attempts
 from chronos_assets.storage.datasets import find_dataset, get_dataset, read_bars
@@ -152,7 +152,7 @@ def test_damage_between_write_and_audit_is_found_and_never_registered(  # noqa: 
 
     So it is whether the tag's rows are read alone, or with those of all other tags at the same times.
     """
-    monkeypatch.setattr("chronos_assets.pipeline.audit.MOST_BESIDE", beside)
+    monkeypatch.setattr("chronos_assets.pipeline.export.audit.MOST_BESIDE", beside)
     case = make_case(stores, tmp_path, unique_slug, start=date(1983, 12, 31))
     normalized, loaded = case.normalized()
     attempt = write_bars(normalized, loaded, stores)

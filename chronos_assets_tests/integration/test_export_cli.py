@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from chronos_assets.pipeline.validate import validate_dataset
+from chronos_assets.pipeline.validation.dataset import validate_dataset
 from chronos_assets.services import Connections
 from chronos_assets.settings import Settings
 from chronos_assets.storage.audits import list_attempts

@@ -8,9 +8,9 @@ import polars as pl
 import pytest
 
 from chronos_assets.errors import NotPublishedError, SourceChangedError, StoreError, ValidationFailedError
-from chronos_assets.pipeline.export import audit_bars, publish_dataset, write_bars
-from chronos_assets.pipeline.export_types import ExportOptions
-from chronos_assets.pipeline.validate import validate_dataset
+from chronos_assets.pipeline.export.dataset import audit_bars, publish_dataset, write_bars
+from chronos_assets.pipeline.export.types import ExportOptions
+from chronos_assets.pipeline.validation.dataset import validate_dataset
 from chronos_assets.storage.audits import list_attempts
 from chronos_assets.storage.datasets import get_dataset, read_bars
 from chronos_assets.storage.stores import Stores

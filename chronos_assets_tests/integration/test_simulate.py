@@ -10,10 +10,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from chronos_assets.domain.bars import FormatSpec
-from chronos_assets.domain.simulation_profile import SimulationProfile
+from chronos_assets.domain.profiles.simulation import SimulationProfile
 from chronos_assets.errors import ConflictError, NotPublishedError, RefusedError
-from chronos_assets.pipeline.simulate import check_simulation, simulate_run
+from chronos_assets.ingest import FormatSpec
+from chronos_assets.pipeline.simulation.run import check_simulation, simulate_run
 from chronos_assets.storage.simulations import (
     begin_simulation,
     get_buckets,

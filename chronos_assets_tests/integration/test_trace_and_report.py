@@ -14,14 +14,14 @@ import numpy as np
 import polars as pl
 import pytest
 
-from chronos_assets.domain.simulation_profile import SimulationProfile
+from chronos_assets.domain.profiles.simulation import SimulationProfile
 from chronos_assets.errors import NotPublishedError, RefusedError, UsageError
-from chronos_assets.pipeline.simulate import SimulationResult, simulate_run
-from chronos_assets.pipeline.sweep import run_sweep
-from chronos_assets.pipeline.tearsheet import write_tearsheet
-from chronos_assets.pipeline.trace import trace_trade
+from chronos_assets.pipeline.simulation.run import SimulationResult, simulate_run
+from chronos_assets.pipeline.simulation.trace import trace_trade
+from chronos_assets.pipeline.walkforward.sweep import run_sweep
 from chronos_assets.storage.simulations import begin_simulation, get_simulation, read_trades
 from chronos_assets.storage.stores import Stores
+from chronos_assets.views.tear_sheet import write_tearsheet
 from chronos_assets_tests.trained_market import WALK, bars_frame, price_file, publish, train
 
 PROFILE = SimulationProfile.model_validate({"modes": ["dual"], "statistics": {"bootstraps": 40, "permutations": 40}})

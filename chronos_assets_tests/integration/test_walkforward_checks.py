@@ -13,17 +13,17 @@ import polars as pl
 import pytest
 from psycopg.types.json import Jsonb
 
-from chronos_assets.compute.executor import ThreadExecutor
-from chronos_assets.compute.training import FoldData, FoldFailure, FoldResult, FoldSpec, train_fold
 from chronos_assets.errors import ConflictError, NotPublishedError, ProfileError
-from chronos_assets.pipeline.look_ahead import look_ahead_audit
-from chronos_assets.pipeline.retire import retire_run, run_space
-from chronos_assets.pipeline.sweep import run_sweep
-from chronos_assets.pipeline.validate_run import validate_run
-from chronos_assets.pipeline.walkforward import run_walkforward
-from chronos_assets.pipeline.walkforward_checks import completeness, recompute_run_metrics, signal_counts, thresholds_agree
-from chronos_assets.pipeline.walkforward_data import RunData, read_run_data
-from chronos_assets.pipeline.walkforward_request import WalkforwardRequest
+from chronos_assets.learning.executor import ThreadExecutor
+from chronos_assets.learning.training import FoldData, FoldFailure, FoldResult, FoldSpec, train_fold
+from chronos_assets.pipeline.upkeep.retire import retire_run, run_space
+from chronos_assets.pipeline.validation.run import validate_run
+from chronos_assets.pipeline.walkforward.checks import completeness, recompute_run_metrics, signal_counts, thresholds_agree
+from chronos_assets.pipeline.walkforward.data import RunData, read_run_data
+from chronos_assets.pipeline.walkforward.look_ahead import look_ahead_audit
+from chronos_assets.pipeline.walkforward.request import WalkforwardRequest
+from chronos_assets.pipeline.walkforward.run import run_walkforward
+from chronos_assets.pipeline.walkforward.sweep import run_sweep
 from chronos_assets.storage.fold_artifacts import FoldArtifacts
 from chronos_assets.storage.postgres import lock_number
 from chronos_assets.storage.queries import query
@@ -221,7 +221,7 @@ def test_a_leak_inside_the_loading_is_caught(
         return leak(read_run_data(stores, request))
 
     publish(stores, unique_slug, make_bars(200))
-    monkeypatch.setattr("chronos_assets.pipeline.walkforward.read_run_data", leaking)
+    monkeypatch.setattr("chronos_assets.pipeline.walkforward.run.read_run_data", leaking)
     report = look_ahead_audit(stores, make_run(stores, unique_slug), 3, read=leaking)
     assert {(f.fold, f.what) for f in report.findings} == {(n, what) for n in report.folds}
 
@@ -264,7 +264,7 @@ def test_a_run_retired_while_it_is_copied_takes_no_files_away(stores: Stores, un
         retire_run(stores, run_id)
         return frame
 
-    monkeypatch.setattr("chronos_assets.pipeline.walkforward_reuse.read_predictions", read_then_retire)
+    monkeypatch.setattr("chronos_assets.pipeline.walkforward.reuse.read_predictions", read_then_retire)
     result = run_walkforward(unique_slug, small_profile(), stores, horizon=3, horizon_assumed=False, executor=ThreadExecutor(2))
     assert (copied, result.folds_copied, result.folds_trained) == ([first], 0, result.folds_planned)
     assert all(FoldArtifacts(stores.artifacts).exists(fold.artifact) for fold in get_folds(stores.postgres, result.run_id))

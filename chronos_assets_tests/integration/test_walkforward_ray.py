@@ -7,12 +7,12 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-from chronos_assets.compute.executor import ThreadExecutor, make_executor
-from chronos_assets.compute.ray_executor import RayExecutor
-from chronos_assets.compute.training import FoldFailure, FoldResult, FoldSpec
 from chronos_assets.domain.folds import Layout, plan_folds
 from chronos_assets.errors import DeviceError
-from chronos_assets.pipeline.walkforward import run_walkforward
+from chronos_assets.learning.executor import ThreadExecutor, make_executor
+from chronos_assets.learning.ray_executor import RayExecutor
+from chronos_assets.learning.training import FoldFailure, FoldResult, FoldSpec
+from chronos_assets.pipeline.walkforward.run import run_walkforward
 from chronos_assets.storage.runs import get_folds, read_predictions
 from chronos_assets.storage.stores import Stores
 from chronos_assets_tests.unit.test_training import make_data, make_recipe

@@ -8,13 +8,13 @@ import numpy as np
 import polars as pl
 import pytest
 
-from chronos_assets.compute.executor import ThreadExecutor
-from chronos_assets.compute.models import load_model
 from chronos_assets.domain.folds import plan_folds
 from chronos_assets.domain.metrics import signal_metrics
 from chronos_assets.errors import ConflictError, DeviceError, FoldsFailedError, NotPublishedError, ProfileError
-from chronos_assets.pipeline.walkforward import WalkforwardResult, plan_request, run_walkforward
-from chronos_assets.pipeline.walkforward_checks import completeness
+from chronos_assets.learning.executor import ThreadExecutor
+from chronos_assets.learning.models import load_model
+from chronos_assets.pipeline.walkforward.checks import completeness
+from chronos_assets.pipeline.walkforward.run import WalkforwardResult, plan_request, run_walkforward
 from chronos_assets.storage.fold_artifacts import FoldArtifacts
 from chronos_assets.storage.runs import declare_dead_runs, get_folds, get_run, list_runs, read_predictions, run_lock
 from chronos_assets.storage.stores import Stores

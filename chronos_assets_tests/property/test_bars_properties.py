@@ -13,8 +13,8 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chronos_assets.domain.bars import BarsSpec, FormatSpec, normalize
 from chronos_assets.errors import BarsError
+from chronos_assets.ingest import BarsSpec, FormatSpec, normalize
 
 numbers = st.one_of(
     st.floats(allow_nan=False, allow_infinity=False).map(repr),

@@ -8,9 +8,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chronos_assets.domain.profiles.simulation import MODES, SimulationProfile
 from chronos_assets.domain.simulation.engine import Signals
 from chronos_assets.domain.simulation.prices import PriceBars
-from chronos_assets.domain.simulation_profile import MODES, SimulationProfile
 from chronos_assets_tests.property.test_simulation_properties import markets, played, profiles
 from chronos_assets_tests.simulation_oracle import Replay
 

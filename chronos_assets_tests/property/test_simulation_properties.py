@@ -9,12 +9,12 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chronos_assets.domain.profiles.simulation import MODES, SimulationProfile
 from chronos_assets.domain.simulation.accounting import check_all, check_marks, mark_trades
 from chronos_assets.domain.simulation.engine import Signals, Simulation, ranges_of, simulate
 from chronos_assets.domain.simulation.prices import PriceBars, price_bars
 from chronos_assets.domain.simulation.rules import rules_of
 from chronos_assets.domain.simulation.summary import buckets_of, filled_closes, summary_of
-from chronos_assets.domain.simulation_profile import MODES, SimulationProfile
 
 OTHER_SIDE = {"long": "short", "short": "long"}
 

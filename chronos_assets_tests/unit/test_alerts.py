@@ -59,8 +59,8 @@ class Mailbox(socketserver.StreamRequestHandler):
                 self.wfile.write(b"250 fine\r\n")
 
 
-def test_a_webhook_receives_the_sentence_and_its_parts() -> None:
-    """The webhook gets one JSON document: a line for people, and dataset, step, sentence and run by name."""
+def test_a_webhook_receives_the_message_and_its_parts() -> None:
+    """The webhook gets one JSON document: a line for people, and dataset, step, message and run by name."""
     posted: list[dict[str, Any]] = []
 
     class Hook(BaseHTTPRequestHandler):
@@ -74,11 +74,11 @@ def test_a_webhook_receives_the_sentence_and_its_parts() -> None:
 
     with serving(HTTPServer(("127.0.0.1", 0), Hook)) as port:
         send(ALERT, sinks_of(load_settings(alert_webhook=SecretStr(f"http://127.0.0.1:{port}/x"))))
-    assert posted[0]["sentence"] == "1 cell differs in RSI"
+    assert posted[0]["message"] == "1 cell differs in RSI"
     assert posted[0]["text"].startswith("btc_4h_v1 failed at indicator_bars_post_export_diff: 1 cell differs in RSI (run 01234567, nightly")
 
 
-def test_a_mail_has_the_sentence_as_its_subject(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_mail_has_the_message_as_its_subject(caplog: pytest.LogCaptureFixture) -> None:
     """The mailbox of the settings receives a mail that can be read without opening it, and the log has the line as well."""
     Mailbox.received.clear()
     with serving(socketserver.TCPServer(("127.0.0.1", 0), Mailbox)) as port, caplog.at_level(logging.ERROR):

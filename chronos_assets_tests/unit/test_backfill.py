@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chronos_assets.pipeline.backfill import Digests, Found, Known, decide, decode_known, encode_known, forget, survey
+from chronos_assets.pipeline.upkeep.changes import Digests, Found, Known, decide, decode_known, encode_known, forget, survey
 from chronos_assets.settings import Settings, load_settings
 from chronos_assets_tests.dagster_data import bars, checksum, rewrite, write_dataset
 

@@ -13,9 +13,9 @@ import pyarrow.ipc
 import pyarrow.parquet
 import pytest
 
-from chronos_assets.domain.bars import BarsReport, BarsSpec, ColumnsSpec, normalize
-from chronos_assets.domain.bars.opening import open_bars
 from chronos_assets.errors import BarsError
+from chronos_assets.ingest import BarsReport, BarsSpec, ColumnsSpec, normalize
+from chronos_assets.ingest.opening import open_bars
 from chronos_assets_tests.bars_case import read, table
 
 FRAME = pl.read_csv(table())

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chronos_assets.domain.bars.names import FIXED_COLUMNS, fold, questdb_name, resolve_columns
-from chronos_assets.domain.bars.spec import ColumnsSpec
+from chronos_assets.domain.bars_spec import ColumnsSpec
 from chronos_assets.errors import BarsError
+from chronos_assets.ingest.names import FIXED_COLUMNS, fold, questdb_name, resolve_columns
 
 LEGAL = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}", re.ASCII)
 

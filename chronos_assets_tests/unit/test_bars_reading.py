@@ -19,10 +19,10 @@ import polars as pl
 import pytest
 import zstandard
 
-from chronos_assets.domain.bars import BarsReport, BarsSpec, ColumnsSpec, FormatSpec
-from chronos_assets.domain.bars.source import file_checksum
 from chronos_assets.domain.content import content_hash
 from chronos_assets.errors import BarsError
+from chronos_assets.ingest import BarsReport, BarsSpec, ColumnsSpec, FormatSpec
+from chronos_assets.ingest.source import file_checksum
 from chronos_assets_tests.bars_case import HEADER, bend, lines, read, table
 
 
@@ -139,7 +139,7 @@ def test_a_disk_that_takes_no_more_is_an_error_that_leaves_nothing(tmp_path: Pat
     (tmp_path / "case.csv").write_bytes(table([f"{20240501 + i},0,{i},1.5,2.5" for i in range(31)]))
     code = """
 import pathlib, resource, sys
-from chronos_assets.domain.bars import BarsSpec, normalize
+from chronos_assets.ingest import BarsSpec, normalize
 from chronos_assets.errors import ChronosError
 folder = pathlib.Path(sys.argv[1])
 resource.setrlimit(resource.RLIMIT_FSIZE, (500, 500))
@@ -305,7 +305,7 @@ def test_a_file_that_is_replaced_is_not_held_open(tmp_path: Path) -> None:
 
 def test_nothing_is_written_where_nothing_is_asked_for(tmp_path: Path) -> None:
     """Without a destination the report is the same and no file appears."""
-    from chronos_assets.domain.bars import normalize
+    from chronos_assets.ingest import normalize
 
     written = read(tmp_path, table())
     assert normalize(tmp_path / "case.csv", BarsSpec(), None) == written
@@ -313,7 +313,7 @@ def test_nothing_is_written_where_nothing_is_asked_for(tmp_path: Path) -> None:
 
 def test_progress_is_told_in_bytes(tmp_path: Path) -> None:
     """Progress runs to the size of the file."""
-    from chronos_assets.domain.bars import normalize
+    from chronos_assets.ingest import normalize
 
     (tmp_path / "case.csv").write_bytes(table(lines(100)))
     told: list[tuple[str, int, int | None]] = []

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from chronos_assets.domain.bars import BarsSpec, ColumnsSpec, FormatSpec, normalize
 from chronos_assets.errors import BarsError, ManifestError, SourceChangedError
+from chronos_assets.ingest import BarsSpec, ColumnsSpec, FormatSpec, normalize
 from chronos_assets_tests.bars_case import HEADER, bend, lines, read, table
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from chronos_assets.domain.bars import BarsReport, BarsSpec
-from chronos_assets.domain.bars.schema import check_normalized
+from chronos_assets.ingest import BarsReport, BarsSpec
+from chronos_assets.ingest.schema import check_normalized
 from chronos_assets_tests.bars_case import lines, read, table
 
 
@@ -147,7 +147,7 @@ def test_a_good_file_passes_its_check(tmp_path: Path) -> None:
     report = read(tmp_path, table(lines(100)))
     verdict = check_normalized(tmp_path / "out" / "bars.arrow", report)
     assert (verdict.passed, verdict.lines, verdict.rows) == (True, [], 100)
-    assert verdict.sentence == "100 normalized bars are in order"
+    assert verdict.headline == "100 normalized bars are in order"
 
 
 BROKEN = {

@@ -11,10 +11,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from chronos_assets.domain.bars import BarsReport, BarsSpec, FormatSpec
-from chronos_assets.domain.bars.times import Padding, padding_of
 from chronos_assets.domain.strict import parse_strict
 from chronos_assets.errors import BarsError, UsageError
+from chronos_assets.ingest import BarsReport, BarsSpec, FormatSpec
+from chronos_assets.ingest.times import Padding, padding_of
 from chronos_assets_tests.bars_case import read, table
 
 NEW_YORK = "America/New_York"

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chronos_assets.pipeline.charts import PLOT, Line, bar_strip, decimate, line_chart
+from chronos_assets.views.charts import PLOT, Line, bar_strip, decimate, line_chart
 
 
 @settings(max_examples=50, deadline=None)

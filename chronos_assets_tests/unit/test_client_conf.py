@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from chronos_assets.errors import StoreError, UsageError
-from chronos_assets.storage.conf import parse_conf
+from chronos_assets.storage.client_string import parse_conf
 from chronos_assets.storage.identifiers import quote_identifier, quote_literal
 from chronos_assets.storage.questdb_http import HttpReader
 from chronos_assets.storage.questdb_write import check_conf

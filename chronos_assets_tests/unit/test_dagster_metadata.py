@@ -53,13 +53,13 @@ def test_a_cell_cannot_break_a_markdown_table() -> None:
     """Pipes and line breaks in values stay inside their cell, and what looks like a tag is shown."""
     assert markdown_table([{"a": "x|y\nz"}]).splitlines()[-1] == "| x\\|y z |"
     assert markdown_table([{"a": "<stream end>"}]).splitlines()[-1] == "| &lt;stream end> |"
-    assert "&lt;b>" in Verdict(passed=False, sentence="found '<b>'").markdown()
+    assert "&lt;b>" in Verdict(passed=False, message="found '<b>'").markdown()
 
 
 def test_a_failing_verdict_says_verdict_rows_meaning_and_command() -> None:
     """The description of a failed check has the four parts, and the step fails with the one line."""
     verdict = Verdict(
-        passed=False, sentence="1 cell differs", rows=[{"bar": "b"}] * 30, meaning="Not published.", command="validate_dataset x"
+        passed=False, message="1 cell differs", rows=[{"bar": "b"}] * 30, meaning="Not published.", command="validate_dataset x"
     )
     result = verdict.result("indicator_bars", "post_export_diff")
     assert result.severity is AssetCheckSeverity.ERROR
@@ -74,7 +74,7 @@ def test_a_failing_verdict_says_verdict_rows_meaning_and_command() -> None:
 
 def test_a_warning_is_recorded_and_stops_nothing() -> None:
     """A verdict of severity WARN fails its check and lets the run go on."""
-    verdict = Verdict(passed=False, sentence="few signals", warn_only=True)
+    verdict = Verdict(passed=False, message="few signals", warn_only=True)
     assert verdict.result("a", "b").severity is AssetCheckSeverity.WARN
     verdict.stop()
 

@@ -7,7 +7,7 @@ from dagster import DagsterEvent, DagsterEventType, EventLogEntry
 from dagster._core.execution.plan.objects import ErrorSource, StepFailureData
 from dagster_shared.error import SerializableErrorInfo
 
-from chronos_assets.orchestration.night import first_failure
+from chronos_assets.orchestration.nightly.nightly_summary import first_failure
 
 
 def entry(event: DagsterEvent) -> EventLogEntry:

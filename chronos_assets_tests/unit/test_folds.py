@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from chronos_assets.domain.folds import Fold, Layout, plan_folds, require_fitted_rows, require_folds, resolve_layout
+from chronos_assets.domain.profiles.walkforward import WalkforwardProfile
 from chronos_assets.domain.strict import parse_strict
-from chronos_assets.domain.walkforward_profile import WalkforwardProfile
 from chronos_assets.errors import ProfileError
 
 DAY = 86_400

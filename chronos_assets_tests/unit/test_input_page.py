@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-SOURCES = [*(ROOT / "chronos_assets" / "domain" / "bars").glob("*.py"), ROOT / "chronos_assets" / "domain" / "manifest.py"]
-SOURCES += [ROOT / "chronos_assets" / "pipeline" / name for name in ("normalize.py", "manifests.py")]
+SOURCES = [*(ROOT / "chronos_assets" / "ingest").glob("*.py"), ROOT / "chronos_assets" / "domain" / "manifest.py"]
+SOURCES += [ROOT / "chronos_assets" / "pipeline" / name for name in ("export/normalize.py", "upkeep/manifests.py")]
 
 
 def test_every_code_is_on_the_page() -> None:

@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from chronos_assets.compute.training import FoldData, FoldResult, FoldSpec, Recipe, train_fold
 from chronos_assets.domain.folds import Fold
 from chronos_assets.domain.targets import TargetTransform
-from chronos_assets.pipeline.look_ahead import TrainFold, audit_fold
-from chronos_assets.pipeline.walkforward_checks import Finding
+from chronos_assets.learning.training import FoldData, FoldResult, FoldSpec, Recipe, train_fold
+from chronos_assets.pipeline.walkforward.checks import Finding
+from chronos_assets.pipeline.walkforward.look_ahead import TrainFold, audit_fold
 from chronos_assets_tests.unit.test_training import make_data, make_recipe
 
 FOLD = Fold(3, 40, 240, 244, 264)

@@ -7,7 +7,14 @@ import warnings
 import numpy as np
 import pytest
 
-from chronos_assets.domain.returns import annual_growth, bar_returns, bars_per_year, drawdown_pct, longest_drawdown, return_metrics
+from chronos_assets.domain.statistics.returns import (
+    annual_growth,
+    bar_returns,
+    bars_per_year,
+    drawdown_pct,
+    longest_drawdown,
+    return_metrics,
+)
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

@@ -9,10 +9,17 @@ import numpy as np
 import polars as pl
 import pytest
 
-from chronos_assets.domain.bars import FormatSpec
-from chronos_assets.domain.simulation_profile import SimulationProfile
+from chronos_assets.domain.profiles.simulation import SimulationProfile
 from chronos_assets.errors import ChronosError, RefusedError
-from chronos_assets.pipeline.prices import PriceFile, missing_bars, price_columns, prices_from_columns, prices_from_file, require_prices
+from chronos_assets.ingest import FormatSpec
+from chronos_assets.pipeline.simulation.prices import (
+    PriceFile,
+    missing_bars,
+    price_columns,
+    prices_from_columns,
+    prices_from_file,
+    require_prices,
+)
 from chronos_assets.storage.datasets import DatasetColumn, DatasetRecord
 
 HOUR = 3_600

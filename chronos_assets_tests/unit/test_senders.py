@@ -10,9 +10,9 @@ from typing import Any
 import polars as pl
 import pytest
 
-from chronos_assets.pipeline.write import frame_rows, warming_up, year_spans
+from chronos_assets.pipeline.export.write import frame_rows, warming_up, year_spans
 from chronos_assets.storage import questdb_write
-from chronos_assets.storage.conf import parse_conf
+from chronos_assets.storage.client_string import parse_conf
 
 
 def send(frames: Iterator[pl.DataFrame]) -> None:
@@ -57,7 +57,7 @@ def test_an_early_import_that_fails_says_nothing(monkeypatch: pytest.MonkeyPatch
         raise RuntimeError("interpreter shutdown")
 
     told: list[object] = []
-    monkeypatch.setattr("chronos_assets.pipeline.write.import_module", ending)
+    monkeypatch.setattr("chronos_assets.pipeline.export.write.import_module", ending)
     monkeypatch.setattr(threading, "excepthook", told.append)
     with warming_up():
         pass

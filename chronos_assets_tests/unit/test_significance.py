@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from chronos_assets.domain.bootstrap import STATISTICS, bootstrap_intervals, resampled_statistics
-from chronos_assets.domain.returns import bar_returns, bars_per_year, return_metrics
-from chronos_assets.domain.signal_test import FoldCases, best_cut, signal_test
-from chronos_assets.domain.significance import permutation_result, probability_of_overfitting
+from chronos_assets.domain.profiles.simulation import SimulationProfile
+from chronos_assets.domain.profiles.walkforward import ThresholdProfile
 from chronos_assets.domain.simulation.engine import Signals, simulate
 from chronos_assets.domain.simulation.permutation import trade_test
 from chronos_assets.domain.simulation.prices import PriceBars, price_bars
 from chronos_assets.domain.simulation.rules import rules_of
-from chronos_assets.domain.simulation_profile import SimulationProfile
+from chronos_assets.domain.statistics.confidence_intervals import STATISTICS, bootstrap_intervals, resampled_statistics
+from chronos_assets.domain.statistics.returns import bar_returns, bars_per_year, return_metrics
+from chronos_assets.domain.statistics.signal_significance import FoldCases, best_cut, signal_test
+from chronos_assets.domain.statistics.significance import permutation_result, probability_of_overfitting
 from chronos_assets.domain.thresholds import least_cases, optimal_cut
-from chronos_assets.domain.walkforward_profile import ThresholdProfile
 
 
 def noise_market(seed: int, n: int = 200) -> tuple[PriceBars, Signals]:

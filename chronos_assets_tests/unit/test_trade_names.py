@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from chronos_assets.errors import UsageError
-from chronos_assets.pipeline.trace import parse_trade
+from chronos_assets.pipeline.simulation.trace import parse_trade
 
 
 def test_a_trade_is_named_by_its_simulation_and_number() -> None:

@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 import xgboost as xgb
 
-from chronos_assets.compute.devices import read_table, resolve_device
-from chronos_assets.compute.executor import ThreadExecutor
-from chronos_assets.compute.keys import FoldKeys
-from chronos_assets.compute.models import load_model
-from chronos_assets.compute.training import FoldData, FoldFailure, FoldResult, FoldSpec, Recipe, booster_parameters, train_fold
 from chronos_assets.domain.folds import Fold, Layout, plan_folds
+from chronos_assets.domain.profiles.walkforward import ModelProfile, ThresholdProfile
 from chronos_assets.domain.targets import TargetTransform
-from chronos_assets.domain.walkforward_profile import ModelProfile, ThresholdProfile
 from chronos_assets.errors import ChronosError, DeviceError
+from chronos_assets.learning.devices import read_table, resolve_device
+from chronos_assets.learning.executor import ThreadExecutor
+from chronos_assets.learning.keys import FoldKeys
+from chronos_assets.learning.models import load_model
+from chronos_assets.learning.training import FoldData, FoldFailure, FoldResult, FoldSpec, Recipe, booster_parameters, train_fold
 
 FOLD = Fold(0, 0, 200, 204, 224)
 

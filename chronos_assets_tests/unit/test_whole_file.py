@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from chronos_assets.storage.whole_file import replacing
+from chronos_assets.storage.atomic_write import replacing
 
 
 def test_two_writers_of_one_file_do_not_meet(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from chronos_assets.domain.simulation_profile import Level, Mode, SimulationProfile
+from chronos_assets.domain.profiles.simulation import Level, Mode, SimulationProfile
 
 # What ends a trade; the position in this tuple is the code that the loop writes.
 EXIT_REASONS = (

@@ -9,11 +9,11 @@ import numpy as np
 import polars as pl
 
 from chronos_assets.domain.metrics import profit_factor
-from chronos_assets.domain.returns import SECONDS_PER_YEAR, drawdown_pct, return_metrics
 from chronos_assets.domain.simulation.accounting import mark_trades
 from chronos_assets.domain.simulation.engine import Simulation
 from chronos_assets.domain.simulation.prices import Floats, PriceBars
 from chronos_assets.domain.simulation.rules import EXIT_REASONS, SIDES
+from chronos_assets.domain.statistics.returns import SECONDS_PER_YEAR, drawdown_pct, return_metrics
 
 BASES = {
     "profit_factor_trade": "pnl of each trade, costs included",

@@ -14,15 +14,14 @@ from pydantic import Field
 
 from chronos_assets.orchestration.assets.files import CODE_VERSION, OWNERS, SOURCE_FILE, Metadata, normalize_partition
 from chronos_assets.orchestration.columns import lineage, of_registry
-from chronos_assets.orchestration.config_words import BATCH_ROWS
-from chronos_assets.orchestration.failures import one_sentence
+from chronos_assets.orchestration.failures import user_facing_errors
 from chronos_assets.orchestration.metadata import column_schema, console_link
 from chronos_assets.orchestration.partitions import DATASETS
 from chronos_assets.orchestration.resources import Workplace
 
 if TYPE_CHECKING:
-    from chronos_assets.pipeline.export import ExportAttempt
-    from chronos_assets.pipeline.normalize import NormalizedBars
+    from chronos_assets.pipeline.export.dataset import ExportAttempt
+    from chronos_assets.pipeline.export.normalize import NormalizedBars
     from chronos_assets.storage.datasets import DatasetRecord
     from chronos_assets.storage.stores import Stores
 
@@ -31,9 +30,7 @@ class ExportConfig(Config):
     """How bars are written. The defaults suit every dataset."""
 
     replace: bool = Field(default=False, description="Write all rows under a fresh tag, also where published bars changed: a new revision.")
-    batch_rows: int = Field(
-        default=0, ge=BATCH_ROWS[0], le=BATCH_ROWS[1], description="Rows in one request; 0: the setting CHRONOS_BATCH_ROWS."
-    )
+    batch_rows: int = Field(default=0, ge=0, le=100_000, description="Rows in one request; 0: the setting CHRONOS_BATCH_ROWS.")
 
 
 @asset(
@@ -50,9 +47,9 @@ class ExportConfig(Config):
 )
 def indicator_bars(context: AssetExecutionContext, config: ExportConfig, workplace: ResourceParam[Workplace]) -> MaterializeResult[None]:
     """Write what the registry does not have yet."""
-    from chronos_assets.pipeline.export import ExportOptions, write_bars
+    from chronos_assets.pipeline.export.dataset import ExportOptions, write_bars
 
-    with one_sentence(context):
+    with user_facing_errors(context):
         loaded, stores = workplace.manifest(context.partition_key), workplace.stores
         bars = normalize_partition(context, workplace)
         options = ExportOptions(batch_rows=config.batch_rows or None, replace=config.replace)
@@ -97,9 +94,9 @@ def _written(bars: "NormalizedBars", attempt: "ExportAttempt", stores: "Stores")
 )
 def indicator_datasets(context: AssetExecutionContext, workplace: ResourceParam[Workplace]) -> MaterializeResult[None]:
     """Publish what a passed audit vouches for."""
-    from chronos_assets.pipeline.export import publish_dataset
+    from chronos_assets.pipeline.export.dataset import publish_dataset
 
-    with one_sentence(context):
+    with user_facing_errors(context):
         loaded, stores = workplace.manifest(context.partition_key), workplace.stores
         bars = normalize_partition(context, workplace)
         record = publish_dataset(bars, loaded, stores, progress=workplace.progress(context))

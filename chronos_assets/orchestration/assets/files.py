@@ -16,7 +16,7 @@ from dagster import (
 )
 
 from chronos_assets.orchestration.columns import lineage
-from chronos_assets.orchestration.failures import StepContext, failure, one_sentence
+from chronos_assets.orchestration.failures import StepContext, failure, user_facing_errors
 from chronos_assets.orchestration.metadata import column_schema, sparkline, table
 from chronos_assets.orchestration.partitions import CONTENT_TAG, DATASETS, known_slugs
 from chronos_assets.orchestration.preview import observed_source, versions_by_partition
@@ -25,9 +25,9 @@ from chronos_assets.orchestration.resources import Workplace
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from chronos_assets.domain.bars.report import BarsReport
     from chronos_assets.domain.manifest import LoadedManifest, Manifest
-    from chronos_assets.pipeline.normalize import NormalizedBars
+    from chronos_assets.ingest.report import BarsReport
+    from chronos_assets.pipeline.export.normalize import NormalizedBars
 
 OWNERS = ["team:research"]
 # Among the dependencies of every asset: Dagster marks stale what depends on the change itself, not what is further down
@@ -67,7 +67,7 @@ def observed(context: OpExecutionContext, workplace: Workplace, version: "Callab
 )
 def indicator_csv(context: OpExecutionContext, workplace: ResourceParam[Workplace]) -> DataVersionsByPartition:
     """Observe the file's checksum."""
-    from chronos_assets.domain.bars.source import file_checksum
+    from chronos_assets.ingest.source import file_checksum
 
     return versions_by_partition(observed(context, workplace, lambda loaded: file_checksum(loaded.source_path)))
 
@@ -110,7 +110,7 @@ def simulation_profiles(context: OpExecutionContext, workplace: ResourceParam[Wo
 )
 def normalized_bars(context: AssetExecutionContext, workplace: ResourceParam[Workplace]) -> MaterializeResult[None]:
     """Read, normalize, write the Arrow file."""
-    with one_sentence(context):
+    with user_facing_errors(context):
         bars = normalize_partition(context, workplace)
         report = bars.report
         note_content(context, workplace, report.checksum)
@@ -121,7 +121,7 @@ def normalized_bars(context: AssetExecutionContext, workplace: ResourceParam[Wor
 
 def note_content(context: AssetExecutionContext, workplace: Workplace, checksum: str) -> None:
     """Tag the run with the content that it reads, whoever started it: a night asks only for what no run has covered."""
-    from chronos_assets.pipeline.backfill import content_as_read
+    from chronos_assets.pipeline.upkeep.changes import content_as_read
 
     content = content_as_read(workplace.manifest(context.partition_key), checksum, workplace.settings)
     if context.run.tags.get(CONTENT_TAG) != content:
@@ -130,7 +130,7 @@ def note_content(context: AssetExecutionContext, workplace: Workplace, checksum:
 
 def normalize_partition(context: StepContext, workplace: Workplace) -> "NormalizedBars":
     """The normalized bars of this partition, from the cache where the file is unchanged."""
-    from chronos_assets.pipeline.normalize import normalize_dataset
+    from chronos_assets.pipeline.export.normalize import normalize_dataset
     from chronos_assets.storage.datasets import find_dataset
 
     slug = context.partition_key

@@ -10,14 +10,14 @@ from pydantic import Field
 from chronos_assets.orchestration.assets.files import CODE_VERSION, OWNERS, SOURCE_FILE, Metadata
 from chronos_assets.orchestration.assets.walkforward import chosen, finished_run_id, last_launch
 from chronos_assets.orchestration.columns import of_trades
-from chronos_assets.orchestration.failures import one_sentence
+from chronos_assets.orchestration.failures import user_facing_errors
 from chronos_assets.orchestration.metadata import console_link, numbers, sparkline, table
 from chronos_assets.orchestration.partitions import DATASETS
 from chronos_assets.orchestration.resources import Workplace
 
 if TYPE_CHECKING:
     from chronos_assets.domain.manifest import LoadedManifest, Manifest
-    from chronos_assets.pipeline.simulate import SimulationResult
+    from chronos_assets.pipeline.simulation.run import SimulationResult
     from chronos_assets.storage.stores import Stores
 
 PLOTTED = ("total_return_pct", "max_drawdown_pct", "sharpe", "trade_count", "win_rate", "profit_factor_trade")
@@ -59,7 +59,7 @@ def trading_simulations(
     context: AssetExecutionContext, config: SimulationConfig, workplace: ResourceParam[Workplace]
 ) -> MaterializeResult[None]:
     """Simulate each profile and mode."""
-    with one_sentence(context):
+    with user_facing_errors(context):
         loaded, stores = workplace.manifest(context.partition_key), workplace.stores
         names = chosen(simulation_names(loaded.manifest), config.profiles, "simulation profile")
         done = [one for name in names for one in _simulate(context, workplace, name)]
@@ -73,7 +73,7 @@ def simulation_names(manifest: "Manifest") -> list[str]:
 
 
 def _simulate(context: AssetExecutionContext, workplace: Workplace, name: str) -> list[ProfileSimulation]:
-    from chronos_assets.pipeline.simulate import simulate_run
+    from chronos_assets.pipeline.simulation.run import simulate_run
 
     loaded, stores = workplace.manifest(context.partition_key), workplace.stores
     profile = loaded.manifest.simulation_profile(name)
@@ -87,7 +87,7 @@ def _simulate(context: AssetExecutionContext, workplace: Workplace, name: str) -
 
 def _prices(loaded: "LoadedManifest", stores: "Stores") -> list[str]:
     """The dataset's columns that trades are filled at; none where the manifest names a price file."""
-    from chronos_assets.pipeline.prices import price_columns
+    from chronos_assets.pipeline.simulation.prices import price_columns
     from chronos_assets.storage.datasets import get_dataset
 
     return [] if loaded.ohlcv_path else [c.name for c in price_columns(get_dataset(stores.postgres, loaded.manifest.dataset)).values()]

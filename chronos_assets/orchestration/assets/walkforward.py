@@ -23,16 +23,16 @@ from chronos_assets.domain.strict import nearest
 from chronos_assets.errors import NotPublishedError, UsageError
 from chronos_assets.orchestration.assets.files import CODE_VERSION, OWNERS, SOURCE_FILE, Metadata
 from chronos_assets.orchestration.columns import of_predictions
-from chronos_assets.orchestration.failures import one_sentence
+from chronos_assets.orchestration.failures import user_facing_errors
 from chronos_assets.orchestration.metadata import console_link, fold_strip, numbers, sparkline, table
 from chronos_assets.orchestration.partitions import DATASETS
 from chronos_assets.orchestration.resources import Workplace
 
 if TYPE_CHECKING:
     from chronos_assets.domain.manifest import Manifest
-    from chronos_assets.domain.walkforward_profile import WalkforwardProfile
-    from chronos_assets.pipeline.walkforward import WalkforwardResult
-    from chronos_assets.pipeline.walkforward_request import WalkforwardRequest
+    from chronos_assets.domain.profiles.walkforward import WalkforwardProfile
+    from chronos_assets.pipeline.walkforward.request import WalkforwardRequest
+    from chronos_assets.pipeline.walkforward.run import WalkforwardResult
     from chronos_assets.storage.runs import FoldRecord
     from chronos_assets.storage.stores import Stores
 
@@ -68,7 +68,7 @@ class Launch:
 
     def profile(self, manifest: "Manifest", name: str) -> "WalkforwardProfile":
         """The manifest's profile, changed where it was launched so; raises `ProfileError` for what is no parameter or out of range."""
-        from chronos_assets.pipeline.sweep import change_profile
+        from chronos_assets.pipeline.walkforward.sweep import change_profile
 
         profile = manifest.walkforward_profile(name)
         return change_profile(profile, self.changes) if self.changes and name in self.profiles else profile
@@ -111,7 +111,7 @@ def walkforward_predictions(
     context: AssetExecutionContext, config: WalkforwardConfig, workplace: ResourceParam[Workplace]
 ) -> MaterializeResult[None]:
     """Train the missing folds of each profile."""
-    with one_sentence(context):
+    with user_facing_errors(context):
         manifest, stores = workplace.manifest(context.partition_key).manifest, workplace.stores
         names = chosen(profile_names(manifest), config.profiles, "walk-forward profile")
         launch = Launch(tuple(names), config.changes)
@@ -143,7 +143,7 @@ def chosen(names: list[str], wanted: list[str], what: str) -> list[str]:
 
 def request_of(stores: "Stores", manifest: "Manifest", profile: str, launch: Launch) -> "WalkforwardRequest":
     """The resolved request of a profile; raises `NotPublishedError` where its dataset is not in the registry."""
-    from chronos_assets.pipeline.walkforward import plan_request, resolve_target
+    from chronos_assets.pipeline.walkforward.run import plan_request, resolve_target
     from chronos_assets.storage.datasets import get_dataset
 
     asked = launch.profile(manifest, profile)
@@ -168,7 +168,7 @@ def finished_run_id(stores: "Stores", manifest: "Manifest", profile: str, launch
 
 
 def _run(context: AssetExecutionContext, workplace: Workplace, launch: Launch, profile: str) -> ProfileRun:
-    from chronos_assets.pipeline.walkforward import run_walkforward
+    from chronos_assets.pipeline.walkforward.run import run_walkforward
 
     manifest, stores = workplace.manifest(context.partition_key).manifest, workplace.stores
     request = request_of(stores, manifest, profile, launch)

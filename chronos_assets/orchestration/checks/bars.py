@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from dagster import AssetCheckExecutionContext, AssetCheckResult, MetadataValue, ResourceParam
 
 from chronos_assets.orchestration.assets.files import normalize_partition
-from chronos_assets.orchestration.failures import one_sentence
+from chronos_assets.orchestration.failures import user_facing_errors
 from chronos_assets.orchestration.preview import dataset_check, dataset_checks
 from chronos_assets.orchestration.resources import Workplace
 from chronos_assets.orchestration.verdicts import Verdict, report_all
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     import polars as pl
 
     from chronos_assets.domain.audit_report import AuditReport
-    from chronos_assets.domain.bars.report import BarsReport
-    from chronos_assets.pipeline.normalize import NormalizedBars
+    from chronos_assets.ingest.report import BarsReport
+    from chronos_assets.pipeline.export.normalize import NormalizedBars
 
 MOSTLY_NULL = 0.5
 
@@ -33,7 +33,7 @@ BARS_CHECKS = {
 @dataset_checks("normalized_bars", BARS_CHECKS, name="normalized_bars_checks")
 def bars_checks(context: AssetCheckExecutionContext, workplace: ResourceParam[Workplace]) -> Iterator[AssetCheckResult]:
     """Check the Arrow file of this partition."""
-    with one_sentence(context):
+    with user_facing_errors(context):
         bars = normalize_partition(context, workplace)
         inspect = f"chronos inspect {workplace.manifest(context.partition_key).source_path}"
         verdicts = {
@@ -52,9 +52,9 @@ def bars_checks(context: AssetCheckExecutionContext, workplace: ResourceParam[Wo
 )
 def post_export_diff(context: AssetCheckExecutionContext, workplace: ResourceParam[Workplace]) -> Iterator[AssetCheckResult]:
     """Audit the last attempt of this content (or the published bars, where nothing is to be published)."""
-    from chronos_assets.pipeline.export import audit_bars
+    from chronos_assets.pipeline.export.dataset import audit_bars
 
-    with one_sentence(context):
+    with user_facing_errors(context):
         loaded, stores = workplace.manifest(context.partition_key), workplace.stores
         bars = normalize_partition(context, workplace)
         report = audit_bars(bars, loaded, stores, progress=workplace.progress(context))
@@ -74,7 +74,7 @@ def _diff(report: "AuditReport", slug: str) -> Verdict:
         metadata["failure_cases"] = MetadataValue.path(report.artifact)
     return Verdict(
         passed=report.passed,
-        sentence=report.summary if report.passed else f"QuestDB differs from the file of {slug}: {report.summary}{report.first_failure}",
+        message=report.summary if report.passed else f"QuestDB differs from the file of {slug}: {report.summary}{report.first_failure}",
         rows=[{name: row.get(name) for name in ("bar", "kind", "column", "expected", "found")} for row in report.examples],
         meaning="What QuestDB holds is not what the file says, so the dataset is not published and nothing below it runs. Readers keep "
         "what was published before. The next run writes all rows under a fresh tag (`chronos run "
@@ -85,7 +85,7 @@ def _diff(report: "AuditReport", slug: str) -> Verdict:
 
 
 def _sound(bars: "NormalizedBars", slug: str) -> Verdict:
-    from chronos_assets.domain.bars.schema import check_normalized
+    from chronos_assets.ingest.schema import check_normalized
 
     verdict = check_normalized(bars.path, bars.report)
     metadata: dict[str, object] = {"failing": verdict.failures}
@@ -93,9 +93,9 @@ def _sound(bars: "NormalizedBars", slug: str) -> Verdict:
         metadata["failure_cases"] = MetadataValue.path(_keep_cases(verdict.cases, bars.path.with_suffix(".failures.parquet")))
     return Verdict(
         passed=verdict.passed,
-        sentence=f"{bars.report.rows:,} bars x {len(bars.report.columns)} columns are sound"
+        message=f"{bars.report.rows:,} bars x {len(bars.report.columns)} columns are sound"
         if verdict.passed
-        else f"the Arrow file of {slug} is not sound: {verdict.sentence}",
+        else f"the Arrow file of {slug} is not sound: {verdict.headline}",
         rows=[{"failure": line} for line in verdict.lines],
         meaning="The file was damaged after it was written. Delete it: it is made again from the indicator file.",
         command=f"rm {bars.path}",
@@ -121,7 +121,7 @@ def _useful(report: "BarsReport", inspect: str) -> Verdict:
     names = ", ".join(str(row["column"]) for row in rows[:5])
     return Verdict(
         passed=not rows,
-        sentence=f"{len(rows)} columns are constant or mostly empty: {names}" if rows else "every column varies and is mostly there",
+        message=f"{len(rows)} columns are constant or mostly empty: {names}" if rows else "every column varies and is mostly there",
         rows=rows,
         meaning="Such a column teaches a model nothing; take it out with `columns: {exclude: [...]}` in the manifest.",
         command=inspect,
@@ -135,7 +135,7 @@ def _gaps(report: "BarsReport", inspect: str) -> Verdict:
     count = report.unexpected_gaps
     return Verdict(
         passed=not count,
-        sentence=f"{count} gaps that no session explains" if count else f"{report.gaps} gaps, each explained by sessions or weekends",
+        message=f"{count} gaps that no session explains" if count else f"{report.gaps} gaps, each explained by sessions or weekends",
         rows=rows,
         meaning="Bars are missing in the file. Indicators that look back count bars, not time, across a gap.",
         command=inspect,

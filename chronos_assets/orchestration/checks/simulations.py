@@ -7,7 +7,7 @@ from dagster import AssetCheckExecutionContext, AssetCheckResult, ResourceParam
 
 from chronos_assets.orchestration.assets.simulations import simulation_names
 from chronos_assets.orchestration.assets.walkforward import finished_run_id, last_launch
-from chronos_assets.orchestration.failures import one_sentence
+from chronos_assets.orchestration.failures import user_facing_errors
 from chronos_assets.orchestration.preview import dataset_checks
 from chronos_assets.orchestration.resources import Workplace
 from chronos_assets.orchestration.verdicts import Verdict, report_all
@@ -28,7 +28,7 @@ ACCOUNTS = ("accounting", "numbering")
 @dataset_checks(ASSET, CHECKS, name="simulation_checks")
 def simulation_checks(context: AssetCheckExecutionContext, workplace: ResourceParam[Workplace]) -> Iterator[AssetCheckResult]:
     """Check what both stores hold of each simulation of the manifest's runs."""
-    with one_sentence(context):
+    with user_facing_errors(context):
         stores = workplace.stores
         ids = _simulations(context, workplace)
         found = {name: _checks_of(stores, simulation_id) for name, simulation_id in ids.items()}
@@ -54,7 +54,7 @@ def _simulations(context: AssetCheckExecutionContext, workplace: Workplace) -> d
 
 
 def _checks_of(stores: "Stores", simulation_id: str) -> "list[Check]":
-    from chronos_assets.pipeline.simulate import check_simulation
+    from chronos_assets.pipeline.simulation.run import check_simulation
 
     return check_simulation(simulation_id, stores)
 
@@ -67,7 +67,7 @@ def _verdict(found: "dict[str, list[Check]]", ids: dict[str, str], *, accounts: 
     trades = [f"{ids[name]}/{next(iter(c.examples), 1)}" for name, c in broken]
     return Verdict(
         passed=not rows,
-        sentence=first or f"{good} in {len(found)} simulations",
+        message=first or f"{good} in {len(found)} simulations",
         rows=rows,
         meaning="Stored trades or equity were changed after they were written, or written by another program.",
         command=f"chronos trace {trades[0]}" if trades else "",
@@ -79,7 +79,7 @@ def _traded(found: "dict[str, list[Check]]", ids: dict[str, str]) -> Verdict:
     idle = [name for name, checks in found.items() for c in checks if c.name == "numbering" and c.found == "0 trades"]
     return Verdict(
         passed=not idle,
-        sentence=f"no trades in {', '.join(idle[:5])}" if idle else f"all {len(found)} simulations traded",
+        message=f"no trades in {', '.join(idle[:5])}" if idle else f"all {len(found)} simulations traded",
         meaning="No prediction lay beyond a threshold in the test bars, or the side is off in every fold.",
         command=f"chronos report {ids[idle[0]]}" if idle else "",
         metadata={"without_trades": len(idle)},

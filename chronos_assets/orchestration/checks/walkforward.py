@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 from dagster import AssetCheckExecutionContext, AssetCheckResult, ResourceParam
 
 from chronos_assets.orchestration.assets.walkforward import finished_run_id, last_launch
-from chronos_assets.orchestration.failures import one_sentence
+from chronos_assets.orchestration.failures import user_facing_errors
 from chronos_assets.orchestration.preview import dataset_checks
 from chronos_assets.orchestration.resources import Workplace
 from chronos_assets.orchestration.verdicts import Verdict, report_all
 
 if TYPE_CHECKING:
-    from chronos_assets.pipeline.walkforward_checks import Finding
+    from chronos_assets.pipeline.walkforward.checks import Finding
     from chronos_assets.storage.stores import Stores
 
 ASSET = "walkforward_predictions"
@@ -30,7 +30,7 @@ CHECKS = {
 @dataset_checks(ASSET, CHECKS, name="walkforward_checks")
 def walkforward_checks(context: AssetCheckExecutionContext, workplace: ResourceParam[Workplace]) -> Iterator[AssetCheckResult]:
     """Ask both stores about the run of each profile."""
-    with one_sentence(context):
+    with user_facing_errors(context):
         manifest, stores = workplace.manifest(context.partition_key).manifest, workplace.stores
         launch = last_launch(context.instance, context.partition_key)
         runs = {name: finished_run_id(stores, manifest, name, launch) for name in launch.names(manifest)}
@@ -40,7 +40,7 @@ def walkforward_checks(context: AssetCheckExecutionContext, workplace: ResourceP
 
 
 def _complete(stores: "Stores", runs: dict[str, str]) -> Verdict:
-    from chronos_assets.pipeline.walkforward_checks import completeness
+    from chronos_assets.pipeline.walkforward.checks import completeness
 
     found = {name: completeness(stores, run_id) for name, run_id in runs.items()}
     folds, bars = sum(f.folds_stored for f in found.values()), sum(f.bars_predicted for f in found.values())
@@ -55,7 +55,7 @@ def _complete(stores: "Stores", runs: dict[str, str]) -> Verdict:
 
 
 def _stores_agree(stores: "Stores", runs: dict[str, str]) -> Verdict:
-    from chronos_assets.pipeline.walkforward_checks import recompute_run_metrics, thresholds_agree
+    from chronos_assets.pipeline.walkforward.checks import recompute_run_metrics, thresholds_agree
 
     found = {name: [*thresholds_agree(stores, run_id), *recompute_run_metrics(stores, run_id)] for name, run_id in runs.items()}
     return _verdict(
@@ -68,7 +68,7 @@ def _stores_agree(stores: "Stores", runs: dict[str, str]) -> Verdict:
 
 
 def _no_look_ahead(stores: "Stores", runs: dict[str, str]) -> Verdict:
-    from chronos_assets.pipeline.look_ahead import look_ahead_audit
+    from chronos_assets.pipeline.walkforward.look_ahead import look_ahead_audit
 
     found = {name: look_ahead_audit(stores, run_id, AUDITED_FOLDS) for name, run_id in runs.items()}
     folds = sum(len(report.folds) for report in found.values())
@@ -83,7 +83,7 @@ def _no_look_ahead(stores: "Stores", runs: dict[str, str]) -> Verdict:
 
 
 def _enough_signals(stores: "Stores", runs: dict[str, str]) -> Verdict:
-    from chronos_assets.pipeline.walkforward_checks import signal_counts
+    from chronos_assets.pipeline.walkforward.checks import signal_counts
 
     counts = {name: signal_counts(stores, run_id) for name, run_id in runs.items()}
     rows = [
@@ -96,7 +96,7 @@ def _enough_signals(stores: "Stores", runs: dict[str, str]) -> Verdict:
     named = ", ".join(f"{row['profile']} {row['side']} has {row['signals']}" for row in few[:4])
     return Verdict(
         passed=not few,
-        sentence=f"{total:,} signals" if not few else f"few signals: {named} (fewer than {FEW_SIGNALS} say little)",
+        message=f"{total:,} signals" if not few else f"few signals: {named} (fewer than {FEW_SIGNALS} say little)",
         rows=few,
         meaning="A side is off in a fold whose best profit factor on the validation cases is 1 or less. More data or a smaller "
         "min_fraction gives more signals; fewer, better ones may be what you want.",
@@ -117,7 +117,7 @@ def _verdict(
     first = f": fold {rows[0]['fold']}, {rows[0]['what']}, expected {rows[0]['expected']}, found {rows[0]['found']}" if rows else ""
     return Verdict(
         passed=not rows,
-        sentence=good if not rows else f"{bad}{first}"[:400],
+        message=good if not rows else f"{bad}{first}"[:400],
         rows=rows,
         meaning=meaning,
         command=command,

@@ -1,0 +1,97 @@
+"""`python -m benchmarks.lineage.overhead [--rows N] [--rounds N] [--ways plain in-process multiprocess]`: what Dagster costs.
+
+One dataset all the way, plainly and through Dagster with both executors, in one run.
+
+Each way gets a dataset of its own (same shape, other numbers), so that nothing can be reused. Everything is imported and compiled
+before the clock starts; the ways take turns, and the median of each is compared.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+
+from dagster import DagsterInstance
+
+from benchmarks.lineage.workplace import own_servers, write_dataset
+from chronos_assets.domain.manifest import load_manifest, manifest_path
+from chronos_assets.orchestration.execute import run_partition
+from chronos_assets.orchestration.instance import open_instance
+from chronos_assets.orchestration.resources import Workplace
+from chronos_assets.pipeline.export.dataset import audit_bars, publish_dataset, write_bars
+from chronos_assets.pipeline.export.normalize import normalize_dataset
+from chronos_assets.pipeline.simulation.run import check_simulation, simulate_run
+from chronos_assets.pipeline.walkforward.checks import completeness, recompute_run_metrics, signal_counts, thresholds_agree
+from chronos_assets.pipeline.walkforward.look_ahead import look_ahead_audit
+from chronos_assets.pipeline.walkforward.run import run_walkforward
+
+WAYS = ("plain", "in-process", "multiprocess")
+PROFILE = {"train_size": 650, "test_size": 14, "model": {"rounds": 300, "early_stopping": 50, "eta": 0.05}}
+
+
+def plainly(slug: str, workplace: Workplace) -> None:
+    """The use cases and checks that the job runs, one after the other."""
+    settings, stores = workplace.settings, workplace.stores
+    loaded = load_manifest(manifest_path(settings.exports_dir, slug))
+    bars = normalize_dataset(loaded, settings)
+    write_bars(bars, loaded, stores)
+    assert audit_bars(bars, loaded, stores).passed
+    publish_dataset(bars, loaded, stores)
+    run = run_walkforward(slug, loaded.manifest.walkforward_profile(), stores, horizon=1, horizon_assumed=False)
+    assert completeness(stores, run.run_id).complete
+    assert not thresholds_agree(stores, run.run_id)
+    assert not recompute_run_metrics(stores, run.run_id)
+    assert look_ahead_audit(stores, run.run_id, 2).clean
+    signal_counts(stores, run.run_id)
+    for simulation in simulate_run(run.run_id, loaded.manifest.simulation_profile(), stores):
+        assert all(check.passed for check in check_simulation(simulation.simulation_id, stores))
+
+
+def through_dagster(instance: DagsterInstance, *, multiprocess: bool) -> Callable[[str, Workplace], None]:
+    """The job `whole_way` of one partition, as `chronos run` starts it."""
+
+    def run(slug: str, workplace: Workplace) -> None:
+        outcome = run_partition(slug, workplace, instance, multiprocess=multiprocess)
+        assert outcome.succeeded, outcome.message
+        print("  " + ", ".join(f"{step.name} {step.seconds:.2f}" for step in outcome.steps), flush=True)
+
+    return run
+
+
+def arguments() -> argparse.Namespace:
+    """What the command line asks for."""
+    parser = argparse.ArgumentParser(description="The whole lineage of one dataset, plainly and through Dagster.")
+    parser.add_argument("--rows", type=int, default=8_000, help="bars of each dataset")
+    parser.add_argument("--rounds", type=int, default=3, help="times that each way is taken")
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Print seconds of each way, and what Dagster costs."""
+    asked = arguments()
+    with own_servers() as (settings, connections), open_instance(settings, captured_output=False) as instance:
+        workplace = Workplace(settings, connections=connections)
+        all_ways = (plainly, through_dagster(instance, multiprocess=False), through_dagster(instance, multiprocess=True))
+        ways = {name: way for name, way in zip(WAYS, all_ways, strict=True) if name in asked.ways}
+        seconds: dict[str, list[float]] = {name: [] for name in ways}
+        for number in range(asked.rounds + 1):  # the first round warms up
+            for index, (name, way) in enumerate(ways.items()):
+                slug = f"bench{number}x{index}_1h_v1"
+                size = asked.rows if number else 1_000
+                write_dataset(settings.exports_dir, slug, rows=size, features=20, profile=PROFILE, seed=10 * number + index)
+                started = time.monotonic()
+                way(slug, workplace)
+                if number:
+                    seconds[name].append(time.monotonic() - started)
+                    print(f"round {number}: {name:<13} {seconds[name][-1]:7.2f} s", flush=True)
+    medians = {name: statistics.median(values) for name, values in seconds.items() if values}
+    for name, value in medians.items():
+        times = f"   {value / medians['plain']:5.2f} times plain" if "plain" in medians else ""
+        print(f"{name:<13} median {value:7.2f} s{times}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,1 +1,0 @@
-"""Training one fold, and the executors that train many."""

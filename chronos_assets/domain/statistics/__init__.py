@@ -1,0 +1,1 @@
+"""Statistics of results: return metrics, confidence intervals, permutation tests, deflation. Pure functions."""

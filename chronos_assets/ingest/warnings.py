@@ -1,0 +1,100 @@
+"""The warnings of a report: each has a stable code, names what it is about, and says why it matters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from chronos_assets.domain.bars_spec import BarsSpec
+from chronos_assets.ingest.keys import Keys
+from chronos_assets.ingest.report import BarsReport, ReportWarning
+from chronos_assets.ingest.stats import Stats
+
+
+def collect_warnings(report: BarsReport, spec: BarsSpec, keys: Keys, stats: Stats) -> list[ReportWarning]:
+    """All warnings, the gravest first."""
+    return [
+        *stats.sample.suspects({column.name: column.horizon or 1 for column in report.columns if column.role == "target"}),
+        *_columns(report, stats),
+        *_targets(report, spec),
+        *_keys(report, keys),
+        *_spacing(report),
+    ]
+
+
+def _shown(names: Sequence[str]) -> str:
+    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+
+
+def _columns(report: BarsReport, stats: Stats) -> Iterator[ReportWarning]:
+    by_role = [("target", "target_non_finite"), ("feature", "non_finite"), ("price", "non_finite")]
+    for role, code in by_role:
+        found = [c for c in report.columns if c.role == role and c.non_finite]
+        if found:
+            each = [f"{c.name} ({c.non_finite}, first in row {stats.columns[c.name].first_non_finite_row})" for c in found]
+            yield ReportWarning(code=code, message=f"infinite numbers became null in {role} {_shown(each)}")
+    for role in ("target", "feature", "price"):
+        empty = [c.name for c in report.columns if c.role == role and c.nulls == report.rows]
+        constant = [c.name for c in report.columns if c.role == role and c.constant and report.rows - c.nulls > 1]
+        if empty:
+            yield ReportWarning(code=f"{role}_all_null", message=f"{role} without any number: {_shown(empty)}")
+        if constant:
+            yield ReportWarning(code=f"{role}_constant", message=f"{role} with one value throughout: {_shown(constant)}")
+    renamed = [f"{c.name} -> {c.questdb_column}" for c in report.columns if c.questdb_column != c.name]
+    if renamed:
+        yield ReportWarning(code="questdb_names", message=f"stored in QuestDB under another name: {_shown(renamed)}")
+
+
+def _targets(report: BarsReport, spec: BarsSpec) -> Iterator[ReportWarning]:
+    targets = report.by_role("target")
+    if not targets:
+        yield ReportWarning(
+            code="no_target", message="no column is a target (TGT*, target*, or columns.targets in the manifest): nothing can be trained"
+        )
+    known = {name.casefold() for name in spec.target_horizon}
+    assumed = [name for name in targets if name.casefold() not in known and "default" not in known]
+    if assumed:
+        yield ReportWarning(
+            code="target_horizon_assumed",
+            message=f"no target_horizon is declared for {_shown(assumed)}: 1 bar is assumed; "
+            "a target that looks further ahead leaks into training",
+        )
+
+
+def _keys(report: BarsReport, keys: Keys) -> Iterator[ReportWarning]:
+    if keys.time_assumed:
+        yield ReportWarning(
+            code="time_format_assumed", message="Time was read as HHMM because the bars of each day would else lie within 24 minutes"
+        )
+    if keys.daily_time:
+        yield ReportWarning(
+            code="daily_time_dropped", message=f"daily bars are 00:00 UTC of their Date; their Time {keys.daily_time} was dropped"
+        )
+    if report.clock["repeated_hour"]:
+        yield ReportWarning(
+            code="repeated_hour",
+            message=f"{report.clock['repeated_hour']} bars lie in an hour that {report.timezone} repeats: "
+            "each was read by the bar before it",
+        )
+    if report.clock["missing_hour"]:
+        yield ReportWarning(
+            code="missing_hour",
+            message=f"{report.clock['missing_hour']} bars lie in an hour that {report.timezone} skips: "
+            "read with the offset from before the change",
+        )
+    if keys.timestamp_mismatches:
+        yield ReportWarning(
+            code="timestamp_unix_differs",
+            message=f"timestamp_unix in the file differs from Date and Time in {keys.timestamp_mismatches} rows, "
+            f"first in row {keys.first_mismatch_row}",
+        )
+    if report.other_market_rows:
+        yield ReportWarning(code="other_markets", message=f"{report.other_market_rows} rows of other markets were left out")
+    if report.blank_lines:
+        yield ReportWarning(code="blank_lines", message=f"{report.blank_lines} blank lines between the rows were skipped")
+
+
+def _spacing(report: BarsReport) -> Iterator[ReportWarning]:
+    if report.unexpected_gaps:
+        worst = report.longest_gaps[0] if report.longest_gaps else None
+        tail = f"; the longest gap: {worst.missing_bars} bars after {worst.after}" if worst else ""
+        yield ReportWarning(code="gaps", message=f"{report.unexpected_gaps} gaps that no session end or weekend explains{tail}")

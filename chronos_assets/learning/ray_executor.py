@@ -1,0 +1,152 @@
+"""Folds as Ray tasks, on a local Ray or an existing cluster. Optional extra (`chronos-assets[ray]`), imported lazily.
+
+The shared arrays are put into the object store once; a task reads them without a copy. The same bits as on threads: a fold trains on one
+XGBoost thread wherever it runs.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import threading
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from chronos_assets.errors import DeviceError
+from chronos_assets.learning.executor import AHEAD, failure
+from chronos_assets.learning.training import FoldData, FoldFailure, FoldResult, FoldSpec, train_fold
+
+CONNECT_SECONDS = 10.0
+# Ray's error does not tell a missing token from a missing cluster, and a cluster wants one wherever one lay on its machine at its start.
+HINT_CLUSTER = "Check CHRONOS_RAY_ADDRESS (a cluster that wants a token: set RAY_AUTH_MODE=token too), or set CHRONOS_EXECUTOR=threads."
+
+
+class RayExecutor:
+    """Folds on Ray. Without an address a local Ray with `workers` CPUs is started for the time of one `map`, and shut down after it."""
+
+    name = "ray"
+
+    def __init__(self, workers: int, *, address: str | None = None, gpu_fraction: float = 1.0) -> None:
+        self.workers = workers
+        self.address = address
+        self.gpu_fraction = gpu_fraction
+        self._ray = _import_ray()
+
+    def gpus(self) -> int:
+        """Cuda devices of the cluster; of this machine where Ray is local."""
+        if self.address is None:
+            from chronos_assets.learning.devices import count_cuda_devices
+
+            return count_cuda_devices()
+        with self.session():
+            return int(self._ray.cluster_resources().get("GPU", 0))
+
+    def map(self, data: FoldData, specs: Iterable[FoldSpec]) -> Generator[FoldResult | FoldFailure]:
+        """Train `specs` as tasks of one CPU each, and of `gpu_fraction` GPUs where the device is cuda."""
+        ray = self._ray
+        with self.session():
+            shared = ray.put(data)
+            tasks: dict[str, Any] = {}
+            pending: dict[Any, FoldSpec] = {}
+            waiting = iter(specs)
+            try:
+                while True:
+                    while len(pending) < self.workers + AHEAD and (spec := next(waiting, None)) is not None:
+                        pending[self._submit(tasks, shared, spec)] = spec
+                    if not pending:
+                        return
+                    done, _ = ray.wait(list(pending), num_returns=1)
+                    for reference in done:
+                        yield self._outcome(pending.pop(reference), reference)
+            finally:
+                for reference in pending:
+                    ray.cancel(reference, force=False)
+
+    def _submit(self, tasks: dict[str, Any], shared: Any, spec: FoldSpec) -> Any:
+        device = spec.recipe.booster["device"]
+        if device not in tasks:
+            gpus = self.gpu_fraction if device == "cuda" else 0
+            tasks[device] = self._ray.remote(num_cpus=1, num_gpus=gpus, max_retries=3)(train_fold)
+        return tasks[device].remote(shared, spec)
+
+    def _outcome(self, spec: FoldSpec, reference: Any) -> FoldResult | FoldFailure:
+        from ray.exceptions import RayError, RayTaskError
+
+        try:
+            result: FoldResult = self._ray.get(reference)
+        except RayTaskError as error:
+            return failure(spec, error.cause if isinstance(error.cause, BaseException) else error)
+        except RayError as error:
+            return failure(spec, error)
+        return result
+
+    @contextmanager
+    def session(self) -> Iterator[None]:
+        """A connection to Ray, one for many `map`s where the caller holds it; one already open in this process is used and left open."""
+        ray = self._ray
+        if ray.is_initialized():
+            yield
+            return
+        self._start()
+        try:
+            yield
+        finally:
+            ray.shutdown()
+
+    def _start(self) -> None:
+        options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+        if self.address is None:
+            options |= {"address": "local", "num_cpus": self.workers, "include_dashboard": False}
+        else:
+            options["address"] = self.address
+        try:
+            if self.address is not None:
+                _require_listener(self.address)
+            with _own_sigterm():
+                self._ray.init(**options)
+        except Exception as error:  # Ray raises a bare Exception where its node does not come up in time
+            self._ray.shutdown()
+            raise DeviceError(
+                "Ray cannot be reached" if self.address else "a local Ray cannot be started",
+                code="ray_unavailable",
+                found=str(error).splitlines()[0][:200] if str(error) else type(error).__name__,
+                hint=HINT_CLUSTER if self.address else "Set CHRONOS_EXECUTOR=threads.",
+            ) from error
+
+
+def _require_listener(address: str) -> None:
+    """Raise `OSError` where nobody listens at `host:port`: Ray itself would try for minutes."""
+    host, _, port = address.rpartition("//")[2].rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_SECONDS).close()
+
+
+@contextmanager
+def _own_sigterm() -> Iterator[None]:
+    """Keep this process's way of ending on SIGTERM: Ray puts its own in place."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGTERM, before)
+
+
+def _import_ray() -> Any:
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    try:
+        import ray
+    except ImportError as error:
+        raise DeviceError(
+            "the executor ray was asked for, and Ray is not installed",
+            code="ray_missing",
+            hint="Install the extra `ray` (pip install 'chronos-assets[ray]'), or set CHRONOS_EXECUTOR=threads.",
+        ) from error
+    return ray

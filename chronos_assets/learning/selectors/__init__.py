@@ -1,0 +1,1 @@
+"""Selectors: each chooses features from rows that it is given, and from nothing else."""

@@ -1,0 +1,1 @@
+"""Jobs that a person launches for one dataset: a sweep, a validation."""

@@ -1,0 +1,196 @@
+"""The night in one look: a materialization that says how many datasets ran, what they added, what failed and why.
+
+A night also counts the runs that ended since the night before: a file that came in the evening was taken by the manifest sensor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import quote
+
+from dagster import (
+    AssetKey,
+    AssetMaterialization,
+    AssetSpec,
+    DagsterEventType,
+    DagsterInstance,
+    DagsterRun,
+    DagsterRunStatus,
+    EventLogEntry,
+    MetadataValue,
+    RunsFilter,
+)
+
+from chronos_assets.orchestration.dagster_internals import BACKFILL_ID_TAG, SerializableErrorInfo
+from chronos_assets.orchestration.metadata import plain, table
+from chronos_assets.orchestration.partitions import NIGHT_TAG, PARTITION_TAG, WHY_TAG
+
+ENDED = [DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED]
+MOST_RUNS = 2_000
+SHOWN_INLINE = 990  # characters of Markdown; above a thousand the page shows a link instead
+INTERRUPTS = ("DagsterExecutionInterruptedError", "KeyboardInterrupt")  # classes of the error of a step that was stopped
+ADDED = ("rows_written", "folds_trained", "folds_reused")  # each run adds to them
+SUMMED = (*ADDED, "trades")
+
+night_summary = AssetSpec(
+    "night_summary",
+    group_name="operations",
+    kinds={"dagster"},
+    owners=["team:research"],
+    description="One materialization per night or backfill: datasets that ran, rows added, folds trained and reused, failures in words.",
+)
+
+
+@dataclass(frozen=True)
+class Night:
+    """What one night or backfill did."""
+
+    name: str
+    rows: list[dict[str, Any]]
+    totals: dict[str, int]
+    failures: list[dict[str, str]]
+    problems: Sequence[str] = ()
+    """Manifests and files that were not taken, each by name and reason."""
+
+    @property
+    def datasets(self) -> int:
+        """How many datasets ran, each counted once however often it ran."""
+        return len({row["dataset"] for row in self.rows})
+
+    def headline(self) -> str:
+        """All of it in one line."""
+        untaken = f"{len(self.problems)} not taken" if self.problems else ""
+        if not self.rows:
+            return f"nothing to do, {untaken}" if untaken else "nothing to do"
+        return (
+            f"{self.datasets - len(self.failures)} of {self.datasets} datasets done, {self.totals['rows_written']:,} rows added, "
+            f"{self.totals['folds_trained']:,} folds trained, {self.totals['folds_reused']:,} reused, "
+            f"{len(self.failures)} failed{', ' if untaken else ''}{untaken}"
+        )
+
+    def materialization(self) -> AssetMaterialization:
+        """What the page of `night_summary` shows: the line and what failed first, then the runs, then the numbers that plot."""
+        untaken = [problem.partition(": ") for problem in self.problems]
+        told = [*self.failures, *({"dataset": slug, "step": "not taken", "reason": words, "run": ""} for slug, _, words in untaken)]
+        return AssetMaterialization(
+            "night_summary",
+            description=self.headline(),
+            metadata={
+                "night": self.name,
+                "summary": MetadataValue.md(self._markdown()),
+                **({"failures": table([{**row, "run": row["run"][:8]} for row in told])} if told else {}),
+                **({"runs": table(self.rows)} if self.rows else {}),
+                "datasets": self.datasets,
+                "failed": len(self.failures),
+                **self.totals,
+                "not_taken": len(self.problems),
+            },
+        )
+
+    def _markdown(self) -> str:
+        """The line, and links to the runs: those of the night, and each that failed as long as there is room."""
+        text = f"**{plain(self.headline())}**"
+        if any(row["run"] for row in self.rows):
+            text += f"\n\n[runs of the night](/runs?q%5B0%5D={quote(f'tag:{NIGHT_TAG}={self.name}', safe='')})"
+        for failure in self.failures:
+            link = f" · [{failure['dataset']} failed](/runs/{failure['run']})"
+            text += link if len(text) + len(link) <= SHOWN_INLINE else ""
+        return text
+
+
+def runs_of_night(instance: DagsterInstance, name: str) -> list[DagsterRun]:
+    """The runs of night `name`, and those that ended since the night before (or within a day) and belong to no other; the oldest first."""
+    since = _latest_summary(instance) or datetime.now(UTC) - timedelta(days=1)
+    own = instance.get_run_records(RunsFilter(tags={NIGHT_TAG: name}))
+    ended = instance.get_run_records(RunsFilter(statuses=ENDED, updated_after=since), limit=MOST_RUNS)
+    by_day = [one for one in ended if PARTITION_TAG in one.dagster_run.tags and NIGHT_TAG not in one.dagster_run.tags]
+    return [one.dagster_run for one in sorted([*own, *by_day], key=lambda one: one.create_timestamp)]
+
+
+def _latest_summary(instance: DagsterInstance) -> datetime | None:
+    """When the latest night (not a backfill of the command line) was summed up."""
+    for record in instance.fetch_materializations(AssetKey("night_summary"), limit=100).records:
+        materialization = record.asset_materialization
+        if materialization is not None and not str(materialization.metadata["night"].value).startswith("backfill"):
+            return datetime.fromtimestamp(record.timestamp, UTC)
+    return None
+
+
+def summarize(instance: DagsterInstance, name: str, runs: Sequence[DagsterRun], problems: Sequence[str] = ()) -> Night:
+    """Collect what `runs` (the oldest first) recorded. A dataset failed where its last run did; it traded as its last run says."""
+    rows: list[dict[str, Any]] = []
+    last: dict[str, DagsterRun] = {}
+    totals, trades = dict.fromkeys(ADDED, 0), {}
+    for run in runs:
+        slug, counts = run.tags.get(PARTITION_TAG, ""), run_counts(instance, run.run_id)
+        why = run.tags.get(WHY_TAG) or ("backfill in the UI" if BACKFILL_ID_TAG in run.tags else "by hand")
+        rows.append({"dataset": slug, "status": run.status.value.lower(), "why": why, **counts, "run": run.run_id[:8]})
+        last[slug], trades[slug] = run, counts["trades"]
+        for key in ADDED:
+            totals[key] += counts[key]
+    totals["trades"] = sum(trades.values())
+    failures = [_failure(instance, run) for run in last.values() if run.status is not DagsterRunStatus.SUCCESS]
+    rows.sort(key=lambda row: (row["status"] == "success", row["dataset"]))  # what failed comes first: the table is bounded
+    return Night(name, rows, totals, sorted(failures, key=lambda row: row["dataset"]), problems)
+
+
+def _failure(instance: DagsterInstance, run: DagsterRun) -> dict[str, str]:
+    """Where and why a run ended that did not succeed."""
+    step, message = failure_of(instance, run.run_id)
+    return {"dataset": run.tags.get(PARTITION_TAG, ""), "step": step, "reason": message or run.status.value.lower(), "run": run.run_id}
+
+
+def run_counts(instance: DagsterInstance, run_id: str) -> dict[str, int]:
+    """The summed numbers of one run, from the metadata of its materializations."""
+    counts = dict.fromkeys(SUMMED, 0)
+    for entry in instance.all_logs(run_id, of_type=DagsterEventType.ASSET_MATERIALIZATION):
+        materialization = entry.asset_materialization
+        for key, value in materialization.metadata.items() if materialization else ():
+            if key in SUMMED and isinstance(value.value, int):
+                counts[key] += value.value
+    return counts
+
+
+def failure_of(instance: DagsterInstance, run_id: str) -> tuple[str, str]:
+    """(step, sentence) of the first failed step of a run, or what the run itself says where no step failed."""
+    return first_failure(
+        instance.all_logs(run_id, of_type={DagsterEventType.STEP_FAILURE, DagsterEventType.RUN_FAILURE, DagsterEventType.RUN_CANCELED})
+    )
+
+
+def first_failure(entries: Iterable[EventLogEntry]) -> tuple[str, str]:
+    """(step, sentence) of the first failure among `entries`; empty where there is none.
+
+    A step that was stopped says nothing of its own: what stopped the run is told (a limit, somebody in the UI).
+    """
+    stopped, of_run = "", []
+    for entry in entries:
+        event = entry.dagster_event
+        if event is None:
+            continue
+        if not event.is_step_failure:
+            of_run.append(event.message or "")
+            continue
+        data, step = event.step_failure_data, event.step_key or ""
+        if data.user_failure_data is not None and data.user_failure_data.description:
+            return step, data.user_failure_data.description
+        if data.error is None or data.error.cls_name not in INTERRUPTS:
+            return step, _deepest(data.error) if data.error else event.message or ""
+        stopped = stopped or step
+    return stopped, (of_run[0] if stopped else of_run[-1]) if of_run else ""
+
+
+def _deepest(error: SerializableErrorInfo) -> str:
+    """First line of what really happened, below what wraps it."""
+    while error.cause is not None:
+        error = error.cause
+    return next(iter(error.message.strip().splitlines()), "")
+
+
+def is_summarized(instance: DagsterInstance, name: str) -> bool:
+    """Whether the latest nights on record include `name`."""
+    records = instance.fetch_materializations(AssetKey("night_summary"), limit=20).records
+    return any(m is not None and m.metadata["night"].value == name for m in (r.asset_materialization for r in records))

@@ -1,0 +1,1 @@
+"""Export: a file is normalized, written to QuestDB, audited in full and published in the registry."""

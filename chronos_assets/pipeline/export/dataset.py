@@ -1,0 +1,285 @@
+"""Export: write, audit, publish. What QuestDB holds is what the file said, or the registry does not know it.
+
+The three steps can be called one after the other in one process (`export_dataset`) or each by itself, from separate processes: every
+step re-reads the record of the one before in `export_audits`, and takes the slug's session lock for its own time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import asdict
+from pathlib import Path
+
+from chronos_assets.domain.audit import Tolerance
+from chronos_assets.domain.audit_report import AuditReport
+from chronos_assets.domain.manifest import LoadedManifest
+from chronos_assets.errors import NotPublishedError, ValidationFailedError
+from chronos_assets.pipeline.export.audit import audit_tag, sample_tag
+from chronos_assets.pipeline.export.normalize import NormalizedBars, normalize_dataset
+from chronos_assets.pipeline.export.planning import abandoned_growth, is_unchanged, on_columns
+from chronos_assets.pipeline.export.publish import publish_audited
+from chronos_assets.pipeline.export.source import Source
+from chronos_assets.pipeline.export.types import ExportAttempt, ExportOptions, ExportResult, lock_key
+from chronos_assets.pipeline.export.write import check_transport, write
+from chronos_assets.pipeline.progress import Progress, silent
+from chronos_assets.settings import Settings
+from chronos_assets.storage.audits import AuditRecord, Connection, close_attempt, find_attempt, list_attempts
+from chronos_assets.storage.datasets import DatasetRecord, find_dataset
+from chronos_assets.storage.stores import Stores
+from chronos_assets.storage.tables import INDICATOR_BARS
+
+__all__ = ["ExportAttempt", "ExportOptions", "ExportResult", "audit_bars", "export_dataset", "publish_dataset", "run_export", "write_bars"]
+
+
+def write_bars(
+    normalized: NormalizedBars,
+    loaded: LoadedManifest,
+    stores: Stores,
+    *,
+    options: ExportOptions | None = None,
+    progress: Progress = silent,
+) -> ExportAttempt:
+    """Step 1: record an attempt and write the bars that the registry does not have. The same content again writes nothing."""
+    options = options or ExportOptions()
+    source = Source.of(loaded, normalized)
+    with _locked(stores, source.slug, options, progress) as connection:
+        return write(source, stores, connection, options, progress)
+
+
+def audit_bars(
+    normalized: NormalizedBars,
+    loaded: LoadedManifest,
+    stores: Stores,
+    *,
+    audit_id: int | None = None,
+    options: ExportOptions | None = None,
+    progress: Progress = silent,
+) -> AuditReport:
+    """Step 2: read back all of an attempt (default: the last one on this content) and keep the verdict. Does not raise where it fails.
+
+    Where this content is published and no attempt on it is open, the published bars are audited and nothing is recorded.
+    """
+    source = Source.of(loaded, normalized)
+    options = on_columns(options or ExportOptions(), source)
+    with _locked(stores, source.slug, options, progress):
+        attempt = _attempt_on(source, stores, audit_id)
+        stores.questdb.wait_applied(INDICATOR_BARS.name, stores.settings.apply_timeout_seconds)
+        if attempt is None:
+            record = find_dataset(stores.postgres, source.slug)
+            assert record is not None
+            return audit_published(source, stores, record, options, progress)
+        return audit_attempt(source, stores, attempt, options.tolerance, progress)
+
+
+def publish_dataset(
+    normalized: NormalizedBars,
+    loaded: LoadedManifest,
+    stores: Stores,
+    *,
+    audit_id: int | None = None,
+    options: ExportOptions | None = None,
+    progress: Progress = silent,
+) -> DatasetRecord:
+    """Step 3: put into the registry what a passed full audit vouches for; raises where none does. Publishing twice is the same as once."""
+    options = options or ExportOptions()
+    source = Source.of(loaded, normalized)
+    with _locked(stores, source.slug, options, progress) as connection:
+        attempt = _attempt_on(source, stores, audit_id)
+        if attempt is None:
+            record = find_dataset(stores.postgres, source.slug)
+            assert record is not None
+            return record
+        return publish_audited(source, stores.postgres, connection, attempt, progress)
+
+
+def export_dataset(
+    loaded: LoadedManifest,
+    stores: Stores,
+    settings: Settings,
+    *,
+    options: ExportOptions | None = None,
+    progress: Progress = silent,
+    normalized: NormalizedBars | None = None,
+) -> ExportResult:
+    """The whole export of one dataset under one lock. Raises `ValidationFailedError` where the audit fails; then nothing is registered."""
+    result = run_export(loaded, stores, settings, options=options, progress=progress, normalized=normalized)
+    if result.audit is not None:
+        must_pass(result.audit, result.dataset_id, result.tag)
+    return result
+
+
+def run_export(
+    loaded: LoadedManifest,
+    stores: Stores,
+    settings: Settings,
+    *,
+    options: ExportOptions | None = None,
+    progress: Progress = silent,
+    normalized: NormalizedBars | None = None,
+) -> ExportResult:
+    """As `export_dataset`, but an audit that failed is told by the result (`published` is False), not raised."""
+    options = options or ExportOptions()
+    check_transport(options, stores.questdb.transport)
+    clock = _Clock()
+    normalized = normalized or normalize_dataset(loaded, settings, progress=progress, published=_published(stores, loaded))
+    source = Source.of(loaded, normalized)
+    options = on_columns(options, source)
+    clock.lap("normalize")
+    with _locked(stores, source.slug, options, progress) as connection:
+        attempt = write(source, stores, connection, options, progress)
+        clock.lap("write")
+        if attempt.audit_id is None:
+            report = _audit_published(source, stores, attempt, options, progress)
+            clock.lap("audit")
+            return _result(source, attempt, attempt.record, report, clock)
+        opened = find_attempt(stores.postgres, source.slug, attempt.audit_id)
+        report = audit_attempt(source, stores, opened, options.tolerance, progress)
+        clock.lap("audit")
+        record = None
+        if report.passed and options.verify == "full":
+            passed = find_attempt(stores.postgres, source.slug, attempt.audit_id)
+            record = publish_audited(source, stores.postgres, connection, passed, progress)
+            clock.lap("publish")
+    return _result(source, attempt, record, report, clock)
+
+
+def _audit_published(
+    source: Source, stores: Stores, attempt: ExportAttempt, options: ExportOptions, progress: Progress
+) -> AuditReport | None:
+    """Verify what is published already: the same request again is checked as fully as the first one. Raises where it differs."""
+    if attempt.record is None:
+        return None
+    report = audit_published(source, stores, attempt.record, options, progress)
+    if not report.passed:
+        raise ValidationFailedError(
+            f"the published bars of {source.slug} differ from their file: {report.summary}",
+            code="published_bars_differ",
+            found=report.examples[0] if report.examples else None,
+            hint="--replace writes all of them under a fresh tag and publishes that.",
+            slug=source.slug,
+            tag=attempt.tag,
+        )
+    return report
+
+
+def audit_published(
+    source: Source, stores: Stores, record: DatasetRecord, options: ExportOptions, progress: Progress = silent
+) -> AuditReport:
+    """Audit what is published. Rows outside its range are left out where a growth that was given up explains them: no reader sees them."""
+    if options.verify == "sample":
+        return sample_tag(source, stores.questdb, record.questdb_tag, tolerance=options.tolerance)
+    growth = abandoned_growth(record, list_attempts(stores.postgres, source.slug))
+    return audit_tag(
+        source,
+        stores.questdb,
+        record.questdb_tag,
+        progress,
+        tolerance=options.tolerance,
+        within=growth is not None,
+        artifact=audit_artifact(stores.artifacts, source.slug, f"published_{record.revision}"),
+    )
+
+
+def audit_attempt(source: Source, stores: Stores, attempt: AuditRecord, tolerance: Tolerance, progress: Progress) -> AuditReport:
+    """Audit what an attempt wrote, and close it with the verdict."""
+    if attempt.mode == "sample":
+        report = sample_tag(source, stores.questdb, attempt.questdb_tag, tolerance=tolerance)
+    else:
+        artifact = audit_artifact(stores.artifacts, source.slug, str(attempt.audit_id))
+        report = audit_tag(source, stores.questdb, attempt.questdb_tag, progress, tolerance=tolerance, artifact=artifact)
+    kept = {"audit": report.as_dict(), "tolerance": asdict(tolerance)}
+    close_attempt(stores.postgres, attempt.audit_id, passed=report.passed, report=kept)
+    return report
+
+
+def audit_artifact(artifacts: Path, slug: str, name: str) -> Path:
+    """Where the failing rows and cells of an audit are kept: that of an attempt by its id, that of published bars by their revision."""
+    return artifacts / "audits" / slug / f"{name}.parquet"
+
+
+def must_pass(report: AuditReport, slug: str, tag: str) -> None:
+    """Raise `ValidationFailedError` for a failed audit, with the worst of it."""
+    if report.passed:
+        return
+    raise ValidationFailedError(
+        f"the audit of {slug} failed: {report.summary}; nothing was registered",
+        code="audit_failed",
+        found=report.examples[0] if report.examples else None,
+        hint=f"Failing rows and cells: {report.artifact}. The next export writes under a fresh tag." if report.artifact else "",
+        slug=slug,
+        tag=tag,
+    )
+
+
+def _attempt_on(source: Source, stores: Stores, audit_id: int | None) -> AuditRecord | None:
+    """The attempt that a later step goes on with; None where this content is published and nothing newer was tried."""
+    record = find_dataset(stores.postgres, source.slug)
+    if audit_id is None and record is not None and is_unchanged(source, record, list_attempts(stores.postgres, source.slug)):
+        return None
+    attempt = find_attempt(stores.postgres, source.slug, audit_id)
+    if (attempt.checksum, attempt.content_hash) != (source.checksum, source.content_hash):
+        raise NotPublishedError(
+            f"the last attempt on {source.slug} wrote another file",
+            code="attempt_missing",
+            expected=source.checksum,
+            found=attempt.checksum,
+            hint="Write this one first.",
+            slug=source.slug,
+        )
+    return attempt
+
+
+def _locked(stores: Stores, slug: str, options: ExportOptions, progress: Progress) -> AbstractContextManager[Connection]:
+    return stores.postgres.session_lock(
+        lock_key(slug),
+        wait_seconds=options.lock_wait_seconds,
+        what=f"dataset {slug}",
+        waiting=lambda: progress("wait", 0, None, "another process works on this dataset"),
+    )
+
+
+def _published(stores: Stores, loaded: LoadedManifest) -> Callable[[], str | None]:
+    def checksum() -> str | None:
+        record = find_dataset(stores.postgres, loaded.manifest.dataset)
+        return None if record is None else record.checksum
+
+    return checksum
+
+
+class _Clock:
+    """Seconds of each step."""
+
+    def __init__(self) -> None:
+        self._last = time.monotonic()
+        self.laps: dict[str, float] = {}
+
+    def lap(self, name: str) -> None:
+        now = time.monotonic()
+        self.laps[name] = now - self._last
+        self._last = now
+
+
+def _result(
+    source: Source, attempt: ExportAttempt, record: DatasetRecord | None, report: AuditReport | None, clock: _Clock
+) -> ExportResult:
+    return ExportResult(
+        dataset_id=source.slug,
+        tag=attempt.tag,
+        kind=attempt.kind,
+        transport=attempt.transport,
+        rows_written=attempt.rows_written,
+        rows_total=attempt.rows_total,
+        unchanged=attempt.unchanged,
+        published=record is not None,
+        record=record,
+        audit=report,
+        audit_id=attempt.audit_id,
+        checksum=source.checksum,
+        content_hash=source.content_hash,
+        seconds=clock.laps,
+        batch_rows=attempt.batch_rows,
+        senders=attempt.senders,
+        resent_slices=attempt.resent_slices,
+    )

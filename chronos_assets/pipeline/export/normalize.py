@@ -1,0 +1,159 @@
+"""Normalize one dataset: its file against its checksum, then bars into an Arrow file that is kept by what went into it.
+
+The checksum is verified before a byte is parsed. The Arrow file is found again by checksum, reading rules and version of the reader, so the
+same file is read once, whoever asks.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.ipc
+from pydantic import ValidationError
+
+from chronos_assets.domain.bars_spec import BarsSpec
+from chronos_assets.domain.manifest import LoadedManifest
+from chronos_assets.domain.strict import nearest
+from chronos_assets.errors import ManifestError, SourceChangedError
+from chronos_assets.ingest.reading import Progress, normalize
+from chronos_assets.ingest.report import BarsReport
+from chronos_assets.ingest.source import file_checksum
+from chronos_assets.settings import Settings
+from chronos_assets.storage.atomic_write import replacing
+
+_STALE_SECONDS = 86_400.0
+READER_VERSION = 4
+"""Raised when the same file would give other bars or another report."""
+
+
+@dataclass(frozen=True)
+class NormalizedBars:
+    """Where the normalized bars of a dataset lie, and what is known of them."""
+
+    path: Path
+    report: BarsReport
+
+
+def normalize_dataset(
+    loaded: LoadedManifest, settings: Settings, *, published: Callable[[], str | None] | None = None, progress: Progress | None = None
+) -> NormalizedBars:
+    """Normalized bars of a dataset, from its file or, where nothing changed, from an earlier reading.
+
+    A file that differs from the manifest's checksum is refused (`SourceChangedError`) unless `on_change: grow`, or `published()` names its
+    checksum as the one in the registry. `report.checksum` is always that of the file as it was read.
+    """
+    checksum = file_checksum(loaded.source_path)
+    _refuse_change(loaded, checksum, published)
+    spec = loaded.manifest.bars_spec()
+    folder = settings.artifacts_dir / "bars" / loaded.manifest.dataset
+    path = folder / f"{cache_key(checksum, spec, loaded.source_path.name)}.arrow"
+    report = _cached(path)
+    if report is None:
+        _remove_stale(folder)
+        report = normalize(loaded.source_path, spec, path, progress)
+        if report.checksum != checksum:
+            path.unlink(missing_ok=True)
+            raise _changed(loaded, report.checksum, "the file changed while it was read", "Wait until it is written, then try again.")
+        _write_report(path, report)
+    _refuse_unknown_horizons(loaded, report)
+    return NormalizedBars(path, report)
+
+
+def cached_bars(loaded: LoadedManifest, settings: Settings) -> NormalizedBars | None:
+    """Bars that were normalized from the file whose checksum stands in the manifest, by whatever rules, where they are still kept."""
+    folder = settings.artifacts_dir / "bars" / loaded.manifest.dataset
+    for path in sorted(folder.glob("*.arrow"), key=lambda path: path.stat().st_mtime, reverse=True):
+        report = _cached(path)
+        if report is not None and report.checksum == loaded.manifest.checksum:
+            return NormalizedBars(path, report)
+    return None
+
+
+def cache_key(checksum: str, spec: BarsSpec, name: str) -> str:
+    """Name of the Arrow file of this content under these rules (a file's name can decide what its Time column means)."""
+    told = json.dumps([READER_VERSION, checksum, spec.model_dump(mode="json"), name], sort_keys=True)
+    return hashlib.sha256(told.encode()).hexdigest()[:32]
+
+
+def _refuse_change(loaded: LoadedManifest, checksum: str, published: Callable[[], str | None] | None) -> None:
+    manifest = loaded.manifest
+    if checksum == manifest.checksum or manifest.on_change == "grow":
+        return
+    if published is not None and published() == checksum:
+        return
+    raise _changed(
+        loaded,
+        checksum,
+        "the file differs from the checksum in its manifest",
+        f"`chronos manifest refresh {manifest.dataset}` shows what changed and takes it; `on_change: grow` takes appended bars by itself.",
+    )
+
+
+def _changed(loaded: LoadedManifest, found: str, message: str, hint: str) -> SourceChangedError:
+    return SourceChangedError(
+        message,
+        code="source_changed",
+        expected=loaded.manifest.checksum,
+        found=found,
+        hint=hint,
+        slug=loaded.manifest.dataset,
+        file=str(loaded.source_path),
+    )
+
+
+def _refuse_unknown_horizons(loaded: LoadedManifest, report: BarsReport) -> None:
+    targets = report.by_role("target")
+    known = {name.casefold() for name in targets} | {"default"}
+    for name in loaded.manifest.target_horizon:
+        if name.casefold() not in known:
+            close = nearest(name, targets)
+            raise ManifestError(
+                f"target_horizon names {name!r}, which is no target of the file",
+                code="horizon_unknown",
+                expected=f"one of {', '.join(targets[:10])}" if targets else "a target",
+                hint=f"Did you mean {close!r}?" if close else "",
+                slug=loaded.manifest.dataset,
+                file=str(loaded.path),
+            )
+
+
+def _remove_stale(folder: Path) -> None:
+    """Take away what a killed process left half-written more than a day ago."""
+    for part in folder.glob(".*.part"):
+        with contextlib.suppress(OSError):
+            if time.time() - part.stat().st_mtime > _STALE_SECONDS:
+                part.unlink()
+
+
+def _report_path(path: Path) -> Path:
+    return path.with_suffix(".json")
+
+
+def _cached(path: Path) -> BarsReport | None:
+    with contextlib.suppress(OSError, ValidationError):
+        report = BarsReport.model_validate_json(_report_path(path).read_bytes())
+        if path.is_file() and _opens(path):
+            return report
+    return None
+
+
+def _opens(path: Path) -> bool:
+    """Whether the file has its end, where Arrow says what is in it: one that a full disk or a power cut has cut short is made again."""
+    try:
+        with pa.memory_map(str(path)) as file:
+            pa.ipc.open_file(file)
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _write_report(path: Path, report: BarsReport) -> None:
+    with replacing(_report_path(path)) as file:
+        file.write(report.model_dump_json(indent=1).encode())

@@ -1,0 +1,1 @@
+"""Simulation: predictions and prices become trades; each trade can be traced back to its file."""

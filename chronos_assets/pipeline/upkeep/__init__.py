@@ -1,0 +1,1 @@
+"""Upkeep: manifests, what changed since last time, published datasets, and how old things go."""

@@ -1,0 +1,127 @@
+"""Published datasets seen from outside: what there is, what their revisions take in space, and how one is retired.
+
+QuestDB has no row delete. A retired dataset, like an old revision, is out of every reader's reach but stays on disk until the table is
+made anew.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from chronos_assets.errors import ConflictError
+from chronos_assets.pipeline.export.types import lock_key
+from chronos_assets.storage.audits import list_attempts
+from chronos_assets.storage.datasets import DatasetRecord, get_dataset, list_datasets
+from chronos_assets.storage.delivery import bars_of, table_bytes
+from chronos_assets.storage.registry import Standing, delete_dataset, standing_on
+from chronos_assets.storage.stores import Stores
+
+RECLAIM = (
+    "QuestDB has no row delete. To get the space back: stop exports, DROP TABLE indicator_bars in QuestDB, then "
+    "`chronosflow_export --all --replace`, which writes every dataset that still has its manifest anew."
+)
+AUDITS_SHOWN = 10
+
+
+@dataclass(frozen=True)
+class TagSpace:
+    """Rows under one tag, the part of the table's disk that they take (by share of rows), and whether readers use it."""
+
+    tag: str
+    rows: int
+    bytes: int
+    registered: bool
+
+
+def overview(stores: Stores) -> list[dict[str, Any]]:
+    """All published datasets, one line each."""
+    return [_summary(record) for record in list_datasets(stores.postgres)]
+
+
+def describe(stores: Stores, slug: str) -> dict[str, Any]:
+    """One dataset: its record, columns, tags with their space, the last audits, and what stands on it."""
+    record = get_dataset(stores.postgres, slug)
+    tags = tag_space(stores, record)
+    audits = list_attempts(stores.postgres, slug)[-AUDITS_SHOWN:]
+    return {
+        **_summary(record),
+        "columns": [asdict(column) for column in record.columns],
+        "tags": [asdict(tag) for tag in tags],
+        "old_revision_rows": sum(tag.rows for tag in tags if not tag.registered),
+        "old_revision_bytes": sum(tag.bytes for tag in tags if not tag.registered),
+        "audits": [
+            {
+                "audit_id": a.audit_id,
+                "questdb_tag": a.questdb_tag,
+                "mode": a.mode,
+                "verdict": a.verdict,
+                "rows": a.row_count,
+                "started_at": a.started_at.isoformat(),
+            }
+            for a in audits
+        ],
+        **asdict(standing_on(stores.postgres, slug)),
+        "reclaim": RECLAIM if len(tags) > 1 else None,
+    }
+
+
+def tag_space(stores: Stores, record: DatasetRecord) -> list[TagSpace]:
+    """Every tag that was ever used for the dataset and still holds rows, with the space it takes."""
+    names = dict.fromkeys([record.questdb_tag, *(a.questdb_tag for a in list_attempts(stores.postgres, record.dataset_id))])
+    per_row = table_bytes(stores.questdb)
+    rows = {name: bars_of(stores.questdb, name) for name in names}
+    return [TagSpace(name, n, round(n * per_row), name == record.questdb_tag) for name, n in rows.items() if n]
+
+
+def retire(stores: Stores, slug: str, *, with_runs: bool = False) -> dict[str, Any]:
+    """Take a dataset out of the registry; says what stays in QuestDB.
+
+    Raises `ConflictError` where runs stand on it (unless `with_runs`: then they and their simulations go too) or an export works on it.
+    """
+    record = get_dataset(stores.postgres, slug)
+    with stores.postgres.session_lock(lock_key(slug), what=f"dataset {slug}") as connection:
+        tags = tag_space(stores, record)
+        standing = standing_on(stores.postgres, slug)
+        if standing.runs and not with_runs:
+            raise _in_use(slug, standing)
+        with stores.postgres.wrapped():
+            delete_dataset(connection, slug)
+    return {
+        "retired": slug,
+        **asdict(standing),
+        "rows_left": sum(tag.rows for tag in tags),
+        "bytes_left": sum(tag.bytes for tag in tags),
+        "tags": [asdict(tag) | {"registered": False} for tag in tags],
+        "reclaim": RECLAIM,
+    }
+
+
+def _in_use(slug: str, standing: Standing) -> ConflictError:
+    return ConflictError(
+        f"{standing.runs} walk-forward runs stand on dataset {slug}",
+        code="dataset_in_use",
+        found=f"{standing.runs} runs, {standing.simulations} simulations",
+        hint=f"`chronos datasets retire {slug} --with-runs` takes them out of the registry too.",
+        slug=slug,
+    )
+
+
+def _summary(record: DatasetRecord) -> dict[str, Any]:
+    return {
+        "dataset": record.dataset_id,
+        "symbol": record.symbol,
+        "granularity": record.granularity,
+        "source": record.source,
+        "questdb_tag": record.questdb_tag,
+        "revision": record.revision,
+        "rows": record.row_count,
+        "first_bar": record.first_bar_ts.isoformat(),
+        "last_bar": record.last_bar_ts.isoformat(),
+        "features": len(record.names("feature")),
+        "targets": record.names("target"),
+        "prices": record.names("price"),
+        "checksum": record.checksum,
+        "content_hash": record.content_hash,
+        "updated_at": record.updated_at.isoformat(),
+    }

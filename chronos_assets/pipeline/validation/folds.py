@@ -1,0 +1,165 @@
+"""A stored run against what it came from: its request, its plan, the bars of its dataset, and the models and cases that its folds kept.
+
+Every question gives findings; None where it cannot be asked (the dataset holds other bars by now, or no model is at hand).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from chronos_assets.domain.folds import Fold, plan_folds
+from chronos_assets.domain.profiles.walkforward import ModelProfile, ThresholdProfile
+from chronos_assets.domain.slug import granularity_seconds
+from chronos_assets.domain.targets import case_returns
+from chronos_assets.domain.thresholds import choose_thresholds
+from chronos_assets.pipeline.walkforward.checks import Finding, layout_of, same
+from chronos_assets.pipeline.walkforward.data import feature_matrix
+from chronos_assets.pipeline.walkforward.request import name_run
+from chronos_assets.storage.fold_artifacts import FoldArtifacts, ValidationCases
+from chronos_assets.storage.runs import FoldRecord, RunRecord
+from chronos_assets.storage.stores import Stores
+
+if TYPE_CHECKING:
+    from chronos_assets.learning.models import FoldModel
+
+EDGES = ("train_start", "train_end", "test_start", "test_end")
+# A model that was trained on a GPU predicts there and here with other roundings.
+CUDA_TOLERANCE = 1e-4
+SCORE_TOLERANCE = 1e-6
+
+
+def identity_findings(run: RunRecord) -> list[Finding]:
+    """The run's id must be the one that its stored request has."""
+    found = name_run(
+        dataset=run.dataset_id,
+        content=run.content_hash or "",
+        target=run.target_column,
+        features=run.feature_columns,
+        hyperparameters=_as_given(ModelProfile, run.hyperparameters),
+        walk_config=run.walk_config | {"thresholds": _as_given(ThresholdProfile, run.walk_config["thresholds"])},
+        device=run.device or "",
+        code_version=run.code_version or "",
+    )
+    return [] if found == run.run_id else [Finding(None, "run_id of the stored request", run.run_id, found)]
+
+
+def end_findings(run: RunRecord) -> list[Finding] | str:
+    """Status, time of the end and summary: one that failed or was cancelled says why, one that completed has nothing to say of that."""
+    if run.status in {"queued", "running"}:
+        return "the run has not ended"
+    wrong = "error" in (run.summary_metrics or {})
+    findings = [] if run.completed_at is not None else [Finding(None, "completed_at", "a time", None)]
+    if wrong is (run.status == "completed"):
+        due = "failed or cancelled, as its summary has an error" if wrong else "completed, as its summary has no error"
+        findings.append(Finding(None, "status", due, run.status))
+    return findings
+
+
+def _as_given(profile: type[ModelProfile] | type[ThresholdProfile], stored: dict[str, object]) -> dict[str, object]:
+    """Numbers as the profile has them: JSONB gives a whole float back as an integer where it is large."""
+    parsed = profile.model_validate(stored).model_dump()
+    return {name: parsed.get(name, value) for name, value in stored.items()}
+
+
+def plan_findings(run: RunRecord, folds: Sequence[FoldRecord], times: np.ndarray | None, granularity: str | None) -> list[Finding]:
+    """Edges of the stored folds against the plan. Without `times` of the bars a calendar plan cannot be laid out: nothing is found."""
+    layout = layout_of(run)
+    if layout.is_calendar and (times is None or granularity is None):
+        return []
+    seconds = None if granularity is None else granularity_seconds(granularity)
+    plan = {fold.number: fold for fold in plan_folds(layout, int(run.walk_config["rows"]), timestamps=times, interval_seconds=seconds)}
+    return [
+        Finding(record.fold_number, f"{edge}_idx", getattr(plan[record.fold_number], edge), getattr(record, f"{edge}_idx"))
+        for record in folds
+        if record.fold_number in plan
+        for edge in EDGES
+        if getattr(plan[record.fold_number], edge) != getattr(record, f"{edge}_idx")
+    ]
+
+
+def time_findings(record: FoldRecord, times: np.ndarray, interval_seconds: int) -> list[Finding]:
+    """Times of a fold's edges against those of the bars; the edge past the last bar is the bar to come."""
+    findings = []
+    for edge in EDGES:
+        row, stored = getattr(record, f"{edge}_idx"), getattr(record, f"{edge}_ts")
+        inside = min(max(row, 0), len(times) - 1)
+        due = datetime.fromtimestamp(int(times[inside]) + (row - inside) * interval_seconds, UTC)
+        if stored is not None and stored != due:
+            findings.append(Finding(record.fold_number, f"{edge}_ts", due.isoformat(), stored.isoformat()))
+    return findings
+
+
+def fitted_findings(run: RunRecord, record: FoldRecord, targets: np.ndarray) -> list[Finding]:
+    """`samples_train` against the fitted rows whose target is known. `targets`: float64, one per bar, NaN for null."""
+    split = _fold(record).split(float(run.walk_config["val_split_ratio"]))
+    due = int(np.count_nonzero(~np.isnan(targets[split.fit_start : split.fit_end])))
+    return [] if due == record.samples_train else [Finding(record.fold_number, "samples_train", due, record.samples_train)]
+
+
+def threshold_findings(stores: Stores, run: RunRecord, record: FoldRecord, *, binary: bool) -> list[Finding] | None:
+    """Thresholds against those that the kept validation cases give; None where none are kept or they came from other cases."""
+    artifacts, profile = FoldArtifacts(stores.artifacts), ThresholdProfile.model_validate(run.walk_config["thresholds"])
+    if record.artifact is None or not artifacts.exists(record.artifact) or profile.data != "validation":
+        return None
+    cases = artifacts.validation(record.artifact)
+    due = choose_thresholds(cases.predictions, case_returns(cases.targets, binary=binary), profile).as_json()
+    return (
+        [] if same(due, record.thresholds) else [Finding(record.fold_number, "thresholds of the validation cases", due, record.thresholds)]
+    )
+
+
+def model_findings(stores: Stores, run: RunRecord, record: FoldRecord, features: pl.DataFrame, part: pl.DataFrame) -> list[Finding] | None:
+    """Stored predictions and scores of one fold against what its stored model says of their bars; None where no model is kept.
+
+    `features`: the run's features in its order, one row per bar. `part`: the fold's predictions.
+    """
+    artifacts = FoldArtifacts(stores.artifacts)
+    if record.artifact is None or not artifacts.exists(record.artifact):
+        return None
+    from chronos_assets.learning.models import load_model  # xgboost is heavy
+
+    model = load_model(artifacts.model(record.artifact))
+    said = {"fold_key": (model.fold_key, record.fold_key), "best_iteration": (model.rounds - 1, record.best_iteration)}
+    findings = [Finding(record.fold_number, f"{name} of the stored model", *pair) for name, pair in said.items() if pair[0] != pair[1]]
+    findings += _score_findings(run, record, model, artifacts.validation(record.artifact), features)
+    held = part.filter(pl.col("bar_index").is_between(0, features.height - 1))
+    if not held.height:
+        return findings
+    rows = held["bar_index"].to_list()
+    matrix = feature_matrix(features[rows], tuple(features.columns))
+    for name, due in (("prediction", model.predict(matrix)), ("score", model.scores(matrix))):
+        stored = held[name].fill_null(np.nan).to_numpy()
+        wrong = np.flatnonzero(~_agree(due, stored, exact=run.device != "cuda"))
+        findings += [Finding(record.fold_number, f"{name} of bar {rows[i]}", float(due[i]), _plain(stored[i])) for i in wrong[:3]]
+        if wrong.size > 3:
+            findings.append(Finding(record.fold_number, f"{name}s of the stored model", 0, f"{wrong.size} differ"))
+    return findings
+
+
+def _score_findings(run: RunRecord, record: FoldRecord, model: FoldModel, cases: ValidationCases, features: pl.DataFrame) -> list[Finding]:
+    """`best_score` against what the stored model says of the validation cases. XGBoost sums in float32, tree after tree or all at once."""
+    matrix = feature_matrix(features[(record.train_start_idx + cases.offsets).tolist()], tuple(features.columns))
+    due, stored = model.validation_score(matrix, cases.targets), record.best_score
+    tolerance = CUDA_TOLERANCE if run.device == "cuda" else SCORE_TOLERANCE
+    same_score = due == stored if due is None or stored is None else math.isclose(due, stored, rel_tol=tolerance, abs_tol=tolerance)
+    return [] if same_score else [Finding(record.fold_number, "best_score of the stored model", due, stored)]
+
+
+def _agree(due: np.ndarray, stored: np.ndarray, *, exact: bool) -> np.ndarray:
+    if exact:
+        return np.asarray(due.view(np.int64) == stored.view(np.int64))
+    return np.asarray(np.isclose(due, stored, rtol=CUDA_TOLERANCE, atol=CUDA_TOLERANCE))
+
+
+def _plain(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
+
+
+def _fold(record: FoldRecord) -> Fold:
+    return Fold(record.fold_number, record.train_start_idx, record.train_end_idx, record.test_start_idx, record.test_end_idx)

@@ -1,0 +1,1 @@
+"""Walk-forward: requests are resolved, missing folds trained, finished folds stored, runs checked, parameters swept."""

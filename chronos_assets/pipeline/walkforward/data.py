@@ -1,0 +1,97 @@
+"""The bars of a run as arrays: read once, only the columns needed, shared by all folds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from chronos_assets.domain.slug import granularity_seconds
+from chronos_assets.domain.targets import is_binary
+from chronos_assets.errors import ConflictError, ProfileError
+from chronos_assets.learning.training import FoldData, Recipe, booster_parameters
+from chronos_assets.pipeline.walkforward.request import WalkforwardRequest, monotone_constraints
+from chronos_assets.storage.datasets import get_dataset, read_bars
+from chronos_assets.storage.stores import Stores
+
+FLOAT32_MOST = np.finfo(np.float32).max
+
+
+@dataclass(frozen=True)
+class RunData:
+    """`arrays` that folds train on, and the bars' times (int64 UTC seconds)."""
+
+    arrays: FoldData
+    timestamps: NDArray[np.int64]
+    interval_seconds: int
+
+    def time_of(self, row: int) -> datetime:
+        """Time of a row; of the bar to come where `row` is one past the last."""
+        inside = min(row, len(self.timestamps) - 1)
+        return datetime.fromtimestamp(int(self.timestamps[inside]) + (row - inside) * self.interval_seconds, tz=UTC)
+
+
+def read_run_data(stores: Stores, request: WalkforwardRequest) -> RunData:
+    """Read the request's columns; raises `ConflictError` where the dataset was published anew meanwhile."""
+    record = request.record
+    bars = read_bars(stores, record, request.columns)
+    if get_dataset(stores.postgres, record.dataset_id).revision != record.revision:
+        raise ConflictError(
+            f"dataset {record.dataset_id} was published anew while its bars were read", code="dataset_moved", hint="Run the command again."
+        )
+    weight = request.profile.weight_column
+    weights = None if weight is None else _doubles(bars[weight])
+    if weights is not None and bool(np.any(weights < 0)):
+        raise ProfileError("a sample weight is negative", code="weight_negative", column=weight, slug=record.dataset_id)
+    arrays = FoldData(feature_matrix(bars, request.features), _doubles(bars[request.target]), weights)
+    return RunData(arrays, bars["timestamp_unix"].to_numpy(), granularity_seconds(record.granularity))
+
+
+def feature_matrix(bars: pl.DataFrame, features: tuple[str, ...]) -> NDArray[np.float32]:
+    """Features as float32 of shape (rows, features), C order; null is NaN, and what float32 cannot hold its greatest value."""
+    matrix = np.empty((bars.height, len(features)), dtype=np.float32)
+    for column, name in enumerate(features):
+        matrix[:, column] = np.clip(_doubles(bars[name]), -FLOAT32_MOST, FLOAT32_MOST)
+    return matrix
+
+
+def make_recipe(request: WalkforwardRequest, data: RunData) -> Recipe:
+    """How the folds of `request` are trained. A target is 0/1 where the whole dataset knows no other value of it.
+
+    Raises `ProfileError` where the logistic objective meets a target that is not 0/1, or transforms one that is.
+    """
+    profile, model = request.profile, request.profile.model
+    binary = is_binary(data.arrays.targets)
+    objective = model.objective
+    if objective == "auto":
+        objective = "binary:logistic" if binary else "reg:squarederror"
+    if objective == "binary:logistic" and not binary:
+        raise ProfileError(
+            "binary:logistic needs a target of 0 and 1", code="target_not_binary", column=request.target, slug=request.record.dataset_id
+        )
+    if objective == "binary:logistic" and profile.target_transform != "none":
+        raise ProfileError(
+            "binary:logistic cannot train on a transformed target",
+            code="transform_of_binary",
+            expected="target_transform none",
+            found=profile.target_transform,
+        )
+    monotone = monotone_constraints(profile, request.features, request.record)
+    return Recipe(
+        booster=booster_parameters(request.hyperparameters, objective=objective, device=request.device, monotone=monotone),
+        rounds=model.rounds,
+        early_stopping=model.early_stopping,
+        transform=profile.target_transform,
+        tanh_k=profile.tanh_k,
+        thresholds=profile.thresholds,
+        binary=binary,
+        weight_half_life=profile.weight_half_life,
+        feature_names=request.features,
+    )
+
+
+def _doubles(series: pl.Series) -> NDArray[np.float64]:
+    return np.asarray(series.cast(pl.Float64).fill_null(float("nan")).to_numpy(), dtype=np.float64)

@@ -1,0 +1,172 @@
+"""Folds on their way into the stores: rows and predictions built here, several finished folds stored together.
+
+Storing costs a round trip to both servers and a wait until QuestDB shows the rows, whatever the number of folds. So finished folds are
+collected for a moment, longer where a trip took longer: at most about a tenth of the time goes into waiting for the stores.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import polars as pl
+import psycopg
+from numpy.typing import NDArray
+from psycopg.rows import DictRow
+
+from chronos_assets.domain.folds import Fold
+from chronos_assets.domain.metrics import side_returns
+from chronos_assets.domain.targets import Floats
+from chronos_assets.domain.thresholds import Thresholds
+from chronos_assets.learning.training import FoldResult
+from chronos_assets.pipeline.walkforward.data import RunData
+from chronos_assets.pipeline.walkforward.request import WalkforwardRequest
+from chronos_assets.storage.fold_artifacts import FoldArtifacts, ValidationCases
+from chronos_assets.storage.runs import FoldRecord, store_folds
+from chronos_assets.storage.stores import Stores
+
+LEARNED_NOTHING = "learned_nothing"
+LEAST_PAUSE_SECONDS, MOST_PAUSE_SECONDS, PAUSE_PER_COST = 0.5, 5.0, 10.0
+MOST_BUFFERED_ROWS, MOST_BUFFERED_BYTES = 50_000, 64_000_000
+
+
+@dataclass(frozen=True)
+class ReadyFold:
+    """A fold ready to be stored: its row, its predictions and scores per test row; `trained` where its files are yet to be written."""
+
+    record: FoldRecord
+    predictions: Floats
+    scores: Floats
+    trained: FoldResult | None = None
+
+
+@dataclass
+class FoldWriter:
+    """Collects ready folds and stores them together; leaving the context stores the rest, also after an interrupt."""
+
+    stores: Stores
+    lock: psycopg.Connection[DictRow]
+    request: WalkforwardRequest
+    data: RunData
+    binary: bool
+    stored: set[int] = field(default_factory=set)
+    _ready: list[ReadyFold] = field(default_factory=list)
+    _rows: int = 0
+    _bytes: int = 0
+    _pause: float = LEAST_PAUSE_SECONDS
+    _last: float = field(default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        self.artifacts = FoldArtifacts(self.stores.artifacts)
+
+    def __enter__(self) -> FoldWriter:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        # After an error of a store there is no use in asking it again; after Ctrl-C what is finished is worth keeping.
+        if kind is None or not issubclass(kind, Exception):
+            self.flush()
+
+    def add_result(self, result: FoldResult) -> None:
+        """Take a freshly trained fold."""
+        record = self._record(
+            result.fold,
+            result.thresholds,
+            result.predictions,
+            samples_train=result.samples_train,
+            best_iteration=result.best_iteration,
+            best_score=result.best_score,
+            fold_key=result.key,
+            artifact=self.artifacts.name(result.key),
+            importance=vars(result.importance),
+            learned_nothing=result.learned_nothing,
+        )
+        self.add(ReadyFold(record, result.predictions, result.scores, result))
+
+    def copy(self, fold: Fold, source: FoldRecord, predictions: Floats, scores: Floats) -> None:
+        """Take a fold from another run: its metrics are computed afresh, its targets may have filled."""
+        names = ("samples_train", "best_iteration", "best_score", "fold_key", "artifact", "importance")
+        kept = {name: getattr(source, name) for name in names}
+        learned_nothing = LEARNED_NOTHING in source.metrics.get("notes", [])
+        record = self._record(fold, Thresholds(**source.thresholds), predictions, **kept, learned_nothing=learned_nothing)
+        self.add(ReadyFold(record, predictions, scores))
+
+    def add(self, ready: ReadyFold) -> None:
+        """Collect one fold; stores everything collected when its time has come."""
+        self._ready.append(ready)
+        self._rows += len(ready.predictions)
+        self._bytes += len(ready.trained.model) if ready.trained else 0
+        if self._rows >= MOST_BUFFERED_ROWS or self._bytes >= MOST_BUFFERED_BYTES or time.monotonic() - self._last >= self._pause:
+            self.flush()
+
+    def flush(self) -> None:
+        """Store everything collected. `stored` has the numbers; a copied fold whose files went meanwhile is not among them."""
+        if self._ready:
+            started, by_number = time.monotonic(), {ready.record.fold_number: ready for ready in self._ready}
+            records, frame = [ready.record for ready in self._ready], self._frame(self._ready)
+
+            def have_files(record: FoldRecord) -> bool:
+                return self._have_files(by_number[record.fold_number])
+
+            self.stored |= store_folds(self.stores, self.lock, records, frame, have_files=have_files)
+            cost = time.monotonic() - started
+            self._ready, self._rows, self._bytes = [], 0, 0
+            self._pause = min(max(LEAST_PAUSE_SECONDS, PAUSE_PER_COST * cost), MOST_PAUSE_SECONDS)
+        self._last = time.monotonic()
+
+    def _have_files(self, ready: ReadyFold) -> bool:
+        result = ready.trained
+        if result is None:
+            return self.artifacts.exists(ready.record.artifact)
+        offsets = result.val_rows - result.fold.train_start
+        self.artifacts.save(result.key, result.model, ValidationCases(offsets, result.val_predictions, result.val_targets))
+        return True
+
+    def _record(self, fold: Fold, thresholds: Thresholds, predictions: Floats, *, learned_nothing: bool, **trained: Any) -> FoldRecord:
+        targets = self.data.arrays.targets[fold.test_start : fold.test_end]
+        metrics: dict[str, Any] = side_returns(predictions, targets, thresholds, binary=self.binary).as_json()
+        if learned_nothing:
+            metrics["notes"] = [LEARNED_NOTHING]
+        edges: dict[str, Any] = {}
+        for name in ("train_start", "train_end", "test_start", "test_end"):
+            edges |= {f"{name}_idx": getattr(fold, name), f"{name}_ts": self.data.time_of(getattr(fold, name))}
+        return FoldRecord(
+            run_id=self.request.run_id,
+            fold_number=fold.number,
+            **edges,
+            samples_test=int(np.count_nonzero(~np.isnan(targets))),
+            thresholds=thresholds.as_json(),
+            metrics=metrics,
+            **trained,
+        )
+
+    def _frame(self, folds: Sequence[ReadyFold]) -> pl.DataFrame:
+        """The folds' rows of `walkforward_predictions`, `timestamp` as int64 seconds."""
+        lengths = [len(ready.predictions) for ready in folds]
+        rows = np.concatenate([np.arange(ready.record.test_start_idx, ready.record.test_end_idx) for ready in folds])
+
+        def repeated(values: list[Any], kind: Any) -> NDArray[Any]:
+            return np.repeat(np.array(values, dtype=kind), lengths)
+
+        def threshold(side: str) -> NDArray[Any]:
+            return repeated([np.nan if (v := ready.record.thresholds[side]) is None else v for ready in folds], np.float64)
+
+        return pl.DataFrame(
+            {
+                "run_id": [self.request.run_id] * len(rows),
+                "fold": repeated([str(ready.record.fold_number) for ready in folds], np.str_).tolist(),
+                "dataset": [self.request.record.dataset_id] * len(rows),
+                "target": [self.request.target] * len(rows),
+                "bar_index": rows,
+                "prediction": np.concatenate([ready.predictions for ready in folds]),
+                "target_value": self.data.arrays.targets[rows],
+                "long_threshold": threshold("long"),
+                "short_threshold": threshold("short"),
+                "score": np.concatenate([ready.scores for ready in folds]),
+                "timestamp": self.data.timestamps[rows],
+            }
+        )

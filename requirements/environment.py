@@ -1,0 +1,169 @@
+"""The environment in `.venv`: every package pinned to a version and a SHA-256, uv included, and nothing built from source but ourselves.
+
+`bootstrap.py` calls `main`. `run` and `sync` bring `.venv` to what the files beside this one say; any other word is handed to uv. A command
+of the product needs `run.txt` only, everything else `dev.txt`. Standard library only. `.ci/pins.py` writes the files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+PROJECT = HERE.parent
+OWN_UV = PROJECT / ".uv"
+VENV = PROJECT / ".venv"
+STAMP = VENV / ".chronos-requirements"
+WINDOWS = os.name == "nt"
+OLDEST_UV = (0, 8)
+NEWEST_PYTHON = (3, 13)
+PRODUCT = ("chronos", "chronosflow_export", "validate_dataset")
+# What `sync` may be told -> the file of requirements. Each file holds those before it.
+LEVELS = {"--no-dev": "run", "--no-dev --extra ray": "ray", "": "dev", "--group bench": "bench"}
+
+
+def main(arguments: list[str]) -> int:
+    """Find or bring uv, bring the environment up to date if the command needs it, then become the command."""
+    if not arguments:
+        return fail("say what to do, for example: python3 bootstrap.py run chronos demo")
+    word, rest = arguments[0], arguments[1:]
+    if word == "sync" and " ".join(rest) not in LEVELS:
+        return fail(f"`sync` takes nothing, or one of {', '.join(filter(None, LEVELS))}; this is {' '.join(rest)}")
+    uv = find_uv() or bring_uv()
+    if uv is None:
+        return fail(
+            "uv could not be installed: this Python has neither a working `venv` nor `pip`, or the download failed (see above). "
+            "Install one of them (Debian, Ubuntu: apt install python3-venv) or uv itself, then call this line again."
+        )
+    if word == "sync":
+        return 0 if prepare(uv, LEVELS[" ".join(rest)], exactly=True) else 1
+    if word == "run":
+        ready = prepare(uv, "run" if rest and rest[0] in PRODUCT else "dev")
+        return become(uv, ["run", "--no-sync", *rest]) if ready else 1
+    return become(uv, arguments)
+
+
+def prepare(uv: Path, level: str, *, exactly: bool = False) -> bool:
+    """Bring `.venv` to `level`, unless it is there (or further, if not `exactly`); whether that worked."""
+    order = list(LEVELS.values())
+    enough = [level] if exactly else order[order.index(level) :]
+    if usable() and STAMP.is_file() and STAMP.read_text() in [stamp(name) for name in enough]:
+        return True
+    python = str(VENV / ("Scripts/python.exe" if WINDOWS else "bin/python"))
+    steps: list[list[str]] = []
+    if not usable():
+        print("building the environment in .venv ...", file=sys.stderr, flush=True)
+        steps.append(["venv", "--quiet", "--clear", "--python", interpreter(), str(VENV)])
+    steps.append(["pip", "sync", "--python", python, "--require-hashes", "--no-build", str(HERE / f"{level}.txt")])
+    # Built here by the hatchling that was just verified; everything it imports is in the same file.
+    steps.append(["pip", "install", "--quiet", "--python", python, "--no-deps", "--no-build-isolation", "--editable", str(PROJECT)])
+    for step in steps:
+        if subprocess.run([str(uv), *step], check=False, env=environment_for(uv), cwd=PROJECT).returncode:
+            return False
+    STAMP.write_text(stamp(level))
+    return True
+
+
+def stamp(level: str) -> str:
+    """What an environment of this level is made from; it changes with the files, and with the place of the checkout."""
+    digest = hashlib.sha256(str(PROJECT).encode())
+    for path in (HERE / f"{level}.txt", PROJECT / "pyproject.toml"):
+        digest.update(path.read_bytes())
+    return f"{level} {digest.hexdigest()}"
+
+
+def usable() -> bool:
+    """Whether `.venv` holds a Python that works, and was made at this place: scripts in it name their folder."""
+    python = VENV / ("Scripts/python.exe" if WINDOWS else "bin/python")
+    script = VENV / "bin" / "activate"
+    if not python.exists() or (script.is_file() and str(VENV) not in script.read_text(errors="replace")):
+        return False
+    return answers([str(python), "-c", "import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))"])
+
+
+def interpreter() -> str:
+    """The Python to build the environment with: the one that was called, unless it is too new."""
+    if sys.version_info[:2] > NEWEST_PYTHON:
+        return ">=3.11,<3.14"
+    return getattr(sys, "_base_executable", None) or sys.executable
+
+
+def become(uv: Path, arguments: list[str]) -> int:
+    """Let uv take the place of this process, so that signals and exit status are its own."""
+    if not WINDOWS:
+        os.execve(uv, [str(uv), *arguments], environment_for(uv))  # noqa: S606 - a program of ours, without a shell
+    return subprocess.call([str(uv), *arguments], env=environment_for(uv))
+
+
+def environment_for(uv: Path) -> dict[str, str]:
+    """The variables that uv is called with."""
+    path = f"{uv.parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    environment = {**os.environ, "UV_PROJECT": str(PROJECT), "UV_PROJECT_ENVIRONMENT": str(VENV), "PATH": path}
+    environment.pop("VIRTUAL_ENV", None)  # another environment that is active has no part in this
+    if os.environ.get("PYTHONDONTWRITEBYTECODE") and not STAMP.exists():
+        # If Python may not keep what it compiled, every command would compile its imports again (ten seconds): do it once, now.
+        environment["UV_COMPILE_BYTECODE"] = "1"
+    return environment
+
+
+def find_uv() -> Path | None:
+    """uv of this checkout, or a recent one on the PATH."""
+    name = "uv.exe" if WINDOWS else "uv"
+    for candidate in (OWN_UV / "bin" / name, OWN_UV / "Scripts" / name):
+        if candidate.is_file() and answers([str(candidate), "--version"]):
+            return candidate
+    found = shutil.which("uv")
+    return Path(found) if found and is_recent(Path(found)) else None
+
+
+def is_recent(uv: Path) -> bool:
+    """Whether `uv` runs and knows what is asked of it here."""
+    try:
+        words = subprocess.run([str(uv), "--version"], capture_output=True, text=True, check=True, timeout=60).stdout.split()
+        return tuple(int(part) for part in words[1].split(".")[:2]) >= OLDEST_UV
+    except (OSError, subprocess.SubprocessError, ValueError, IndexError):
+        return False
+
+
+def answers(command: list[str]) -> bool:
+    """Whether a command works: an installation that was cut short, or one of another machine, does not."""
+    try:
+        return subprocess.run(command, capture_output=True, check=False, timeout=60).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+
+
+def bring_uv() -> Path | None:
+    """Install uv into `.uv/`: by a virtual environment if Python can make one, else by the pip that is there."""
+    print("bringing uv into .uv/ ...", file=sys.stderr, flush=True)
+    shutil.rmtree(OWN_UV, ignore_errors=True)
+    if importlib.util.find_spec("ensurepip") is not None:
+        try:
+            venv.EnvBuilder(with_pip=True, symlinks=not WINDOWS).create(OWN_UV)
+            python = OWN_UV / ("Scripts/python.exe" if WINDOWS else "bin/python")
+            if install([str(python), "-m", "pip", "install"]):
+                return find_uv()
+        except (OSError, subprocess.CalledProcessError) as error:
+            print(f"no virtual environment could be made ({error}); trying pip", file=sys.stderr)
+        shutil.rmtree(OWN_UV, ignore_errors=True)
+    if importlib.util.find_spec("pip") is not None and install([sys.executable, "-m", "pip", "install", "--target", str(OWN_UV)]):
+        return find_uv()
+    return None
+
+
+def install(pip: list[str]) -> bool:
+    """Run a pip command on the pinned uv; pip's own words are shown if it fails."""
+    options = ["--quiet", "--disable-pip-version-check", "--require-hashes", "--only-binary", ":all:", "-r", str(HERE / "uv.txt")]
+    return subprocess.run([*pip, *options], check=False).returncode == 0
+
+
+def fail(message: str) -> int:
+    """One sentence on stderr, exit status 1."""
+    print(f"bootstrap: {message}", file=sys.stderr)
+    return 1
