@@ -1,8 +1,9 @@
 """The trade test: the same rules and predictions on bars whose price changes were shuffled ([M], DEFINITIONS "Significance").
 
 A bar's change is whole: its gap from the close before, and its High, Low and Close from its open, all as ratios, move together. The
-first bar stays, so every permutation ends at the same last close and buy and hold earns the same in all of them. Bars without prices
-keep their places. Bars before the simulation, which only feed the average true range, are not shuffled.
+first bar and the open of the second stay, so every permutation ends at the same last close: who is always long or buys and holds earns the
+same in all of them. Bars without prices keep their places. Bars before the simulation, which only feed the average true range, are not
+shuffled.
 
 Volatility comes in clusters, and predictions often grow with it. A shuffle over all bars then moves wild bars away from the signals that
 met them, so that luck looks like skill (9 % at a nominal 5 %); moving whole blocks does the same. So bars change places within blocks
@@ -125,7 +126,8 @@ def permuted_totals(  # noqa: PLR0917 - compiled functions take their arrays by 
             level = np.log(closes[places[0]])
             for k in range(1, count):
                 t, j = places[k], order[k]
-                level += change[j, 0]
+                # The first open stays too: the gap of the bar that came to the front goes to the place of the bar that left it.
+                level += change[1 if k == 1 else order[1] if j == 1 else j, 0]
                 o[t] = np.exp(level)
                 h[t] = np.exp(level + change[j, 1])
                 l[t] = np.exp(level + change[j, 2])

@@ -1,4 +1,4 @@
-"""What a simulation stands on, read once for all modes of a run: bars, signals and the cases of the signal test."""
+"""What a simulation stands on, read once for all modes of a run: bars and signals."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ import polars as pl
 from chronos_assets.domain.profiles.walkforward import ThresholdProfile
 from chronos_assets.domain.simulation.engine import NO_FOLD, Signals
 from chronos_assets.domain.simulation.prices import PriceBars
-from chronos_assets.domain.statistics.signal_significance import FoldCases
-from chronos_assets.domain.targets import case_returns
 from chronos_assets.errors import RefusedError, StoreError
 from chronos_assets.pipeline.simulation.prices import (
     PriceFile,
@@ -26,7 +24,6 @@ from chronos_assets.pipeline.simulation.prices import (
     require_prices,
 )
 from chronos_assets.storage.datasets import DatasetRecord, get_dataset, read_range
-from chronos_assets.storage.fold_artifacts import FoldArtifacts
 from chronos_assets.storage.runs import FoldRecord, RunRecord, get_folds, get_run, read_predictions
 from chronos_assets.storage.stores import Stores
 
@@ -64,6 +61,11 @@ class SimulationInputs:
         return int((self.run.walk_config or {}).get("horizon") or 1)
 
     @property
+    def binary(self) -> bool:
+        """Whether the target is 0/1."""
+        return bool((self.run.summary_metrics or {}).get("binary_target"))
+
+    @property
     def thresholds(self) -> ThresholdProfile:
         """How the run chose its thresholds."""
         return ThresholdProfile.model_validate((self.run.walk_config or {}).get("thresholds") or {})
@@ -89,28 +91,6 @@ def read_inputs(run_id: str, stores: Stores, file: PriceFile | None) -> Simulati
     prices = prices_from_columns(record, table) if file is None else prices_from_file(record, table, file)
     start, end = min(f.test_start_idx for f in folds), max(f.test_end_idx for f in folds)
     return SimulationInputs(run, record, folds, predictions, prices, signals_of(predictions, start, end), start, end)
-
-
-def fold_cases(inputs: SimulationInputs, stores: Stores) -> list[FoldCases] | None:
-    """The cases of the signal test; None where the validation file of a fold is gone."""
-    artifacts = FoldArtifacts(stores.artifacts)
-    if not all(artifacts.exists(fold.artifact) for fold in inputs.folds):
-        return None
-    binary = bool((inputs.run.summary_metrics or {}).get("binary_target"))
-    cases = []
-    scored = inputs.predictions.filter(pl.col("target_value").is_not_null()).partition_by("fold", as_dict=True)
-    for fold in inputs.folds:
-        chosen = artifacts.validation(str(fold.artifact))
-        test = scored.get((fold.fold_number,), inputs.predictions.clear())
-        cases.append(
-            FoldCases(
-                chosen.predictions,
-                case_returns(chosen.targets, binary=binary),
-                test["prediction"].to_numpy(),
-                case_returns(test["target_value"].to_numpy(), binary=binary),
-            )
-        )
-    return cases
 
 
 def _require_completed(run: RunRecord) -> None:
