@@ -13,9 +13,11 @@
     ├── ServiceUnavailableError      exit 4   a server cannot be reached
     ├── ServiceStartError            exit 4   an embedded server cannot be installed or started
     ├── StoreError                   exit 1   a server answered, and refused
+    ├── FileError                    exit 1   a file cannot be read or written, or is not what was written
     ├── ConflictError                exit 1   somebody else works on the same thing
     ├── DeviceError                  exit 1   the asked-for compute device or executor is not there
-    └── FoldsFailedError             exit 1   folds of a run failed; the others are kept
+    ├── FoldsFailedError             exit 1   folds of a run failed; the others are kept
+    └── RunCancelledError            exit 130 a run was asked to stop; what it had finished is kept
 
 An error says what happened and where; `expected` and `found` say how it differs; `hint` says what to do next. Driver errors
 are wrapped once, in `storage`, with the cause kept. This module holds no logic beyond putting those sentences together.
@@ -137,6 +139,10 @@ class StoreError(ChronosError):
     """A server answered, and refused."""
 
 
+class FileError(ChronosError):
+    """A file cannot be read or written, or is not what was written; `file` names it."""
+
+
 class ConflictError(ChronosError):
     """Somebody else works on the same thing, or changed it meanwhile."""
 
@@ -147,6 +153,12 @@ class DeviceError(ChronosError):
 
 class FoldsFailedError(ChronosError):
     """Some folds of a run failed; those that finished are kept."""
+
+
+class RunCancelledError(ChronosError):
+    """A run was asked to stop, by its page, its API or another command; what it had finished is kept."""
+
+    exit_code = 130
 
 
 def _snake(name: str) -> str:

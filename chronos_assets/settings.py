@@ -116,6 +116,19 @@ class Settings(BaseSettings):
     )
     manifest_poll_seconds: int = Field(default=30, ge=1, description="How often manifests and their files are looked at for changes.")
 
+    # HTTP API and pages
+    api_host: str = Field(default="127.0.0.1", description="Address that the HTTP API binds to; beyond loopback api_token is needed.")
+    api_port: int = Field(default=3100, ge=1, le=65535, description="Preferred port of the HTTP API; else a free one.")
+    api_token: SecretStr | None = Field(default=None, description="Token that callers send as the header Authorization: Bearer TOKEN.")
+    api_cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="Origins of pages that may read the API, such as http://localhost:5173, separated by commas."
+    )
+    api_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="Further host names that the HTTP API answers to (a proxy's name), separated by commas."
+    )
+    api_root_path: str = Field(default="", description="Path below which a proxy serves the HTTP API, such as /chronos.")
+    dagster_url: str | None = Field(default=None, description="Address of Dagster's webserver (default: the one of `chronos dev`).")
+
     # Alerts: a failed run is always logged; these tell somebody else as well
     alert_webhook: SecretStr | None = Field(default=None, description="URL that receives a JSON document for each failed run.")
     alert_email_to: str | None = Field(default=None, description="Address that receives a mail for each failed run.")
@@ -129,7 +142,7 @@ class Settings(BaseSettings):
     def _split_roots(cls, value: Any) -> Any:
         return tuple(Path(p) for p in value.split(os.pathsep) if p) if isinstance(value, str) else value
 
-    @field_validator("dagster_hosts", mode="before")
+    @field_validator("dagster_hosts", "api_hosts", "api_cors_origins", mode="before")
     @classmethod
     def _split_hosts(cls, value: Any) -> Any:
         return tuple(name.strip() for name in value.split(",") if name.strip()) if isinstance(value, str) else value

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from chronos_assets.domain.lfs.cases import classes_of, standardized
-from chronos_assets.domain.lfs.profile import LfsParameters
+from chronos_assets.domain.profiles.lfs import LfsParameters
 from chronos_assets.learning.selectors.lfs import Selection, select
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
 from chronos_assets.domain.simulation.engine import Signals as BarSignals
@@ -52,7 +54,7 @@ def noise_folds(
     for k in range(folds):
         predictions = (common + persistent(rng, bars, persistence)) * volatility
         edges = (k * tested, k * tested + chosen, k * tested + chosen + tested)
-        windows = [np.arange(a, b) for a, b in zip(edges, edges[1:], strict=False)]
+        windows = [np.arange(a, b) for a, b in itertools.pairwise(edges)]
         found.append(FoldCases(*(Cases(rows, predictions[rows], targets[rows]) for rows in windows)))
     return found
 

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from chronos_assets.domain.folds import Layout, plan_folds
+from chronos_assets.domain.fold_layout import Layout
+from chronos_assets.domain.folds import plan_folds
 from chronos_assets.domain.profiles.walkforward import ModelProfile, ThresholdProfile
 from chronos_assets.learning.devices import count_cuda_devices
 from chronos_assets.learning.executor import ThreadExecutor

@@ -26,7 +26,7 @@ TIMED: dict[Any, dict[str, str]] = {
     psycopg.Connection: {"execute": "postgres", "close": "postgres"},
     psycopg.Cursor: {"execute": "postgres", "executemany": "postgres", "fetchone": "postgres", "fetchall": "postgres"},
     psycopg.Transaction: {"__enter__": "postgres", "__exit__": "postgres"},
-    FoldArtifacts: {"save": "artifacts", "exists": "artifacts"},
+    FoldArtifacts: {"save": "artifacts", "states": "artifacts"},
 }
 
 

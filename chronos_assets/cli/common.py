@@ -42,6 +42,8 @@ def run_command(command: click.Command) -> NoReturn:
 def _code_of(error: Exception | KeyboardInterrupt) -> int:
     """Say `error` in one line and give its exit code; one that nobody foresaw is raised again."""
     asked = interrupts.exit_code_asked()
+    if isinstance(error, click.exceptions.Abort) and isinstance(error.__cause__, EOFError):
+        error = error.__cause__  # click takes every EOFError for the end of its input
     if asked is not None or isinstance(error, (KeyboardInterrupt, click.exceptions.Abort)):
         say("interrupted; what was complete is kept")
         return asked or INTERRUPTED
@@ -70,7 +72,14 @@ def report_error(error: ChronosError) -> int:
 
 def print_json(document: Any) -> None:
     """One JSON document on stdout; NaN and infinity never get out."""
-    click.echo(json.dumps(document, indent=2, default=str, allow_nan=False))
+    click.echo(json.dumps(document, indent=2, default=_plain, allow_nan=False))
+
+
+def _plain(value: Any) -> Any:
+    """What JSON takes in place of `value`: a document's fields, else its text."""
+    from pydantic import BaseModel
+
+    return value.model_dump(mode="json") if isinstance(value, BaseModel) else str(value)
 
 
 def emit(document: Any, as_json: bool, text: Callable[[Any], str]) -> None:

@@ -8,10 +8,12 @@ import click
 
 from chronos_assets import services
 from chronos_assets.cli.common import emit, json_option, say
+from chronos_assets.cli.workplace import open_for_reading
 from chronos_assets.settings import load_settings
 
 if TYPE_CHECKING:
     from chronos_assets.storage.stores import Stores
+    from chronos_assets.views.documents import DatasetList, DatasetReport, TagSpace
 
 
 @click.group()
@@ -23,9 +25,9 @@ def datasets() -> None:
 @json_option
 def list_(as_json: bool) -> None:
     """List all published datasets."""
-    from chronos_assets.pipeline.upkeep.datasets import overview
+    from chronos_assets.views.datasets import list_summaries
 
-    emit({"datasets": overview(_stores())}, as_json, _list_text)
+    emit(list_summaries(open_for_reading()), as_json, _list_text)
 
 
 @datasets.command()
@@ -33,9 +35,9 @@ def list_(as_json: bool) -> None:
 @json_option
 def show(slug: str, as_json: bool) -> None:
     """Show one dataset: columns, revisions and the space they take, audits, runs."""
-    from chronos_assets.pipeline.upkeep.datasets import describe
+    from chronos_assets.views.datasets import report
 
-    emit(describe(_stores(), slug), as_json, _show_text)
+    emit(report(open_for_reading(), slug), as_json, _show_text)
 
 
 @datasets.command()
@@ -56,18 +58,18 @@ def _stores() -> Stores:
     return open_stores(services.connect(settings, progress=say), settings)
 
 
-def _list_text(document: dict[str, Any]) -> str:
+def _list_text(document: DatasetList) -> str:
     rows = [
         (
-            d["dataset"],
-            f"{d['rows']:,}",
-            str(d["revision"]),
-            d["first_bar"][:10],
-            d["last_bar"][:10],
-            str(d["features"]),
-            str(len(d["targets"])),
+            d.dataset,
+            f"{d.rows:,}",
+            str(d.revision),
+            f"{d.first_bar:%Y-%m-%d}",
+            f"{d.last_bar:%Y-%m-%d}",
+            str(d.features),
+            str(len(d.targets)),
         )
-        for d in document["datasets"]
+        for d in document.datasets
     ]
     if not rows:
         return "no dataset is published"
@@ -76,17 +78,17 @@ def _list_text(document: dict[str, Any]) -> str:
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table)
 
 
-def _show_text(d: dict[str, Any]) -> str:
+def _show_text(d: DatasetReport) -> str:
     lines = [
-        f"{d['dataset']}: {d['rows']:,} bars of {d['granularity']}, {d['first_bar']} to {d['last_bar']}, source {d['source']}",
-        f"  revision {d['revision']} under {d['questdb_tag']}, published {d['updated_at']}",
-        f"  file {d['checksum']}",
-        f"  {d['features']} features, targets {', '.join(d['targets']) or 'none'}, prices {', '.join(d['prices']) or 'none'}",
-        f"  {d['runs']} walk-forward runs, {d['simulations']} simulations",
+        f"{d.dataset}: {d.rows:,} bars of {d.granularity}, {d.first_bar.isoformat()} to {d.last_bar.isoformat()}, source {d.source}",
+        f"  revision {d.revision} under {d.questdb_tag}, published {d.updated_at.isoformat()}",
+        f"  file {d.checksum}",
+        f"  {d.features} features, targets {', '.join(d.targets) or 'none'}, prices {', '.join(d.prices) or 'none'}",
+        f"  {d.runs} walk-forward runs, {d.simulations} simulations",
     ]
-    lines += [_tag_line(tag) for tag in d["tags"]]
-    lines += [f"  audit {a['audit_id']}, {a['started_at'][:19]}: {a['mode']}, {a['verdict']}, {a['questdb_tag']}" for a in d["audits"]]
-    return "\n".join([*lines, f"  {d['reclaim']}"] if d["reclaim"] else lines)
+    lines += [_tag_line(tag) for tag in d.tags]
+    lines += [f"  audit {a.audit_id}, {a.started_at:%Y-%m-%dT%H:%M:%S}: {a.mode}, {a.verdict}, {a.questdb_tag}" for a in d.audits]
+    return "\n".join([*lines, f"  {d.reclaim}"] if d.reclaim else lines)
 
 
 def _retire_text(d: dict[str, Any]) -> str:
@@ -95,8 +97,8 @@ def _retire_text(d: dict[str, Any]) -> str:
     return f"{d['retired']} is out of the registry{gone}; {left}\n{d['reclaim']}"
 
 
-def _tag_line(tag: dict[str, Any]) -> str:
-    return f"  tag {tag['tag']}: {tag['rows']:,} rows, about {_size(tag['bytes'])} ({'in use' if tag['registered'] else 'old revision'})"
+def _tag_line(tag: TagSpace) -> str:
+    return f"  tag {tag.tag}: {tag.rows:,} rows, about {_size(tag.bytes)} ({'in use' if tag.registered else 'old revision'})"
 
 
 def _size(count: int) -> str:

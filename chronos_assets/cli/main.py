@@ -10,10 +10,12 @@ from chronos_assets.cli.common import run_command
 
 # name -> (module, attribute, one line for the listing)
 COMMANDS: dict[str, tuple[str, str, str]] = {
+    "init": ("chronos_assets.cli.init", "init", "Make a folder a project: workspace.yaml, dagster.yaml and exports/."),
     "demo": ("chronos_assets.cli.run", "demo", "Build a real dataset and take it all the way, from file to trades."),
     "run": ("chronos_assets.cli.run", "run", "Take one manifest through the whole lineage, through Dagster."),
     "backfill": ("chronos_assets.cli.run", "backfill", "Run datasets whose manifest or file changed, through Dagster."),
     "dev": ("chronos_assets.cli.dev", "dev", "Start the servers, the Dagster UI and its daemon."),
+    "serve": ("chronos_assets.cli.serve", "serve", "Serve the HTTP API."),
     "services": ("chronos_assets.cli.services", "services", "Start, stop or show the embedded servers."),
     "config": ("chronos_assets.cli.config", "config", "Show every setting, its value and where it came from."),
     "inspect": ("chronos_assets.cli.inspect", "inspect", "Say what an indicator file holds, or why it is refused."),
@@ -22,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "folds": ("chronos_assets.cli.walkforward", "folds", "Show the plan of walk-forward folds."),
     "walkforward": ("chronos_assets.cli.walkforward", "walkforward", "Train the missing folds of a walk-forward run."),
     "sweep": ("chronos_assets.cli.sweep", "sweep", "Run a grid of walk-forward parameters and rank the results."),
+    "lfs": ("chronos_assets.cli.lfs", "lfs", "Select features locally: which indicators separate the target near each bar."),
     "runs": ("chronos_assets.cli.runs", "runs", "List or retire walk-forward runs."),
     "simulate": ("chronos_assets.cli.simulate", "simulate", "Turn the predictions of a run into trades."),
     "trace": ("chronos_assets.cli.simulate", "trace", "Follow a trade back to its fold, model, bars and file."),

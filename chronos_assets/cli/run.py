@@ -126,13 +126,15 @@ def _opened(settings: Settings) -> Iterator[tuple[Workplace, DagsterInstance]]:
 @json_option
 def backfill(slugs: tuple[str, ...], everything: bool, force: bool, workers: int, as_json: bool) -> int:
     """Run datasets whose manifest or file changed, through Dagster."""
+    from chronos_assets.views.documents import Night
+
     if everything == bool(slugs):
         raise UsageError("name datasets, or ask for --all of them", code="backfill_target")
     settings = load_settings()
     wanted = None if everything else [str(Slug.parse(slug)) for slug in slugs]
     with _opened(settings) as (_, instance):
         document = _backfill(settings, instance, wanted, force=force, workers=workers)
-    emit(document, as_json, backfill_text)
+    emit(Night(**document), as_json, lambda _: backfill_text(document))
     codes = {one["exit_code"] for one in document["datasets"] if not one["succeeded"]} | ({3} if document["problems"] else set())
     return 0 if not codes else min(codes) if len(codes) == 1 else 1
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from chronos_assets.cli.common import emit, json_option
-from chronos_assets.cli.walkforward import open_stores_of
+from chronos_assets.cli.workplace import open_for_reading, open_stores_of
+
+if TYPE_CHECKING:
+    from chronos_assets.views.documents import RunWithSpace
 
 
 @click.group()
@@ -18,18 +21,14 @@ def runs() -> None:
 
 @runs.command("list")
 @click.argument("slug", required=False)
+@click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True, help="Runs to show.")
+@click.option("--before", metavar="RUN_ID", help="Only runs older than this one: the next page.")
 @json_option
-def list_command(slug: str | None, as_json: bool) -> None:
+def list_command(slug: str | None, limit: int, before: str | None, as_json: bool) -> None:
     """List runs (of dataset SLUG), newest first, and what they take in space. A run whose process is gone is shown as failed."""
-    from chronos_assets.pipeline.upkeep.retire import run_spaces
-    from chronos_assets.storage.runs import declare_dead_runs, list_runs
+    from chronos_assets.views.runs import list_runs_with_space
 
-    stores = open_stores_of()
-    declare_dead_runs(stores.postgres)
-    found = list_runs(stores.postgres, slug)
-    spaces = run_spaces(stores, [run.run_id for run in found])
-    rows = [asdict(run) | {"space": asdict(spaces[run.run_id])} for run in found]
-    emit(rows, as_json, _list_text)
+    emit(list_runs_with_space(open_for_reading(), slug, limit=limit, before=before), as_json, lambda found: _list_text(found, limit))
 
 
 @runs.command()
@@ -37,13 +36,9 @@ def list_command(slug: str | None, as_json: bool) -> None:
 @json_option
 def show(run_id: str, as_json: bool) -> None:
     """Show a run: its request, its results, and what it takes in space."""
-    from chronos_assets.pipeline.upkeep.retire import run_space
-    from chronos_assets.storage.runs import declare_dead_runs, get_run
+    from chronos_assets.views.runs import run_with_space
 
-    stores = open_stores_of()
-    declare_dead_runs(stores.postgres)
-    document = asdict(get_run(stores.postgres, run_id)) | {"space": asdict(run_space(stores, run_id))}
-    emit(document, as_json, _show_text)
+    emit(run_with_space(open_for_reading(), run_id), as_json, _show_text)
 
 
 @runs.command()
@@ -74,31 +69,34 @@ def size(count: int) -> str:
     return f"{value:.1f} GB"
 
 
-def _list_text(rows: list[dict[str, Any]]) -> str:
-    if not rows:
+def _list_text(runs: list[RunWithSpace], limit: int) -> str:
+    if not runs:
         return "no walk-forward runs"
     lines = [
         f"{'run_id':<36} {'dataset':<20} {'target':<16} {'status':<10} {'folds':>11} {'created':<16} {'files':>9} {'own':>9} {'rows':>9}"
     ]
-    for row in rows:
-        folds = f"{row['folds_present']}/{row['walk_config'].get('folds_planned', '?')}"
-        created = f"{row['created_at']:%Y-%m-%d %H:%M}"
-        space = row["space"]
-        taken = f"{size(space['artifact_bytes']):>9} {size(space['own_artifact_bytes']):>9} {space['prediction_rows']:>9,}"
-        lines.append(
-            f"{row['run_id']} {row['dataset_id']:<20} {row['target_column']:<16} {row['status']:<10} {folds:>11} {created} {taken}"
-        )
+    for run in runs:
+        space, folds = run.space, f"{run.folds_present}/{_planned(run)}"
+        taken = f"{size(space.artifact_bytes):>9} {size(space.own_artifact_bytes):>9} {space.prediction_rows:>9,}"
+        created = f"{run.created_at:%Y-%m-%d %H:%M}"
+        lines.append(f"{run.run_id} {run.dataset_id:<20} {run.target_column:<16} {run.status:<10} {folds:>11} {created} {taken}")
     lines.append("files: models and validation cases; own: of which used by no other run, freed by `chronos runs retire`; rows: in QuestDB")
+    if len(runs) == limit:
+        lines.append(f"older runs: `chronos runs list --before {runs[-1].run_id}`")
     return "\n".join(lines)
 
 
-def _show_text(document: dict[str, Any]) -> str:
-    space, error = document["space"], (document["summary_metrics"] or {}).get("error")
+def _show_text(run: RunWithSpace) -> str:
+    space, error = run.space, (run.summary_metrics or {}).get("error")
     lines = [
-        f"run {document['run_id']} of {document['dataset_id']}: {document['status']}",
-        f"target {document['target_column']}, {len(document['feature_columns'])} features, device {document['device']}",
-        f"{space['folds']} of {document['walk_config'].get('folds_planned', '?')} folds, {space['prediction_rows']} predictions",
-        f"files {size(space['artifact_bytes'])}, of which {size(space['own_artifact_bytes'])} are used by no other run",
-        f"simulations: {', '.join(space['simulations']) or 'none'}",
+        f"run {run.run_id} of {run.dataset_id}: {run.status}",
+        f"target {run.target_column}, {len(run.feature_columns)} features, device {run.device}",
+        f"{space.folds} of {_planned(run)} folds, {space.prediction_rows} predictions",
+        f"files {size(space.artifact_bytes)}, of which {size(space.own_artifact_bytes)} are used by no other run",
+        f"simulations: {', '.join(space.simulations) or 'none'}",
     ]
     return "\n".join([*lines, f"error {error['code']}: {error['message']}"] if error else lines)
+
+
+def _planned(run: RunWithSpace) -> str:
+    return "?" if run.folds_planned is None else str(run.folds_planned)

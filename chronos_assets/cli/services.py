@@ -21,9 +21,11 @@ def services() -> None:
 @services.command()
 @json_option
 def start(as_json: bool) -> None:
-    """Start the embedded servers (those that run already are shared)."""
+    """Start the embedded servers (those that run already are shared) and bring the tables to this program's version."""
+    from chronos_assets.storage.stores import open_stores
+
     settings = load_settings()
-    servers.start(settings, say)
+    open_stores(servers.start(settings, say), settings)
     emit(_documents(servers.status(settings)), as_json, _as_text)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from chronos_assets.cli.common import emit, json_option
+from chronos_assets.cli.workplace import open_for_reading
 
 if TYPE_CHECKING:
     from chronos_assets.domain.profiles.simulation import SimulationProfile
@@ -29,7 +30,7 @@ def simulate(
 ) -> None:
     """Turn the predictions of run RUN_ID into trades, one simulation per mode of the profile."""
     from chronos_assets.cli.progress import Reporter
-    from chronos_assets.cli.walkforward import find_manifest, open_stores_of
+    from chronos_assets.cli.workplace import find_manifest, open_stores_of
     from chronos_assets.domain.profiles.simulation import SimulationProfile
     from chronos_assets.errors import ManifestError
     from chronos_assets.pipeline.simulation.run import simulate_run
@@ -59,11 +60,12 @@ def simulate(
 @json_option
 def trace(trade: str, as_json: bool) -> None:
     """Follow a trade, named SIMULATION_ID/TRADE_NO, back to its fold, model, bars and file."""
-    from chronos_assets.cli.walkforward import open_stores_of
     from chronos_assets.pipeline.simulation.trace import parse_trade, trace_trade
+    from chronos_assets.views.documents import Trace
 
     parse_trade(trade)
-    emit(trace_trade(trade, open_stores_of()), as_json, _trace_text)
+    document = trace_trade(trade, open_for_reading())
+    emit(Trace(**document), as_json, lambda _: _trace_text(document))
 
 
 @click.command()
@@ -75,10 +77,9 @@ def trace(trade: str, as_json: bool) -> None:
 @json_option
 def report(simulation_id: str, output: Path | None, show: bool, as_json: bool) -> None:
     """Write the tear sheet of SIMULATION_ID as one HTML file that opens offline."""
-    from chronos_assets.cli.walkforward import open_stores_of
     from chronos_assets.views.tear_sheet import write_tearsheet
 
-    path = write_tearsheet(simulation_id, open_stores_of(), output)
+    path = write_tearsheet(simulation_id, open_for_reading(), output)
     if show:
         webbrowser.open(path.as_uri())
     emit({"simulation_id": simulation_id, "file": str(path), "bytes": path.stat().st_size}, as_json, lambda d: d["file"])
@@ -122,6 +123,14 @@ def _simulations_text(document: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+_STATES = {
+    "whole": "",
+    "missing": "is gone; the walk-forward trains it again",
+    "damaged": "is damaged; the walk-forward trains it again",
+    "unrecorded": "was stored without a hash by an older program; the walk-forward trains it again",
+}
+
+
 def _trace_text(d: dict[str, Any]) -> str:
     fold, model, bars = d["fold"], d["model"], d["bars"]
     cuts = {
@@ -140,7 +149,7 @@ def _trace_text(d: dict[str, Any]) -> str:
             f" test rows {fold['test_start_idx']}..{fold['test_end_idx']} ({fold['test_start_ts']} to {fold['test_end_ts']})"
         )
     if model is not None:
-        again = {True: "predicts this bar again to the bit", False: "does NOT predict this bar again", None: "is gone"}
+        again = {True: "predicts this bar again to the bit", False: "does NOT predict this bar again", None: _STATES[model["state"]]}
         lines.append(f"model    {model['artifact']} ({again[model['reproduces_prediction']]})")
     lines += [
         f"bars     {bars['table']}, bar {bars['decision']['bar_index']}",

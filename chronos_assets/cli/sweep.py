@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from chronos_assets.cli.common import emit, json_option, say
-from chronos_assets.cli.walkforward import open_stores_of, parse_change, profile_options, read_profile
+from chronos_assets.cli.walkforward import parse_change, profile_options, read_profile
+from chronos_assets.cli.workplace import open_stores_of
 from chronos_assets.errors import UsageError
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ def sweep(slug: str, axes: tuple[str, ...], rank_by: str, as_json: bool, **optio
     """Run a grid of walk-forward parameters of SLUG and rank the results. Every point is a run of its own and resumes."""
     from chronos_assets.cli.progress import Reporter
     from chronos_assets.pipeline.walkforward.sweep import run_sweep
+    from chronos_assets.views.documents import Sweep
 
     grid = dict(parse_axis(text) for text in axes)
     stores = open_stores_of()
@@ -34,7 +36,7 @@ def sweep(slug: str, axes: tuple[str, ...], rank_by: str, as_json: bool, **optio
         result = run_sweep(slug, profile, grid, stores, horizon_of=horizon_of, rank_by=rank_by, progress=progress)
     for warning in result.warnings:
         say(f"warning {warning['code']}: {warning['message']}")
-    emit(result.as_json(), as_json, lambda _: _text(result))
+    emit(Sweep(**result.as_json()), as_json, lambda _: _text(result))
 
 
 def parse_axis(text: str) -> tuple[str, list[Any]]:

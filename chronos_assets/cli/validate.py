@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,6 +14,7 @@ from chronos_assets.settings import load_settings
 if TYPE_CHECKING:
     from chronos_assets.domain.manifest import LoadedManifest
     from chronos_assets.settings import Settings
+    from chronos_assets.views.documents import Validation
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -26,6 +27,7 @@ def validate(slug: str | None, run_id: str | None, folds: tuple[int, ...], as_js
     from chronos_assets import services
     from chronos_assets.pipeline.validation.dataset import validate_dataset, validate_run
     from chronos_assets.storage.stores import open_stores
+    from chronos_assets.views.documents import Validation
 
     if (slug is None) == (run_id is None):
         raise UsageError("name one dataset or one run", code="usage_subject", expected="SLUG, or --run RUN_ID")
@@ -39,7 +41,7 @@ def validate(slug: str | None, run_id: str | None, folds: tuple[int, ...], as_js
         assert slug is not None
         with Reporter(slug) as progress:
             report = validate_dataset(slug, stores, loaded=_manifest(settings, slug), progress=progress)
-    emit(report.as_dict(), as_json, _text)
+    emit(Validation(**report.as_dict()), as_json, _text)
     return 0 if report.passed else ValidationFailedError.exit_code
 
 
@@ -62,16 +64,16 @@ def _manifest(settings: Settings, slug: str) -> LoadedManifest | None:
         return None
 
 
-def _text(document: dict[str, Any]) -> str:
+def _text(document: Validation) -> str:
     words = {True: "ok    ", False: "FAILED", None: "-     "}
     lines = []
-    for check in document["checks"]:
-        line = f"{words[check['passed']]} {check['name']}"
-        if check["passed"] is False:
-            line += f": expected {check['expected']}, found {check['found']}"
-        elif check["passed"] is None:
-            line += f": not looked at, {check['found']}"
+    for check in document.checks:
+        line = f"{words[check.passed]} {check.name}"
+        if check.passed is False:
+            line += f": expected {check.expected}, found {check.found}"
+        elif check.passed is None:
+            line += f": not looked at, {check.found}"
         lines.append(line)
-    lines += [f"       {finding}" for finding in document["findings"]]
-    verdict = "agrees" if document["passed"] else "DIFFERS"
-    return "\n".join([*lines, f"{document['kind']} {document['subject']} {verdict} ({document['seconds']:.1f} s)"])
+    lines += [f"       {finding}" for finding in document.findings]
+    verdict = "agrees" if document.passed else "DIFFERS"
+    return "\n".join([*lines, f"{document.kind} {document.subject} {verdict} ({document.seconds:.1f} s)"])

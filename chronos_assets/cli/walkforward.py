@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import yaml
 
 from chronos_assets.cli.common import emit, json_option, say
+from chronos_assets.cli.workplace import find_manifest, open_stores_of
 from chronos_assets.domain.folds import Fold, plan_folds, resolve_layout
 from chronos_assets.domain.profiles.walkforward import WalkforwardProfile
 from chronos_assets.domain.statistics.deflation import merged
 from chronos_assets.domain.strict import parse_strict
+from chronos_assets.domain.strict_yaml import YamlProblem, load_yaml
 from chronos_assets.errors import ManifestError, NotPublishedError, ProfileError, ServiceUnavailableError, UsageError
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from chronos_assets.domain.manifest import LoadedManifest
     from chronos_assets.pipeline.walkforward.run import HorizonOf, WalkforwardResult
     from chronos_assets.settings import Settings
-    from chronos_assets.storage.stores import Stores
 
 PICTURE_FOLDS, PICTURE_WIDTH = 16, 64
 Command = Callable[..., Any]
@@ -111,16 +111,6 @@ def walkforward(slug: str, device: str | None, executor: str | None, workers: in
     emit(asdict(result) | {"dataset": slug}, as_json, lambda _: _result_text(slug, result))
 
 
-def open_stores_of(**overrides: Any) -> Stores:
-    """The stores that the settings name, embedded ones started where needed; `overrides` that are None count as not given."""
-    from chronos_assets import services
-    from chronos_assets.settings import load_settings
-    from chronos_assets.storage.stores import open_stores
-
-    settings = load_settings(**{name: value for name, value in overrides.items() if value is not None})
-    return open_stores(services.connect(settings, progress=say), settings)
-
-
 def read_profile(settings: Settings, slug: str, options: dict[str, Any]) -> tuple[WalkforwardProfile, HorizonOf]:
     """The profile of the dataset's manifest with the command line's changes, and the horizon of each target.
 
@@ -133,16 +123,6 @@ def read_profile(settings: Settings, slug: str, options: dict[str, Any]) -> tupl
             raise ManifestError(f"there is no manifest of {slug} to take profile {name!r} from", code="manifest_missing", slug=slug)
         return changed_profile(WalkforwardProfile(), options), lambda _: (1, True)
     return changed_profile(loaded.manifest.walkforward_profile(name), options), loaded.manifest.horizon
-
-
-def find_manifest(settings: Settings, slug: str, given: Path | None) -> LoadedManifest | None:
-    """The dataset's manifest; None where none was given and none lies in its place."""
-    from chronos_assets.domain.manifest import load_manifest, manifest_path
-
-    path = given or manifest_path(settings.exports_dir, slug)
-    if given is None and not path.exists():
-        return None
-    return load_manifest(path, data_roots=settings.data_roots)
 
 
 def changed_profile(profile: WalkforwardProfile, options: dict[str, Any]) -> WalkforwardProfile:
@@ -164,9 +144,9 @@ def parse_change(text: str) -> tuple[str, Any]:
     if not equals or not key:
         raise UsageError(f"{text!r} is not KEY=VALUE", code="change_invalid")
     try:
-        return key.strip(), yaml.safe_load(value)
-    except yaml.YAMLError:
-        raise UsageError(f"the value of {key} cannot be read", code="change_invalid", found=value) from None
+        return key.strip(), load_yaml(value)
+    except YamlProblem as error:
+        raise UsageError(f"the value of {key} cannot be read: {error.problem}", code="change_invalid", found=value[:200]) from None
 
 
 def _nested(key: str, value: Any) -> dict[str, Any]:

@@ -12,15 +12,12 @@ the bars reach its last edge, so growth never changes a fold. Windows without ba
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from chronos_assets.domain.fold_layout import Layout
 from chronos_assets.domain.profiles.walkforward import CALENDAR_WINDOW
 from chronos_assets.errors import ProfileError
-
-if TYPE_CHECKING:
-    from chronos_assets.domain.folds import Layout
 
 START_SLACK = timedelta(days=4)
 

@@ -13,12 +13,12 @@ Windows of the calendar are laid out in `domain.calendar_folds`; both give the s
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Literal
+from dataclasses import dataclass
 
 import numpy as np
 
 from chronos_assets.domain import calendar_folds
+from chronos_assets.domain.fold_layout import Layout
 from chronos_assets.domain.profiles.walkforward import WalkforwardProfile
 from chronos_assets.errors import ProfileError
 
@@ -60,28 +60,6 @@ class ValidationSplit:
     fit_end: int
     val_start: int
     val_end: int
-
-
-@dataclass(frozen=True)
-class Layout:
-    """A plan's parameters, resolved: nothing is None any more but `end_fold`. Calendar lengths are text, sizes in bars are counts."""
-
-    window: Literal["rolling", "anchored"]
-    train: int | str
-    test: int | str
-    step: int | str
-    gap: int
-    initial_offset: int = 0
-    start_fold: int = 0
-    end_fold: int | None = None
-
-    @property
-    def is_calendar(self) -> bool:
-        return isinstance(self.train, str)
-
-    def as_config(self) -> dict[str, int | str | None]:
-        """The form kept in `walk_config`."""
-        return asdict(self)
 
 
 def resolve_layout(profile: WalkforwardProfile, *, rows: int, horizon: int) -> Layout:

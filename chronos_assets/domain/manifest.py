@@ -8,22 +8,25 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import io
 import os
 import re
-from collections.abc import Hashable, Iterable
+import stat
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-import yaml
 from pydantic import Field, field_validator, model_validator
 
 from chronos_assets.domain.bars_spec import BarsSpec, ColumnsSpec, FormatSpec
+from chronos_assets.domain.profiles.lfs import LfsProfile
 from chronos_assets.domain.profiles.simulation import SimulationProfile
 from chronos_assets.domain.profiles.walkforward import WalkforwardProfile
 from chronos_assets.domain.slug import Slug, granularity_seconds
 from chronos_assets.domain.strict import StrictModel, parse_strict
+from chronos_assets.domain.strict_yaml import YamlProblem, load_yaml
 from chronos_assets.errors import ChronosError, ManifestError
 
 MAX_MANIFEST_BYTES = 1 << 20
@@ -49,6 +52,7 @@ class Manifest(StrictModel):
     ohlcv_file: str | None = None
     walkforward: dict[str, WalkforwardProfile] = Field(default_factory=dict)
     simulation: dict[str, SimulationProfile] = Field(default_factory=dict)
+    lfs: dict[str, LfsProfile] = Field(default_factory=dict)
 
     @field_validator("dataset")
     @classmethod
@@ -90,7 +94,7 @@ class Manifest(StrictModel):
                 raise ValueError(f"target_horizon.{target} is {bars}; a horizon is 1 to 100000 bars")
         return value
 
-    @field_validator("walkforward", "simulation")
+    @field_validator("walkforward", "simulation", "lfs")
     @classmethod
     def _profile_names(cls, value: dict[str, Any]) -> dict[str, Any]:
         for name in value:
@@ -127,6 +131,12 @@ class Manifest(StrictModel):
             return SimulationProfile()
         return _named(self.simulation, name, "simulation", self.dataset)
 
+    def lfs_profile(self, name: str = DEFAULT_PROFILE) -> LfsProfile:
+        """The named profile of Local Feature Selection; `default` always exists."""
+        if name == DEFAULT_PROFILE and name not in self.lfs:
+            return LfsProfile()
+        return _named(self.lfs, name, "lfs", self.dataset)
+
     def bars_spec(self) -> BarsSpec:
         """What the reader of bars is told by this manifest."""
         return BarsSpec(granularity=self.granularity, format=self.format, columns=self.columns, target_horizon=self.target_horizon)
@@ -159,10 +169,10 @@ def manifest_path(exports_dir: Path, slug: str | Slug) -> Path:
 
 
 def find_manifests(exports_dir: Path) -> list[Path]:
-    """Manifests below `exports_dir`, by name; hidden files are none."""
+    """Manifests below `exports_dir`, by name; hidden files are none. One that cannot be read is among them, so that it is told."""
     if not exports_dir.is_dir():
         return []
-    return sorted(path for path in exports_dir.glob("*.yaml") if not path.name.startswith(".") and path.is_file())
+    return sorted(path for path in exports_dir.glob("*.yaml") if not path.name.startswith(".") and not path.is_dir())
 
 
 def load_manifest(path: Path, *, data_roots: Iterable[Path] = (), replace_checksum: str | None = None) -> LoadedManifest:
@@ -198,11 +208,12 @@ def load_manifest(path: Path, *, data_roots: Iterable[Path] = (), replace_checks
 def read_manifest_text(path: Path) -> str:
     """The text of the manifest at `path`; raises `ManifestError` where it cannot be read."""
     try:
-        if path.stat().st_size > MAX_MANIFEST_BYTES:
+        data = _read_regular(path)
+        if len(data) > MAX_MANIFEST_BYTES:
             raise ManifestError(
                 "the manifest is too large", code="manifest_too_large", expected=f"at most {MAX_MANIFEST_BYTES} bytes", file=str(path)
             )
-        return path.read_text(encoding="utf-8-sig")
+        return io.TextIOWrapper(io.BytesIO(data), encoding="utf-8-sig").read()
     except FileNotFoundError:
         raise ManifestError(
             "there is no such manifest", code="manifest_missing", file=str(path), hint="`chronos manifest new FILE` writes one."
@@ -213,37 +224,23 @@ def read_manifest_text(path: Path) -> str:
         raise ManifestError(f"the manifest cannot be read: {error.strerror}", code="manifest_unreadable", file=str(path)) from None
 
 
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """SafeLoader that refuses a key written twice and aliases (a manifest has no use for either)."""
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):
-            event = self.peek_event()  # type: ignore[no-untyped-call]  # PyYAML's parser has no annotations
-            raise yaml.constructor.ConstructorError(None, None, "aliases are not allowed", event.start_mark)
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode):
-                if key.value in seen:
-                    raise yaml.constructor.ConstructorError(None, None, f"the key {key.value!r} is written twice", key.start_mark)
-                seen.add(key.value)
-        return super().construct_mapping(node, deep)
+def _read_regular(path: Path) -> bytes:
+    """The first bytes of a file, at most one more than a manifest may have; a pipe or device is refused, never waited for."""
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))  # a pipe without a writer does not hold us up
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise ManifestError("the manifest is not a regular file", code="manifest_unreadable", file=str(path))
+        return file.read(MAX_MANIFEST_BYTES + 1)
 
 
 def parse_yaml(text: str, path: Path) -> dict[str, Any]:
     """The mapping in `text`; raises `ManifestError` with the line of a mistake."""
     try:
-        data = yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506 - derived from SafeLoader
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        data = load_yaml(text)
+    except YamlProblem as error:
         raise ManifestError(
-            f"the manifest is not valid YAML: {problem}", code="manifest_yaml", file=str(path), line=None if mark is None else mark.line + 1
+            f"the manifest is not valid YAML: {error.problem}", code="manifest_yaml", file=str(path), line=error.line
         ) from None
-    except (RecursionError, ValueError) as error:
-        raise ManifestError(f"the manifest is not valid YAML: {error}", code="manifest_yaml", file=str(path)) from None
     if not isinstance(data, dict) or not all(isinstance(key, str) for key in data):
         raise ManifestError(
             "the manifest is not a mapping of keys to values", code="manifest_yaml", found=type(data).__name__, file=str(path)

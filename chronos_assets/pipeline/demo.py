@@ -15,7 +15,7 @@ from pathlib import Path
 import polars as pl
 
 from chronos_assets.errors import ChronosError
-from chronos_assets.storage.atomic_write import replacing
+from chronos_assets.storage.atomic_write import write_file
 
 SLUG = "sp500_1d_v1"
 WARM_UP_BARS = 250
@@ -62,10 +62,10 @@ def build_demo(exports_dir: Path) -> Path:
         return manifest
     text = indicator_file(read_sp500())
     if not source.exists():
-        _write_new(source, text)
+        write_file(source, text)
     if not manifest.exists():
         checksum = hashlib.sha256(source.read_bytes()).hexdigest()
-        _write_new(manifest, _MANIFEST.format(slug=SLUG, file=source.name, checksum=checksum).encode())
+        write_file(manifest, _MANIFEST.format(slug=SLUG, file=source.name, checksum=checksum).encode())
     return manifest
 
 
@@ -146,9 +146,3 @@ def targets() -> dict[str, pl.Expr]:
     """Percent log returns from the next open to the open 1 or 5 bars after it: what a decision at this close can earn."""
     entry = pl.col("Open").shift(-1)
     return {f"TGT_RET_{bars}": 100 * (pl.col("Open").shift(-1 - bars) / entry).log() for bars in (1, 5)}
-
-
-def _write_new(path: Path, data: bytes) -> None:
-    """The file is there in full or not at all."""
-    with replacing(path) as file:
-        file.write(data)

@@ -12,9 +12,10 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from chronos_assets.errors import ServiceStartError
+from chronos_assets.errors import FileError, ServiceStartError
 from chronos_assets.services.places import cannot_write
 from chronos_assets.settings import Settings
+from chronos_assets.storage.atomic_write import put_in_place
 
 GROUP = "org.questdb"
 ARTIFACT = "questdb"
@@ -77,7 +78,9 @@ def _download(jar: Path, fetch: Fetch) -> Path:
         raise cannot_write(jar.parent, error, setting="CHRONOS_CACHE") from error
     try:
         fetched = _fetch_verified(folder, fetch, jar)
-        fetched.replace(jar)
+        put_in_place(fetched, jar)
+    except FileError as error:
+        raise _download_failed(jar, error.__cause__ or error) from error
     except OSError as error:
         raise _download_failed(jar, error) from error
     finally:
@@ -123,13 +126,13 @@ _OTHER_WAY = (
 )
 
 
-def _download_failed(jar: Path, error: Exception) -> ServiceStartError:
+def _download_failed(jar: Path, error: BaseException) -> ServiceStartError:
     return ServiceStartError(
         f"QuestDB {VERSION} could not be fetched: {_reason(error)}", code="questdb_download_failed", hint=_OTHER_WAY, cache=jar.parent
     )
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: BaseException) -> str:
     """In a few words, without addresses."""
     from requests import exceptions  # needed once per machine only
 

@@ -10,9 +10,11 @@ import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from chronos_assets.errors import ServiceStartError
+from chronos_assets.errors import FileError, ServiceStartError
 from chronos_assets.settings import Settings
+from chronos_assets.storage.atomic_write import SUFFIX, write_file
 from chronos_assets.storage.privacy import private_home
 
 MARKER = "chronos_assets.json"
@@ -88,8 +90,7 @@ def check_marker(folder: Path, kind: str, version: str) -> None:
     """Refuse a data folder that somebody else made, or a newer us; put our mark into an empty one."""
     mark = folder / MARKER
     known = _read_marker(mark)
-    fresh = mark.with_name(f"{MARKER}.new")
-    if known is None and any(entry != fresh for entry in folder.iterdir()):
+    if known is None and any(not _is_half_written(mark, entry) for entry in folder.iterdir()):
         raise foreign_folder(folder, kind)
     if known is not None and (known.get("kind"), str(known.get("version")).partition(".")[0]) != (kind, version.partition(".")[0]):
         raise ServiceStartError(
@@ -101,8 +102,21 @@ def check_marker(folder: Path, kind: str, version: str) -> None:
             folder=folder,
         )
     if known is None:
-        fresh.write_text(json.dumps({"product": "chronos_assets", "kind": kind, "version": version}), encoding="utf-8")
-        fresh.replace(mark)
+        write_json(mark, {"product": "chronos_assets", "kind": kind, "version": version})
+
+
+def _is_half_written(path: Path, entry: Path) -> bool:
+    """Whether `entry` is what a killed process left of an attempt to write `path`."""
+    return entry.name.startswith(f".{path.name}.") and entry.suffix == SUFFIX
+
+
+def write_json(path: Path, document: dict[str, Any], *, mode: int | None = None) -> None:
+    """Put `document` at `path`; raises `ServiceStartError` if it cannot be written."""
+    try:
+        write_file(path, json.dumps(document, indent=2).encode(), mode=mode)
+    except FileError as error:
+        cause = error.__cause__
+        raise cannot_write(path.parent, cause if isinstance(cause, OSError) else OSError(str(error))) from error
 
 
 def is_marked(folder: Path) -> bool:

@@ -1,22 +1,18 @@
 """What is written down about the embedded servers: who runs where (`state.json`) and the passwords (`passwords.json`).
 
-The state is a help, not the truth: the truth is which processes run (`processes`, `locks`). It is written whole, to a temporary name,
-and renamed; one that cannot be read counts as empty.
+The state is a help, not the truth: the truth is which processes run (`processes`, `locks`). One that cannot be read counts as empty.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import secrets
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from chronos_assets.services.places import cannot_write
-
-OWNER_ONLY = 0o600
+from chronos_assets.services.places import cannot_write, write_json
+from chronos_assets.storage.privacy import OWNER_FILE
 
 
 @dataclass(frozen=True)
@@ -61,7 +57,7 @@ def save_record(path: Path, record: ServerRecord) -> None:
     """Write `record` beside those of the other servers. To be called under the start lock."""
     records = load_records(path)
     records[record.name] = record
-    _write(path, {"format": 1, "servers": {name: asdict(r) for name, r in records.items()}})
+    write_json(path, {"format": 1, "servers": {name: asdict(r) for name, r in records.items()}}, mode=OWNER_FILE)
 
 
 def passwords(path: Path) -> Passwords:
@@ -71,7 +67,7 @@ def passwords(path: Path) -> Passwords:
         return known
     # The alphabet of token_urlsafe needs no quoting in a client string, an address, or SQL.
     fresh = Passwords(*(secrets.token_urlsafe(24) for _ in fields(Passwords)))
-    _write(path, asdict(fresh))
+    write_json(path, asdict(fresh), mode=OWNER_FILE)
     return fresh
 
 
@@ -80,24 +76,9 @@ def read_passwords(path: Path) -> Passwords | None:
     try:
         document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         if path.stat().st_mode & 0o077:
-            path.chmod(OWNER_ONLY)
+            path.chmod(OWNER_FILE)
         return Passwords(**document)
     except PermissionError as error:
         raise cannot_write(path.parent, error) from error
     except (OSError, ValueError, TypeError):
         return None
-
-
-def _write(path: Path, document: dict[str, Any]) -> None:
-    temporary = path.with_name(f"{path.name}.new")
-    try:
-        with contextlib.suppress(FileNotFoundError):
-            temporary.unlink()
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(document, file, indent=2)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        raise cannot_write(path.parent, error) from error

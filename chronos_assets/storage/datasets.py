@@ -12,6 +12,8 @@ from datetime import datetime
 from typing import Any, Literal
 
 import polars as pl
+import psycopg
+from psycopg.rows import DictRow
 
 from chronos_assets.domain.strict import nearest
 from chronos_assets.errors import NotPublishedError, StoreError, UsageError
@@ -150,3 +152,26 @@ def read_range(
         names=[*keys, *(c.name for c in columns)],
         condition=f"{where} ORDER BY timestamp",
     )
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Runs and simulations that refer to a dataset."""
+
+    runs: int
+    simulations: int
+
+
+def standing_on(postgres: Postgres, slug: str) -> Standing:
+    """How many runs and simulations refer to the dataset."""
+    with postgres.connection() as connection:
+        row = connection.execute(query("standing_on"), {"slug": slug}).fetchone()
+    assert row is not None
+    return Standing(row["runs"], row["simulations"])
+
+
+def delete_dataset(connection: psycopg.Connection[DictRow], slug: str) -> None:
+    """Delete a dataset with all runs and simulations on it, in one transaction. Its audits stay: they know which tags hold rows."""
+    with connection.transaction():
+        for name in ("retire_simulations", "retire_runs", "retire_dataset"):
+            connection.execute(query(name), {"slug": slug})

@@ -25,7 +25,6 @@ _LOCK_POLL_SECONDS = 0.1
 # TCP keepalive finds a server that went away without a word; UTC keeps every timestamp that is shown or compared in one zone.
 _OPTIONS: dict[str, Any] = {
     "application_name": "chronos_assets",
-    "connect_timeout": CONNECT_SECONDS,
     "keepalives_idle": 30,
     "keepalives_interval": 10,
     "keepalives_count": 3,
@@ -55,9 +54,10 @@ class Postgres:
             finally:
                 connection.close()
 
-    def connect(self) -> psycopg.Connection[DictRow]:
-        """An open connection in autocommit mode, in UTC; the caller closes it."""
-        connection = psycopg.connect(self._dsn, autocommit=True, row_factory=dict_row, **_OPTIONS)
+    def connect(self, *, connect_timeout: int = CONNECT_SECONDS) -> psycopg.Connection[DictRow]:
+        """An open connection in autocommit mode, in UTC; the caller closes it. `connect_timeout` in seconds."""
+        options = {**_OPTIONS, "connect_timeout": connect_timeout}
+        connection = psycopg.connect(self._dsn, autocommit=True, row_factory=dict_row, **options)
         connection.execute("SET TIME ZONE 'UTC'")
         return connection
 

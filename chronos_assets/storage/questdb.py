@@ -15,7 +15,7 @@ from chronos_assets.errors import ServiceUnavailableError, StoreError, UsageErro
 from chronos_assets.storage.client_string import ClientConf, parse_conf
 from chronos_assets.storage.frames import prepare
 from chronos_assets.storage.identifiers import quote_identifier, quote_literal
-from chronos_assets.storage.questdb_http import HttpReader, as_rows
+from chronos_assets.storage.questdb_http import HttpReader, Patience, as_rows
 from chronos_assets.storage.questdb_write import RowsWritten, WriteResult, check_conf, send
 from chronos_assets.storage.tables import TABLES, TIMESTAMP, TableSpec
 
@@ -31,7 +31,9 @@ Waiting = Callable[[int], None]
 class QuestDB:
     """One QuestDB server. `conf` chooses the transport of writes; reads go to `http_addr`."""
 
-    def __init__(self, conf: str, http_addr: str, user: str | None = None, password: str | None = None) -> None:
+    def __init__(
+        self, conf: str, http_addr: str, user: str | None = None, password: str | None = None, *, patience: Patience | None = None
+    ) -> None:
         self.conf: ClientConf = parse_conf(conf)
         options = self.conf.options
         self.http = HttpReader(
@@ -39,6 +41,7 @@ class QuestDB:
             user or options.get("username"),
             password or options.get("password"),
             options.get("token"),
+            patience=patience,
         )
 
     def __repr__(self) -> str:

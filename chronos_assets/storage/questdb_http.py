@@ -12,6 +12,7 @@ import io
 import json
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
@@ -19,13 +20,7 @@ import requests
 
 from chronos_assets.errors import ServiceUnavailableError, StoreError
 
-CONNECT_SECONDS = 10.0
-READ_SECONDS = 300.0
-# A server that was there a moment ago may be starting again.
-RESTART_SECONDS = 20.0
 RESTART_POLL_SECONDS = 0.3
-# A server lets a few exports run at once and refuses the others at the door.
-BUSY_SECONDS = 120.0
 BUSY_POLL_SECONDS = 0.05
 # The server sends a row group while it makes the next one; with fewer rows their number costs more than that saves.
 ROW_GROUP_ROWS = "5000"
@@ -35,11 +30,26 @@ READ_ONLY = (
 )
 
 
+@dataclass(frozen=True)
+class Patience:
+    """How long a request waits, in seconds: to connect, for an answer, for a server that was there a moment ago and may be starting
+    again, and for one that lets a few exports run at once and refuses the others at the door.
+    """
+
+    connect_seconds: float = 10.0
+    read_seconds: float = 300.0
+    restart_seconds: float = 20.0
+    busy_seconds: float = 120.0
+
+
 class HttpReader:
     """One QuestDB server as seen by readers. Safe to use from several threads: every request has its own connection."""
 
-    def __init__(self, base: str, user: str | None, password: str | None, token: str | None = None) -> None:
+    def __init__(
+        self, base: str, user: str | None, password: str | None, token: str | None = None, *, patience: Patience | None = None
+    ) -> None:
         self.base = base
+        self._patience = patience or Patience()
         self._has_answered = False
         self._headers = _authorization(user, password, token)
 
@@ -48,9 +58,9 @@ class HttpReader:
 
     def ping(self) -> None:
         """Raise `ServiceUnavailableError` unless the server answers."""
-        self._get("/ping", {}, timeout=CONNECT_SECONDS)
+        self._get("/ping", {}, timeout=self._patience.connect_seconds)
 
-    def exec(self, sql: str, *, timeout: float = READ_SECONDS) -> dict[str, Any]:
+    def exec(self, sql: str, *, timeout: float | None = None) -> dict[str, Any]:
         """Run one statement; the JSON answer."""
         body = self._get("/exec", {"query": sql, "nm": "false"}, timeout=timeout)
         with contextlib.suppress(ValueError):
@@ -64,7 +74,7 @@ class HttpReader:
             address=self.base,
         )
 
-    def parquet(self, sql: str, *, timeout: float = READ_SECONDS) -> pl.DataFrame:
+    def parquet(self, sql: str, *, timeout: float | None = None) -> pl.DataFrame:
         """Rows of a query, typed. Timestamps are `Datetime[ns, UTC]`, NULLs are null."""
         parameters = {"query": sql, "fmt": "parquet", "compression_codec": "lz4_raw", "row_group_size": ROW_GROUP_ROWS}
         body = self._get("/exp", parameters, timeout=timeout)
@@ -73,13 +83,13 @@ class HttpReader:
         except pl.exceptions.PolarsError as error:
             raise StoreError("QuestDB's answer is not a complete Parquet file", code="questdb_answer", found=str(error)[:200]) from error
 
-    def _get(self, path: str, parameters: dict[str, str], *, timeout: float) -> bytes:
+    def _get(self, path: str, parameters: dict[str, str], *, timeout: float | None) -> bytes:
         """The body of an answer. Every request of ours may be asked again, so a server that answered before gets the time of a restart."""
         started = time.monotonic()
-        deadline = started + (RESTART_SECONDS if self._has_answered else 0.0)
+        deadline = started + (self._patience.restart_seconds if self._has_answered else 0.0)
         while True:
             try:
-                status, body = self._get_once(path, parameters, timeout)
+                status, body = self._get_once(path, parameters, timeout or self._patience.read_seconds)
             except requests.RequestException as error:
                 lost = isinstance(error, (requests.ConnectionError, requests.exceptions.ChunkedEncodingError))
                 if lost and time.monotonic() < deadline:
@@ -93,7 +103,7 @@ class HttpReader:
                 ) from error
             self._has_answered = True
             if status >= 400:
-                if b"exceeded connection limit" in body and time.monotonic() < started + BUSY_SECONDS:
+                if b"exceeded connection limit" in body and time.monotonic() < started + self._patience.busy_seconds:
                     time.sleep(BUSY_POLL_SECONDS)
                     continue
                 raise _refused(status, body, self.base)
@@ -104,7 +114,7 @@ class HttpReader:
         with requests.Session() as session:
             # Proxies and .netrc of the environment are not meant for a database.
             session.trust_env = False
-            url, patience = self.base + path, (CONNECT_SECONDS, timeout)
+            url, patience = self.base + path, (self._patience.connect_seconds, timeout)
             with session.get(url, params=parameters, headers=self._headers, timeout=patience, stream=True) as response:
                 return response.status_code, b"".join(response.iter_content(PIECE_BYTES))
 

@@ -20,6 +20,7 @@ from psycopg.types.json import Jsonb
 
 from chronos_assets.domain.strict import nearest
 from chronos_assets.errors import ConflictError, NotPublishedError, StoreError
+from chronos_assets.storage.fold_artifacts import FoldFiles
 from chronos_assets.storage.identifiers import quote_literal
 from chronos_assets.storage.postgres import Postgres, lock_number
 from chronos_assets.storage.queries import query
@@ -27,6 +28,10 @@ from chronos_assets.storage.stores import Stores
 from chronos_assets.storage.tables import TIMESTAMP, WALKFORWARD_PREDICTIONS
 
 PREDICTION_COLUMNS = ("bar_index", "prediction", "target_value", "long_threshold", "short_threshold", "score")
+# More names would not fit into the request line that QuestDB takes.
+IDS_PER_QUERY = 100
+# Writes or verifies the files of folds; gives the folds that have them, with their hashes.
+KeepFiles = Callable[[Sequence["FoldRecord"]], Sequence["FoldRecord"]]
 FILES, FILES_SECONDS = "walkforward files", 60.0
 DIED = {"error": {"code": "died", "message": "the process that ran it is gone; the same request resumes it"}}
 
@@ -79,6 +84,15 @@ class FoldRecord:
     fold_key: str | None
     artifact: str | None
     importance: dict[str, Any] | None = None
+    artifact_sha256: str | None = None
+    artifact_bytes: int | None = None
+    validation_sha256: str | None = None
+    validation_bytes: int | None = None
+
+    @property
+    def files(self) -> FoldFiles:
+        """The fold's files as they were stored."""
+        return FoldFiles(**{name: getattr(self, name) for name in FoldFiles.__dataclass_fields__})
 
 
 @dataclass(frozen=True)
@@ -93,17 +107,22 @@ class FeatureImportance:
 
 @dataclass(frozen=True)
 class RunArtifact:
-    """An artifact of a run (relative to the artifacts' folder), how many of its folds use it, and whether no other run does."""
+    """The key of a fold's files, how many folds of the run use them, and whether no other run does."""
 
     run_id: str
-    artifact: str | None
+    fold_key: str | None
     folds: int
     own: bool
 
 
+def lock_key(run_id: str) -> str:
+    """Name of the session lock of a run."""
+    return f"walkforward:{run_id}"
+
+
 def run_lock(postgres: Postgres, run_id: str, *, wait_seconds: float = 0) -> AbstractContextManager[psycopg.Connection[DictRow]]:
     """The session lock of a run, as the connection that holds it; raises `ConflictError` where another process works on the run."""
-    return postgres.session_lock(f"walkforward:{run_id}", wait_seconds=wait_seconds, what=f"run {run_id}")
+    return postgres.session_lock(lock_key(run_id), wait_seconds=wait_seconds, what=f"run {run_id}")
 
 
 def find_run(postgres: Postgres, run_id: str) -> RunRecord | None:
@@ -121,13 +140,20 @@ def get_run(postgres: Postgres, run_id: str) -> RunRecord:
     """The run; raises `NotPublishedError` with the nearest known run_id."""
     record = find_run(postgres, run_id)
     if record is None:
-        close = nearest(run_id, [r.run_id for r in list_runs(postgres)])
+        with postgres.connection() as connection:
+            near = connection.execute(query("runs_near"), {"prefix": hint_prefix(run_id)}).fetchall()
+        close = nearest(run_id, [row["id"] for row in near])
         raise NotPublishedError(
             f"there is no walk-forward run {run_id}",
             code="run_unknown",
             hint=(f"Did you mean {close}? " if close else "") + "`chronos runs list` shows them.",
         )
     return record
+
+
+def hint_prefix(text: str) -> str:
+    """The beginning of a mistyped id, as the hint looks it up: four characters, none of which LIKE takes for a pattern."""
+    return "".join(c for c in text.lower()[:4] if c in "0123456789abcdef-")
 
 
 def list_runs(postgres: Postgres, slug: str | None = None) -> list[RunRecord]:
@@ -179,10 +205,11 @@ def get_folds(postgres: Postgres, run_id: str) -> list[FoldRecord]:
         return [fold_from(row) for row in connection.execute(query("folds_get"), {"run_id": run_id}).fetchall()]
 
 
-def stored_fold_numbers(postgres: Postgres, run_id: str) -> set[int]:
-    """Numbers of the folds that a run has stored."""
+def stored_fold_files(postgres: Postgres, run_id: str) -> dict[int, FoldFiles]:
+    """The files of the folds that a run has stored, by fold number."""
     with postgres.connection() as connection:
-        return {row["fold_number"] for row in connection.execute(query("fold_numbers"), {"run_id": run_id}).fetchall()}
+        rows = connection.execute(query("fold_files"), {"run_id": run_id}).fetchall()
+    return {row.pop("fold_number"): FoldFiles(**row) for row in rows}
 
 
 def pooled_importance(postgres: Postgres, run_id: str) -> list[FeatureImportance]:
@@ -198,9 +225,9 @@ def find_folds_by_key(postgres: Postgres, dataset_id: str, run_id: str, keys: Se
     return {row["fold_key"]: fold_from(row) for row in rows}
 
 
-def files_lock(postgres: Postgres) -> AbstractContextManager[psycopg.Connection[DictRow]]:
+def files_lock(postgres: Postgres, *, wait_seconds: float = FILES_SECONDS) -> AbstractContextManager[psycopg.Connection[DictRow]]:
     """The lock under which files of folds are removed: nobody stores a fold meanwhile, so none is stored whose files just went."""
-    return postgres.session_lock(FILES, wait_seconds=FILES_SECONDS, what="the files of folds")
+    return postgres.session_lock(FILES, wait_seconds=wait_seconds, what="the files of folds")
 
 
 def store_folds(
@@ -209,12 +236,13 @@ def store_folds(
     folds: Sequence[FoldRecord],
     predictions: pl.DataFrame,
     *,
-    have_files: Callable[[FoldRecord], bool],
+    keep_files: KeepFiles,
 ) -> set[int]:
     """Store folds: predictions first, a wait until they are visible, then files and rows in one transaction on the run's lock's connection.
 
-    So a process that has lost its lock stores nothing more. `have_files` writes or looks for a fold's files while nobody removes any
-    (`files_lock`); a fold that has none is not stored. Returns the numbers stored.
+    So a process that has lost its lock stores nothing more. `keep_files` writes or verifies the folds' files while nobody removes any
+    (`files_lock`), and gives those folds that have them, with their hashes; the others are not stored. Returns the numbers stored.
+    A fold that is stored already is replaced; other runs that share its files learn their hashes.
     `predictions`: `timestamp` (int64 seconds), `run_id`, `fold`, `dataset`, `target` and the columns of `PREDICTION_COLUMNS`.
     """
     table = WALKFORWARD_PREDICTIONS
@@ -223,9 +251,11 @@ def store_folds(
         stores.questdb.wait_applied(table.name, stores.settings.apply_timeout_seconds)
     with stores.postgres.wrapped(), lock.transaction():
         lock.execute(query("lock_shared_until_commit"), {"key": lock_number(FILES)})
-        whole = [fold for fold in folds if have_files(fold)]
+        whole = keep_files(folds)
         rows = [vars(fold) | {name: Jsonb(getattr(fold, name)) for name in ("thresholds", "metrics", "importance")} for fold in whole]
-        lock.cursor().executemany(query("fold_insert"), rows)
+        lock.execute(query("folds_lock_by_key"), {"keys": [fold.fold_key for fold in whole]})
+        lock.cursor().executemany(query("fold_store"), rows)
+        lock.cursor().executemany(query("fold_files_share"), rows)
     return {fold.fold_number for fold in whole}
 
 
@@ -264,10 +294,12 @@ def prediction_labels(stores: Stores, run_id: str) -> list[dict[str, Any]]:
 
 def count_predictions(stores: Stores, run_ids: Sequence[str]) -> dict[str, int]:
     """Stored predictions of runs; a run that has none is left out."""
-    # The names of many runs would not fit into a request line.
-    where = f"WHERE run_id = {quote_literal(run_ids[0])}" if len(run_ids) == 1 else ""
-    sql = f"SELECT run_id, count() AS n FROM {WALKFORWARD_PREDICTIONS.name} {where} GROUP BY run_id"  # noqa: S608 - quoted
-    return {row["run_id"]: int(row["n"]) for row in stores.questdb.rows(sql) if row["run_id"] in run_ids}
+    counts: dict[str, int] = {}
+    for start in range(0, len(run_ids), IDS_PER_QUERY):
+        names = ", ".join(quote_literal(run_id) for run_id in run_ids[start : start + IDS_PER_QUERY])
+        sql = f"SELECT run_id, count() AS n FROM {WALKFORWARD_PREDICTIONS.name} WHERE run_id IN ({names}) GROUP BY run_id"  # noqa: S608 - quoted
+        counts |= {row["run_id"]: int(row["n"]) for row in stores.questdb.rows(sql)}
+    return counts
 
 
 def predictions_by_fold(stores: Stores, run_id: str) -> dict[int, int]:

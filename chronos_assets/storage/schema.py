@@ -106,6 +106,13 @@ Table(
     *(_text(name) for name in ("dataset_checksum", "questdb_tag", "content_hash", "code_version", "device")),
     CheckConstraint(_STATUS, name="walkforward_runs_status_check"),
     Index("walkforward_runs_dataset_created", "dataset_id", text("created_at DESC")),
+    Index("walkforward_runs_created", "created_at", "run_id"),
+    Index("walkforward_runs_status", "status"),
+    Index("walkforward_runs_duration", text("(duration_ms::double precision)"), "run_id"),
+    *(
+        Index(f"walkforward_runs_{name}", text(f"((summary_metrics #>> '{{both,{name}}}')::double precision)"), "run_id")
+        for name in ("profit_factor", "signal_sum")
+    ),
 )
 
 Table(
@@ -129,9 +136,14 @@ Table(
     _text("fold_key"),
     _text("artifact"),
     _json("importance", null=True),
+    _text("artifact_sha256"),
+    _count("artifact_bytes", null=True),
+    _text("validation_sha256"),
+    _count("validation_bytes", null=True),
     CheckConstraint("fold_number >= 0", name="walkforward_folds_fold_number_check"),
     Index("walkforward_folds_run", "run_id"),
     Index("walkforward_folds_key", "fold_key"),
+    Index("walkforward_folds_artifact", "artifact"),
 )
 
 Table(
@@ -156,6 +168,12 @@ Table(
     CheckConstraint(_STATUS, name="simulation_runs_status_check"),
     CheckConstraint("mode IN ('long', 'short', 'dual')", name="simulation_runs_mode_check"),
     Index("simulation_runs_run_created", "run_id", text("created_at DESC")),
+    Index("simulation_runs_created", "created_at", "simulation_id"),
+    Index("simulation_runs_status", "status"),
+    *(
+        Index(f"simulation_runs_{name}", text(f"((summary_metrics ->> '{name}')::double precision)"), "simulation_id")
+        for name in ("total_return_pct", "sharpe", "max_drawdown_pct", "trade_count")
+    ),
 )
 
 Table(
@@ -173,6 +191,42 @@ Table(
     *(Column(name, Double) for name in ("profit_factor", "avg_return_pct", "max_drawdown_pct")),
     _text("notes"),
     Column("no_losses", Boolean, nullable=False, server_default=text("false")),
+)
+
+
+Table(
+    "lfs_runs",
+    METADATA,
+    Column("lfs_id", Uuid, primary_key=True),
+    Column(
+        "dataset_id",
+        Text,
+        ForeignKey("indicator_datasets.dataset_id", name="lfs_runs_dataset_id_fkey", ondelete="CASCADE"),
+        nullable=False,
+    ),
+    _text("target_column", null=False),
+    *(_json(name) for name in ("feature_columns", "config")),
+    _text("status", null=False),
+    *(_text(name) for name in ("requested_by", "dagster_run_id")),
+    _utc("created_at", null=False, default=_NOW),
+    *(_utc(name) for name in ("started_at", "completed_at")),
+    _count("duration_ms", null=True),
+    *(_json(name, null=True) for name in ("progress", "summary_metrics")),
+    *(_text(name) for name in ("dataset_checksum", "questdb_tag", "content_hash", "code_version", "device")),
+    Column("cancel_requested", Boolean, nullable=False, server_default=text("false")),
+    CheckConstraint(_STATUS, name="lfs_runs_status_check"),
+    Index("lfs_runs_dataset_created", "dataset_id", text("created_at DESC")),
+)
+
+Table(
+    "lfs_features",
+    METADATA,
+    Column("lfs_id", Uuid, ForeignKey("lfs_runs.lfs_id", name="lfs_features_lfs_id_fkey", ondelete="CASCADE"), primary_key=True),
+    Column("feature", Text, primary_key=True),
+    _count("feature_no"),
+    _count("selected_count", null=True),
+    *(Column(name, Double) for name in ("pct", "p_solo", "p_unbiased")),
+    _text("excluded"),
 )
 
 

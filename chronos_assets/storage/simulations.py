@@ -24,6 +24,7 @@ from chronos_assets.errors import NotPublishedError
 from chronos_assets.storage.identifiers import quote_literal
 from chronos_assets.storage.postgres import Postgres
 from chronos_assets.storage.queries import query
+from chronos_assets.storage.runs import hint_prefix
 from chronos_assets.storage.stores import Stores
 from chronos_assets.storage.tables import TIMESTAMP, TRADING_SIM_EQUITY, TRADING_SIM_TRACES, TableSpec
 
@@ -51,14 +52,14 @@ class SimulationRecord:
 
 def simulation_lock(postgres: Postgres, simulation_id: str) -> AbstractContextManager[psycopg.Connection[DictRow]]:
     """The session lock of a simulation; raises `ConflictError` where another process works on it."""
-    return postgres.session_lock(_lock_key(simulation_id), what=f"simulation {simulation_id}")
+    return postgres.session_lock(lock_key(simulation_id), what=f"simulation {simulation_id}")
 
 
 def declare_dead_simulations(postgres: Postgres) -> list[str]:
     """Set every simulation that is `running` while nobody holds its lock to `failed`; returns their ids."""
     with postgres.connection() as connection:
         running = [str(row["simulation_id"]) for row in connection.execute(query("simulations_running")).fetchall()]
-    dead = [simulation_id for simulation_id in running if postgres.lock_is_free(_lock_key(simulation_id))]
+    dead = [simulation_id for simulation_id in running if postgres.lock_is_free(lock_key(simulation_id))]
     for simulation_id in dead:
         fail_simulation(postgres, simulation_id, "failed", DIED)
     return dead
@@ -79,7 +80,9 @@ def get_simulation(postgres: Postgres, simulation_id: str) -> SimulationRecord:
     """The simulation; raises `NotPublishedError` with the nearest known id."""
     record = find_simulation(postgres, simulation_id)
     if record is None:
-        close = nearest(simulation_id, [s.simulation_id for s in list_simulations(postgres)])
+        with postgres.connection() as connection:
+            near = connection.execute(query("simulations_near"), {"prefix": hint_prefix(simulation_id)}).fetchall()
+        close = nearest(simulation_id, [row["id"] for row in near])
         raise NotPublishedError(
             f"there is no simulation {simulation_id}",
             code="simulation_unknown",
@@ -184,7 +187,8 @@ def _read(stores: Stores, table: TableSpec, simulation_id: str, columns: Sequenc
     return pl.concat(parts).with_columns(timestamp_unix=pl.col(TIMESTAMP).dt.timestamp("ns") // 1_000_000_000)
 
 
-def _lock_key(simulation_id: str) -> str:
+def lock_key(simulation_id: str) -> str:
+    """Name of the session lock of a simulation."""
     return f"simulation:{simulation_id}"
 
 

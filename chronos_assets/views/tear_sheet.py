@@ -11,10 +11,11 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from chronos_assets.domain.slug import Slug
 from chronos_assets.errors import RefusedError
 from chronos_assets.pipeline.simulation.price_artifacts import read_prices
 from chronos_assets.pipeline.simulation.prices import price_columns
-from chronos_assets.storage.atomic_write import replacing
+from chronos_assets.storage.atomic_write import write_file
 from chronos_assets.storage.datasets import get_dataset, read_range
 from chronos_assets.storage.runs import FoldRecord, RunRecord, get_folds, get_run
 from chronos_assets.storage.simulations import SimulationRecord, get_buckets, get_simulation, read_equity, read_trades
@@ -32,12 +33,11 @@ def write_tearsheet(simulation_id: str, stores: Stores, output: Path | None = No
     Raises `RefusedError` for a simulation that is not completed.
     """
     simulation = get_simulation(stores.postgres, simulation_id)
-    path = output or stores.artifacts / "reports" / f"{simulation.dataset_id}-{simulation.mode}-{simulation.simulation_id}.html"
+    slug = Slug.parse(simulation.dataset_id)  # it comes from a table, and becomes part of a path
+    path = output or stores.artifacts / "reports" / f"{slug}-{simulation.mode}-{simulation.simulation_id}.html"
     path = path.expanduser().absolute()
     html = render_tearsheet(simulation, stores)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as file:
-        file.write(html.encode())
+    write_file(path, html.encode())
     return path
 
 

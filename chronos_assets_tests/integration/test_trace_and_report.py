@@ -56,6 +56,17 @@ def test_a_trade_leads_to_fold_model_bars_and_file(stores: Stores, simulated: Si
     assert set(bars["decision"]["features"]) == {"SIGNAL", "NOISE"}
 
 
+def test_a_trade_of_features_beyond_float32_is_traced(stores: Stores, unique_slug: str) -> None:
+    """The model predicts the deciding bar again to the bit, though training saw the greatest float32 in its place."""
+    frame = bars_frame()
+    signal = pl.col("SIGNAL")
+    frame = frame.with_columns(SIGNAL=pl.when(signal > 0.02).then(1e300).when(signal < -0.02).then(-1e39).otherwise(signal))
+    (result,) = simulate_run(train(stores, unique_slug, frame), PROFILE, stores)
+    traced = [trace_trade(f"{result.simulation_id}/{n}", stores) for n in range(1, 9)]
+    assert any(abs(one["bars"]["decision"]["features"]["SIGNAL"]) > 1e38 for one in traced)
+    assert all(one["model"]["reproduces_prediction"] for one in traced)
+
+
 def test_a_trade_that_is_not_there_is_said(stores: Stores, simulated: SimulationResult) -> None:
     """An unknown number, an unknown simulation and a name that is none are three different errors."""
     with pytest.raises(NotPublishedError, match="has no trade 100000"):

@@ -267,7 +267,8 @@ def test_a_run_retired_while_it_is_copied_takes_no_files_away(stores: Stores, un
     monkeypatch.setattr("chronos_assets.pipeline.walkforward.reuse.read_predictions", read_then_retire)
     result = run_walkforward(unique_slug, small_profile(), stores, horizon=3, horizon_assumed=False, executor=ThreadExecutor(2))
     assert (copied, result.folds_copied, result.folds_trained) == ([first], 0, result.folds_planned)
-    assert all(FoldArtifacts(stores.artifacts).exists(fold.artifact) for fold in get_folds(stores.postgres, result.run_id))
+    folds = get_folds(stores.postgres, result.run_id)
+    assert set(FoldArtifacts(stores.artifacts).states(fold.files for fold in folds)) == {"whole"}
 
 
 def test_files_are_not_removed_while_folds_are_stored(stores: Stores, unique_slug: str, monkeypatch: pytest.MonkeyPatch) -> None:

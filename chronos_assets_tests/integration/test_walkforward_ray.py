@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-from chronos_assets.domain.folds import Layout, plan_folds
+from chronos_assets.domain.fold_layout import Layout
+from chronos_assets.domain.folds import plan_folds
 from chronos_assets.errors import DeviceError
 from chronos_assets.learning.executor import ThreadExecutor, make_executor
 from chronos_assets.learning.ray_executor import RayExecutor

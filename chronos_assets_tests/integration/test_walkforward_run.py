@@ -189,14 +189,13 @@ def test_stored_model_predicts_what_was_stored(stores: Stores, unique_slug: str)
         result = run(stores, unique_slug, profile={"target_transform": transform})
         stored = read_predictions(stores, result.run_id)
         fold = get_folds(stores.postgres, result.run_id)[1]
-        assert fold.artifact is not None
         artifacts = FoldArtifacts(stores.artifacts)
-        model = load_model(artifacts.model(fold.artifact))
+        model = load_model(artifacts.model(fold.files))
         rows = (
             bars[fold.test_start_idx : fold.test_end_idx].select(model.feature_names).fill_null(float("nan")).to_numpy().astype(np.float32)
         )
         assert model.predict(rows).tolist() == stored.filter(pl.col("fold") == 1)["prediction"].to_list()
-        cases = artifacts.validation(fold.artifact)
+        cases = artifacts.validation(fold.files)
         assert len(cases.predictions) == len(cases.targets) == fold.thresholds["n_cases"]
 
 

@@ -10,7 +10,7 @@ from scipy.optimize import linprog
 
 from chronos_assets.domain.lfs.cases import classes_of, standardized
 from chronos_assets.domain.lfs.permutations import offsets, p_values
-from chronos_assets.domain.lfs.profile import LfsParameters
+from chronos_assets.domain.profiles.lfs import LfsParameters
 from chronos_assets.learning.selectors.lfs import LfsEngine, select
 from chronos_assets.learning.selectors.lfs_kernel import walk
 from chronos_assets_tests import lfs_reference

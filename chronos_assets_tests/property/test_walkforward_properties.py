@@ -8,7 +8,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chronos_assets.domain.folds import Layout, plan_folds
+from chronos_assets.domain.fold_layout import Layout
+from chronos_assets.domain.folds import plan_folds
 from chronos_assets.domain.metrics import profit_factor, signal_metrics
 from chronos_assets.domain.thresholds import least_cases, optimal_cut
 

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from chronos_assets.domain.folds import Fold, Layout, plan_folds, require_fitted_rows, require_folds, resolve_layout
+from chronos_assets.domain.fold_layout import Layout
+from chronos_assets.domain.folds import Fold, plan_folds, require_fitted_rows, require_folds, resolve_layout
 from chronos_assets.domain.profiles.walkforward import WalkforwardProfile
 from chronos_assets.domain.strict import parse_strict
 from chronos_assets.errors import ProfileError

@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from chronos_assets.cli.lfs import parse_rows
 from chronos_assets.domain.lfs.cases import classes_of, make_cases
 from chronos_assets.domain.lfs.permutations import PermutedClasses, mark_of, needs_caution, p_values, require_permutations
-from chronos_assets.domain.lfs.profile import LfsParameters, LfsProfile
 from chronos_assets.domain.lfs.shares import membership, pairs, share_over_time
+from chronos_assets.domain.profiles.lfs import LfsParameters, LfsProfile
 from chronos_assets.domain.strict import parse_strict
-from chronos_assets.errors import ProfileError
+from chronos_assets.errors import ProfileError, UsageError
 from chronos_assets.learning.selectors.lfs import select
 from chronos_assets_tests import lfs_reference
 from chronos_assets_tests.lfs_case import interaction, regimes, run
@@ -196,3 +197,14 @@ def test_parameters_out_of_range_are_refused(given: dict[str, Any], said: str) -
     with pytest.raises(ProfileError) as caught:
         parse_strict(LfsProfile, given, error=ProfileError, what="the lfs profile")
     assert said in str(caught.value)
+
+
+def test_rows_of_the_command_are_half_open() -> None:
+    """`A:B` is start and end, either may be left out, and anything else is a usage error that says the form."""
+    assert parse_rows("10:200") == {"start_row": 10, "end_row": 200}
+    assert parse_rows(":200") == {"start_row": 0, "end_row": 200}
+    assert parse_rows("10:") == {"start_row": 10, "end_row": "all"}
+    assert parse_rows(None) == {}
+    for wrong in ("10", "ten:", "-1:5"):
+        with pytest.raises(UsageError, match="expected A:B"):
+            parse_rows(wrong)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
+from chronos_assets.cli.walkforward import parse_change
 from chronos_assets.domain.manifest import LoadedManifest, Manifest, find_manifests, load_manifest, manifest_path
-from chronos_assets.errors import ChronosError, ManifestError, SlugError
+from chronos_assets.errors import ChronosError, ManifestError, SlugError, UsageError
+from chronos_assets.pipeline.upkeep.changes import survey
+from chronos_assets.settings import load_settings
 
 CHECKSUM = "sha256:" + "3f" * 32
 REQUIRED = f"dataset: btc_4h_v1\nsource_file: btc_4h.csv\ngranularity: 4h\nchecksum: {CHECKSUM}\n"
@@ -93,8 +97,17 @@ REFUSED: dict[str, tuple[str, str]] = {
     "no path": (REQUIRED.replace("btc_4h.csv", "''"), "no path"),
     "a home folder": (REQUIRED.replace("btc_4h.csv", "~me/btc.csv"), "absolute"),
     "a path that is too long": (REQUIRED.replace("btc_4h.csv", "x" * 5_000), "cannot be resolved"),
-    "a path that is no Unicode": (REQUIRED.replace("btc_4h.csv", '"a\\ud800b"'), "cannot be resolved"),
+    "a path that is no Unicode": (REQUIRED.replace("btc_4h.csv", '"a\\ud800b"'), r"holds the character '\\ud800'"),
     "a number for a word": (f"{REQUIRED}format: {{market: 600519}}\n", r"format\.market.*600519.*quotes"),
+    "a tag that converts": (REQUIRED + 'source: !!bool "x"\n', r"tags such as '!!bool' are not allowed.*line 5"),
+    "a tag of a date": (REQUIRED + 'source: !!timestamp "x"\n', "tags such as '!!timestamp'"),
+    "a number without end": (REQUIRED + f"target_horizon: {{A: 0b{'1' * 500_000}}}\n", "a number of 500,002 characters.*line 5"),
+    "a number of base sixty without end": (REQUIRED + f"target_horizon: {{A: {'1:' * 200_000}1}}\n", "a number of 400,001 characters"),
+    "a date that is none": (REQUIRED + "source: 2024-13-45\n", "month must be in 1..12"),
+    "thousands of keys": (REQUIRED + "".join(f"k{n}: 1\n" for n in range(60_000)), "more than 10,000 keys and values"),
+    "deep nesting": (REQUIRED + f"source: {'[' * 400_000}\n", "nested deeper than 32"),
+    "a key without end": (REQUIRED + f"{'k' * 900}: 1\n", "a key of 900 characters"),
+    "a control character": (REQUIRED + 'source: "a\\e[31m"\n', r"holds the character '\\x1b'.*line 5"),
     "a way up to the prices": (REQUIRED + "ohlcv_file: ../x.csv\n", "ohlcv_file holds"),
 }
 
@@ -174,6 +187,35 @@ def test_profiles_are_found_by_name(tmp_path: Path) -> None:
         manifest.walkforward_profile("fast")
     with pytest.raises(ManifestError, match=r"'fast'.*default"):
         manifest.simulation_profile("fast")
+
+
+@pytest.mark.parametrize("value", ["!!bool x", "!!timestamp x", "9" * 5_000, "[" * 5_000, "&a {b: *a}", "0x" + "f" * 90_000])
+def test_a_value_on_the_command_line_is_read_as_strictly(value: str) -> None:
+    """`--set KEY=VALUE` takes what a manifest takes, and refuses the rest in one sentence."""
+    assert parse_change("model.eta=0.05") == ("model.eta", 0.05)
+    with pytest.raises(UsageError, match=r"the value of model.eta cannot be read: .+"):
+        parse_change(f"model.eta={value}")
+
+
+def test_a_pipe_or_a_device_is_refused_and_stops_no_other(tmp_path: Path) -> None:
+    """Neither is waited for: not as a manifest, not as its file, not beside a good one."""
+    for name in ("pipe_4h_v1", "device_4h_v1", "gone_4h_v1", "good_4h_v1", "odd_4h_v1"):
+        (tmp_path / f"{name}.csv").touch()
+        (tmp_path / f"{name}.yaml").write_text(
+            REQUIRED.replace("btc_4h_v1", name).replace("btc_4h.csv", f"{name}.csv") + "on_change: grow\n"
+        )
+    for name in ("pipe_4h_v1.yaml", "device_4h_v1.yaml", "gone_4h_v1.yaml", "odd_4h_v1.csv"):
+        (tmp_path / name).unlink()
+    os.mkfifo(tmp_path / "pipe_4h_v1.yaml")
+    os.mkfifo(tmp_path / "odd_4h_v1.csv")
+    (tmp_path / "device_4h_v1.yaml").symlink_to("/dev/zero")
+    (tmp_path / "gone_4h_v1.yaml").symlink_to(tmp_path / "nothing")
+    for name in ("pipe_4h_v1.yaml", "device_4h_v1.yaml"):
+        with pytest.raises(ManifestError, match="not a regular file"):
+            load_manifest(tmp_path / name)
+    found = {one.slug: one for one in survey(load_settings(exports_dir=tmp_path, home=tmp_path / "home", manifest_settle_seconds=0.01))}
+    assert {slug for slug, one in found.items() if one.content is None} == {"pipe_4h_v1", "device_4h_v1", "gone_4h_v1", "odd_4h_v1"}
+    assert "not a regular file" in found["odd_4h_v1"].problem
 
 
 def test_manifests_are_listed_and_addressed_by_slug(tmp_path: Path) -> None:

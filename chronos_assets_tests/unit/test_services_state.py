@@ -14,6 +14,7 @@ import pytest
 from chronos_assets.errors import ServiceStartError
 from chronos_assets.services import locks, places, ports, state
 from chronos_assets.services.state import ServerRecord
+from chronos_assets.storage.atomic_write import temporary_name
 
 
 def record(name: str = "questdb") -> ServerRecord:
@@ -115,7 +116,7 @@ def test_a_port_taken_on_all_addresses_counts_as_taken() -> None:
 
 def test_an_empty_folder_is_marked_and_stays_ours(tmp_path: Path) -> None:
     """A folder that was empty becomes ours, also when an earlier marking was cut short, and is taken again later."""
-    (tmp_path / f"{places.MARKER}.new").write_text("{")
+    temporary_name(tmp_path / places.MARKER).write_text("{")
     places.check_marker(tmp_path, "questdb", "9.3.4")
     (tmp_path / "data").mkdir()
     places.check_marker(tmp_path, "questdb", "9.4.0")

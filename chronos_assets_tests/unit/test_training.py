@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import xgboost as xgb
 
-from chronos_assets.domain.folds import Fold, Layout, plan_folds
+from chronos_assets.domain.fold_layout import Layout
+from chronos_assets.domain.folds import Fold, plan_folds
 from chronos_assets.domain.profiles.walkforward import ModelProfile, ThresholdProfile
 from chronos_assets.domain.targets import TargetTransform
 from chronos_assets.errors import ChronosError, DeviceError

@@ -18,7 +18,7 @@ from types import TracebackType
 import numpy as np
 import numpy.typing as npt
 
-from chronos_assets.domain.lfs.profile import LfsParameters
+from chronos_assets.domain.profiles.lfs import LfsParameters
 from chronos_assets.learning.selectors.lfs_kernel import run_cases
 
 Floats = npt.NDArray[np.float64]

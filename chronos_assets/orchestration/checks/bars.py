@@ -1,6 +1,5 @@
 """Checks of bars: the Arrow file is sound, and QuestDB holds exactly what the file says. The second one is the gate of publication."""
 
-import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ from chronos_assets.orchestration.failures import user_facing_errors
 from chronos_assets.orchestration.preview import dataset_check, dataset_checks
 from chronos_assets.orchestration.resources import Workplace
 from chronos_assets.orchestration.verdicts import Verdict, report_all
+from chronos_assets.storage.atomic_write import replacing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -107,9 +107,9 @@ def _keep_cases(cases: "list[pl.DataFrame]", path: "Path") -> "Path":
     """All failure cases of pandera, as one Parquet file beside the bars."""
     import polars as pl
 
-    temporary = path.with_suffix(f".{os.getpid()}.part")
-    pl.concat(cases, how="vertical_relaxed").write_parquet(temporary)
-    return temporary.replace(path)
+    with replacing(path) as file:
+        pl.concat(cases, how="vertical_relaxed").write_parquet(file)
+    return path
 
 
 def _useful(report: "BarsReport", inspect: str) -> Verdict:

@@ -8,7 +8,6 @@ empty in its rows.
 from __future__ import annotations
 
 import itertools
-import os
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -22,6 +21,7 @@ from chronos_assets.domain.audit import Audit, Tolerance, fixed
 from chronos_assets.domain.audit_report import AuditReport, judge
 from chronos_assets.pipeline.export.source import Source
 from chronos_assets.pipeline.progress import Progress
+from chronos_assets.storage.atomic_write import replacing
 from chronos_assets.storage.bars_file import BarsFile
 from chronos_assets.storage.datasets import KEY_COLUMNS
 from chronos_assets.storage.delivery import bars_of
@@ -162,7 +162,6 @@ def _elsewhere(questdb: QuestDB, tag: str, source: Source) -> list[_Foreign]:
 def _keep(cells: pl.DataFrame, path: Path) -> Path:
     """Write the failing rows and cells beside each other, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(f".{os.getpid()}.part")
-    cells.write_parquet(temporary)
-    temporary.replace(path)
+    with replacing(path) as file:
+        cells.write_parquet(file)
     return path

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,9 +25,8 @@ from chronos_assets.ingest.reading import Progress, normalize
 from chronos_assets.ingest.report import BarsReport
 from chronos_assets.ingest.source import file_checksum
 from chronos_assets.settings import Settings
-from chronos_assets.storage.atomic_write import replacing
+from chronos_assets.storage.atomic_write import remove_abandoned, write_file
 
-_STALE_SECONDS = 86_400.0
 READER_VERSION = 4
 """Raised when the same file would give other bars or another report."""
 
@@ -56,7 +54,7 @@ def normalize_dataset(
     path = folder / f"{cache_key(checksum, spec, loaded.source_path.name)}.arrow"
     report = _cached(path)
     if report is None:
-        _remove_stale(folder)
+        remove_abandoned([folder])
         report = normalize(loaded.source_path, spec, path, progress)
         if report.checksum != checksum:
             path.unlink(missing_ok=True)
@@ -124,14 +122,6 @@ def _refuse_unknown_horizons(loaded: LoadedManifest, report: BarsReport) -> None
             )
 
 
-def _remove_stale(folder: Path) -> None:
-    """Take away what a killed process left half-written more than a day ago."""
-    for part in folder.glob(".*.part"):
-        with contextlib.suppress(OSError):
-            if time.time() - part.stat().st_mtime > _STALE_SECONDS:
-                part.unlink()
-
-
 def _report_path(path: Path) -> Path:
     return path.with_suffix(".json")
 
@@ -155,5 +145,4 @@ def _opens(path: Path) -> bool:
 
 
 def _write_report(path: Path, report: BarsReport) -> None:
-    with replacing(_report_path(path)) as file:
-        file.write(report.model_dump_json(indent=1).encode())
+    write_file(_report_path(path), report.model_dump_json(indent=1).encode())

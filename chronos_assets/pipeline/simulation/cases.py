@@ -21,9 +21,13 @@ from chronos_assets.storage.stores import Stores
 
 
 def fold_cases(inputs: SimulationInputs, stores: Stores) -> list[FoldCases] | None:
-    """The cases of every fold, in order; None if the files of a fold are gone."""
+    """The cases of every fold, in order; None if no fold has its files here, or an older program stored some without a hash.
+
+    Raises `FileError` if those of some folds are missing or damaged: a test on the others would pass for one on all.
+    """
     artifacts = FoldArtifacts(stores.artifacts)
-    if not all(artifacts.exists(fold.artifact) for fold in inputs.folds):
+    states = set(artifacts.states(fold.files for fold in inputs.folds))
+    if states <= {"missing"} or "unrecorded" in states:
         return None
     data = inputs.thresholds.data
     fitted = None if data == "validation" else _FittedRows(inputs, stores)
@@ -32,7 +36,7 @@ def fold_cases(inputs: SimulationInputs, stores: Stores) -> list[FoldCases] | No
     for fold in inputs.folds:
         parts = [] if fitted is None else [fitted.cases(fold)]
         if data != "train":
-            kept = artifacts.validation(str(fold.artifact))
+            kept = artifacts.validation(fold.files)
             parts.append(_cases(fold.train_start_idx + kept.offsets, kept.predictions, kept.targets, binary=inputs.binary))
         test = scored.get((fold.fold_number,), inputs.predictions.clear())
         columns = (test[name].to_numpy() for name in ("bar_index", "prediction", "target_value"))
@@ -60,7 +64,7 @@ class _FittedRows:
         plan = Fold(fold.fold_number, fold.train_start_idx, fold.train_end_idx, fold.test_start_idx, fold.test_end_idx)
         split = plan.split(float(self._inputs.run.walk_config["val_split_ratio"]))
         rows = split.fit_start + np.flatnonzero(~np.isnan(self._targets[split.fit_start : split.fit_end]))
-        model = load_model(self._artifacts.model(str(fold.artifact)))
+        model = load_model(self._artifacts.model(fold.files))
         return _cases(rows, model.predict(self._features[rows]), self._targets[rows], binary=self._inputs.binary)
 
 

@@ -6,7 +6,6 @@ trace says whether that is the prediction the trade was decided on.
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -16,6 +15,7 @@ import polars as pl
 
 from chronos_assets.errors import NotPublishedError, UsageError
 from chronos_assets.pipeline.simulation.prices import price_columns
+from chronos_assets.pipeline.walkforward.data import as_float32
 from chronos_assets.storage.datasets import DatasetColumn, DatasetRecord, get_dataset, read_range
 from chronos_assets.storage.fold_artifacts import FoldArtifacts
 from chronos_assets.storage.runs import FoldRecord, RunRecord, get_folds, get_run, read_predictions
@@ -105,21 +105,21 @@ def _fold(fold: FoldRecord) -> dict[str, Any]:
 
 def _model(stores: Stores, fold: FoldRecord, features: dict[str, float | None], decision: dict[str, Any]) -> dict[str, Any]:
     artifacts = FoldArtifacts(stores.artifacts)
-    if fold.artifact is None or not artifacts.exists(fold.artifact):
-        return {"fold_key": fold.fold_key, "artifact": fold.artifact, "present": False, "sha256": None, "reproduces_prediction": None}
+    path, state = artifacts.path(fold.fold_key), artifacts.state(fold.files)
+    about = {
+        "fold_key": fold.fold_key,
+        "artifact": None if path is None else str(path),
+        "state": state,
+        "present": state != "missing",
+        "sha256": fold.artifact_sha256,
+    }
+    if state != "whole":
+        return about | {"predicts": None, "reproduces_prediction": None}
     from chronos_assets.learning.models import load_model  # xgboost is heavy
 
-    content = artifacts.model(fold.artifact)
-    row = np.array([[np.nan if value is None else value for value in features.values()]], dtype=np.float32)
-    again = float(load_model(content).predict(row)[0])
-    return {
-        "fold_key": fold.fold_key,
-        "artifact": str(stores.artifacts / fold.artifact),
-        "present": True,
-        "sha256": hashlib.sha256(content).hexdigest(),
-        "predicts": again,
-        "reproduces_prediction": again == decision["prediction"],
-    }
+    row = as_float32([[np.nan if value is None else value for value in features.values()]])
+    again = float(load_model(artifacts.model(fold.files)).predict(row)[0])
+    return about | {"predicts": again, "reproduces_prediction": again == decision["prediction"]}
 
 
 def _prediction(predictions: pl.DataFrame, seconds: int) -> dict[str, Any]:

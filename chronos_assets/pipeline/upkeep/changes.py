@@ -11,18 +11,19 @@ import contextlib
 import errno
 import hashlib
 import json
-import os
 import signal
 import sys
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any
 
 from chronos_assets.domain.manifest import LoadedManifest, find_manifests, load_manifest
 from chronos_assets.errors import ChronosError
 from chronos_assets.settings import Settings
+from chronos_assets.storage.atomic_write import write_file
 
 _BLOCK_BYTES = 1 << 20
 
@@ -150,19 +151,26 @@ def survey(settings: Settings, digests: Digests | None = None, *, slugs: Iterabl
 
 
 def _look(path: Path, settings: Settings, digests: Digests) -> Found:
-    settle_seconds = settings.manifest_settle_seconds
+    """What lies at `path`; whatever is wrong with one manifest, our own mistakes included, stops no other."""
     try:
-        if _still_written(path, settle_seconds):
-            return Found(path.stem, settling=True)
-        loaded = load_manifest(path, data_roots=settings.data_roots)
-        files = [p for p in (loaded.source_path, loaded.ohlcv_path) if p is not None]
-        if any(_still_written(p, settle_seconds) for p in files):
-            return Found(path.stem, settling=True)
-        sums = [digests.of(p) for p in files]
+        return _read(path, settings, digests)
     except ChronosError as error:
         return Found(path.stem, problem=str(error))
     except OSError as error:
         return Found(path.stem, problem=f"{path.name}: a file cannot be read: {error.strerror} ({error.filename})")
+    except Exception as error:
+        return Found(path.stem, problem=f"{path.name}: unexpected {type(error).__name__}: {error}"[:500])
+
+
+def _read(path: Path, settings: Settings, digests: Digests) -> Found:
+    settle_seconds = settings.manifest_settle_seconds
+    if _still_written(path, settle_seconds):
+        return Found(path.stem, settling=True)
+    loaded = load_manifest(path, data_roots=settings.data_roots)
+    files = [p for p in (loaded.source_path, loaded.ohlcv_path) if p is not None]
+    if any(_still_written(p, settle_seconds) for p in files):
+        return Found(path.stem, settling=True)
+    sums = [digests.of(p) for p in files]
     if loaded.manifest.on_change == "refuse" and f"sha256:{sums[0]}" != loaded.manifest.checksum:
         return Found(path.stem, problem=_mismatch(loaded))
     return Found(path.stem, content=content_name(loaded, sums), checksum=f"sha256:{sums[0]}")
@@ -195,6 +203,8 @@ def _still_written(path: Path, settle_seconds: float) -> bool:
     if settle_seconds <= 0:
         return False
     stat = path.stat()
+    if not S_ISREG(stat.st_mode):
+        return False  # a pipe or device: whoever reads it refuses it
     return time.time() - max(stat.st_mtime, stat.st_ctime) < settle_seconds or _has_writer(path)
 
 
@@ -234,6 +244,8 @@ class Digests:
     def of(self, path: Path) -> str:
         """64 hex digits of the file's bytes."""
         stat = path.stat()
+        if not S_ISREG(stat.st_mode):
+            raise OSError(errno.EINVAL, "it is not a regular file", str(path))
         stamp = [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
         known = self._known.get(str(path))
         if known is not None and known[0] == stamp:
@@ -247,10 +259,7 @@ class Digests:
         """Keep what is known for the next process."""
         if self._path is None or not self._changed:
             return
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self._path.with_name(f"{self._path.name}.{os.getpid()}.tmp")
-        temporary.write_text(json.dumps(self._known))
-        temporary.replace(self._path)
+        write_file(self._path, json.dumps(self._known).encode())
         self._changed = False
 
 

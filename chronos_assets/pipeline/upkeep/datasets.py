@@ -6,15 +6,15 @@ made anew.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from chronos_assets.errors import ConflictError
 from chronos_assets.pipeline.export.types import lock_key
 from chronos_assets.storage.audits import list_attempts
-from chronos_assets.storage.datasets import DatasetRecord, get_dataset, list_datasets
+from chronos_assets.storage.datasets import DatasetRecord, Standing, delete_dataset, get_dataset, standing_on
 from chronos_assets.storage.delivery import bars_of, table_bytes
-from chronos_assets.storage.registry import Standing, delete_dataset, standing_on
 from chronos_assets.storage.stores import Stores
 
 RECLAIM = (
@@ -34,9 +34,9 @@ class TagSpace:
     registered: bool
 
 
-def overview(stores: Stores) -> list[dict[str, Any]]:
-    """All published datasets, one line each."""
-    return [_summary(record) for record in list_datasets(stores.postgres)]
+def summaries(records: Sequence[DatasetRecord]) -> list[dict[str, Any]]:
+    """Published datasets, one line each."""
+    return [_summary(record) for record in records]
 
 
 def describe(stores: Stores, slug: str) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Old walk-forward runs: what they take in space, and how they go.
 
-Folds' files are shared by runs that have the same fold, so a run gives back only what no other run uses. QuestDB has no row delete: the
+Folds' files are shared by runs that have the same fold, so a run gives back only what no other run uses. Which files those are follows
+from the folds' keys; no path is taken from a table. QuestDB has no row delete: the
 predictions of a retired run stay in its table, found by nobody.
 """
 
@@ -56,8 +57,8 @@ def run_spaces(stores: Stores, run_ids: Sequence[str]) -> dict[str, RunSpace]:
             run_id=run_id,
             folds=sum(row.folds for row in rows),
             prediction_rows=predictions.get(run_id, 0),
-            artifact_bytes=sum(size(row.artifact) for row in rows if row.artifact),
-            own_artifact_bytes=sum(size(row.artifact) for row in rows if row.artifact and row.own),
+            artifact_bytes=sum(size(row.fold_key) for row in rows),
+            own_artifact_bytes=sum(size(row.fold_key) for row in rows if row.own),
             simulations=[simulation for owner, simulation in simulations if owner == run_id],
         )
         for run_id, rows in used.items()
@@ -80,9 +81,10 @@ def retire_run(stores: Stores, run_id: str) -> RunSpace:
                 hint="A run that was simulated is kept: its trades would lead nowhere.",
             )
         with files_lock(stores.postgres):
-            own = [row.artifact for row in run_artifacts(stores.postgres, [run_id]) if row.own and row.artifact]
+            own = [row.fold_key for row in run_artifacts(stores.postgres, [run_id]) if row.own]
             delete_run(stores.postgres, run_id)
             artifacts = FoldArtifacts(stores.artifacts)
-            for name in own:
-                artifacts.remove(name)
+            for key in own:
+                artifacts.remove(key)
+            artifacts.remove_abandoned()
     return space

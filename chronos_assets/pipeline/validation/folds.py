@@ -102,12 +102,22 @@ def fitted_findings(run: RunRecord, record: FoldRecord, targets: np.ndarray) -> 
     return [] if due == record.samples_train else [Finding(record.fold_number, "samples_train", due, record.samples_train)]
 
 
+def file_findings(stores: Stores, folds: Sequence[FoldRecord]) -> list[Finding] | str:
+    """The files of folds against the SHA-256 and size that their rows keep."""
+    states = FoldArtifacts(stores.artifacts).states(fold.files for fold in folds)
+    due = "model and validation cases as they were stored"
+    wrong = [(fold, state) for fold, state in zip(folds, states, strict=True) if state in {"missing", "damaged"}]
+    if not wrong and "unrecorded" in states:
+        return f"{states.count('unrecorded')} folds were stored by an older program, which kept no hash of their files"
+    return [Finding(fold.fold_number, "files", due, state) for fold, state in wrong]
+
+
 def threshold_findings(stores: Stores, run: RunRecord, record: FoldRecord, *, binary: bool) -> list[Finding] | None:
-    """Thresholds against those that the kept validation cases give; None where none are kept or they came from other cases."""
+    """Thresholds against those that the kept validation cases give; None if they are not as stored, or came from other cases."""
     artifacts, profile = FoldArtifacts(stores.artifacts), ThresholdProfile.model_validate(run.walk_config["thresholds"])
-    if record.artifact is None or not artifacts.exists(record.artifact) or profile.data != "validation":
+    if profile.data != "validation" or artifacts.state(record.files) != "whole":
         return None
-    cases = artifacts.validation(record.artifact)
+    cases = artifacts.validation(record.files)
     due = choose_thresholds(cases.predictions, case_returns(cases.targets, binary=binary), profile).as_json()
     return (
         [] if same(due, record.thresholds) else [Finding(record.fold_number, "thresholds of the validation cases", due, record.thresholds)]
@@ -115,19 +125,19 @@ def threshold_findings(stores: Stores, run: RunRecord, record: FoldRecord, *, bi
 
 
 def model_findings(stores: Stores, run: RunRecord, record: FoldRecord, features: pl.DataFrame, part: pl.DataFrame) -> list[Finding] | None:
-    """Stored predictions and scores of one fold against what its stored model says of their bars; None where no model is kept.
+    """Stored predictions and scores of one fold against what its stored model says of their bars; None if its files are not as stored.
 
     `features`: the run's features in its order, one row per bar. `part`: the fold's predictions.
     """
     artifacts = FoldArtifacts(stores.artifacts)
-    if record.artifact is None or not artifacts.exists(record.artifact):
+    if artifacts.state(record.files) != "whole":
         return None
     from chronos_assets.learning.models import load_model  # xgboost is heavy
 
-    model = load_model(artifacts.model(record.artifact))
+    model = load_model(artifacts.model(record.files))
     said = {"fold_key": (model.fold_key, record.fold_key), "best_iteration": (model.rounds - 1, record.best_iteration)}
     findings = [Finding(record.fold_number, f"{name} of the stored model", *pair) for name, pair in said.items() if pair[0] != pair[1]]
-    findings += _score_findings(run, record, model, artifacts.validation(record.artifact), features)
+    findings += _score_findings(run, record, model, artifacts.validation(record.files), features)
     held = part.filter(pl.col("bar_index").is_between(0, features.height - 1))
     if not held.height:
         return findings

@@ -18,6 +18,7 @@ from chronos_assets.domain.slug import granularity_seconds
 from chronos_assets.errors import StoreError
 from chronos_assets.pipeline.validation.folds import (
     end_findings,
+    file_findings,
     fitted_findings,
     identity_findings,
     model_findings,
@@ -58,6 +59,7 @@ def validate_run(run_id: str, stores: Stores, folds: Sequence[int] | None = None
             "the run_id is that of its request": identity_findings(run),
             "the status is that of how it ended": end_findings(run),
             "checksum and tag are those of a publication of these bars": _origin_findings(stores, run),
+            "files of every fold are what was stored": file_findings(stores, chosen),
             **_threshold_group(stores, run, chosen),
             **_bar_groups(stores, run, chosen, folds),
         }
@@ -108,7 +110,7 @@ def _threshold_group(stores: Stores, run: RunRecord, chosen: Sequence[FoldRecord
     parts = [threshold_findings(stores, run, fold, binary=binary) for fold in chosen]
     found: list[Finding] | str = [f for part in parts if part is not None for f in part]
     if parts and all(part is None for part in parts):
-        found = "no validation cases are kept here, or thresholds were chosen on others"
+        found = "no fold has its validation cases as stored, or thresholds were chosen on others"
     return {"thresholds follow from the kept validation cases": found}
 
 
@@ -189,9 +191,8 @@ def _model_group(
     asked = [model_findings(stores, run, fold, features, parts.get(fold.fold_number, nothing)) for fold in chosen]
     kept = [found for found in asked if found is not None]
     if asked and not kept:
-        return "no model of its folds is kept here"
-    missing = [Finding(fold.fold_number, "model", fold.artifact, None) for fold, found in zip(chosen, asked, strict=True) if found is None]
-    return [*missing, *(finding for found in kept for finding in found)]
+        return "no fold has its model as stored"
+    return [finding for found in kept for finding in found]
 
 
 def _plain(finding: Finding) -> dict[str, Any]:

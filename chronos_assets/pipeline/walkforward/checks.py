@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from chronos_assets.domain.folds import Layout, plan_folds
+from chronos_assets.domain.fold_layout import Layout
+from chronos_assets.domain.folds import plan_folds
 from chronos_assets.domain.metrics import side_returns
 from chronos_assets.domain.thresholds import Thresholds
 from chronos_assets.pipeline.walkforward.summary import summarize

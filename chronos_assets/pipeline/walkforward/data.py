@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from chronos_assets.domain.slug import granularity_seconds
 from chronos_assets.domain.targets import is_binary
@@ -54,8 +54,13 @@ def feature_matrix(bars: pl.DataFrame, features: tuple[str, ...]) -> NDArray[np.
     """Features as float32 of shape (rows, features), C order; null is NaN, and what float32 cannot hold its greatest value."""
     matrix = np.empty((bars.height, len(features)), dtype=np.float32)
     for column, name in enumerate(features):
-        matrix[:, column] = np.clip(_doubles(bars[name]), -FLOAT32_MOST, FLOAT32_MOST)
+        matrix[:, column] = as_float32(_doubles(bars[name]))
     return matrix
+
+
+def as_float32(values: ArrayLike) -> NDArray[np.float32]:
+    """Doubles as models see them: what float32 cannot hold becomes its greatest value of that sign."""
+    return np.clip(np.asarray(values, dtype=np.float64), -FLOAT32_MOST, FLOAT32_MOST).astype(np.float32)
 
 
 def make_recipe(request: WalkforwardRequest, data: RunData) -> Recipe:

@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from chronos_assets.domain.folds import Fold, Layout, plan_folds, require_fitted_rows, require_folds, resolve_layout
+from chronos_assets.domain.fold_layout import Layout
+from chronos_assets.domain.folds import Fold, plan_folds, require_fitted_rows, require_folds, resolve_layout
 from chronos_assets.domain.profiles.walkforward import WalkforwardProfile
 from chronos_assets.domain.slug import granularity_seconds
 from chronos_assets.domain.strict import nearest

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from itertools import chain
 from types import TracebackType
@@ -21,7 +21,7 @@ from psycopg.rows import DictRow
 
 from chronos_assets.domain.folds import Fold
 from chronos_assets.domain.profiles.walkforward import WalkforwardProfile
-from chronos_assets.errors import ChronosError, FoldsFailedError
+from chronos_assets.errors import ChronosError, ConflictError, FoldsFailedError
 from chronos_assets.learning.devices import read_table
 from chronos_assets.learning.executor import AHEAD, FoldExecutor, make_executor
 from chronos_assets.learning.keys import FoldKeys
@@ -33,7 +33,17 @@ from chronos_assets.pipeline.walkforward.reuse import copy_known_folds, find_kno
 from chronos_assets.pipeline.walkforward.store import FoldWriter
 from chronos_assets.pipeline.walkforward.summary import remarks, summarize
 from chronos_assets.storage.datasets import get_dataset, read_bars
-from chronos_assets.storage.runs import begin_run, declare_dead_runs, end_run, find_run, predictions_by_fold, run_lock, stored_fold_numbers
+from chronos_assets.storage.fold_artifacts import FoldArtifacts
+from chronos_assets.storage.runs import (
+    begin_run,
+    declare_dead_runs,
+    end_run,
+    files_lock,
+    find_run,
+    predictions_by_fold,
+    run_lock,
+    stored_fold_files,
+)
 from chronos_assets.storage.stores import Stores
 
 # Somebody who only looks whether a run is dead holds its lock for a moment.
@@ -124,7 +134,7 @@ def _finished(request: WalkforwardRequest, stores: Stores, started: float) -> Wa
     """The result of a run that has nothing left to do."""
     run = find_run(stores.postgres, request.run_id)
     planned = len(request.folds)
-    if run is None or run.status != "completed" or len(_whole_folds(stores, request)) != planned:
+    if run is None or run.status != "completed" or len(whole_folds(stores, request)) != planned:
         return None
     seconds = time.monotonic() - started
     summary = run.summary_metrics or {}
@@ -142,11 +152,22 @@ def _finished(request: WalkforwardRequest, stores: Stores, started: float) -> Wa
     )
 
 
-def _whole_folds(stores: Stores, request: WalkforwardRequest) -> set[int]:
-    """Planned folds whose row is stored and whose predictions are all there: QuestDB may have lost rows in a power cut."""
-    stored = stored_fold_numbers(stores.postgres, request.run_id)
+def whole_folds(stores: Stores, request: WalkforwardRequest) -> set[int]:
+    """Planned folds whose row is stored, whose predictions are all there and whose files are what was stored.
+
+    QuestDB may have lost rows in a power cut, and the disk files.
+    """
+    stored = stored_fold_files(stores.postgres, request.run_id)
     held = predictions_by_fold(stores, request.run_id) if stored else {}
-    return {f.number for f in request.folds if f.number in stored and held.get(f.number) == f.test_end - f.test_start}
+    predicted = [f.number for f in request.folds if f.number in stored and held.get(f.number) == f.test_end - f.test_start]
+    states = FoldArtifacts(stores.artifacts).states(stored[number] for number in predicted)
+    return {number for number, state in zip(predicted, states, strict=True) if state == "whole"}
+
+
+def _remove_abandoned_files(stores: Stores) -> None:
+    """Remove what a killed writer left half-written, unless somebody stores folds right now: then another run does."""
+    with suppress(ConflictError), files_lock(stores.postgres, wait_seconds=0):
+        FoldArtifacts(stores.artifacts).remove_abandoned()
 
 
 class _Attempt:
@@ -184,6 +205,7 @@ class _Attempt:
         data = read_run_data(self.stores, request)
         recipe = make_recipe(request, data)
         missing = self._missing(data, recipe)
+        _remove_abandoned_files(self.stores)
         with FoldWriter(self.stores, self.lock, request, data, recipe.binary) as writer:
             specs = self._to_train(missing, recipe, writer, progress)
             first = next(specs, None)
@@ -194,7 +216,7 @@ class _Attempt:
     def _missing(self, data: RunData, recipe: Recipe) -> dict[int, tuple[Fold, str]]:
         """Planned folds that the run does not hold yet, with their keys."""
         keys = FoldKeys(data.arrays, recipe)
-        stored = _whole_folds(self.stores, self.request)
+        stored = whole_folds(self.stores, self.request)
         self.present = len(stored)
         ratio = self.request.profile.val_split_ratio
         return {f.number: (f, keys.key(f, f.split(ratio))) for f in self.request.folds if f.number not in stored}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any
 
@@ -81,7 +81,7 @@ class FoldWriter:
             best_iteration=result.best_iteration,
             best_score=result.best_score,
             fold_key=result.key,
-            artifact=self.artifacts.name(result.key),
+            artifact=self.artifacts.label(result.key),
             importance=vars(result.importance),
             learned_nothing=result.learned_nothing,
         )
@@ -89,7 +89,7 @@ class FoldWriter:
 
     def copy(self, fold: Fold, source: FoldRecord, predictions: Floats, scores: Floats) -> None:
         """Take a fold from another run: its metrics are computed afresh, its targets may have filled."""
-        names = ("samples_train", "best_iteration", "best_score", "fold_key", "artifact", "importance")
+        names = ("samples_train", "best_iteration", "best_score", "artifact", "importance", *vars(source.files))
         kept = {name: getattr(source, name) for name in names}
         learned_nothing = LEARNED_NOTHING in source.metrics.get("notes", [])
         record = self._record(fold, Thresholds(**source.thresholds), predictions, **kept, learned_nothing=learned_nothing)
@@ -109,22 +109,23 @@ class FoldWriter:
             started, by_number = time.monotonic(), {ready.record.fold_number: ready for ready in self._ready}
             records, frame = [ready.record for ready in self._ready], self._frame(self._ready)
 
-            def have_files(record: FoldRecord) -> bool:
-                return self._have_files(by_number[record.fold_number])
+            def keep_files(folds: Sequence[FoldRecord]) -> list[FoldRecord]:
+                return self._keep_files([by_number[fold.fold_number] for fold in folds])
 
-            self.stored |= store_folds(self.stores, self.lock, records, frame, have_files=have_files)
+            self.stored |= store_folds(self.stores, self.lock, records, frame, keep_files=keep_files)
             cost = time.monotonic() - started
             self._ready, self._rows, self._bytes = [], 0, 0
             self._pause = min(max(LEAST_PAUSE_SECONDS, PAUSE_PER_COST * cost), MOST_PAUSE_SECONDS)
         self._last = time.monotonic()
 
-    def _have_files(self, ready: ReadyFold) -> bool:
-        result = ready.trained
-        if result is None:
-            return self.artifacts.exists(ready.record.artifact)
-        offsets = result.val_rows - result.fold.train_start
-        self.artifacts.save(result.key, result.model, ValidationCases(offsets, result.val_predictions, result.val_targets))
-        return True
+    def _keep_files(self, folds: Sequence[ReadyFold]) -> list[FoldRecord]:
+        """Write the files of trained folds and verify those of copied ones; gives the folds that have theirs, with their hashes."""
+        trained = [ready.trained for ready in folds if ready.trained is not None]
+        saved = self.artifacts.save({result.key: (result.model, _cases(result)) for result in trained})
+        copied = [ready.record for ready in folds if ready.trained is None]
+        states = self.artifacts.states(record.files for record in copied)
+        whole = [record for record, state in zip(copied, states, strict=True) if state == "whole"]
+        return whole + [replace(ready.record, **vars(saved[ready.trained.key])) for ready in folds if ready.trained is not None]
 
     def _record(self, fold: Fold, thresholds: Thresholds, predictions: Floats, *, learned_nothing: bool, **trained: Any) -> FoldRecord:
         targets = self.data.arrays.targets[fold.test_start : fold.test_end]
@@ -170,3 +171,7 @@ class FoldWriter:
                 "timestamp": self.data.timestamps[rows],
             }
         )
+
+
+def _cases(result: FoldResult) -> ValidationCases:
+    return ValidationCases(result.val_rows - result.fold.train_start, result.val_predictions, result.val_targets)

@@ -20,3 +20,6 @@ SELECT version_num FROM chronos_schema_version
 
 -- name: schema_version_exists
 SELECT to_regclass('chronos_schema_version') IS NOT NULL AS present
+
+-- name: lock_until_commit
+SELECT pg_advisory_xact_lock(%(key)s::bigint)

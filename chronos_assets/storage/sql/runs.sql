@@ -56,26 +56,66 @@ DELETE FROM walkforward_folds WHERE run_id = %(run_id)s
 SELECT run_id::text AS run_id, simulation_id::text AS simulation_id FROM simulation_runs
 WHERE run_id = ANY(%(run_ids)s::uuid[]) ORDER BY created_at
 
--- A fold is stored when this commits; its predictions are visible by then.
--- name: fold_insert
+-- Rows that share files with folds about to be stored, locked in one order whoever stores them.
+-- name: folds_lock_by_key
+SELECT 1 FROM walkforward_folds WHERE fold_key = ANY(%(keys)s) ORDER BY run_id, fold_number FOR UPDATE
+
+-- A fold is stored when this commits; its predictions are visible and its files are on the disk by then.
+-- A stored one is replaced: its files were missing or damaged, or its predictions were lost, and it was trained again.
+-- name: fold_store
 INSERT INTO walkforward_folds (
     run_id, fold_number, train_start_idx, train_end_idx, test_start_idx, test_end_idx, train_start_ts, train_end_ts, test_start_ts,
-    test_end_ts, samples_train, samples_test, best_iteration, best_score, thresholds, metrics, fold_key, artifact, importance
+    test_end_ts, samples_train, samples_test, best_iteration, best_score, thresholds, metrics, fold_key, artifact, importance,
+    artifact_sha256, artifact_bytes, validation_sha256, validation_bytes
 ) VALUES (
     %(run_id)s, %(fold_number)s, %(train_start_idx)s, %(train_end_idx)s, %(test_start_idx)s, %(test_end_idx)s, %(train_start_ts)s,
     %(train_end_ts)s, %(test_start_ts)s, %(test_end_ts)s, %(samples_train)s, %(samples_test)s, %(best_iteration)s, %(best_score)s,
-    %(thresholds)s, %(metrics)s, %(fold_key)s, %(artifact)s, %(importance)s
+    %(thresholds)s, %(metrics)s, %(fold_key)s, %(artifact)s, %(importance)s,
+    %(artifact_sha256)s, %(artifact_bytes)s, %(validation_sha256)s, %(validation_bytes)s
 )
-ON CONFLICT (run_id, fold_number) DO NOTHING
+ON CONFLICT (run_id, fold_number) DO UPDATE SET
+    train_start_idx = excluded.train_start_idx,
+    train_end_idx = excluded.train_end_idx,
+    test_start_idx = excluded.test_start_idx,
+    test_end_idx = excluded.test_end_idx,
+    train_start_ts = excluded.train_start_ts,
+    train_end_ts = excluded.train_end_ts,
+    test_start_ts = excluded.test_start_ts,
+    test_end_ts = excluded.test_end_ts,
+    samples_train = excluded.samples_train,
+    samples_test = excluded.samples_test,
+    best_iteration = excluded.best_iteration,
+    best_score = excluded.best_score,
+    thresholds = excluded.thresholds,
+    metrics = excluded.metrics,
+    fold_key = excluded.fold_key,
+    artifact = excluded.artifact,
+    importance = excluded.importance,
+    artifact_sha256 = excluded.artifact_sha256,
+    artifact_bytes = excluded.artifact_bytes,
+    validation_sha256 = excluded.validation_sha256,
+    validation_bytes = excluded.validation_bytes
+
+-- Other runs share a fold's files by its key: what was just written is what they have, too.
+-- name: fold_files_share
+UPDATE walkforward_folds SET
+    artifact_sha256 = %(artifact_sha256)s,
+    artifact_bytes = %(artifact_bytes)s,
+    validation_sha256 = %(validation_sha256)s,
+    validation_bytes = %(validation_bytes)s
+WHERE fold_key = %(fold_key)s
+    AND (artifact_sha256, validation_sha256) IS DISTINCT FROM (%(artifact_sha256)s::text, %(validation_sha256)s::text)
 
 -- Without `importance`: it is long, and pooled by `run_importance`.
 -- name: folds_get
 SELECT run_id, fold_number, train_start_idx, train_end_idx, test_start_idx, test_end_idx, train_start_ts, train_end_ts, test_start_ts,
-    test_end_ts, samples_train, samples_test, best_iteration, best_score, thresholds, metrics, fold_key, artifact
+    test_end_ts, samples_train, samples_test, best_iteration, best_score, thresholds, metrics, fold_key, artifact,
+    artifact_sha256, artifact_bytes, validation_sha256, validation_bytes
 FROM walkforward_folds WHERE run_id = %(run_id)s ORDER BY fold_number
 
--- name: fold_numbers
-SELECT fold_number FROM walkforward_folds WHERE run_id = %(run_id)s ORDER BY fold_number
+-- name: fold_files
+SELECT fold_number, fold_key, artifact_sha256, artifact_bytes, validation_sha256, validation_bytes
+FROM walkforward_folds WHERE run_id = %(run_id)s ORDER BY fold_number
 
 -- Sums of importance over the folds of a run, one row per feature in its order; `test_rows` is the same in every row.
 -- name: run_importance
@@ -91,17 +131,17 @@ WHERE f.run_id = %(run_id)s
 GROUP BY part.feature
 ORDER BY part.feature
 
--- The newest stored fold of each key, among other runs of the dataset.
+-- The newest stored fold of each key, among other runs of the dataset; one whose files have no hash only if there is no other.
 -- name: folds_by_key
 SELECT DISTINCT ON (f.fold_key) f.*
 FROM walkforward_folds f JOIN walkforward_runs r USING (run_id)
 WHERE r.dataset_id = %(dataset_id)s AND f.run_id <> %(run_id)s AND f.fold_key = ANY(%(keys)s)
-ORDER BY f.fold_key, r.created_at DESC
+ORDER BY f.fold_key, f.artifact_sha256 IS NULL, r.created_at DESC
 
--- Artifacts of runs, the number of folds that use each, and whether no other run does.
+-- Keys of the files of runs, the number of folds that use each, and whether no other run does.
 -- name: run_artifacts
-SELECT f.run_id::text AS run_id, f.artifact, count(*) AS folds,
-    NOT EXISTS (SELECT 1 FROM walkforward_folds o WHERE o.artifact = f.artifact AND o.run_id <> f.run_id) AS own
+SELECT f.run_id::text AS run_id, f.fold_key, count(*) AS folds,
+    NOT EXISTS (SELECT 1 FROM walkforward_folds o WHERE o.fold_key = f.fold_key AND o.run_id <> f.run_id) AS own
 FROM walkforward_folds f
 WHERE f.run_id = ANY(%(run_ids)s::uuid[])
-GROUP BY f.run_id, f.artifact
+GROUP BY f.run_id, f.fold_key

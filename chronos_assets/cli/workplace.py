@@ -1,0 +1,43 @@
+"""What a command works on: the stores that the settings name, and the manifest of a dataset."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from chronos_assets.cli.common import say
+
+if TYPE_CHECKING:
+    from chronos_assets.domain.manifest import LoadedManifest
+    from chronos_assets.settings import Settings
+    from chronos_assets.storage.stores import Stores
+
+
+def open_stores_of(**overrides: Any) -> Stores:
+    """The stores that the settings name, embedded ones started where needed; `overrides` that are None count as not given."""
+    from chronos_assets import services
+    from chronos_assets.settings import load_settings
+    from chronos_assets.storage.stores import open_stores
+
+    settings = load_settings(**{name: value for name, value in overrides.items() if value is not None})
+    return open_stores(services.connect(settings, progress=say), settings)
+
+
+def find_manifest(settings: Settings, slug: str, given: Path | None) -> LoadedManifest | None:
+    """The dataset's manifest; None where none was given and none lies in its place."""
+    from chronos_assets.domain.manifest import load_manifest, manifest_path
+
+    path = given or manifest_path(settings.exports_dir, slug)
+    if given is None and not path.exists():
+        return None
+    return load_manifest(path, data_roots=settings.data_roots)
+
+
+def open_for_reading() -> Stores:
+    """The stores that the settings name, for reading only; embedded ones are started where they do not run."""
+    from chronos_assets import services
+    from chronos_assets.settings import load_settings
+    from chronos_assets.storage.reading import open_reading
+
+    settings = load_settings()
+    return open_reading(services.connect(settings, progress=say), settings)

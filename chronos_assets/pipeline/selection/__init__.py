@@ -1,0 +1,1 @@
+"""Local Feature Selection of a published dataset: requests resolved, run and resumed, launched through Dagster, read again."""

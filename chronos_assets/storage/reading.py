@@ -1,0 +1,141 @@
+"""Both stores opened for reading only: nothing is migrated, created or written, and no request waits long.
+
+Postgres connections come from one pool per process, cannot write, and carry a statement timeout. Each new one checks that the schema is
+the one this program knows. QuestDB is asked with short patience.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+from psycopg.pq import TransactionStatus
+from psycopg.rows import DictRow
+
+from chronos_assets.errors import NotPublishedError, ServiceUnavailableError, StoreError
+from chronos_assets.settings import Settings
+from chronos_assets.storage.migrate import newest_version
+from chronos_assets.storage.postgres import Postgres
+from chronos_assets.storage.queries import query
+from chronos_assets.storage.questdb import QuestDB
+from chronos_assets.storage.questdb_http import Patience
+from chronos_assets.storage.stores import ConnectionsLike, Stores
+
+POOL_CONNECTIONS = 8
+# How long a reader waits for a connection that others use.
+POOL_SECONDS = 10.0
+STATEMENT_SECONDS = 10.0
+CONNECT_SECONDS = 3
+READING_PATIENCE = Patience(connect_seconds=CONNECT_SECONDS, read_seconds=STATEMENT_SECONDS, restart_seconds=0.0, busy_seconds=5.0)
+NOTHING_STORED = "nothing_stored"
+
+
+class ReadingPostgres(Postgres):
+    """One Postgres database, read through at most `POOL_CONNECTIONS` connections that cannot write. Thread-safe.
+
+    A pool of our own: psycopg's hides why a connection could not be made, and retries in the background while a caller waits.
+    """
+
+    def __init__(self, dsn: str) -> None:
+        super().__init__(dsn)
+        self._idle: list[psycopg.Connection[DictRow]] = []
+        self._guard = threading.Lock()
+        self._free = threading.BoundedSemaphore(POOL_CONNECTIONS)
+
+    @contextmanager
+    def connection(self) -> Iterator[psycopg.Connection[DictRow]]:
+        """A connection of the pool; one that failed, or was left inside a transaction, is not used again.
+
+        Errors come out as `ServiceUnavailableError`, `StoreError`, or `NotPublishedError` (`nothing_stored`) if there is no schema yet.
+        """
+        if not self._free.acquire(timeout=POOL_SECONDS):
+            raise _all_busy(self.address)
+        try:
+            with self.wrapped():
+                connection = self._idle_one() or self._open()
+                try:
+                    yield connection
+                except BaseException:
+                    connection.close()
+                    raise
+                self._give_back(connection)
+        finally:
+            self._free.release()
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        with self._guard:
+            idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.close()
+
+    def _idle_one(self) -> psycopg.Connection[DictRow] | None:
+        """An idle connection that still answers: a server that was restarted has closed the others."""
+        while True:
+            with self._guard:
+                if not self._idle:
+                    return None
+                connection = self._idle.pop()
+            try:
+                connection.execute("SELECT 1")
+            except psycopg.OperationalError:
+                connection.close()
+            else:
+                return connection
+
+    def _give_back(self, connection: psycopg.Connection[DictRow]) -> None:
+        if connection.closed or connection.info.transaction_status != TransactionStatus.IDLE:
+            connection.close()
+            return
+        with self._guard:
+            self._idle.append(connection)
+
+    def _open(self) -> psycopg.Connection[DictRow]:
+        connection = self.connect(connect_timeout=CONNECT_SECONDS)
+        try:
+            connection.execute("SET default_transaction_read_only = on")
+            connection.execute("SELECT set_config('statement_timeout', %s, false)", (f"{STATEMENT_SECONDS * 1000:.0f}ms",))
+            _check_schema(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+def open_reading(connections: ConnectionsLike, settings: Settings) -> Stores:
+    """Both stores for reading. Nothing is connected to yet, so a store that is down is met by the first request that needs it."""
+    c = connections
+    questdb = QuestDB(c.questdb_conf, c.questdb_http, c.questdb_user, c.questdb_password, patience=READING_PATIENCE)
+    return Stores(questdb, ReadingPostgres(c.postgres_dsn), settings.artifacts_dir, settings)
+
+
+def _check_schema(connection: psycopg.Connection[DictRow]) -> None:
+    """Raise unless the schema is this program's: readers do not migrate."""
+    present = connection.execute(query("schema_version_exists")).fetchone()
+    row = connection.execute(query("schema_version")).fetchone() if present and present["present"] else None
+    if row is None:
+        raise NotPublishedError(
+            "nothing is stored here yet", code=NOTHING_STORED, hint="`chronos demo`, or `chronos run SLUG`, makes the first dataset."
+        )
+    found, newest = str(row["version_num"]), newest_version()
+    if found != newest:
+        older = found < newest
+        raise StoreError(
+            f"the registry's schema is {'older' if older else 'newer'} than this program",
+            code="schema_older" if older else "schema_newer",
+            expected=f"version {newest}",
+            found=f"version {found}",
+            hint="`chronos services start` brings it forward." if older else "Update chronos_assets.",
+        )
+
+
+def _all_busy(address: str) -> ServiceUnavailableError:
+    return ServiceUnavailableError(
+        "every connection to Postgres is in use",
+        code="store_slow",
+        found=f"none came free in {POOL_SECONDS:g} s",
+        hint="Ask again in a few seconds.",
+        address=address,
+    )

@@ -1,0 +1,201 @@
+"""Walk-forward runs as readers see them: pages, one run with its folds, importance, and what differs between runs."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from psycopg.rows import DictRow
+
+from chronos_assets.errors import NotPublishedError, UsageError
+from chronos_assets.pipeline.upkeep.retire import run_spaces
+from chronos_assets.pipeline.walkforward.summary import remarks
+from chronos_assets.storage.listing import RUNS, RUNS_WITH_IMPORTANCE, After, folds_present, list_page
+from chronos_assets.storage.postgres import Postgres
+from chronos_assets.storage.queries import query
+from chronos_assets.storage.reading import NOTHING_STORED
+from chronos_assets.storage.runs import FoldRecord, get_folds, get_run
+from chronos_assets.storage.stores import Stores
+from chronos_assets.views import documents as doc
+from chronos_assets.views.liveness import with_dead_runs
+from chronos_assets.views.pages import Page, after_of, cursor_of
+
+NEWEST_FIRST = "-created_at"
+COMPARED = range(2, 9)
+
+
+def list_runs(
+    postgres: Postgres, filters: Mapping[str, Any], *, sort: str = NEWEST_FIRST, limit: int = 100, cursor: str | None = None
+) -> Page[doc.Run]:
+    """A page of runs without their feature importance. `filters`: those of `storage.listing.RUNS`; None does not count."""
+    after = after_of(cursor, sort)
+    try:
+        page = list_page(postgres, RUNS, filters, sort=sort, limit=limit, after=after)
+    except NotPublishedError as error:
+        if error.code != NOTHING_STORED:
+            raise
+        return Page([], 0)
+    return Page(_runs(postgres, page.rows), page.total, cursor_of(sort, page.next))
+
+
+def list_runs_with_space(stores: Stores, slug: str | None, *, limit: int, before: str | None = None) -> list[doc.RunWithSpace]:
+    """The newest runs (older than run `before`), with their importance and what they take in space."""
+    postgres = stores.postgres
+    try:
+        after = None if before is None else _behind(get_run(postgres, before).created_at, before)
+        page = list_page(postgres, RUNS_WITH_IMPORTANCE, {"dataset": slug}, sort=NEWEST_FIRST, limit=limit, after=after)
+    except NotPublishedError as error:
+        if error.code != NOTHING_STORED:
+            raise
+        return []
+    return _with_space(stores, _runs(postgres, page.rows))
+
+
+def run_with_space(stores: Stores, run_id: str) -> doc.RunWithSpace:
+    """One run with its importance and what it takes in space; raises `NotPublishedError`."""
+    row = vars(get_run(stores.postgres, run_id))
+    return _with_space(stores, _runs(stores.postgres, [row]))[0]
+
+
+def read_run(postgres: Postgres, run_id: str, *, importance: bool = False) -> doc.Run:
+    """One run; raises `NotPublishedError` with the nearest id."""
+    (run,) = _runs(postgres, [vars(get_run(postgres, run_id))])
+    if importance or run.summary_metrics is None:
+        return run
+    metrics = {name: value for name, value in run.summary_metrics.items() if name != "feature_importance"}
+    return run.model_copy(update={"summary_metrics": metrics})
+
+
+def read_run_detail(postgres: Postgres, run_id: str, *, folds: bool = True) -> doc.RunDetail:
+    """A run with its folds, the simulations made from it, and what a reader should stop at."""
+    run = read_run(postgres, run_id)
+    with postgres.connection() as connection:
+        rows = connection.execute(query("simulation_list"), {"run_id": run.run_id}).fetchall()
+    return doc.RunDetail(
+        run=run,
+        folds=_folds(get_folds(postgres, run.run_id)) if folds else [],
+        simulations=[doc.SimulationName(**{**row, "simulation_id": str(row["simulation_id"])}) for row in rows],
+        warnings=warnings_of(run),
+        links=run_links(run),
+    )
+
+
+def run_links(run: doc.Run) -> dict[str, str]:
+    """Where what belongs to a run is served."""
+    base = f"/api/walkforward/runs/{run.run_id}"
+    return {
+        "self": base,
+        "predictions": f"{base}/predictions",
+        "importance": f"{base}/importance",
+        "simulations": f"/api/tradesim/runs?run={run.run_id}",
+        "dataset": f"/api/datasets/{run.dataset_id}",
+        "events": f"/api/events?topics=run:{run.run_id}",
+    }
+
+
+def warnings_of(run: doc.Run) -> list[doc.Warn]:
+    """What a reader of the run should stop at."""
+    summary, found = run.summary_metrics or {}, []
+    if error := summary.get("error"):
+        found.append({"code": str(error.get("code", "failed")), "message": str(error.get("message", ""))})
+    if run.walk_config.get("horizon_assumed"):
+        message = f"no manifest declares how far {run.target_column} looks ahead: {run.walk_config.get('horizon', 1)} bar was assumed"
+        found.append({"code": "target_horizon_assumed", "message": message})
+    if "folds_without_long" in summary:
+        found += remarks(summary)
+    return [doc.Warn(**one) for one in found]
+
+
+def read_importance(postgres: Postgres, run_id: str) -> list[doc.Importance]:
+    """Pooled importance of the features of a run, the most important one first; empty before the run is complete."""
+    run = read_run(postgres, run_id, importance=True)
+    found: dict[str, dict[str, Any]] = (run.summary_metrics or {}).get("feature_importance") or {}
+    return ranked({name: (one["gain"], one["splits"], one["shap"]) for name, one in found.items()})
+
+
+def ranked(found: Mapping[str, tuple[float, int, float]]) -> list[doc.Importance]:
+    """Importance by feature as documents, by falling SHAP, then gain."""
+    order = sorted(found.items(), key=lambda item: (-item[1][2], -item[1][0], item[0]))
+    return [
+        doc.Importance(feature=name, gain=gain, splits=splits, shap=shap, rank=rank)
+        for rank, (name, (gain, splits, shap)) in enumerate(order, 1)
+    ]
+
+
+def compare_runs(postgres: Postgres, run_ids: Sequence[str]) -> doc.Comparison:
+    """What differs between 2 to 8 runs in what was asked for, and the pooled metrics of each."""
+    if len(run_ids) not in COMPARED or len(set(run_ids)) != len(run_ids):
+        raise UsageError("the comparison takes 2 to 8 different runs", code="compare_count", found=len(run_ids))
+    runs = [read_run(postgres, run_id) for run_id in run_ids]
+    flat = [_flat(_request(run)) for run in runs]
+    paths = list(dict.fromkeys(itertools.chain.from_iterable(flat)))
+    differs = [path for path in paths if any(path not in one or one[path] != flat[0].get(path) for one in flat)]
+    return doc.Comparison(
+        differs=[
+            doc.Difference(path=path, values={run.run_id: one.get(path) for run, one in zip(runs, flat, strict=True)}) for path in differs
+        ],
+        same=len(paths) - len(differs),
+        metrics=[doc.RunMetrics(run_id=run.run_id, status=run.status, metrics=run.summary_metrics or {}) for run in runs],
+    )
+
+
+def _request(run: doc.Run) -> dict[str, Any]:
+    names = (
+        "dataset_id",
+        "target_column",
+        "feature_columns",
+        "hyperparameters",
+        "walk_config",
+        "dataset_checksum",
+        "code_version",
+        "device",
+    )
+    return {name: getattr(run, name) for name in names}
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat
+
+
+def _runs(postgres: Postgres, rows: Sequence[DictRow]) -> list[doc.Run]:
+    present = folds_present(postgres, [str(row["run_id"]) for row in rows])
+    return [
+        doc.Run(
+            **{
+                **row,
+                "run_id": str(row["run_id"]),
+                "folds_present": present.get(str(row["run_id"]), 0),
+                "folds_planned": row["walk_config"].get("folds_planned"),
+            }
+        )
+        for row in with_dead_runs(postgres, rows)
+    ]
+
+
+def _with_space(stores: Stores, runs: Sequence[doc.Run]) -> list[doc.RunWithSpace]:
+    spaces = run_spaces(stores, [run.run_id for run in runs])
+    return [doc.RunWithSpace(**run.model_dump(), space=doc.RunSpace(**asdict(spaces[run.run_id]))) for run in runs]
+
+
+def fold_document(fold: FoldRecord, running_sum: float | None = None) -> doc.Fold:
+    """A fold's row as a document."""
+    return doc.Fold(**{**vars(fold), "thresholds": fold.thresholds or {}, "metrics": fold.metrics or {}, "running_sum": running_sum})
+
+
+def _folds(records: Sequence[FoldRecord]) -> list[doc.Fold]:
+    total, folds = 0.0, []
+    for fold in records:
+        total += float(((fold.metrics or {}).get("both") or {}).get("signal_sum") or 0.0)
+        folds.append(fold_document(fold, total))
+    return folds
+
+
+def _behind(created_at: datetime, run_id: str) -> After:
+    return After(created_at, str(UUID(run_id)))

@@ -1,0 +1,5 @@
+"""The JSON API: one module per resource, each with a `router`. A new resource is a module here and its name in `ROUTERS`."""
+
+from chronos_assets.web.api import datasets, health, tradesim, walkforward
+
+ROUTERS = (datasets.router, walkforward.router, tradesim.router, health.router)

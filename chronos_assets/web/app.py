@@ -1,0 +1,128 @@
+"""The web application: routes of `api/`, errors as problems, and the guards around all of it. `create_app` is the one way to make it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import cache
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import Depends, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import Response
+
+from chronos_assets.domain.web_requests import AllowedHosts
+from chronos_assets.errors import ChronosError, ServiceUnavailableError, UsageError
+from chronos_assets.settings import Settings
+from chronos_assets.storage.stores import Stores
+from chronos_assets.web.api import ROUTERS
+from chronos_assets.web.guard import AccessGuard, RequestGuard
+from chronos_assets.web.problems import bare_problem, from_validation, problem, unknown_parameter
+from chronos_assets.web.source import StoreSource
+from chronos_assets.web.tokens import TokenCheck
+
+EXPOSED = ["X-Total-Count", "X-Next-Cursor", "Link", "ETag", "X-Decimated", "X-Sums", "X-Request-Id"]
+ALLOWED_HEADERS = ["Content-Type", "Authorization", "Idempotency-Key"]
+DESCRIPTION = (
+    "What the stores of chronos_assets hold: datasets, walk-forward runs, trade simulations. Fields are named as the columns "
+    "of the Postgres tables. Lists are bare arrays; paging is in the headers. Nothing here writes."
+)
+
+
+def create_app(settings: Settings, open_stores: Callable[[], Stores]) -> FastAPI:
+    """The application. `open_stores` opens both stores for reading; it is called when the first request needs them."""
+    app = FastAPI(
+        title="chronos_assets",
+        version=version("chronos-assets"),
+        description=DESCRIPTION,
+        openapi_url="/api/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        root_path=settings.api_root_path,
+        dependencies=[Depends(_check_parameters)],
+    )
+    app.state.source = StoreSource(open_stores)
+    app.state.dagster_url = lambda: _dagster_url(settings)
+    for router in ROUTERS:
+        app.include_router(router)
+    app.add_exception_handler(ChronosError, _ours)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _of_http)
+    token = settings.api_token.get_secret_value() if settings.api_token else None
+    app.add_middleware(AccessGuard, tokens=TokenCheck(token), origins=settings.api_cors_origins)
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=list(settings.api_cors_origins),
+        allow_methods=["GET", "POST"],
+        allow_headers=ALLOWED_HEADERS,
+        expose_headers=EXPOSED,
+    )
+    app.add_middleware(RequestGuard, hosts=AllowedHosts.of(settings.api_host, settings.api_hosts))
+    return app
+
+
+def openapi_text(app: FastAPI) -> str:
+    """The OpenAPI document as it is committed."""
+    return json.dumps(app.openapi(), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+async def _check_parameters(request: Request) -> None:
+    """Refuse parameters that the route does not have, and characters that no store takes."""
+    known = _parameters(request.app, request.scope["route"].path_format, request.method.lower())
+    for name, value in request.query_params.multi_items():
+        if name not in known:
+            raise unknown_parameter(name, known)
+        _check_text(value)
+    for value in request.path_params.values():
+        _check_text(str(value))
+
+
+def _check_text(value: str) -> None:
+    if "\0" in value:
+        raise UsageError("a parameter holds a zero byte", code="parameter_invalid")
+
+
+@cache
+def _parameters(app: FastAPI, path: str, method: str) -> list[str]:
+    operation: dict[str, Any] = app.openapi()["paths"].get(path, {}).get(method, {})
+    return [one["name"] for one in operation.get("parameters", ()) if one["in"] == "query"]
+
+
+def _ours(request: Request, error: Exception) -> Response:
+    assert isinstance(error, ChronosError)
+    if isinstance(error, ServiceUnavailableError) and error.code != "store_slow":
+        request.app.state.source.forget()
+    return problem(error, path=request.url.path, request_id=request.state.request_id)
+
+
+def _invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    return problem(from_validation(error), path=request.url.path, request_id=request.state.request_id)
+
+
+def _of_http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    codes = {404: "route_unknown", 405: "method_not_allowed"}
+    words = {404: "there is no such route", 405: "the route does not take this method"}
+    return bare_problem(
+        error.status_code,
+        words.get(error.status_code, str(error.detail)),
+        code=codes.get(error.status_code, "http"),
+        hint="/api/openapi.json lists all routes." if error.status_code in codes else "",
+        path=request.url.path,
+        request_id=request.state.request_id,
+        **{name.replace("-", "_"): value for name, value in (error.headers or {}).items()},
+    )
+
+
+def _dagster_url(settings: Settings) -> str | None:
+    """Where Dagster's webserver is: the setting, else what `chronos dev` noted; None if neither says."""
+    if settings.dagster_url:
+        return settings.dagster_url.rstrip("/")
+    try:
+        return str(json.loads((settings.home / "dagster" / "dev.json").read_text())["url"])
+    except (OSError, ValueError, KeyError):
+        return None
