@@ -219,6 +219,8 @@ def picture(plan: Sequence[Fold], rows: int) -> str:
 
 
 def _result_text(slug: str, result: WalkforwardResult) -> str:
+    from chronos_assets.pipeline.walkforward.summary import basis_lines
+
     lines = [
         f"run {result.run_id} of {slug}: {result.status} on {result.device} in {result.seconds:.1f} s",
         f"folds: {result.folds_planned} planned, {result.folds_trained} trained, {result.folds_copied} copied, "
@@ -230,6 +232,7 @@ def _result_text(slug: str, result: WalkforwardResult) -> str:
         factor = "no losses" if m.get("no_losses") else _number(m.get("profit_factor"), ".3f")
         numbers = f"{_number(m.get('hit_rate'), '.3f'):>9} {_number(m.get('signal_sum'), '.5g'):>12} {_number(m.get('mean'), '.5g'):>12}"
         lines.append(f"{side:<6} {m.get('n_signals', 0):>8} {numbers} {factor:>14}")
+    lines += basis_lines(result.summary_metrics)
     return "\n".join(lines)
 
 

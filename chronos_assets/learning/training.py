@@ -84,6 +84,7 @@ class FoldResult:
     best_score: float | None
     learned_nothing: bool
     thresholds: Thresholds
+    threshold_cases: dict[str, int | None]
     predictions: Floats
     scores: Floats
     val_rows: NDArray[np.int64]
@@ -124,7 +125,7 @@ def train_fold(data: FoldData, spec: FoldSpec, stop: Callable[[], bool] | None =
     if recipe.thresholds.data != "validation":
         outputs["fitted"] = _outputs(booster, matrices["fitted"])
     predictions = {name: signal_predictions(transform.invert(raw), binary=recipe.binary) for name, raw in outputs.items()}
-    thresholds = _thresholds(recipe, data.targets, predictions, fitted, validation)
+    thresholds, threshold_cases = _thresholds(recipe, data.targets, predictions, fitted, validation)
     seen = np.concatenate([predictions["validation"], predictions["test"]])
     best_iteration = booster.num_boosted_rounds() - 1
     return FoldResult(
@@ -135,6 +136,7 @@ def train_fold(data: FoldData, spec: FoldSpec, stop: Callable[[], bool] | None =
         best_score=best_score,
         learned_nothing=best_iteration == 0 or bool(seen.min() == seen.max()),
         thresholds=thresholds,
+        threshold_cases=threshold_cases,
         predictions=predictions["test"],
         scores=outputs["test"],
         val_rows=validation,
@@ -225,12 +227,14 @@ def _outputs(booster: xgb.Booster, matrix: xgb.DMatrix) -> Floats:
 
 def _thresholds(
     recipe: Recipe, targets: Floats, predictions: dict[str, Floats], fitted: NDArray[np.int64], validation: NDArray[np.int64]
-) -> Thresholds:
+) -> tuple[Thresholds, dict[str, int | None]]:
+    """The thresholds, and how many cases each side rests on."""
     parts = {"validation": ["validation"], "train": ["fitted"], "both": ["fitted", "validation"]}[recipe.thresholds.data]
     rows = {"fitted": fitted, "validation": validation}
     cases = np.concatenate([predictions[part] for part in parts])
     returns = case_returns(np.concatenate([targets[rows[part]] for part in parts]), binary=recipe.binary)
-    return choose_thresholds(cases, returns, recipe.thresholds)
+    thresholds = choose_thresholds(cases, returns, recipe.thresholds)
+    return thresholds, thresholds.cases(cases)
 
 
 def _importance(booster: xgb.Booster, test: xgb.DMatrix, n_features: int) -> Importance:

@@ -68,6 +68,8 @@ def _walkforward(profile: str, run_id: str, facts: dict[str, dict[str, Any]], st
         "folds_trained": counts.get("folds_trained"),
         "folds_reused": counts.get("folds_reused"),
         "thresholds": {side: _threshold(folds, side) for side in ("long", "short")},
+        "threshold_cases": metrics.get("threshold_cases"),
+        "folds_learned_nothing": metrics.get("folds_learned_nothing"),
         **{side: _side(metrics.get(side) or {}) for side in ("long", "short", "both")},
     }
 

@@ -230,6 +230,41 @@ Table(
 )
 
 
+Table(
+    "walkforward_trials",
+    METADATA,
+    Column("run_id", Uuid, primary_key=True),
+    *(_text(name, null=False) for name in ("dataset_id", "lineage", "target_column")),
+    _text("content_hash"),
+    _json("request"),
+    _count("signals"),
+    *(Column(name, Double, nullable=False) for name in ("effective_signals", "sharpe")),
+    _json("series"),
+    _utc("created_at", null=False, default=_NOW),
+    _utc("retired_at"),
+    Index("walkforward_trials_lineage", "lineage", "target_column", text("created_at DESC")),
+)
+
+Table(
+    "sweeps",
+    METADATA,
+    Column("sweep_id", Uuid, primary_key=True),
+    *(_text(name, null=False) for name in ("dataset_id", "target")),
+    _json("grid"),
+    _utc("created_at", null=False, default=_NOW),
+    Index("sweeps_dataset_created", "dataset_id", text("created_at DESC")),
+)
+
+Table(
+    "sweep_runs",
+    METADATA,
+    Column("sweep_id", Uuid, ForeignKey("sweeps.sweep_id", name="sweep_runs_sweep_id_fkey"), primary_key=True),
+    Column("run_id", Uuid, primary_key=True),
+    _json("changes"),
+    Index("sweep_runs_run", "run_id"),
+)
+
+
 def is_ours(item: Any, name: str | None, kind: str, reflected: bool, compare_to: Any) -> bool:
     """True for our tables and what belongs to them: other programs may keep theirs in the same database."""
     table = name if kind == "table" else getattr(getattr(item, "table", None), "name", None)

@@ -64,8 +64,23 @@ class DeflatedSharpe:
         return asdict(self)
 
 
-def deflated_sharpe(returns: Floats, effective: float, trials: Sequence[Trial]) -> DeflatedSharpe | None:
-    """Probability that the Sharpe ratio of `returns` is above the best that chance gives among `trials` [LP].
+@dataclass(frozen=True)
+class Chance:
+    """The best t statistic to expect by chance among `trials`, of which `different_trials` are not nearly the same."""
+
+    best: float
+    trials: int
+    different_trials: int
+
+
+def chance_among(trials: Sequence[Trial]) -> Chance:
+    """What chance alone makes of the best of `trials`, newest first."""
+    labels = clusters(trials)
+    return Chance(best_of_chance([trial.t_statistic for trial in trials], labels), len(trials), len(set(labels.tolist())))
+
+
+def deflated_sharpe(returns: Floats, effective: float, chance: Chance) -> DeflatedSharpe | None:
+    """Probability that the Sharpe ratio of `returns` is above the best that chance gives among the trials made [LP].
 
     `effective`: the independent observations that the returns are worth. Skewness and kurtosis of the returns are allowed for. None for
     fewer than three effective observations, or returns that do not vary.
@@ -75,13 +90,11 @@ def deflated_sharpe(returns: Floats, effective: float, trials: Sequence[Trial]) 
     sharpe, root = sharpe_per_signal(returns), math.sqrt(effective - 1)
     z = (returns - returns.mean()) / returns.std()
     skewness, kurtosis = float(np.mean(z**3)), float(np.mean(z**4))
-    labels = clusters(trials)
-    best = best_of_chance([trial.t_statistic for trial in trials], labels)
     variance = 1 - skewness * sharpe + (kurtosis - 1) / 4 * sharpe**2
     if variance <= 0:
         return None
-    probability = NormalDist().cdf((sharpe * root - best) / math.sqrt(variance))
-    return DeflatedSharpe(sharpe, best / root, probability, len(trials), len(set(labels.tolist())), len(returns), effective)
+    probability = NormalDist().cdf((sharpe * root - chance.best) / math.sqrt(variance))
+    return DeflatedSharpe(sharpe, chance.best / root, probability, chance.trials, chance.different_trials, len(returns), effective)
 
 
 def best_of_chance(t_statistics: Sequence[float], labels: npt.NDArray[np.int64]) -> float:

@@ -29,7 +29,7 @@ MOST_COMPARED = 2_000
 
 @dataclass(frozen=True)
 class Signals:
-    """Signals of a run in bar order: `times` (unix seconds), `rows` of the dataset, `signs` (+1 long, -1 short), `returns` of the signals."""
+    """Signals of a run in bar order: `times` (unix seconds), `rows` of the dataset, `signs` (+1 long, -1 short), `returns`."""
 
     times: Ints
     rows: Ints

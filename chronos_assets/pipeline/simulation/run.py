@@ -33,7 +33,6 @@ from chronos_assets.pipeline.simulation.cases import fold_cases
 from chronos_assets.pipeline.simulation.inputs import SimulationInputs, read_inputs
 from chronos_assets.pipeline.simulation.price_artifacts import keep_prices
 from chronos_assets.pipeline.simulation.prices import PriceFile
-from chronos_assets.pipeline.simulation.trials import SweepTrials
 from chronos_assets.storage.runs import read_predictions
 from chronos_assets.storage.simulations import (
     SimulationRecord,
@@ -117,7 +116,6 @@ class _Work:
 
     def __init__(self, inputs: SimulationInputs, profile: SimulationProfile, stores: Stores) -> None:
         self.inputs, self.profile, self.stores = inputs, profile, stores
-        self._trials = SweepTrials(inputs, stores)
 
     def simulate(self, mode: Mode) -> SimulationResult:
         """The stored simulation of one mode, made where it is missing."""
@@ -200,7 +198,6 @@ class _Work:
             "signal_test": None
             if sides is None or own is None
             else {**own.as_json(), "side": SIDE_OF_MODE[mode], "fitted_on": inputs.thresholds.data, **_p_values(sides)},
-            "deflated_sharpe": self._trials.deflated(simulation, rules),
             "seed": seed,
         }
 

@@ -18,12 +18,15 @@ from chronos_assets.domain.fold_layout import Layout
 from chronos_assets.domain.folds import plan_folds
 from chronos_assets.domain.metrics import side_returns
 from chronos_assets.domain.thresholds import Thresholds
+from chronos_assets.pipeline.walkforward.store import THRESHOLD_CASES
 from chronos_assets.pipeline.walkforward.summary import summarize
 from chronos_assets.storage.runs import FoldRecord, RunRecord, get_folds, get_run, read_predictions
 from chronos_assets.storage.stores import Stores
 
 # Sums are exactly rounded, so what is computed again differs by the last bits of a division at most.
 CLOSE = 1e-12
+# Keys of the summary that runs of older programs do not have.
+ADDED = {"threshold_cases"}
 
 
 @dataclass(frozen=True)
@@ -126,9 +129,13 @@ def recompute_run_metrics(stores: Stores, run_id: str, folds: Sequence[int] | No
     parts = _by_fold(predictions)
     findings = [finding for record in records for finding in _metric_findings(record, parts.get(record.fold_number), binary=binary)]
     if folds is None and run.status == "completed":
-        again = summarize(stores, run_id, run.feature_columns, binary=binary)
+        again = summarize(stores, run_id, run.feature_columns, predictions, binary=binary)
         stored = run.summary_metrics or {}
-        findings += [Finding(None, f"summary {key}", again[key], stored.get(key)) for key in again if not same(again[key], stored.get(key))]
+        findings += [
+            Finding(None, f"summary {key}", again[key], stored.get(key))
+            for key in again
+            if not same(again[key], stored.get(key)) and not (key in ADDED and key not in stored)
+        ]
     return findings
 
 
@@ -191,6 +198,7 @@ def _metric_findings(record: FoldRecord, part: pl.DataFrame | None, *, binary: b
         if not same(metrics, record.metrics.get(side)):
             findings.append(Finding(record.fold_number, f"metrics of {side}", metrics, record.metrics.get(side)))
     findings += [
-        Finding(record.fold_number, f"metrics of {side}", None, "stored") for side in record.metrics.keys() - again.keys() - {"notes"}
+        Finding(record.fold_number, f"metrics of {side}", None, "stored")
+        for side in record.metrics.keys() - again.keys() - {"notes", THRESHOLD_CASES}
     ]
     return findings

@@ -32,6 +32,7 @@ from chronos_assets.pipeline.walkforward.request import WalkforwardRequest, reso
 from chronos_assets.pipeline.walkforward.reuse import copy_known_folds, find_known_folds
 from chronos_assets.pipeline.walkforward.store import FoldWriter
 from chronos_assets.pipeline.walkforward.summary import remarks, summarize
+from chronos_assets.pipeline.walkforward.trials import keep_trial
 from chronos_assets.storage.datasets import get_dataset, read_bars
 from chronos_assets.storage.fold_artifacts import FoldArtifacts
 from chronos_assets.storage.runs import (
@@ -41,6 +42,7 @@ from chronos_assets.storage.runs import (
     files_lock,
     find_run,
     predictions_by_fold,
+    read_predictions,
     run_lock,
     stored_fold_files,
 )
@@ -258,7 +260,9 @@ class _Attempt:
         return f"{self.trained} trained, {self.copied} copied{failed}, about {left:.0f} s left"
 
     def _summarize(self, recipe: Recipe) -> None:
-        summary = summarize(self.stores, self.request.run_id, self.request.features, binary=recipe.binary)
+        predictions = read_predictions(self.stores, self.request.run_id)
+        keep_trial(self.stores, self.request.run_id, predictions, binary=recipe.binary)
+        summary = summarize(self.stores, self.request.run_id, self.request.features, predictions, binary=recipe.binary)
         self.present = summary["folds_present"]
         self.warnings = [*self.request.warnings, *remarks(summary)]
         about = {"folds_planned": len(self.request.folds), "objective": recipe.booster["objective"], "warnings": self.warnings}

@@ -30,6 +30,8 @@ from chronos_assets.storage.runs import FoldRecord, store_folds
 from chronos_assets.storage.stores import Stores
 
 LEARNED_NOTHING = "learned_nothing"
+# In a fold's metrics: how many cases each side's threshold rests on, `{long, short}`, None for a side that is off.
+THRESHOLD_CASES = "threshold_cases"
 LEAST_PAUSE_SECONDS, MOST_PAUSE_SECONDS, PAUSE_PER_COST = 0.5, 5.0, 10.0
 MOST_BUFFERED_ROWS, MOST_BUFFERED_BYTES = 50_000, 64_000_000
 
@@ -84,6 +86,7 @@ class FoldWriter:
             artifact=self.artifacts.label(result.key),
             importance=vars(result.importance),
             learned_nothing=result.learned_nothing,
+            cases=result.threshold_cases,
         )
         self.add(ReadyFold(record, result.predictions, result.scores, result))
 
@@ -92,7 +95,14 @@ class FoldWriter:
         names = ("samples_train", "best_iteration", "best_score", "artifact", "importance", *vars(source.files))
         kept = {name: getattr(source, name) for name in names}
         learned_nothing = LEARNED_NOTHING in source.metrics.get("notes", [])
-        record = self._record(fold, Thresholds(**source.thresholds), predictions, **kept, learned_nothing=learned_nothing)
+        record = self._record(
+            fold,
+            Thresholds(**source.thresholds),
+            predictions,
+            **kept,
+            learned_nothing=learned_nothing,
+            cases=source.metrics.get(THRESHOLD_CASES),
+        )
         self.add(ReadyFold(record, predictions, scores))
 
     def add(self, ready: ReadyFold) -> None:
@@ -127,9 +137,20 @@ class FoldWriter:
         whole = [record for record, state in zip(copied, states, strict=True) if state == "whole"]
         return whole + [replace(ready.record, **vars(saved[ready.trained.key])) for ready in folds if ready.trained is not None]
 
-    def _record(self, fold: Fold, thresholds: Thresholds, predictions: Floats, *, learned_nothing: bool, **trained: Any) -> FoldRecord:
+    def _record(
+        self,
+        fold: Fold,
+        thresholds: Thresholds,
+        predictions: Floats,
+        *,
+        learned_nothing: bool,
+        cases: dict[str, int | None] | None,
+        **trained: Any,
+    ) -> FoldRecord:
         targets = self.data.arrays.targets[fold.test_start : fold.test_end]
         metrics: dict[str, Any] = side_returns(predictions, targets, thresholds, binary=self.binary).as_json()
+        if cases is not None:  # folds of older programs did not count them
+            metrics[THRESHOLD_CASES] = cases
         if learned_nothing:
             metrics["notes"] = [LEARNED_NOTHING]
         edges: dict[str, Any] = {}
