@@ -1,4 +1,4 @@
-"""The one reader of the environment.
+"""The one reader of the environment, and of the settings file below it.
 
 Every setting has a name, a default that suits a laptop, and one line that says what it is for. Nothing else in the package looks
 at `os.environ` for configuration. Secrets are `SecretStr`: they print as asterisks.
@@ -15,9 +15,10 @@ from typing import Annotated, Any, Literal
 
 import platformdirs
 from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from chronos_assets.errors import UsageError
+from chronos_assets.settings_file import SettingsFile, read_settings_file
 
 PREFIX = "CHRONOS_"
 
@@ -39,11 +40,12 @@ def _default_home() -> Path:
 
 
 class Settings(BaseSettings):
-    """All settings, frozen. Read from the environment (`CHRONOS_*`) by `load_settings`."""
+    """All settings, frozen. Read by `load_settings`: the environment (`CHRONOS_*`) wins over the settings file, that over the defaults."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", env_ignore_empty=True, validate_default=True)
 
     # Places
+    config: Path | None = Field(default=None, description="Settings file to read instead of the project's chronos.toml.")
     home: Path = Field(default_factory=_default_home, description="Folder of everything kept: servers' data, artifacts, logs.")
     cache: Path = Field(
         default_factory=lambda: Path(platformdirs.user_cache_dir("chronos_assets")),
@@ -157,9 +159,51 @@ class Settings(BaseSettings):
         """Where Arrow files, models and reports are kept."""
         return self.home / "artifacts"
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003  the list of arguments is pydantic's
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[Any, ...]:
+        """What was given in the call wins over the environment, that over the settings file."""
+        return init_settings, env_settings, lambda: dict(settings_file().values)
+
     def source_of(self, name: str) -> str:
-        """Where the value of setting `name` came from: `environment CHRONOS_X`, or `default`."""
-        return f"environment {PREFIX}{name.upper()}" if name in self.model_fields_set else "default"
+        """Where the value of setting `name` came from: `environment CHRONOS_X`, the settings file, `command line`, or `default`."""
+        return origin(name) or ("command line" if name in self.model_fields_set else "default")
+
+
+def settings_file() -> SettingsFile:
+    """The settings file that applies here, read and checked for unknown names; raises `UsageError`."""
+    names = [name for name in Settings.model_fields if name != "config"]
+    paths = [name for name in names if "Path" in str(Settings.model_fields[name].annotation)]
+    return read_settings_file(find_project(), known=names, paths=paths)
+
+
+def origin(name: str) -> str | None:
+    """Where a setting is given: its variable, or the settings file; None if nowhere."""
+    variable = f"{PREFIX}{name.upper()}"
+    if os.environ.get(variable):
+        return f"environment {variable}"
+    file = settings_file()
+    return str(file.path) if name in file.values else None
+
+
+def is_secret(name: str) -> bool:
+    """Whether the value of a setting must never be shown."""
+    return "SecretStr" in str(Settings.model_fields[name].annotation)
+
+
+def settings_file_warning() -> str | None:
+    """What to tell about a settings file that holds a secret and lies open."""
+    file = settings_file()
+    held = [name for name in file.values if is_secret(name)]
+    if held and file.readable_by_others():
+        return f"{file.path} holds {', '.join(held)}, and other users can read it: chmod 600 {file.path}"
+    return None
 
 
 def unknown_variables() -> dict[str, str | None]:
@@ -170,20 +214,22 @@ def unknown_variables() -> dict[str, str | None]:
 
 
 def load_settings(**overrides: Any) -> Settings:
-    """Read the settings from the environment; `overrides` win (used by tests and by command-line flags).
+    """Read the settings from the environment and the settings file; `overrides` win (used by tests and by command-line flags).
 
-    Raises `UsageError` that names the variable, what it holds and what it may hold.
+    Raises `UsageError` that names the variable or file, what it holds and what it may hold.
     """
     try:
         return Settings(**overrides)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         name = str(first["loc"][0]) if first["loc"] else "?"
-        field = Settings.model_fields.get(name)
-        secret = field is not None and "SecretStr" in str(field.annotation)
+        known = name in Settings.model_fields
+        place = origin(name) if known else None
+        where = {"file": place} if place and not place.startswith("environment") else {}
         raise UsageError(
-            f"setting {PREFIX}{name.upper()} cannot be used: {first['msg']}",
+            f"setting {name if where else PREFIX + name.upper()} cannot be used: {first['msg']}",
             code="setting_invalid",
-            found="***" if secret else first.get("input"),
-            hint="`chronos config show` lists every setting.",
+            found="***" if known and is_secret(name) else first.get("input"),
+            hint="docs/SETTINGS.md lists every setting.",
+            **where,
         ) from None

@@ -29,6 +29,7 @@ from chronos_assets.settings import PREFIX, Settings, load_settings
 
 _HOME_PREFIX = "chronos-tests-"
 _FOREIGN_PREFIXES = (PREFIX, "DAGSTER_")
+_CONFIG = f"{PREFIX}CONFIG"  # the null device: no settings file
 _numbers = itertools.count(1)
 _jar_settings: dict[str, Any] = {}
 
@@ -43,6 +44,7 @@ def pytest_configure(config: pytest.Config) -> None:
     shared = {f"{PREFIX}CACHE", f"{PREFIX}QUESTDB_JAR"}
     for name in [name for name in os.environ if name.startswith(_FOREIGN_PREFIXES) and name not in shared]:
         del os.environ[name]
+    os.environ[_CONFIG] = os.devnull
     own = load_settings()
     _jar_settings.update({"cache": own.cache, "questdb_jar": own.questdb_jar})
     for name in shared:
@@ -117,6 +119,7 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest
     """Settings read inside a test come from the test: variables that another one left are gone, the home is a temporary one."""
     for name in [name for name in os.environ if name.startswith(_FOREIGN_PREFIXES)]:
         monkeypatch.delenv(name)
+    monkeypatch.setenv(_CONFIG, os.devnull)
     monkeypatch.setenv(f"{PREFIX}HOME", str(tmp_path_factory.getbasetemp() / "no-servers-here"))
 
 

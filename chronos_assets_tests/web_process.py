@@ -43,7 +43,8 @@ class Web:
 def running(settings: Settings, open_stores: Callable[[], Stores]) -> Iterator[Web]:
     """Serve the application on a free port of the loopback."""
     listening = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(create_app(settings, open_stores), lifespan="off", log_config=None, timeout_graceful_shutdown=1)
+    app = create_app(settings, open_stores)
+    config = uvicorn.Config(app, lifespan="off", log_config=None, timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, name="web")
     thread.start()
@@ -52,7 +53,9 @@ def running(settings: Settings, open_stores: Callable[[], Stores]) -> Iterator[W
             time.sleep(0.01)
         yield Web(f"http://127.0.0.1:{listening.getsockname()[1]}")
     finally:
+        app.state.watch.close()
         server.should_exit = True
         thread.join(30)
+        app.state.source.forget()
         with contextlib.suppress(OSError):
             listening.close()

@@ -56,6 +56,10 @@ def prepare(uv: Path, level: str, *, exactly: bool = False) -> bool:
     if usable() and STAMP.is_file() and STAMP.read_text() in [stamp(name) for name in enough]:
         return True
     python = str(VENV / ("Scripts/python.exe" if WINDOWS else "bin/python"))
+    environment = environment_for(uv)
+    if os.environ.get("PYTHONDONTWRITEBYTECODE") and not VENV.exists():
+        # If Python may not keep what it compiled, every command would compile its imports again (ten seconds): do it once, now.
+        environment["UV_COMPILE_BYTECODE"] = "1"
     steps: list[list[str]] = []
     if not usable():
         print("building the environment in .venv ...", file=sys.stderr, flush=True)
@@ -64,7 +68,7 @@ def prepare(uv: Path, level: str, *, exactly: bool = False) -> bool:
     # Built here by the hatchling that was just verified; everything it imports is in the same file.
     steps.append(["pip", "install", "--quiet", "--python", python, "--no-deps", "--no-build-isolation", "--editable", str(PROJECT)])
     for step in steps:
-        if subprocess.run([str(uv), *step], check=False, env=environment_for(uv), cwd=PROJECT).returncode:
+        if subprocess.run([str(uv), *step], check=False, env=environment, cwd=PROJECT).returncode:
             return False
     STAMP.write_text(stamp(level))
     return True
@@ -106,9 +110,6 @@ def environment_for(uv: Path) -> dict[str, str]:
     path = f"{uv.parent}{os.pathsep}{os.environ.get('PATH', '')}"
     environment = {**os.environ, "UV_PROJECT": str(PROJECT), "UV_PROJECT_ENVIRONMENT": str(VENV), "PATH": path}
     environment.pop("VIRTUAL_ENV", None)  # another environment that is active has no part in this
-    if os.environ.get("PYTHONDONTWRITEBYTECODE") and not STAMP.exists():
-        # If Python may not keep what it compiled, every command would compile its imports again (ten seconds): do it once, now.
-        environment["UV_COMPILE_BYTECODE"] = "1"
     return environment
 
 

@@ -29,13 +29,12 @@ import polars as pl
 import pyarrow as pa
 import requests
 
-from chronos_assets.domain.attempts import Plan
 from chronos_assets.pipeline.export.audit import audit_tag
-from chronos_assets.pipeline.export.growth import Growth
+from chronos_assets.pipeline.export.plan import ExportPlan
 from chronos_assets.pipeline.export.planning import same_as_reported
 from chronos_assets.pipeline.export.source import Source
 from chronos_assets.pipeline.export.types import ExportOptions
-from chronos_assets.pipeline.export.write import send_bars
+from chronos_assets.pipeline.export.write import execute
 from chronos_assets.pipeline.progress import silent
 from chronos_assets.settings import load_settings
 from chronos_assets.storage.bars_file import BarsFile
@@ -113,18 +112,8 @@ def bare_write(questdb: QuestDB, source: Source, batch_rows: int) -> float:
 
 def our_write(questdb: QuestDB, source: Source, batch_rows: int, settings: Any) -> float:
     started = time.perf_counter()
-    with BarsFile(source.path) as bars:
-        send_bars(
-            source,
-            bars,
-            questdb,
-            plan=Plan("first", TAG, only_growth=False, base_revision=0),
-            growth=Growth(0),
-            options=ExportOptions(batch_rows=batch_rows),
-            settings=settings,
-            progress=silent,
-            audit_id=None,
-        )
+    plan = ExportPlan(source, "first", TAG)
+    execute(plan, questdb, options=ExportOptions(batch_rows=batch_rows), settings=settings, progress=silent)
     return time.perf_counter() - started
 
 

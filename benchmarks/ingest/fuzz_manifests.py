@@ -22,7 +22,7 @@ from chronos_assets.errors import ManifestError
 from chronos_assets.pipeline.upkeep.changes import survey
 from chronos_assets.settings import load_settings
 
-SECONDS = 10.0
+SECONDS = 5.0  # of this process, so that a busy machine counts for nothing
 SLUG = "btc_4h_v1"
 VALID = """\
 dataset: btc_4h_v1
@@ -137,7 +137,7 @@ def answer(seed: int, folder: Path, *, beside: bool = False) -> str:
     """`manifest`, or the code of our error; anything else is raised."""
     path = folder / f"{SLUG}.yaml"
     path.write_bytes(mutated(random.Random(seed)))
-    started = time.perf_counter()
+    started = time.process_time()
     try:
         load_manifest(path)
         outcome = "manifest"
@@ -146,7 +146,7 @@ def answer(seed: int, folder: Path, *, beside: bool = False) -> str:
         outcome = error.code
     if beside:
         good_manifest_is_found(folder)
-    seconds = time.perf_counter() - started
+    seconds = time.process_time() - started
     if seconds > SECONDS:
         raise TimeoutError(f"{outcome} took {seconds:.1f} s")
     return outcome
@@ -171,13 +171,13 @@ def main() -> int:
     slowest = (0.0, 0)
     with tempfile.TemporaryDirectory() as name:
         for seed in range(arguments.seed * 10_000_000, arguments.seed * 10_000_000 + arguments.count):
-            started = time.perf_counter()
+            started = time.process_time()
             try:
                 outcomes[answer(seed, Path(name), beside=seed % 100 == 0)] += 1
             except Exception as error:
                 print(f"seed {seed}: {type(error).__name__}: {error}", file=sys.stderr)
                 raise
-            slowest = max(slowest, (time.perf_counter() - started, seed))
+            slowest = max(slowest, (time.process_time() - started, seed))
     for outcome, count in outcomes.most_common():
         print(f"{count:>7,}  {outcome}")
     print(f"slowest {slowest[0]:.2f} s (seed {slowest[1]})")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import logging
@@ -15,7 +16,7 @@ import click
 from chronos_assets.cli import interrupts
 from chronos_assets.cli.interrupts import INTERRUPTED
 from chronos_assets.errors import ChronosError, UsageError
-from chronos_assets.settings import load_settings, unknown_variables
+from chronos_assets.settings import load_settings, settings_file_warning, unknown_variables
 from chronos_assets.storage.privacy import write_privately
 
 # A full or read-only disk, or a folder that is not ours: the user's to mend, so one sentence and no traceback.
@@ -29,6 +30,9 @@ def run_command(command: click.Command) -> NoReturn:
     interrupts.listen()
     write_privately()
     logging.basicConfig(level=_log_level(), stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    with contextlib.suppress(UsageError):  # the command that needs the settings says it
+        if (warning := settings_file_warning()) is not None:
+            say(f"warning: {warning}")
     for name, close in unknown_variables().items():
         say(f"warning: {name} is no setting" + (f"; did you mean {close}?" if close else ""))
     try:

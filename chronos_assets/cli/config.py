@@ -1,7 +1,8 @@
-"""`chronos config show`: every setting, its value and where it came from; secrets as asterisks."""
+"""`chronos config show|init`: every setting, its value and where it came from, secrets as asterisks; and a settings file to start from."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,11 @@ import click
 from pydantic import SecretStr
 
 from chronos_assets.cli.common import emit, json_option
+from chronos_assets.cli.config_template import template
+from chronos_assets.errors import ConflictError
 from chronos_assets.services.connections import mask_client_string, mask_url
-from chronos_assets.settings import PREFIX, Settings, load_settings
+from chronos_assets.settings import PREFIX, Settings, find_project, load_settings
+from chronos_assets.settings_file import settings_path
 
 # The address in these is worth showing, the password in them is not.
 _MASKED: dict[str, Callable[[str], str]] = {
@@ -23,7 +27,23 @@ _MASKED: dict[str, Callable[[str], str]] = {
 
 @click.group()
 def config() -> None:
-    """Show every setting, its value and where it came from."""
+    """Show every setting, its value and where it came from, or write a settings file."""
+
+
+@config.command("init")
+@json_option
+def init(as_json: bool) -> None:
+    """Write a commented chronos.toml with every setting into the project (or to CHRONOS_CONFIG); one that is there stays."""
+    path, _ = settings_path(find_project())
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise ConflictError(
+            "there is a settings file already", code="config_exists", file=path, hint="Edit it; `chronos config show` says what it sets."
+        ) from None
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(template())
+    emit({"file": str(path)}, as_json, lambda document: f"{document['file']} written; take the # from what you want to set")
 
 
 @config.command()

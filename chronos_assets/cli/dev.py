@@ -1,4 +1,4 @@
-"""`chronos dev`: the servers, the Dagster UI and its daemon, until Ctrl-C, and nothing left over afterwards."""
+"""`chronos dev`: the servers, the HTTP API, the Dagster UI and its daemon, until Ctrl-C, and nothing left over afterwards."""
 
 from __future__ import annotations
 
@@ -18,14 +18,18 @@ from typing import NoReturn
 import click
 import requests
 
+from chronos_assets.cli.api_note import api_url
 from chronos_assets.cli.common import say
 from chronos_assets.cli.dev_watch import code_kept_loaded
+from chronos_assets.cli.serve import check_bind
 from chronos_assets.domain.web_requests import is_loopback, is_wildcard
 from chronos_assets.errors import ConflictError, ServiceStartError, UsageError
 from chronos_assets.settings import Settings, load_settings
 
 START_SECONDS = 180
 CODE_SERVER_SECONDS = "3600"  # how long it lives on without a sign of life: the keeper ends it anyway, and computers sleep
+API_SECONDS = 60
+_API = [sys.executable, "-W", "ignore", "-c", "from chronos_assets.cli.main import main; main()", "serve"]
 _PROCESSES = "chronos_assets.orchestration.dev_processes"
 _POLL_SECONDS = 0.25
 
@@ -35,9 +39,10 @@ _POLL_SECONDS = 0.25
 @click.option("--expose", is_flag=True, help="Allow a CHRONOS_DAGSTER_HOST that other machines reach. The UI has no password.")
 @click.option("--verbose", is_flag=True, help="Show Dagster's own log here, in full, instead of writing it to a file.")
 def dev(port: int | None, expose: bool, verbose: bool) -> None:
-    """Start the servers, the Dagster UI and its daemon; Ctrl-C stops all of it."""
+    """Start the servers, the HTTP API, the Dagster UI and its daemon; Ctrl-C stops all of it."""
     settings = load_settings(**({"dagster_port": port} if port else {}), **({"dagster_expose": True} if expose else {}))
     _check_bind(settings)
+    check_bind(settings)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts background commands with it ignored
     _end_like_ctrl_c(signal.SIGHUP)
     with _only_one(settings) as note, _servers(settings) as lines:
@@ -69,12 +74,14 @@ def _servers(settings: Settings) -> Iterator[list[str]]:
     """Start what does not run and yield its addresses; at the end stop it again, unless it ran before."""
     from chronos_assets import services
     from chronos_assets.errors import ServiceUnavailableError
+    from chronos_assets.storage.stores import open_stores
 
     try:
         connections, ours = services.connect(settings, start=False), False
     except ServiceUnavailableError:
         connections, ours = services.start(settings, progress=say), True
     try:
+        open_stores(connections, settings)
         postgres = connections.postgres_dsn.rpartition("@")[2]
         yield [f"QuestDB     {connections.questdb_url}  (user {connections.questdb_user})", f"Postgres    {postgres}"]
     finally:
@@ -95,14 +102,30 @@ def _serve(settings: Settings, note: Path, addresses: list[str], *, verbose: boo
     command += [*_target(config_dir()), *(word for name in settings.dagster_hosts for word in ("--also", name))]
     environment = {**os.environ, **environment_of(settings), "DAGSTER_HOME": str(config_dir()), "PYTHONWARNINGS": "ignore"}
     environment["DAGSTER_GRPC_PROXY_HEARTBEAT_TTL_SECONDS"] = CODE_SERVER_SECONDS
-    with _kept(command, environment, None if verbose else _log_path(settings)) as keeper:
+    api_log = None if verbose else _log_path(settings).with_name("api.log")
+    with (
+        _kept(command, environment, None if verbose else _log_path(settings)) as keeper,
+        _kept(_API, environment, api_log, "the API") as api,
+    ):
         if not _wait_until_up(url, keeper):
             return keeper.wait()
         note.write_text(json.dumps({"pid": os.getpid(), "url": url}))
         log = [] if verbose else [f"log         {_log_path(settings)}"]
-        say("\n".join(["", f"Dagster UI  {url}", *addresses, *log, "", "Ctrl-C stops all of it."]))
+        say("\n".join(["", _api_line(settings, api), f"Dagster UI  {url}", *addresses, *log, "", "Ctrl-C stops all of it."]))
         with code_kept_loaded(url):
             return keeper.wait()
+
+
+def _api_line(settings: Settings, api: subprocess.Popen[bytes]) -> str:
+    """Where the API is, once its process has noted it; why there is none otherwise."""
+    from chronos_assets.cli.supervisor import session_members
+
+    deadline = time.monotonic() + API_SECONDS
+    while api.poll() is None and time.monotonic() < deadline:
+        if any(url := api_url(settings, pid=process.pid) for process in session_members(api.pid)):
+            return f"HTTP API    {url}/api"
+        time.sleep(_POLL_SECONDS)
+    return f"HTTP API    does not run; its log is {_log_path(settings).with_name('api.log')}"
 
 
 def _target(folder: Path) -> list[str]:
@@ -119,7 +142,7 @@ def _reachable(host: str) -> str:
 
 
 @contextmanager
-def _kept(command: list[str], environment: dict[str, str], log: Path | None) -> Iterator[subprocess.Popen[bytes]]:
+def _kept(command: list[str], environment: dict[str, str], log: Path | None, what: str = "Dagster") -> Iterator[subprocess.Popen[bytes]]:
     """`command` below a keeper that ends everything of it as soon as we let go, or die; its output goes to `log` where one is given."""
     reading, writing = os.pipe()
     arguments = [sys.executable, "-m", "chronos_assets.cli.supervisor", str(reading), *command]
@@ -140,7 +163,7 @@ def _kept(command: list[str], environment: dict[str, str], log: Path | None) -> 
         yield keeper
     finally:
         if keeper.poll() is None:
-            say("stopping Dagster")
+            say(f"stopping {what}")
         os.close(writing)
         _patiently(keeper)
 

@@ -167,7 +167,9 @@ def _dry_exporter(settings: Settings, request: Request, options: ExportOptions) 
     else:
         questdb = QuestDB(found.questdb_conf, found.questdb_http, found.questdb_user, found.questdb_password)
         postgres = Postgres(found.postgres_dsn) if request.registry else None
-    return lambda loaded, progress: dry_run(loaded, settings, questdb, postgres, options=options, progress=progress)
+    return lambda loaded, progress: dry_run(
+        loaded, settings, questdb, postgres, registry=request.registry, options=options, progress=progress
+    )
 
 
 def _one(path: Path, settings: Settings, exporter: Exporter, request: Request) -> dict[str, Any]:

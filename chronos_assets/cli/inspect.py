@@ -21,8 +21,8 @@ _SHOWN = 12
     "formats",
     multiple=True,
     metavar="KEY=VALUE",
-    help="What the file itself does not say: time_format=hhmm, delimiter=tab, timezone=America/New_York, market=BTC, bar_time=close; "
-    "a bare hhmm, hhmmss, none, comma, tab, semicolon, pipe or blanks will do. Repeat it, or separate by commas.",
+    help="What the file itself does not say: time_format=hhmm, time=hh, delimiter=tab, timezone=America/New_York, market=BTC, "
+    "bar_time=close; a bare hhmm, hhmmss, hh, minutes, none, comma, tab, semicolon, pipe or blanks will do. Repeat it, or use commas.",
 )
 @click.option("--granularity", help="Interval of the bars, such as 4h; found from their spacing by default.")
 @click.option("--target", "targets", multiple=True, metavar="GLOB", help="A further target, besides TGT* and target*.")
@@ -59,6 +59,7 @@ def parse_formats(formats: tuple[str, ...]) -> dict[str, str]:
 
     bare = (
         dict.fromkeys(("hhmm", "hhmmss", "none"), "time_format")
+        | dict.fromkeys(("hh", "minutes"), "time")
         | dict.fromkeys(DELIMITERS, "delimiter")
         | dict.fromkeys(("open", "close"), "bar_time")
     )

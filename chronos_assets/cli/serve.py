@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from types import FrameType
 
 import click
 
+from chronos_assets.cli.api_note import noted
 from chronos_assets.cli.common import say
 from chronos_assets.domain.web_requests import is_loopback, is_wildcard
 from chronos_assets.errors import UsageError
@@ -24,7 +26,8 @@ def serve(host: str | None, port: int | None) -> None:
     settings = load_settings(**({"api_host": host} if host else {}), **({"api_port": port} if port else {}))
     check_bind(settings)
     listening = listen(settings)
-    run(settings, listening, lambda url: say(f"HTTP API    {url}/api  (Ctrl-C stops it)"))
+    with noted(settings, address_of(settings, listening)):
+        run(settings, listening, lambda url: say(f"HTTP API    {url}/api  (Ctrl-C stops it)"))
 
 
 def check_bind(settings: Settings) -> None:
@@ -76,6 +79,10 @@ def run(settings: Settings, listening: socket.socket, started: Callable[[str], N
             await super().startup(sockets)
             if not self.should_exit:
                 started(address_of(settings, listening))
+
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            app.state.watch.close()
+            super().handle_exit(sig, frame)
 
     app = create_app(settings, lambda: open_reading(services.connect(settings, start=False), settings))
     config = uvicorn.Config(

@@ -160,6 +160,7 @@ def _dataset_plan(
     slug: str, horizon: int | None, options: dict[str, Any]
 ) -> tuple[WalkforwardProfile, int, int, NDArray[np.int64] | None, int]:
     """Profile, bars, horizon, bar times and interval of a dataset: as published, else as its file is."""
+    from chronos_assets.domain.interval import seconds_to_next_bar
     from chronos_assets.domain.slug import Slug
     from chronos_assets.settings import load_settings
 
@@ -173,7 +174,7 @@ def _dataset_plan(
             raise error from None
         targets, times = _bars_of_file(settings, loaded)
     target = profile.target or (targets[0] if targets else "")
-    return profile, len(times), horizon or horizon_of(target)[0], times, parsed.interval_seconds
+    return profile, len(times), horizon or horizon_of(target)[0], times, seconds_to_next_bar(parsed.granularity, int(times[-1]))
 
 
 def _published_bars(settings: Settings, slug: str) -> tuple[list[str], NDArray[np.int64]]:

@@ -99,6 +99,11 @@ def _grows_in_place(ordered: Sequence[Attempt], published: Published, checksum: 
     return all((a.checksum, a.content_hash) == (checksum, content_hash) for a in later)
 
 
+def unregistered_tag(slug: str, token: str) -> str:
+    """Tag of an export without a registry. `token` is random; a registered export ends its tags in decimal digits, never in this."""
+    return f"{slug}@unregistered-{token}"
+
+
 def fresh_tag(slug: str, taken: Iterable[str]) -> str:
     """`slug@n` with the smallest n (from 2) above every number that was taken."""
     numbers = [int(t.rsplit("@", 1)[1]) for t in taken if t.startswith(f"{slug}@") and t.rsplit("@", 1)[1].isdigit()]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import zoneinfo
-from typing import Literal
+from typing import Literal, get_args
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from chronos_assets.domain.slug import granularity_seconds
 from chronos_assets.domain.strict import StrictModel
@@ -13,6 +13,7 @@ from chronos_assets.errors import SlugError
 
 Delimiter = Literal["comma", "tab", "semicolon", "pipe", "blanks"]
 TimeFormat = Literal["hhmm", "hhmmss", "none"]
+TimeUnit = Literal["hh", "minutes"]
 
 DELIMITERS: dict[str, str] = {"comma": ",", "tab": "\t", "semicolon": ";", "pipe": "|", "blanks": " "}
 """Name of a delimiter in manifests -> its character; `blanks` stands for runs of blanks and tabs."""
@@ -27,6 +28,9 @@ class FormatSpec(StrictModel):
     time_format: TimeFormat | None = Field(
         default=None, description="hhmm, hhmmss or none (daily); found from the whole column by default."
     )
+    time: TimeFormat | TimeUnit | None = Field(
+        default=None, description="The same, and hh (hours) or minutes (of the day), which no column is taken for undeclared."
+    )
     timezone: str = Field(default="UTC", description="Zone of the wall clock in Date and Time.")
     market: str | None = Field(default=None, description="The market to take from a file that holds several.")
     bar_time: Literal["open", "close"] | None = Field(default=None, description="Whether a bar is labelled by its open or its close.")
@@ -36,6 +40,24 @@ class FormatSpec(StrictModel):
     def _by_character(cls, value: object) -> object:
         names = {character: name for name, character in DELIMITERS.items()} | {"\\t": "tab", "blank": "blanks", "space": "blanks"}
         return names.get(value, value) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _one_time(self) -> FormatSpec:
+        if self.time is not None and self.time_format is not None and self.time != self.time_format:
+            raise ValueError(f"time is {self.time}, but time_format is {self.time_format}; write one of the two")
+        return self
+
+    @property
+    def declared_time(self) -> TimeFormat | None:
+        """How Time is declared to be read; hours and minutes are turned into HHMM first."""
+        if self.time is None:
+            return self.time_format
+        return next((form for form in get_args(TimeFormat) if form == self.time), "hhmm")
+
+    @property
+    def time_unit(self) -> TimeUnit | None:
+        """`hh` or `minutes` if Time is declared to be in that unit."""
+        return next((unit for unit in get_args(TimeUnit) if unit == self.time), None)
 
     @field_validator("timezone")
     @classmethod

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from chronos_assets.ingest.moments import iso
 from chronos_assets.ingest.sink import map_bars
-from chronos_assets.ingest.spacing import iso
 
 _SLICE_ROWS = 20_000
 _EXAMPLES = 5

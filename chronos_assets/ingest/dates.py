@@ -50,11 +50,16 @@ def _refusal(value: int, **where: object) -> BarsError:
         code=code,
         expected=f"YYYYMMDD, years {FIRST_YEAR} to {LAST_YEAR}",
         found=value,
-        hint="Write Date as YYYYMMDD, for example 20240501.",
+        hint=_HINTS.get(code, "Write Date as YYYYMMDD, for example 20240501."),
         **where,
     )
 
 
+_WITH_TIME = "Write Date as YYYYMMDD, and the time of day in a column Time (HHMM or HHMMSS)."
+_HINTS = {
+    "date_too_early": f"Leave out the bars before {FIRST_YEAR}0101: QuestDB keeps time from {FIRST_YEAR} on.",
+    **dict.fromkeys(("date_with_time", "date_unix_seconds", "date_unix_milliseconds", "date_unix_nanoseconds"), _WITH_TIME),
+}
 _BY_DIGITS: dict[int, tuple[str, str]] = {
     6: ("date_two_digit_year", "Date looks like YYMMDD"),
     9: ("date_unix_seconds", "Date looks like Unix seconds"),
@@ -87,7 +92,7 @@ def _broken_date(value: int) -> tuple[str, str]:
     year, month, day = value // 10_000, value // 100 % 100, value % 100
     if 1 <= month <= 12 and 1 <= day <= 31:
         if 1500 <= year < FIRST_YEAR:
-            return "date_too_early", f"Date lies before {FIRST_YEAR}"
+            return "date_too_early", f"Date is before {FIRST_YEAR}, where the store of bars begins"
         if year > LAST_YEAR and not 1900 <= value % 10_000 <= 2199:
             return "date_too_late", f"Date lies after {LAST_YEAR}"
         if FIRST_YEAR <= year <= LAST_YEAR:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import csv
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from chronos_assets.domain.bars_spec import DELIMITERS, BarsSpec, Delimiter
 from chronos_assets.errors import BarsError
-from chronos_assets.ingest.names import fold, missing_date
+from chronos_assets.ingest.names import fold, is_date_and_time, missing_date
 
 _BOMS = ((b"\xff\xfe\x00\x00", "UTF-32"), (b"\x00\x00\xfe\xff", "UTF-32"), (b"\xff\xfe", "UTF-16"), (b"\xfe\xff", "UTF-16"))
 _ORDER: tuple[Delimiter, ...] = ("tab", "semicolon", "comma", "pipe", "blanks")
+_SAMPLE_BYTES = 256
+_MOSTLY = 0.7
 UTF8_BOM = b"\xef\xbb\xbf"
 
 
@@ -36,8 +39,15 @@ def refuse_encoding(head: bytes, name: str) -> None:
             raise _encoding_error(encoding, name)
     if re.match(rb"[^\0]\0\0\0|\0\0\0[^\0]", head):
         raise _encoding_error("UTF-32 without its mark", name)
-    if b"\x00" in head[:4] and head[:4].replace(b"\x00", b"").isalnum():
+    if _is_utf16(head[:_SAMPLE_BYTES]):
         raise _encoding_error("UTF-16 without its mark", name)
+
+
+def _is_utf16(sample: bytes) -> bool:
+    """Whether nearly every other byte is NUL and none between them, as in Latin text of two bytes a character."""
+    first, second = sample[0::2], sample[1::2]
+    clean, zeros = sorted((first, second), key=lambda half: half.count(0))
+    return len(zeros) > 1 and not clean.count(0) and zeros.count(0) > _MOSTLY * len(zeros)
 
 
 def _encoding_error(encoding: str, name: str) -> BarsError:
@@ -80,7 +90,17 @@ def read_header(line: bytes, line_number: int, spec: BarsSpec, name: str) -> Dia
         best = max((split_line(text, d) for d in _ORDER), key=len)
         raise missing_date([field.strip() for field in best], file=name, row=line_number)
     marked = [dialect for dialect in found if dialect.delimiter != "blanks"]
+    if not marked:
+        _refuse_joined(text, line_number, name)
     return max(marked or found, key=lambda dialect: len(dialect.header))
+
+
+def _refuse_joined(text: str, line_number: int, name: str) -> None:
+    """`Date Time;Open` has a Date only between blanks; split as its delimiter says, it has one column for both."""
+    for delimiter in _ORDER[:-1]:
+        header = [field.strip() for field in split_line(text, delimiter)]
+        if len(header) > 1 and any(is_date_and_time(field) for field in header):
+            raise missing_date(header, file=name, row=line_number)
 
 
 def split_line(text: str, delimiter: Delimiter) -> list[str]:
@@ -90,3 +110,15 @@ def split_line(text: str, delimiter: Delimiter) -> list[str]:
     else:
         fields = next(csv.reader([text], delimiter=DELIMITERS[delimiter], skipinitialspace=True), [])
     return list(fields)
+
+
+def yfinance_hint(lines: Sequence[str]) -> str | None:
+    """What to do about the three header lines that yfinance writes: names, tickers, and a line with `Date` alone; None for other lines."""
+    if len(lines) < 3:
+        return None
+    names, tickers, dates = ([field.strip() for field in split_line(line, "comma")] for line in lines)
+    if fold(names[0]) != "price" or fold(tickers[0]) != "ticker" or fold(dates[0]) != "date" or any(dates[1:]):
+        return None
+    if len(set(tickers[1:])) > 1:
+        return "yfinance wrote several tickers side by side: download each into a file of its own, with multi_level_index=False."
+    return "yfinance wrote three header lines: call the first column of line 1 Date, and take out lines 2 and 3."

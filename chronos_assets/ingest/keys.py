@@ -12,10 +12,13 @@ from chronos_assets.domain.strict import nearest
 from chronos_assets.errors import BarsError
 from chronos_assets.ingest.cells import Int64s, whole_numbers
 from chronos_assets.ingest.dates import days_since_epoch
+from chronos_assets.ingest.doubtful import ReadBars
 from chronos_assets.ingest.names import Column
-from chronos_assets.ingest.spacing import Spacing
+from chronos_assets.ingest.order import Surroundings, order_refused
+from chronos_assets.ingest.spacing import Disorder, Spacing
 from chronos_assets.ingest.text import RawBatch
 from chronos_assets.ingest.time_column import SCAN, TimeColumn
+from chronos_assets.ingest.time_units import in_hhmm
 from chronos_assets.ingest.times import DAY_SECONDS
 from chronos_assets.ingest.zones import ZoneClock
 
@@ -28,12 +31,13 @@ class Keys:
 
     def __init__(self, columns: Sequence[Column], spec: BarsSpec, name: str, reading: str | None) -> None:
         self._position = {column.key: column.label for column in columns if column.key}
+        self._names = {column.label: column.source_name.strip() for column in columns}
         self._spec, self._name = spec, name
         self._times = TimeColumn(spec, name, reading)
         self._scanning = reading == SCAN
         self.spacing = Spacing(name)
         self.zone = ZoneClock(spec.format.timezone, spec.interval_seconds)
-        self.markets: dict[str, None] = {}
+        self.markets: dict[str, str] = {}
         self.other_market_rows = 0
         self.timestamp_mismatches = 0
         self.first_mismatch_row: int | None = None
@@ -58,12 +62,12 @@ class Keys:
     @property
     def market(self) -> str | None:
         """The market whose bars were taken."""
-        return next(iter(self.markets), None)
+        return next(iter(self.markets.values()), None)
 
     @property
-    def daily_time(self) -> int | None:
-        """The constant Time of daily bars, dropped by the rule that daily bars are 00:00 UTC of their Date."""
-        return self._times.daily_time
+    def dropped_times(self) -> str:
+        """The times of daily bars, dropped by the rule that daily bars are 00:00 UTC of their Date; empty if there were none."""
+        return self._times.daily.dropped() if self.time_format == "none" else ""
 
     def take(self, batch: RawBatch) -> tuple[dict[str, Int64s], pl.Series | None, Callable[[int], int]]:
         """Key columns of the batch, the mask of rows kept (None for all), and where each kept row stands in the file."""
@@ -76,22 +80,49 @@ class Keys:
             return {}, kept, row_of
         wall = days * DAY_SECONDS + seconds
         timestamps = wall if self.time_format == "none" else self.zone.to_utc(wall)
-        if self.time_format == "none":
-            self.spacing.duplicate_hint = "Daily bars have one row per Date: remove one of the two, or correct the granularity."
+        bars = ReadBars(days, times, timestamps, row_of)
+        disorder = self.spacing.disorder(timestamps, row_of)
+        if disorder is not None:
+            raise self._disordered(disorder, bars, frame, int(wall[disorder.place]))
         self.spacing.add(timestamps, row_of)
+        self._times.weigh(bars, self.spacing.summary())
         self._compare_timestamps(frame, timestamps, row_of)
         return {"date_i": dates, "time_i": times, "timestamp_unix": timestamps}, kept, row_of
 
     def finish(self) -> None:
-        """Called when the file has ended: raises where the whole Time column leaves its reading open."""
-        self._times.finish()
+        """Called when the file has ended: raises if the whole Time column leaves its reading open, or if it does not explain every bar."""
+        self._times.finish(self.spacing.summary())
+
+    def granularity_hint(self) -> str:
+        """What to do about a granularity that the bars contradict."""
+        if self._times.can_be_read_both_ways():
+            return "Correct the granularity (and the slug), or declare format.time_format."
+        return "Correct the granularity (and the slug)."
+
+    def _disordered(self, disorder: Disorder, bars: ReadBars, frame: pl.DataFrame, wall: int) -> BarsError:
+        """Why a bar is not later than the one before it; raises what the Time column says about it."""
+        self.spacing.count_forward(bars.moments)
+        self._times.explain_disorder(disorder.place, bars, self.spacing.summary())
+        at = disorder.place
+        around = Surroundings(
+            wall=wall,
+            timezone=self._spec.format.timezone,
+            is_daily=self.time_format == "none",
+            earlier=frame[at - 1] if at else None,
+            later=frame[at],
+            names=self._names,
+        )
+        return order_refused(disorder, around, self._name)
 
     def _read_times(self, frame: pl.DataFrame, days: Int64s, row_of: Callable[[int], int]) -> tuple[Int64s, Int64s]:
         zeros = np.zeros_like(days)
-        if "time" not in self._position or self._spec.format.time_format == "none" or not len(days):
+        if "time" not in self._position or self._spec.format.declared_time == "none" or not len(days):
             return zeros, zeros
         cells = frame[self._position["time"]]
         times = whole_numbers(cells, what="Time", name=self._name, row_of=row_of)
+        if (unit := self._spec.format.time_unit) is not None:
+            times = in_hhmm(times, unit, name=self._name, row_of=row_of)
+            cells = pl.Series(times)
         seconds = self._times.read(days, times, cells, row_of)
         return (zeros, zeros) if seconds is None else (times, seconds)
 
@@ -102,12 +133,14 @@ class Keys:
         found = cells.unique(maintain_order=True).to_list()
         wanted = self._spec.format.market
         if wanted is None:
-            self.markets.update(dict.fromkeys(found))
+            for market in found:
+                # Names that differ by case are one market, as format.market takes them; if they are two, their bars clash.
+                self.markets.setdefault(market.casefold(), market)
             if len(self.markets) > 1:
-                other = int((cells != self.market).arg_max() or 0)
+                other = int((cells.str.to_lowercase() != (self.market or "").lower()).arg_max() or 0)
                 raise self._several_markets(batch.row_of(other))
             return None, batch.row_of
-        self.markets.update(dict.fromkeys(found[: max(0, _MAX_REMEMBERED - len(self.markets))]))
+        self.markets.update((market.casefold(), market) for market in found[: max(0, _MAX_REMEMBERED - len(self.markets))])
         mask = cells.str.to_lowercase() == wanted.lower()
         if mask.all():
             return None, batch.row_of
@@ -117,14 +150,14 @@ class Keys:
 
     def _several_markets(self, row: int) -> BarsError:
         """The refusal of a file with several markets and no word on which."""
-        names = [repr(market) for market in list(self.markets)[:_MAX_MARKETS]]
+        names = [repr(market) for market in list(self.markets.values())[:_MAX_MARKETS]]
         more = f" and {len(self.markets) - _MAX_MARKETS} more" if len(self.markets) > _MAX_MARKETS else ""
         return BarsError(
             "the file holds several markets",
             code="several_markets",
             expected="one market, or format.market in the manifest",
             found=", ".join(names) + more,
-            hint=f"Choose one: format: {{market: {next(iter(self.markets))}}}, or --format market={next(iter(self.markets))}.",
+            hint=f"Choose one: format: {{market: {self.market}}}, or --format market={self.market}.",
             file=self._name,
             row=row,
             column="Market",
@@ -132,11 +165,11 @@ class Keys:
 
     def market_missing(self) -> BarsError:
         """The refusal of a market that the file does not hold."""
-        close = nearest(self._spec.format.market or "", self.markets)
+        close = nearest(self._spec.format.market or "", self.markets.values())
         return BarsError(
             f"the file holds no bars of market {self._spec.format.market!r}",
             code="market_missing",
-            found=", ".join(list(self.markets)[:_MAX_MARKETS]),
+            found=", ".join(list(self.markets.values())[:_MAX_MARKETS]),
             hint=f"Did you mean {close!r}?" if close else "Name one that the file holds in format.market (--format market=... here).",
             file=self._name,
             column="Market",

@@ -30,6 +30,7 @@ TARGET_PATTERNS = ("TGT*", "target*")
 PRICE_NAMES = ("Open", "High", "Low", "Close", "Volume")
 MAX_NAME_BYTES = 1_000
 
+_DATE_AND_TIME = frozenset({"datetime", "dateandtime", "timestamp", "opentime", "closetime", "time", "ts", "datum", "datetimeutc", "unix"})
 _LEGAL = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}", re.ASCII)
 
 
@@ -121,15 +122,24 @@ def resolve_columns(header: Sequence[str], spec: ColumnsSpec, *, max_columns: in
     return columns
 
 
+def is_date_and_time(name: str) -> bool:
+    """Whether a column is called by both: `Date Time`, `Datetime`, `timestamp`, `open_time`, or `Time` (in a file without Date)."""
+    return re.sub(r"[^a-z]", "", fold(name)) in _DATE_AND_TIME
+
+
 def missing_date(names: Sequence[str], **where: Any) -> BarsError:
     """The refusal of a header without a Date column."""
-    close = nearest("date", names)
+    close = next((name for name in names if re.sub(r"[^a-z]", "", fold(name)) == "date"), None)
+    joined = None if close else next((name for name in names if is_date_and_time(name)), None)
+    close = close or nearest("date", names)
     shown = ", ".join(name[:40] for name in names[:8]) + (", ..." if len(names) > 8 else "")
     return BarsError(
         "the header has no Date column",
         code="date_column_missing",
         found=shown or "an empty line",
-        hint=f"Rename {close[:40]!r} to Date and write it as YYYYMMDD."
+        hint=f"{joined[:40]!r} holds date and time in one: write two columns, Date (YYYYMMDD) and Time (HHMM or HHMMSS)."
+        if joined
+        else f"Rename {close[:40]!r} to Date and write it as YYYYMMDD."
         if close
         else "The first line must name the columns, one of them Date (YYYYMMDD).",
         **where,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from chronos_assets.domain.bars_spec import BarsSpec
 from chronos_assets.errors import BarsError
-from chronos_assets.ingest.dialect import UTF8_BOM, Dialect, read_header, refuse_encoding
+from chronos_assets.ingest.dialect import UTF8_BOM, Dialect, read_header, refuse_encoding, yfinance_hint
 from chronos_assets.ingest.names import Column, resolve_columns
 from chronos_assets.ingest.prefetch import ahead
 from chronos_assets.ingest.source import HashingReader, Kind, file_kind, open_source, refuse_packed_twice, text_blocks
@@ -105,7 +105,9 @@ def _header(texts: Iterator[bytes], kind: Kind, spec: BarsSpec, name: str) -> tu
                         with contextlib.suppress(BarsError):
                             text += next(texts, b"")  # noqa: PLW2901 - the first line comes by itself
                         if row := _line_with_date(text, following, lines, spec, name):
-                            error.hint = f"Line {row} names a Date column: take out the lines above it."
+                            error.hint = yfinance_hint(text[start:].decode(errors="replace").splitlines()[:3]) or (
+                                f"Line {row} names a Date column: take out the lines above it."
+                            )
                     raise
                 except csv.Error as error:
                     raise BarsError(

@@ -1,33 +1,36 @@
 """Order of the bars, their usual distance, and what is missing between them.
 
 A gap is a step longer than the granularity. It is expected where it spans a weekend, or where the same step after the same time of
-day comes again and again (the end of a session); all others are counted as unexpected. A granularity is contradicted where fewer than
-one step in twenty has its length, or where shorter steps are more than half as many as those of its length.
+day comes again and again (the end of a session); all others are counted as unexpected. A granularity is contradicted if fewer than
+one step in twenty has its length, or if shorter steps are more than half as many as those of its length. Months are counted by the
+calendar: whatever their days, bars of one month follow each other.
 """
 
 from __future__ import annotations
 
-import datetime as dt
 import heapq
 from collections import Counter
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
+from chronos_assets.domain.interval import months_of
 from chronos_assets.domain.slug import granularity_seconds
 from chronos_assets.errors import BarsError
 from chronos_assets.ingest.cells import Int64s
+from chronos_assets.ingest.clock_changes import OddStep
+from chronos_assets.ingest.doubtful import Steps
+from chronos_assets.ingest.moments import iso
+from chronos_assets.ingest.months import MonthSteps
 from chronos_assets.ingest.report import Gap
 
 _UNITS = ((604_800, "w"), (86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
 _DAY = 86_400
+_HOUR = 3_600
 _MAX_KINDS = 200_000
+_MAX_ODD = 200
 _LONGEST = 5
-
-
-def iso(timestamp: int) -> str:
-    """`2024-05-01T14:00:00Z` of UTC seconds."""
-    return dt.datetime.fromtimestamp(timestamp, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def granularity_of(seconds: int) -> str:
@@ -36,51 +39,64 @@ def granularity_of(seconds: int) -> str:
     return f"{seconds // unit}{letter}"
 
 
+class Disorder(NamedTuple):
+    """A bar that is not later than the one before it: its place in the batch, the rows of both, its moment, and the step (0 or less)."""
+
+    place: int
+    earlier_row: int
+    row: int
+    moment: int
+    step: int
+
+
 class Spacing:
-    """Fed with UTC timestamps in batches; raises at the first bar that is not later than the one before it."""
+    """Fed with UTC timestamps in batches, in order."""
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self.duplicate_hint = "Remove one of the two."
         self._last: tuple[int, int] | None = None
         self.first: int | None = None
         self.steps: Counter[int] = Counter()
+        self.months = MonthSteps()
         # Of the steps longer than the usual one: those over a weekend, and the others by (step, second of the day after which it comes).
         self._weekends: Counter[int] = Counter()
         self._places: Counter[tuple[int, int]] = Counter()
         self._longest: list[tuple[int, int]] = []
+        self._odd: list[OddStep] = []
 
     @property
     def last(self) -> int | None:
         """The latest timestamp."""
         return None if self._last is None else self._last[0]
 
+    def disorder(self, timestamps: Int64s, row_of: Callable[[int], int]) -> Disorder | None:
+        """The first of the next bars that is not later than the one before it."""
+        steps = np.diff(self._with_last(timestamps))
+        if not len(steps) or steps.min() > 0:
+            return None
+        offset = 1 if self._last is None else 0
+        index = int(np.argmax(steps <= 0)) + offset
+        earlier = row_of(index - 1) if index else (self._last or (0, 0))[1]
+        return Disorder(index, earlier, row_of(index), int(timestamps[index]), int(steps[index - offset]))
+
     def add(self, timestamps: Int64s, row_of: Callable[[int], int]) -> None:
-        """Check and count the next bars, whose rows are `row_of(0)`, `row_of(1)`, ..."""
+        """Count the next bars, whose rows are `row_of(0)`, `row_of(1)`, ...; they are in order."""
         if not len(timestamps):
             return
         if self.first is None:
             self.first = int(timestamps[0])
-        before = timestamps if self._last is None else np.concatenate(([self._last[0]], timestamps))
-        steps = np.diff(before)
-        offset = 1 if self._last is None else 0
-        if len(steps) and steps.min() <= 0:
-            index = int(np.argmax(steps <= 0)) + offset
-            earlier = row_of(index - 1) if index else (self._last or (0, 0))[1]
-            self._refuse(int(steps[index - offset]), int(timestamps[index]), earlier, row_of(index))
-        self._count(steps, before[:-1])
+        before = self._with_last(timestamps)
+        self._count(np.diff(before), before[:-1])
         self._last = (int(timestamps[-1]), row_of(len(timestamps) - 1))
 
-    def _refuse(self, step: int, timestamp: int, earlier: int, row: int) -> None:
-        raise BarsError(
-            f"rows {earlier} and {row} are the same bar" if step == 0 else f"row {row} is earlier than row {earlier}",
-            code="duplicate_timestamp" if step == 0 else "not_increasing",
-            found=f"{iso(timestamp)} after {iso(timestamp - step)}",
-            hint=self.duplicate_hint if step == 0 else "Sort the rows by Date and Time, the oldest first.",
-            file=self._name,
-            row=row,
-            earlier_row=earlier,
-        )
+    def count_forward(self, timestamps: Int64s) -> None:
+        """Count the steps forward of bars that are out of order, to know what is usual among them."""
+        steps = np.diff(timestamps)
+        values, counts = np.unique(steps[steps > 0], return_counts=True)
+        self.steps.update(dict(zip(values.tolist(), counts.tolist(), strict=True)))
+
+    def _with_last(self, timestamps: Int64s) -> Int64s:
+        return timestamps if self._last is None else np.concatenate(([self._last[0]], timestamps))
 
     def _count(self, steps: Int64s, starts: Int64s) -> None:
         values, counts = np.unique(steps, return_counts=True)
@@ -89,7 +105,12 @@ class Spacing:
                 self.steps[value] += count
         if not len(steps):
             return
-        for i in np.flatnonzero(steps > self.usual())[:_MAX_KINDS]:
+        self.months.add(steps, starts)
+        usual = self.usual()
+        if len(self._odd) < _MAX_ODD:
+            odd = np.flatnonzero((np.abs(steps - usual) == _HOUR) & (usual < _DAY))[:_MAX_ODD]
+            self._odd += [OddStep(int(starts[i]), int(steps[i]), int(steps[i]) - usual) for i in odd]
+        for i in np.flatnonzero(steps > usual)[:_MAX_KINDS]:
             step, start = int(steps[i]), int(starts[i])
             if _over_weekend(start, step):
                 self._weekends[step] += 1
@@ -103,26 +124,53 @@ class Spacing:
         """The most frequent step (the shorter of two as frequent); 0 where there is none."""
         return min(self.steps, key=lambda step: (-self.steps[step], step), default=0)
 
+    def summary(self) -> Steps:
+        """What the check of Time needs to know."""
+        usual, total = self.usual(), self.steps.total()
+        return Steps(usual, bool(total) and self.steps[usual] * 2 > total, lambda start, step: self._places[step, start % _DAY] > 1)
+
+    def odd_steps(self) -> list[OddStep]:
+        """Steps that are an hour longer or shorter than the usual one."""
+        usual = self.usual()
+        return [odd for odd in self._odd if odd.step - odd.excess == usual]
+
+    def granularity(self) -> str | None:
+        """The interval of the bars as their steps show it; None for fewer than two bars."""
+        if not self.steps:
+            return None
+        months = self.months.interval(self.steps)
+        return granularity_of(self.usual()) if months is None else f"{months}mo"
+
     def refuse_contradiction(self, granularity: str, hint: str) -> None:
-        """Raise `BarsError` where the steps are not those of `granularity`."""
-        seconds, total = granularity_seconds(granularity), self.steps.total()
+        """Raise `BarsError` if the steps are not those of `granularity`."""
+        total = self.steps.total()
         if not total:
             return
-        fitting = self.steps[seconds]
-        shorter = sum(count for step, count in self.steps.items() if step < seconds)
+        months = months_of(granularity)
+        if months is None:
+            seconds = granularity_seconds(granularity)
+            fitting = self.steps[seconds]
+            shorter = sum(count for step, count in self.steps.items() if step < seconds)
+        else:
+            fitting, shorter = self.months.counts[months], total - self.months.at_least(months)
         if fitting < total * 0.05 or shorter > fitting / 2:
-            usual = self.usual()
+            found = self.granularity() or ""
+            same = self.steps[self.usual()] if months_of(found) is None else self.months.counts[months_of(found) or 0]
             raise BarsError(
                 f"the bars are not {granularity} bars",
                 code="granularity_contradicted",
                 expected=f"steps of {granularity}",
-                found=f"mostly steps of {granularity_of(usual)} ({self.steps[usual]} of {total})",
+                found=f"mostly steps of {found} ({same} of {total})",
                 hint=hint,
                 file=self._name,
             )
 
-    def gaps(self, seconds: int) -> tuple[int, int, int, list[Gap]]:
-        """Gaps against bars of `seconds`: how many, bars missing, how many unexpected, and the longest."""
+    def gaps(self, granularity: str) -> tuple[int, int, int, list[Gap]]:
+        """Gaps against bars of `granularity`: how many, bars missing, how many unexpected, and the longest."""
+        months = months_of(granularity)
+        if months is not None:
+            return self.months.gaps(months, self._longest)
+        seconds = granularity_seconds(granularity)
         wide = {step: count for step, count in self.steps.items() if step > seconds}
         missing = sum((-(-step // seconds) - 1) * count for step, count in wide.items())
         expected = sum(count for step, count in self._weekends.items() if step > seconds)

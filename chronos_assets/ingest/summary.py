@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from chronos_assets.domain.bars_spec import BarsSpec
-from chronos_assets.domain.slug import granularity_seconds
 from chronos_assets.ingest.keys import Keys
+from chronos_assets.ingest.moments import iso
 from chronos_assets.ingest.names import Column
 from chronos_assets.ingest.opening import OpenedFile
 from chronos_assets.ingest.report import BarsReport, ReportColumn
-from chronos_assets.ingest.spacing import granularity_of, iso
 from chronos_assets.ingest.stats import Stats
 from chronos_assets.ingest.warnings import collect_warnings
 
@@ -23,12 +22,11 @@ def horizon_of(target: str, horizons: dict[str, int]) -> tuple[int, bool]:
 def summarize(file: OpenedFile, spec: BarsSpec, keys: Keys, stats: Stats, *, blank_lines: int) -> BarsReport:
     """The report of a file that has been read to its end, its content hash left open; raises where the granularity contradicts the bars."""
     granularity = spec.granularity
-    usual = keys.spacing.usual()
-    if granularity is not None:
-        keys.spacing.refuse_contradiction(granularity, "Correct the granularity (and the slug), or declare format.time_format.")
-    elif usual:
-        granularity = granularity_of(usual)
-    gaps, missing, unexpected, longest = keys.spacing.gaps(granularity_seconds(granularity)) if granularity else (0, 0, 0, [])
+    if granularity is None:
+        granularity = keys.spacing.granularity()
+    else:
+        keys.spacing.refuse_contradiction(granularity, keys.granularity_hint())
+    gaps, missing, unexpected, longest = keys.spacing.gaps(granularity) if granularity else (0, 0, 0, [])
     first, last = keys.spacing.first, keys.spacing.last
     assert first is not None
     assert last is not None

@@ -145,6 +145,7 @@ def text_in_number(value: str, name: str, row: int, column: str) -> BarsError:
     )
 
 
+_MARKETS = frozenset({"symbol", "ticker", "instrument", "pair", "asset", "contract", "code", "security", "<ticker>"})
 _BOOLEANS = frozenset({"true", "false", "yes", "no", "t", "f", "y", "n"})
 _MISSING = frozenset({"na", "n/a", "#n/a", "null", "none", "nil", "-", ".", "?", "missing", "<na>", "#div/0!", "#value!", "#ref!", "#num!"})
 _ADVICE: tuple[tuple[re.Pattern[str], str], ...] = (
@@ -165,5 +166,7 @@ def _advice(value: str, column: str) -> str:
         return "Write booleans as 1 and 0."
     if value.casefold() in _MISSING:
         return "Leave a missing value empty, or write NaN."
+    if column.strip().casefold() in _MARKETS:
+        return "If it names the market of each bar, call the column Market; else leave it out with columns.exclude in the manifest."
     found = (advice for pattern, advice in _ADVICE if pattern.fullmatch(value))
     return next(found, "Correct the cell, or leave the column out with columns.exclude in the manifest.")

@@ -19,8 +19,13 @@ from chronos_assets.domain.bars_spec import BarsSpec, TimeFormat
 from chronos_assets.domain.slug import granularity_seconds
 from chronos_assets.errors import BarsError, SlugError
 from chronos_assets.ingest.cells import Int64s
+from chronos_assets.ingest.daily_times import DailyTimes, are_daily
+from chronos_assets.ingest.doubtful import ReadBars, Steps
+from chronos_assets.ingest.time_refusals import unit_refused, written_otherwise
+from chronos_assets.ingest.time_units import HOURS, Unit, unit_of_numbers, unit_of_times
 from chronos_assets.ingest.times import (
     DAY_SECONDS,
+    ONE_FORMAT_HINT,
     Decision,
     Padding,
     UnclearTimeError,
@@ -31,13 +36,13 @@ from chronos_assets.ingest.times import (
     refusal,
     seconds_of_day,
 )
+from chronos_assets.ingest.two_readings import TwoReadings, misread_among_hhmmss
 
 SCAN = "scan"
 """The reading of an attempt that only looks at the keys, so that the whole column can decide before a bar is written."""
 _FORMATS: dict[str, TimeFormat] = {"hhmm": "hhmm", "hhmmss": "hhmmss", "none": "none"}
 _MAX_REMEMBERED = 5_000_000
 _TRY_AGAIN = 1.25
-_ONE_FORMAT_HINT = "Write the whole column in one format."
 
 
 class FormatChangedError(Exception):
@@ -62,7 +67,8 @@ class TimeColumn:
     """Reads Time cells into seconds of the day. `reading`: what an earlier attempt at the same file found out."""
 
     def __init__(self, spec: BarsSpec, name: str, reading: str | None) -> None:
-        self._declared = spec.format.time_format
+        self._declared = spec.format.declared_time
+        self._unit_declared = spec.format.time_unit
         self._interval = spec.interval_seconds or interval_in_name(name)
         self._name = name
         self._daily = spec.interval_seconds is not None and spec.interval_seconds % DAY_SECONDS == 0
@@ -75,11 +81,15 @@ class TimeColumn:
         self._scanning = reading == SCAN
         if reading in _FORMATS:
             self.decision = Decision(_FORMATS[str(reading)], firm=reading == "hhmmss")
-        self.daily_time: int | None = None
+        self._is_typed = False
+        self._weight: TwoReadings | None = None
+        self.daily = DailyTimes()
 
     def read(self, days: Int64s, times: Int64s, cells: pl.Series, row_of: Callable[[int], int]) -> Int64s | None:
         """Seconds of the day of the next cells, or None for daily bars; raises `BarsError` naming row and value."""
         padding = padding_of(cells)
+        # A column of times (Parquet, Arrow) says by itself what its hours and minutes are.
+        self._is_typed = cells.dtype == pl.Time
         if self._open:
             self._memory.append(_Cells(days, times, cells, padding, row_of))
             self._remembered += len(times)
@@ -92,17 +102,64 @@ class TimeColumn:
         decision = self.decision
         assert decision is not None
         try:
-            self._confirm(decision, times, padding)
+            self._confirm(decision, days, times, padding)
             if decision.format == "none":
                 return None
             return checked_seconds(times, decision.format)
         except UnclearTimeError as unclear:
+            seen = times if self._weight is None else np.concatenate((self._weight.values, times))
+            if (named := self._unit(unclear.code, seen, days)) is not None and unclear.index is not None:
+                raise unit_refused(named, int(times.max()), row_of(unclear.index), self._name) from None
             raise self._refusal(unclear, cells, row_of) from None
 
-    def finish(self) -> None:
-        """The file has ended: raises where the whole column leaves its reading open."""
+    def weigh(self, bars: ReadBars, steps: Steps) -> None:
+        """Take in bars that were read: what their neighbours say of the reading of each."""
+        if self.decision is None or self.decision.format == "none" or self._is_typed:
+            return
+        if self._weight is None:
+            self._weight = TwoReadings(self.decision.format, self._interval)
+        self._weight.add(bars, steps)
+
+    def finish(self, steps: Steps) -> None:
+        """The file has ended: raises if the whole column leaves its reading open, or if the reading does not explain every bar."""
         if self._open and self._memory:
             self._settle(final=True)
+        if self._weight is not None:
+            self._refuse_unexplained(self._weight, steps)
+
+    def explain_disorder(self, index: int, bars: ReadBars, steps: Steps) -> None:
+        """The bar at `index` is not later than the one before it: raises if that is because the column is read wrongly."""
+        decision = self.decision
+        if decision is None or self._is_typed:
+            return
+        if decision.format == "none":
+            if not decision.firm and len(self.daily.counts) > 1:
+                raise FormatChangedError("intraday")
+            return
+        before = None if self._weight is None else self._weight.last
+        self.weigh(bars, steps)
+        assert self._weight is not None
+        self._refuse_unexplained(self._weight, steps, whole=False)
+        if before is not None:
+            index, bars = index + 1, bars.after(before)
+        if (at := self._weight.disorder(bars, index, steps.usual)) is not None:
+            raise written_otherwise(int(bars.values[at]), bars.row_of(at), decision.format, self._name)
+        if self._open and decision.format == "hhmm" and (at := misread_among_hhmmss(bars)) is not None:
+            raise written_otherwise(int(bars.values[at]), bars.row_of(at), "hhmmss", self._name)
+
+    def can_be_read_both_ways(self) -> bool:
+        """Whether no cell says by itself in which format the column is written."""
+        return self._weight is not None and self._weight.is_all_doubtful()
+
+    def _refuse_unexplained(self, weight: TwoReadings, steps: Steps, *, whole: bool = True) -> None:
+        if whole:
+            if (unit := unit_of_times(weight.values, weight.days, weight.chosen)) is not None and self._unit_declared is None:
+                raise unit_refused(unit, int(weight.values[-1]), None, self._name)
+            if self._declared == "hhmmss" and weight.first is not None and weight.declared_wrongly():
+                value, row = weight.first
+                raise refusal(contradicted("hhmmss", 0), value, file=self._name, row=row, column="Time")
+        if (found := weight.written_otherwise(steps)) is not None:
+            raise written_otherwise(found.value, found.row, weight.chosen, self._name)
 
     def _settle(self, *, final: bool) -> None:
         """Decide by all cells seen so far; where they leave it open, read them as HHMM for the time being."""
@@ -115,6 +172,9 @@ class TimeColumn:
                     raise FormatChangedError(SCAN) from None
                 self._use(Decision("hhmm", firm=False))
                 return
+            if (named := self._unit(unclear.code, times, days)) is not None:
+                row = None if unclear.index is None else self._remembered_row(unclear.index)
+                raise unit_refused(named, int(times.max()), row, self._name) from None
             raise self._refusal(unclear, pl.concat([part.cells for part in self._memory]), self._remembered_row) from None
         self._use(found)
         if not final and found.format != "none" and not times.any():
@@ -127,22 +187,31 @@ class TimeColumn:
             raise FormatChangedError(found.format)
         self.decision = found
 
+    def _unit(self, code: str, times: Int64s, days: Int64s) -> Unit | None:
+        """The unit of a column that is refused by `code`, if it is another than HHMM or HHMMSS."""
+        values = np.unique(times)
+        if code == "time_invalid":
+            return unit_of_numbers(values)
+        in_hours = self._interval is not None and self._interval % 3_600 == 0 and self._interval < DAY_SECONDS
+        if code == "time_ambiguous" and in_hours and values[-1] < 24 and (np.diff(days * 24 + times) * 3_600 == self._interval).all():
+            return HOURS
+        return None
+
     def _decide(self, days: Int64s, times: Int64s) -> Decision:
-        constant = bool((times == times[0]).all())
-        if self._daily or (self._may_be_daily and constant and len(times) > 1):
-            self.daily_time = int(times[0])
+        if self._is_typed:
+            return Decision("hhmmss", firm=True)
+        if self._daily or (self._may_be_daily and len(times) > 1 and are_daily(days, times)):
             return Decision("none", firm=self._daily)
         padding = Padding()
         for part in reversed(self._memory):
             padding = part.padding.followed_by(padding, len(part.cells))
         return decide(days, times, padding, declared=self._declared, interval=self._interval)
 
-    def _confirm(self, decision: Decision, times: Int64s, padding: Padding) -> None:
-        """Whether these cells fit the reading; raises `FormatChangedError` where it was only likely."""
+    def _confirm(self, decision: Decision, days: Int64s, times: Int64s, padding: Padding) -> None:
+        """Whether these cells fit the reading; raises `FormatChangedError` if it was only likely."""
         if decision.format == "none":
-            if self.daily_time is None:
-                self.daily_time = int(times[0])
-            if not decision.firm and (times != self.daily_time).any():
+            self.daily.add(times)
+            if not decision.firm and ((np.diff(days) == 0).any() or not self.daily.are_few()):
                 raise FormatChangedError("intraday")
             long = (times >= 10_000).any() or padding.six is not None
             checked_seconds(times, "hhmmss" if long else "hhmm")
@@ -151,13 +220,13 @@ class TimeColumn:
             big = times >= 10_000
             first = int(np.argmax(big)) if big.any() else padding.six
             if first is not None and not decision.firm:
-                raise FormatChangedError("hhmmss")
+                raise FormatChangedError(SCAN)
         else:
             first = padding.four
         if first is not None and self._declared is not None:
             raise contradicted(self._declared, first)
         if first is not None:
-            raise UnclearTimeError("time_mixed", "Time mixes HHMM and HHMMSS", first, _ONE_FORMAT_HINT)
+            raise UnclearTimeError("time_mixed", "Time mixes HHMM and HHMMSS", first, ONE_FORMAT_HINT)
 
     def _remembered_row(self, index: int) -> int:
         for part in self._memory:

@@ -20,10 +20,12 @@ from chronos_assets.ingest.cells import Int64s
 DAY_SECONDS = 86_400
 HOURS_HINT = "Hours go to 23, minutes and seconds to 59; midnight is 0 of the next day."
 _DECLARE_HINT = "Correct the column, or declare it: format.time_format in the manifest, --format hhmm or hhmmss here."
+ONE_FORMAT_HINT = "Write the whole column in one format."
 _READINGS: tuple[TimeFormat, ...] = ("hhmm", "hhmmss")
 _MOSTLY = 0.9
 # Of times that fill the first hour of a day, written HHMMSS, six in ten are no HHMM.
 _PLENTY = 0.25
+_SEVERAL = 5
 
 
 class UnclearTimeError(Exception):
@@ -138,18 +140,19 @@ def contradicted(declared: TimeFormat, index: int) -> UnclearTimeError:
 
 
 def _mixed(index: int) -> UnclearTimeError:
-    return UnclearTimeError("time_mixed", "Time mixes HHMM and HHMMSS", index, "Write the whole column in one format.")
+    return UnclearTimeError("time_mixed", "Time mixes HHMM and HHMMSS", index, ONE_FORMAT_HINT)
 
 
 def _with_large_values(days: Int64s, times: Int64s, big: npt.NDArray[np.bool_]) -> Decision:
     """HHMMSS, unless the column is else plainly HHMM and the large values are the exception (a slip of the pen, two files joined)."""
     small = times[~big]
-    if big.mean() >= 0.5 or _share(_beyond_hhmm(small)) >= _PLENTY:
+    # Midnight is 0 in both formats and says nothing.
+    if 2 * big.sum() >= (times > 0).sum() or _share(_beyond_hhmm(small)) >= _PLENTY:
         return Decision("hhmmss", firm=True)
     if days[0] == days[-1] and _even_within_days(days, times):
         return Decision("hhmmss", firm=True)
     raise UnclearTimeError(
-        "time_mixed", "Time is no HHMM, as most of the column seems to be", int(np.argmax(big)), _DECLARE_HINT, may_clear=True
+        "time_mixed", "Time is no HHMM, as most of the column seems to be", int(np.argmax(big)), ONE_FORMAT_HINT, may_clear=True
     )
 
 
@@ -159,6 +162,8 @@ def _without_evidence(days: Int64s, times: Int64s, interval: int | None) -> Deci
     beyond = _beyond_hhmm(times)
     if beyond.any():
         if _share(beyond & (times != 2400)) >= _PLENTY and _even_within_days(days, times):
+            return Decision("hhmmss", firm=False)
+        if beyond.sum() >= _SEVERAL and _goes_on_evenly(days, times):
             return Decision("hhmmss", firm=False)
         raise UnclearTimeError("time_invalid", "Time is no time of day", int(np.argmax(beyond)), HOURS_HINT, may_clear=True)
     if even_across_midnight(days, times):
@@ -206,6 +211,12 @@ def _even_within_days(days: Int64s, times: Int64s) -> bool:
         return False
     _, counts = np.unique(steps, return_counts=True)
     return bool(counts.max() >= _MOSTLY * len(steps))
+
+
+def _goes_on_evenly(days: Int64s, times: Int64s) -> bool:
+    """Whether, read as HHMMSS, all bars are of one date and one distance apart: bars of seconds from midnight on."""
+    seconds, bad = seconds_of_day(times, "hhmmss")
+    return bad is None and days[0] == days[-1] and len(np.unique(np.diff(seconds))) == 1
 
 
 def _fits(days: Int64s, times: Int64s, form: TimeFormat, interval: int) -> bool:

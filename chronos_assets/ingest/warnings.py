@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from chronos_assets.domain.bars_spec import BarsSpec
+from chronos_assets.ingest.clock_changes import zones_that_explain
 from chronos_assets.ingest.keys import Keys
+from chronos_assets.ingest.moments import iso
 from chronos_assets.ingest.report import BarsReport, ReportWarning
 from chronos_assets.ingest.stats import Stats
 
@@ -17,6 +19,7 @@ def collect_warnings(report: BarsReport, spec: BarsSpec, keys: Keys, stats: Stat
         *_columns(report, stats),
         *_targets(report, spec),
         *_keys(report, keys),
+        *_clock(report, keys),
         *_spacing(report),
     ]
 
@@ -65,9 +68,9 @@ def _keys(report: BarsReport, keys: Keys) -> Iterator[ReportWarning]:
         yield ReportWarning(
             code="time_format_assumed", message="Time was read as HHMM because the bars of each day would else lie within 24 minutes"
         )
-    if keys.daily_time:
+    if keys.dropped_times:
         yield ReportWarning(
-            code="daily_time_dropped", message=f"daily bars are 00:00 UTC of their Date; their Time {keys.daily_time} was dropped"
+            code="daily_time_dropped", message=f"daily bars are 00:00 UTC of their Date; their Time ({keys.dropped_times}) was dropped"
         )
     if report.clock["repeated_hour"]:
         yield ReportWarning(
@@ -91,6 +94,21 @@ def _keys(report: BarsReport, keys: Keys) -> Iterator[ReportWarning]:
         yield ReportWarning(code="other_markets", message=f"{report.other_market_rows} rows of other markets were left out")
     if report.blank_lines:
         yield ReportWarning(code="blank_lines", message=f"{report.blank_lines} blank lines between the rows were skipped")
+
+
+def _clock(report: BarsReport, keys: Keys) -> Iterator[ReportWarning]:
+    odd = keys.spacing.odd_steps()
+    if report.timezone != "UTC" or not odd or keys.time_format == "none":
+        return
+    zones = zones_that_explain(odd, report.first_bar_unix, report.last_bar_unix)
+    if zones:
+        days = [iso(step.start + step.step)[:10] for step in odd]
+        yield ReportWarning(
+            code="local_clock",
+            message=f"{len(odd)} steps are an hour too long or too short, on {_shown(days)}, when the clock of "
+            f"{' or '.join(zones)} changes: Date and Time are probably local; "
+            f"declare the zone of the exchange, format: {{timezone: {zones[0]}}}",
+        )
 
 
 def _spacing(report: BarsReport) -> Iterator[ReportWarning]:

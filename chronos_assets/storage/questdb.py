@@ -133,9 +133,9 @@ class QuestDB:
 
     def _await_columns(self, table: str, folded: Iterable[str]) -> None:
         """Wait for columns that were just added: the statement goes through the table's log and returns before it is applied."""
-        wanted, deadline = set(folded), time.monotonic() + _DDL_SECONDS
+        wanted, deadline, resumed = set(folded), time.monotonic() + _DDL_SECONDS, False
         while missing := wanted - {name.casefold() for name in self.columns(table)}:
-            _refuse_suspended(table, self._wal_state(table))
+            resumed |= self._resumed(table, self._wal_state(table), again=resumed)
             if time.monotonic() > deadline:
                 raise StoreError(
                     f"columns added to {table} do not appear",
@@ -216,15 +216,16 @@ class QuestDB:
     def wait_applied(self, table: str, timeout_seconds: float = 300.0, waiting: Waiting | None = None) -> None:
         """Return once every transaction that the table had at the time of the call is visible.
 
-        Raises `StoreError` where the table is suspended, `ServiceUnavailableError` when the deadline passes.
+        A table that QuestDB has suspended (a full disk, say) is resumed once: QuestDB then tries the same transaction again. Raises
+        `StoreError` if that does not help, `ServiceUnavailableError` when the deadline passes.
         """
-        started, target = time.monotonic(), None
+        started, target, resumed = time.monotonic(), None, False
         while True:
             state = self._wal_state(table)
             target = int(state["sequencerTxn"]) if target is None else target
             pending = target - int(state["writerTxn"])
-            _refuse_suspended(table, state)
-            if pending <= 0:
+            resumed |= self._resumed(table, state, again=resumed)
+            if pending <= 0 and not state["suspended"]:
                 return
             waited = time.monotonic() - started
             if waited > timeout_seconds:
@@ -237,6 +238,18 @@ class QuestDB:
             if waiting is not None:
                 waiting(pending)
             time.sleep(poll_pause(waited, most=0.1))
+
+    def _resumed(self, table: str, state: dict[str, Any], *, again: bool) -> bool:
+        """Let QuestDB go on with a table that it has suspended; True if it was. Raises `StoreError` the second time (`again`)."""
+        if not state["suspended"]:
+            return False
+        if again:
+            raise _suspended(table, state)
+        try:
+            self.execute(f"ALTER TABLE {quote_identifier(table)} RESUME WAL")
+        except StoreError as error:
+            raise _suspended(table, state) from error
+        return True
 
     def sequencer_transaction(self, table: str) -> int:
         """Number of the last transaction that the table was given, applied or not."""
@@ -278,14 +291,14 @@ def _columns_missing(table: str, error: StoreError) -> StoreError:
     )
 
 
-def _refuse_suspended(table: str, state: dict[str, Any]) -> None:
-    if state["suspended"]:
-        raise StoreError(
-            f"QuestDB has suspended table {table!r}: rows are taken and stay invisible",
-            code="table_suspended",
-            found=f"{state['errorTag']} {state['errorMessage']}".strip() or None,
-            hint=f"Free disk space or repair the cause, then run `ALTER TABLE {table} RESUME WAL` in QuestDB.",
-        )
+def _suspended(table: str, state: dict[str, Any]) -> StoreError:
+    return StoreError(
+        f"QuestDB has suspended table {table!r}, and again when it was resumed: rows are taken and stay invisible",
+        code="table_suspended",
+        found=f"{state['errorTag']} {state['errorMessage']}".strip() or None,
+        hint="Free disk space there or repair the cause, then run the same command again: it resumes the table. If that does not help, "
+        "start QuestDB again (`chronos services stop`, then `start`); its log says more.",
+    )
 
 
 def _same_type(

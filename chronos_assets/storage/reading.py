@@ -7,6 +7,7 @@ the one this program knows. QuestDB is asked with short patience.
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -41,6 +42,7 @@ class ReadingPostgres(Postgres):
     def __init__(self, dsn: str) -> None:
         super().__init__(dsn)
         self._idle: list[psycopg.Connection[DictRow]] = []
+        weakref.finalize(self, _close_all, self._idle)
         self._guard = threading.Lock()
         self._free = threading.BoundedSemaphore(POOL_CONNECTIONS)
 
@@ -67,9 +69,7 @@ class ReadingPostgres(Postgres):
     def close(self) -> None:
         """Close the idle connections."""
         with self._guard:
-            idle, self._idle = self._idle, []
-        for connection in idle:
-            connection.close()
+            _close_all(self._idle)
 
     def _idle_one(self) -> psycopg.Connection[DictRow] | None:
         """An idle connection that still answers: a server that was restarted has closed the others."""
@@ -102,6 +102,11 @@ class ReadingPostgres(Postgres):
             connection.close()
             raise
         return connection
+
+
+def _close_all(connections: list[psycopg.Connection[DictRow]]) -> None:
+    while connections:
+        connections.pop().close()
 
 
 def open_reading(connections: ConnectionsLike, settings: Settings) -> Stores:

@@ -60,6 +60,11 @@ Table(
     CheckConstraint("revision >= 1", name="indicator_datasets_revision_check"),
     CheckConstraint("row_count >= 0", name="indicator_datasets_row_count_check"),
     CheckConstraint("first_bar_ts <= last_bar_ts", name="indicator_datasets_range_check"),
+    info={
+        "about": "The registry: one row per published dataset. It names the QuestDB tag and the range of bars that a full audit compared "
+        "with the source; readers use nothing else. `revision` rises with each publication, `content_hash` names the bars, "
+        "`checksum` the file, `columns` the role and QuestDB name of each column.",
+    },
 )
 
 Table(
@@ -80,8 +85,18 @@ Table(
     CheckConstraint("row_count >= 0", name="export_audits_row_count_check"),
     CheckConstraint("verdict IN ('running', 'passed', 'failed')", name="export_audits_verdict_check"),
     CheckConstraint("(verdict = 'running') = (completed_at IS NULL)", name="export_audits_completed_check"),
-    Index("export_audits_dataset", "dataset_id", text("audit_id DESC")),
-    Index("export_audits_tag", "questdb_tag", text("audit_id DESC")),
+    Index("export_audits_dataset", "dataset_id", text("audit_id DESC"), info={"about": "the audits of a dataset, the newest first"}),
+    Index(
+        "export_audits_tag",
+        "questdb_tag",
+        text("audit_id DESC"),
+        info={"about": "the latest attempt on a tag, which decides what a new one may write"},
+    ),
+    info={
+        "about": "One row per attempt to write a dataset under a tag, opened (`running`) before the first row is sent and closed with the "
+        "verdict. A dataset is published only on a `passed` audit of mode `full` for exactly its checksum and tag. `base_revision` "
+        "is the revision that the attempt started from.",
+    },
 )
 
 Table(
@@ -105,14 +120,30 @@ Table(
     _utc("created_at", null=False, default=_NOW),
     *(_text(name) for name in ("dataset_checksum", "questdb_tag", "content_hash", "code_version", "device")),
     CheckConstraint(_STATUS, name="walkforward_runs_status_check"),
-    Index("walkforward_runs_dataset_created", "dataset_id", text("created_at DESC")),
-    Index("walkforward_runs_created", "created_at", "run_id"),
-    Index("walkforward_runs_status", "status"),
-    Index("walkforward_runs_duration", text("(duration_ms::double precision)"), "run_id"),
+    Index(
+        "walkforward_runs_dataset_created", "dataset_id", text("created_at DESC"), info={"about": "the runs of a dataset, the newest first"}
+    ),
+    Index("walkforward_runs_created", "created_at", "run_id", info={"about": "pages of runs in the order in which they were made"}),
+    Index("walkforward_runs_status", "status", info={"about": "runs of one status; runs that a dead process left running"}),
+    Index(
+        "walkforward_runs_duration",
+        text("(duration_ms::double precision)"),
+        "run_id",
+        info={"about": "pages of runs by how long they took"},
+    ),
     *(
-        Index(f"walkforward_runs_{name}", text(f"((summary_metrics #>> '{{both,{name}}}')::double precision)"), "run_id")
+        Index(
+            f"walkforward_runs_{name}",
+            text(f"((summary_metrics #>> '{{both,{name}}}')::double precision)"),
+            "run_id",
+            info={"about": f"pages of runs by {name} of both sides"},
+        )
         for name in ("profit_factor", "signal_sum")
     ),
+    info={
+        "about": "One row per walk-forward run. `run_id` is a hash of everything that determines the run, so the same request is the same "
+        "row. `walk_config` and `hyperparameters` hold the resolved profile, `summary_metrics` sums and counts pooled over folds.",
+    },
 )
 
 Table(
@@ -141,9 +172,13 @@ Table(
     _text("validation_sha256"),
     _count("validation_bytes", null=True),
     CheckConstraint("fold_number >= 0", name="walkforward_folds_fold_number_check"),
-    Index("walkforward_folds_run", "run_id"),
-    Index("walkforward_folds_key", "fold_key"),
-    Index("walkforward_folds_artifact", "artifact"),
+    Index("walkforward_folds_run", "run_id", info={"about": "the folds of a run"}),
+    Index("walkforward_folds_key", "fold_key", info={"about": "folds that are stored already, whichever run trained them"}),
+    info={
+        "about": "One row per finished fold of a run: its row ranges (half-open) and times, thresholds, metrics, importance, and the files "
+        "that hold its model and validation cases, with their SHA-256 and size. `fold_key` is a hash of everything that determines "
+        "the fold; equal keys mean equal bits.",
+    },
 )
 
 Table(
@@ -167,13 +202,27 @@ Table(
     _utc("created_at", null=False, default=_NOW),
     CheckConstraint(_STATUS, name="simulation_runs_status_check"),
     CheckConstraint("mode IN ('long', 'short', 'dual')", name="simulation_runs_mode_check"),
-    Index("simulation_runs_run_created", "run_id", text("created_at DESC")),
-    Index("simulation_runs_created", "created_at", "simulation_id"),
-    Index("simulation_runs_status", "status"),
+    Index("simulation_runs_run_created", "run_id", text("created_at DESC"), info={"about": "the simulations of a run, the newest first"}),
+    Index(
+        "simulation_runs_created",
+        "created_at",
+        "simulation_id",
+        info={"about": "pages of simulations in the order in which they were made"},
+    ),
+    Index("simulation_runs_status", "status", info={"about": "simulations of one status"}),
     *(
-        Index(f"simulation_runs_{name}", text(f"((summary_metrics ->> '{name}')::double precision)"), "simulation_id")
+        Index(
+            f"simulation_runs_{name}",
+            text(f"((summary_metrics ->> '{name}')::double precision)"),
+            "simulation_id",
+            info={"about": f"pages of simulations by {name}"},
+        )
         for name in ("total_return_pct", "sharpe", "max_drawdown_pct", "trade_count")
     ),
+    info={
+        "about": "One row per simulation of a run in a mode. `simulation_id` is a hash of the run, the mode and the resolved profile "
+        "(`config`). `summary_metrics` is filled when it is completed; trades and equity are in QuestDB.",
+    },
 )
 
 Table(
@@ -191,6 +240,10 @@ Table(
     *(Column(name, Double) for name in ("profit_factor", "avg_return_pct", "max_drawdown_pct")),
     _text("notes"),
     Column("no_losses", Boolean, nullable=False, server_default=text("false")),
+    info={
+        "about": "Trades of a simulation summed by side (`long`, `short`). `no_losses` stands for a profit factor that would be "
+        "infinite; `profit_factor` is NULL then.",
+    },
 )
 
 
@@ -215,7 +268,16 @@ Table(
     *(_text(name) for name in ("dataset_checksum", "questdb_tag", "content_hash", "code_version", "device")),
     Column("cancel_requested", Boolean, nullable=False, server_default=text("false")),
     CheckConstraint(_STATUS, name="lfs_runs_status_check"),
-    Index("lfs_runs_dataset_created", "dataset_id", text("created_at DESC")),
+    Index(
+        "lfs_runs_dataset_created",
+        "dataset_id",
+        text("created_at DESC"),
+        info={"about": "the feature selections of a dataset, the newest first"},
+    ),
+    info={
+        "about": "One row per Local Feature Selection of a dataset's features for a target, with its resolved parameters (`config`), its "
+        "progress while it runs and its summary. Setting `cancel_requested` asks the process that works on it to stop."
+    },
 )
 
 Table(
@@ -227,6 +289,10 @@ Table(
     _count("selected_count", null=True),
     *(Column(name, Double) for name in ("pct", "p_solo", "p_unbiased")),
     _text("excluded"),
+    info={
+        "about": "One row per feature of a selection: how often it was selected, its share of the cases, its p-values by permutation, and "
+        "why it was left out, if it was."
+    },
 )
 
 

@@ -6,7 +6,8 @@ include `source` or `granularity`: a changed source would leave an old row besid
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from chronos_assets.storage.identifiers import quote_identifier
 
@@ -15,13 +16,18 @@ TIMESTAMP = "timestamp"
 
 @dataclass(frozen=True)
 class TableSpec:
-    """One table: its columns by type, and the keys besides the designated timestamp."""
+    """One table: its columns by type, and the keys besides the designated timestamp.
+
+    `about` says in a sentence or two what a row is, `example` is one (column -> value, integers for LONG): docs/storage is made from both.
+    """
 
     name: str
     symbols: tuple[str, ...]
     longs: tuple[str, ...]
     doubles: tuple[str, ...]
     keys: tuple[str, ...]
+    about: str = ""
+    example: Mapping[str, str | int | float] = field(default_factory=dict)
 
     @property
     def types(self) -> dict[str, str]:
@@ -49,6 +55,21 @@ INDICATOR_BARS = TableSpec(
     longs=("date_i", "time_i", "timestamp_unix"),
     doubles=(),  # one per indicator, target and price column, added by `ensure_columns`
     keys=("dataset",),
+    about="One row per bar of a dataset's tag, at the bar's label. `date_i` and `time_i` are the bar's local date and time as the file "
+    "says them (time_i = HHMMSS), `timestamp_unix` its UTC second. The tag is the slug for the first revision, `slug@2` and so on for "
+    "later ones. An indicator whose name equals a fixed column has another column name: the registry's `columns` say which.",
+    example={
+        "dataset": "btc_4h_v1",
+        "source": "chronosflow",
+        "granularity": "4h",
+        "date_i": 20240501,
+        "time_i": 140000,
+        "timestamp_unix": 1714572000,
+        "macd": 1.234,
+        "signal": 0.987,
+        "target_close": 0.42,
+        TIMESTAMP: 1714572000000000000,
+    },
 )
 WALKFORWARD_PREDICTIONS = TableSpec(
     name="walkforward_predictions",
@@ -56,6 +77,21 @@ WALKFORWARD_PREDICTIONS = TableSpec(
     longs=("bar_index",),
     doubles=("prediction", "target_value", "long_threshold", "short_threshold", "score"),
     keys=("run_id", "fold"),
+    about="One row per test bar of a fold, at the bar's label. `bar_index` is the bar's row in the dataset, `prediction` the model's, "
+    "`target_value` what came true (null while it is unknown: the newest rows are the live signal), the thresholds those of the fold "
+    "(null: that side is off), `score` the model's raw output, before the target's transform is undone.",
+    example={
+        "run_id": "4be0643f-1d98-573b-97cd-ca98a65347dd",
+        "fold": "17",
+        "dataset": "btc_4h_v1",
+        "target": "TGT_RET_5",
+        "bar_index": 1058,
+        "prediction": 0.31,
+        "target_value": 0.42,
+        "long_threshold": 0.25,
+        "short_threshold": -0.19,
+        TIMESTAMP: 1714572000000000000,
+    },
 )
 TRADING_SIM_TRACES = TableSpec(
     name="trading_sim_traces",
@@ -72,6 +108,28 @@ TRADING_SIM_TRACES = TableSpec(
         "exit_signal",
     ),
     keys=("simulation_id", "mode", "trade_no"),
+    about="One row per trade, at the label of the bar that filled its entry. Prices are raw fills; costs are in `pnl` only. `fold` is "
+    "the fold whose signal opened the trade, `decision_timestamp_unix` the bar whose close decided it.",
+    example={
+        "simulation_id": "0a6b2f6c-52b5-5d0e-9b8c-4f1f9e1f7a55",
+        "run_id": "4be0643f-1d98-573b-97cd-ca98a65347dd",
+        "mode": "dual",
+        "side": "long",
+        "fold": "17",
+        "exit_reason": "signal",
+        "trade_no": 42,
+        "decision_timestamp_unix": 1714557600,
+        "exit_timestamp_unix": 1714658400,
+        "entry_price": 58012.5,
+        "exit_price": 58790.25,
+        "position_size": 1.72,
+        "pnl": 1271.4,
+        "return_pct": 1.27,
+        "cumul_return_pct": 18.3,
+        "entry_signal": 0.31,
+        "exit_signal": -0.05,
+        TIMESTAMP: 1714572000000000000,
+    },
 )
 TRADING_SIM_EQUITY = TableSpec(
     name="trading_sim_equity",
@@ -79,5 +137,15 @@ TRADING_SIM_EQUITY = TableSpec(
     longs=(),
     doubles=("equity", "drawdown_pct", "position"),
     keys=("simulation_id", "mode"),
+    about="One row per bar of a simulation, from the first to the last test bar, marked at the close.",
+    example={
+        "simulation_id": "0a6b2f6c-52b5-5d0e-9b8c-4f1f9e1f7a55",
+        "run_id": "4be0643f-1d98-573b-97cd-ca98a65347dd",
+        "mode": "dual",
+        "equity": 118300.5,
+        "drawdown_pct": 2.4,
+        "position": 1.72,
+        TIMESTAMP: 1714572000000000000,
+    },
 )
 TABLES = (INDICATOR_BARS, WALKFORWARD_PREDICTIONS, TRADING_SIM_TRACES, TRADING_SIM_EQUITY)

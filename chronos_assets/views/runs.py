@@ -190,11 +190,12 @@ def fold_document(fold: FoldRecord, running_sum: float | None = None) -> doc.Fol
 
 
 def _folds(records: Sequence[FoldRecord]) -> list[doc.Fold]:
-    total, folds = 0.0, []
-    for fold in records:
-        total += float(((fold.metrics or {}).get("both") or {}).get("signal_sum") or 0.0)
-        folds.append(fold_document(fold, total))
-    return folds
+    return [fold_document(fold, total) for fold, total in zip(records, running_sums(records), strict=True)]
+
+
+def running_sums(folds: Sequence[FoldRecord]) -> list[float]:
+    """Sum of the signals of both sides up to and with each fold."""
+    return list(itertools.accumulate(float(((fold.metrics or {}).get("both") or {}).get("signal_sum") or 0.0) for fold in folds))
 
 
 def _behind(created_at: datetime, run_id: str) -> After:

@@ -72,7 +72,7 @@ def render_tearsheet(simulation: SimulationRecord, stores: Stores) -> str:
         config=simulation.config,
         s=simulation.summary_metrics,
         buckets=get_buckets(stores.postgres, simulation.simulation_id),
-        charts=_equity_charts(equity, _buy_and_hold(simulation, run, stores, equity["timestamp_unix"].to_numpy()))
+        charts=_equity_charts(equity, buy_and_hold(simulation, run, stores, equity["timestamp_unix"].to_numpy()))
         | _fold_chart(trades, folds),
         months=MONTHS,
         monthly=monthly_returns(equity, float(simulation.config["capital"])),
@@ -133,7 +133,7 @@ def _fold_chart(trades: pl.DataFrame, folds: list[FoldRecord]) -> dict[str, str]
     return {"folds": bar_strip(finite, titles, height=140, label="Result of the trades of each fold in percent of equity")}
 
 
-def _buy_and_hold(simulation: SimulationRecord, run: RunRecord, stores: Stores, times: npt.NDArray[np.int64]) -> Floats | None:
+def buy_and_hold(simulation: SimulationRecord, run: RunRecord, stores: Stores, times: npt.NDArray[np.int64]) -> Floats | None:
     """The starting capital held from the first close to the last, at the bars of the simulation; None where the closes are gone."""
     closes = _closes(simulation, run, stores, times)
     if closes is None or not np.isfinite(closes).any():

@@ -32,12 +32,16 @@ def page_answer(request: Request, page: Page[Any], kind: Any, *, fields: str | N
     """A page of a list as a bare array; how many there are in all, and where the next page begins, are in the headers."""
     response = answer(request, page.items, kind, fields=fields)
     response.headers["X-Total-Count"] = str(page.total)
-    if page.cursor is not None:
-        kept = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]
-        target = f"{request.url.path}?{urlencode([*kept, ('cursor', page.cursor)])}"
-        response.headers["X-Next-Cursor"] = page.cursor
-        response.headers["Link"] = f'<{target}>; rel="next"'
+    response.headers.update(next_page(request, page.cursor))
     return response
+
+
+def next_page(request: Request, cursor: str | None) -> dict[str, str]:
+    """The headers that lead to the page of `cursor`; none on the last page."""
+    if cursor is None:
+        return {}
+    kept = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]
+    return {"X-Next-Cursor": cursor, "Link": f'<{request.url.path}?{urlencode([*kept, ("cursor", cursor)])}>; rel="next"'}
 
 
 def json_answer(request: Request, body: bytes, headers: Mapping[str, str] | None = None) -> Response:

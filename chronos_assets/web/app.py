@@ -18,9 +18,14 @@ from chronos_assets.domain.web_requests import AllowedHosts
 from chronos_assets.errors import ChronosError, ServiceUnavailableError, UsageError
 from chronos_assets.settings import Settings
 from chronos_assets.storage.stores import Stores
+from chronos_assets.views.frame_cache import FrameCache
 from chronos_assets.web.api import ROUTERS
+from chronos_assets.web.assets import ROUTE as STATIC
 from chronos_assets.web.guard import AccessGuard, RequestGuard
+from chronos_assets.web.pages import ROUTERS as PAGES
+from chronos_assets.web.pages.problem_page import problem_page
 from chronos_assets.web.problems import bare_problem, from_validation, problem, unknown_parameter
+from chronos_assets.web.progress import ProgressWatch
 from chronos_assets.web.source import StoreSource
 from chronos_assets.web.tokens import TokenCheck
 
@@ -45,9 +50,12 @@ def create_app(settings: Settings, open_stores: Callable[[], Stores]) -> FastAPI
         dependencies=[Depends(_check_parameters)],
     )
     app.state.source = StoreSource(open_stores)
+    app.state.frames = FrameCache()
+    app.state.watch = ProgressWatch(app.state.source.get)
     app.state.dagster_url = lambda: _dagster_url(settings)
-    for router in ROUTERS:
+    for router in (*ROUTERS, *PAGES):
         app.include_router(router)
+    app.router.routes.append(STATIC)
     app.add_exception_handler(ChronosError, _ours)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _of_http)
@@ -64,13 +72,12 @@ def create_app(settings: Settings, open_stores: Callable[[], Stores]) -> FastAPI
     return app
 
 
-def openapi_text(app: FastAPI) -> str:
-    """The OpenAPI document as it is committed."""
-    return json.dumps(app.openapi(), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
-
-
 async def _check_parameters(request: Request) -> None:
     """Refuse parameters that the route does not have, and characters that no store takes."""
+    if not request.scope["route"].include_in_schema:
+        for value in (*request.path_params.values(), *request.query_params.values()):
+            _check_text(str(value))
+        return  # a page takes what the address of another version may hold
     known = _parameters(request.app, request.scope["route"].path_format, request.method.lower())
     for name, value in request.query_params.multi_items():
         if name not in known:
@@ -93,20 +100,34 @@ def _parameters(app: FastAPI, path: str, method: str) -> list[str]:
 
 def _ours(request: Request, error: Exception) -> Response:
     assert isinstance(error, ChronosError)
-    if isinstance(error, ServiceUnavailableError) and error.code != "store_slow":
+    if isinstance(error, ServiceUnavailableError) and error.code not in {"store_slow", "streams_full"}:
         request.app.state.source.forget()
-    return problem(error, path=request.url.path, request_id=request.state.request_id)
+    return _answer(request, error)
 
 
 def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    return problem(from_validation(error), path=request.url.path, request_id=request.state.request_id)
+    return _answer(request, from_validation(error))
+
+
+def _answer(request: Request, error: ChronosError) -> Response:
+    """The error as a page for a person, as a problem for a program."""
+    if _is_page(request):
+        return problem_page(request, error)
+    return problem(error, path=request.url.path, request_id=request.state.request_id)
+
+
+def _is_page(request: Request) -> bool:
+    path = request.url.path.removeprefix(str(request.scope.get("root_path", "")))
+    return not path.startswith(("/api/", "/static/"))
 
 
 def _of_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     codes = {404: "route_unknown", 405: "method_not_allowed"}
     words = {404: "there is no such route", 405: "the route does not take this method"}
+    if _is_page(request):
+        return problem_page(request, ChronosError("there is no such page", code="page_unknown"), status=error.status_code)
     return bare_problem(
         error.status_code,
         words.get(error.status_code, str(error.detail)),

@@ -2,13 +2,32 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import Query, Request
+from pydantic import AfterValidator
+from pydantic_core import core_schema
 
 from chronos_assets.storage.stores import Stores
+from chronos_assets.views.frame_cache import FrameCache
 from chronos_assets.web.problems import Problem
 from chronos_assets.web.source import StoreSource
+
+
+class OneOf:
+    """Annotates a text that must be one of some names, known only at run time."""
+
+    def __init__(self, *names: str) -> None:
+        self._names = names
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
+        return core_schema.literal_schema(list(self._names))
+
+
+def _in_utc(moment: datetime | None) -> datetime | None:
+    return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
+
 
 Fields = Annotated[str | None, Query(description="Only these fields of each entry, separated by commas.", examples=["run_id,status"])]
 Limit = Annotated[int, Query(ge=1, le=500, description="Entries of a page.")]
@@ -25,6 +44,20 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
         ("default", "Any other error."),
     )
 }
+
+
+Moment = Annotated[
+    datetime | None, AfterValidator(_in_utc), Query(description="ISO 8601; without an offset, UTC.", examples=["2020-01-01T00:00:00Z"])
+]
+From = Annotated[datetime | None, AfterValidator(_in_utc), Query(alias="from", description="Rows from this time on (ISO 8601).")]
+To = Annotated[datetime | None, AfterValidator(_in_utc), Query(description="Rows before this time (ISO 8601).")]
+Points = Annotated[int | None, Query(ge=100, le=10_000, description="At most as many buckets of rows, extremes kept.")]
+
+
+def frames_of(request: Request) -> FrameCache:
+    """The frames that this process has read and kept."""
+    frames: FrameCache = request.app.state.frames
+    return frames
 
 
 def stores_of(request: Request) -> Stores:

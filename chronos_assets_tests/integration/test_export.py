@@ -12,10 +12,16 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from chronos_assets.domain.attempts import fresh_tag
 from chronos_assets.domain.audit import Tolerance
 from chronos_assets.errors import NotPublishedError, StoreError, UsageError, ValidationFailedError
 from chronos_assets.pipeline.export.dataset import audit_bars, export_dataset, publish_dataset, write_bars
+from chronos_assets.pipeline.export.dry_run import dry_run
+from chronos_assets.pipeline.export.plan import plan_unregistered
+from chronos_assets.pipeline.export.source import Source
 from chronos_assets.pipeline.export.types import ExportOptions
+from chronos_assets.pipeline.export.write import execute
+from chronos_assets.pipeline.progress import silent
 from chronos_assets.pipeline.validation.dataset import validate_dataset
 from chronos_assets.services import Connections
 from chronos_assets.storage.audits import find_attempt, list_attempts
@@ -46,6 +52,39 @@ def test_a_first_export_registers_what_the_file_says(case: ExportCase) -> None:
         ("TGT_RET", "target"),
     ]
     assert case.holds_the_file(case.slug)
+
+
+def test_a_stopped_export_without_a_registry_overwrites_nothing(case: ExportCase) -> None:
+    """Planned before a registered export, executed after it: published bars stay, whatever the unregistered writer holds."""
+    normalized, loaded = case.normalized()
+    old = Source.of(loaded, normalized)
+    stores, options = case.stores, ExportOptions()
+    stopped = plan_unregistered(old, stores.questdb, token="0123456789abcdef", options=options)
+    case.values["RSI"] = [None if value is None else value + 1 for value in case.values["RSI"]]
+    published = case.export()
+    before = case.stored(published.tag)
+    execute(stopped, stores.questdb, options=options, settings=stores.settings, progress=silent)
+    assert case.stored(published.tag).equals(before)
+    assert validate_dataset(case.slug, stores).passed
+    assert stopped.tag not in {fresh_tag(case.slug, [stopped.tag]), published.tag}
+
+
+def test_the_plan_that_is_shown_is_the_one_that_is_executed(case: ExportCase) -> None:
+    """First export, nothing new, growth with filled targets, replacement: kind, tag and rows of the dry run are those of the export."""
+
+    def compare(kind: str, **options: bool) -> None:
+        loaded, stores = case.save(), case.stores
+        shown = dry_run(loaded, stores.settings, stores.questdb, stores.postgres, options=ExportOptions(**options))
+        done = export_dataset(loaded, stores, stores.settings, options=ExportOptions(**options))
+        assert shown["kind"] == done.kind == kind
+        assert (shown["questdb_tag"], shown["rows_to_write"]) == (done.tag, done.rows_written)
+
+    compare("first")
+    compare("unchanged")
+    case.extra["on_change"] = "grow"
+    case.append(5)
+    compare("growth")
+    compare("replacement", replace=True)
 
 
 def test_published_bars_are_read_under_their_dataset_names(case: ExportCase) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -92,16 +93,16 @@ def test_a_failed_audit_is_exit_3_with_the_report(case: ExportCase, run: Run) ->
 
 
 def test_without_a_registry_published_bars_are_never_touched(case: ExportCase, run: Run) -> None:
-    """No rows: under the slug. The same rows: nothing. Others: under a fresh tag. And never an attempt or a registry row."""
-    first = document(run("export", case.slug, "--no-registry", "--json"))
-    assert (first["questdb_tag"], first["published"], first["audit"]["passed"]) == (case.slug, False, True)
-    assert document(run("export", case.slug, "--no-registry", "--json"))["rows_written"] == 0
-    before = case.stored(case.slug)
-    case.values["RSI"][5] = 3.25
-    case.save()
-    other = document(run("export", case.slug, "--no-registry", "--json"))
-    assert (other["questdb_tag"], other["rows_written"]) == (f"{case.slug}@2", 40)
-    assert case.stored(case.slug).equals(before)
+    """Every call writes under a tag of its own that no registered export can have, and never makes an attempt or a registry row."""
+    planned = document(run("export", case.slug, "--no-registry", "--dry-run", "--json"))
+    assert (planned["kind"], planned["questdb_tag"], planned["rows_to_write"]) == ("unregistered", f"{case.slug}@unregistered-*", 40)
+    told = [document(run("export", case.slug, "--no-registry", "--json")) for _ in range(2)]
+    for one in told:
+        assert re.fullmatch(rf"{case.slug}@unregistered-[0-9a-f]{{16}}", one["questdb_tag"])
+        assert (one["published"], one["audit"]["passed"], one["rows_written"]) == (False, True, 40)
+        assert case.holds_the_file(one["questdb_tag"])
+    assert told[0]["questdb_tag"] != told[1]["questdb_tag"]
+    assert bars_of(case.stores.questdb, case.slug) == 0
     assert list_attempts(case.stores.postgres, case.slug) == []
 
 

@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import polars as pl
 import pytest
@@ -179,28 +180,39 @@ def test_more_readers_than_the_server_takes_wait_their_turn(stores: Stores) -> N
     assert heights == [400_000] * 24
 
 
-def test_a_suspended_table_and_a_server_that_takes_no_writes_are_said_at_once(
+def test_a_suspended_table_is_resumed_once_and_a_server_that_takes_no_writes_is_told_at_once(
     make_settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A table that is suspended, also while columns are added, and a read-only server: no waiting, the cause, and the next step."""
+    """With space again the same call works, also while columns are added; without, the cause and the next step are told."""
     settings = make_settings()
     monkeypatch.setitem(_SMALL_MEMORY, "QDB_DEV_MODE_ENABLED", "true")
     questdb = opened(services.start(settings))
     spec = TableSpec("t", ("dataset",), ("n",), ("x",), ("dataset",))
     questdb.ensure_table(spec)
     put(questdb, spec, frame())
-    questdb.execute("ALTER TABLE t SUSPEND WAL WITH 28, 'no space left'")
+    suspend = "ALTER TABLE t SUSPEND WAL WITH 28, 'no space left'"
+    questdb.execute(suspend)
+    questdb.ensure_columns("t", ["macd"])
+    questdb.execute(suspend)
+    put(questdb, spec, frame(9))
+    assert questdb.rows("SELECT count() AS n FROM t")[0]["n"] == 9
+    resume = questdb.http.exec
+
+    def still_full(sql: str, **options: Any) -> dict[str, Any]:
+        return {"ddl": "OK"} if "RESUME" in sql else resume(sql, **options)  # as if it was suspended again at once
+
+    monkeypatch.setattr(questdb.http, "exec", still_full)
     started = time.monotonic()
-    with pytest.raises(StoreError, match="RESUME WAL"):
-        questdb.ensure_columns("t", ["macd"])
-    with pytest.raises(StoreError, match=r"has suspended table 't'.*DISK FULL no space left"):
-        put(questdb, spec, frame(9))
+    for refused in (lambda: questdb.ensure_columns("t", ["rsi"]), lambda: put(questdb, spec, frame(10))):
+        resume(suspend)
+        with pytest.raises(StoreError, match=r"has suspended table 't'.*DISK FULL no space left.*same command again"):
+            refused()
     assert time.monotonic() - started < 30
     services.stop(settings)
     monkeypatch.setitem(_SMALL_MEMORY, "QDB_HTTP_SECURITY_READONLY", "true")
     readonly = opened(services.start(settings))
     with pytest.raises(StoreError, match=r"read-only for this user.*http.security.readonly"):
-        readonly.ensure_columns("t", ["rsi"])
+        readonly.ensure_columns("t", ["atr"])
     with pytest.raises(StoreError, match=r"read-only and took no rows.*http.security.readonly"):
         put(readonly, spec, frame())
 

@@ -136,8 +136,8 @@ def test_a_page_is_read_by_index(stores: Stores, unique_slug: str) -> None:
         for key in ("created_at", *RUNS.numbers.values()):
             plan = connection.execute(f"EXPLAIN SELECT * FROM walkforward_runs t ORDER BY {key} DESC, t.run_id DESC LIMIT 5").fetchall()  # type: ignore[arg-type]
             assert any("Index Scan Backward" in row["QUERY PLAN"] for row in plan), key
-        plan = connection.execute("EXPLAIN SELECT 1 FROM walkforward_folds WHERE artifact = 'x'").fetchall()
-        assert any("walkforward_folds_artifact" in row["QUERY PLAN"] for row in plan)
+        plan = connection.execute("EXPLAIN SELECT 1 FROM walkforward_folds WHERE fold_key = 'x'").fetchall()
+        assert any("walkforward_folds_key" in row["QUERY PLAN"] for row in plan)
 
 
 def test_the_command_line_pages_through_runs(

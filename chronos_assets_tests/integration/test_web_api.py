@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import base64
+import io
+import json
+import math
+import threading
+import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
+import polars as pl
 import pytest
 from pydantic import SecretStr
 
 from chronos_assets.domain.profiles.simulation import SimulationProfile
 from chronos_assets.pipeline.simulation.run import simulate_run
+from chronos_assets.pipeline.simulation.trace import trace_trade
 from chronos_assets.services import Connections
 from chronos_assets.settings import Settings
 from chronos_assets.storage.reading import open_reading
+from chronos_assets.storage.runs import read_predictions
+from chronos_assets.storage.simulations import begin_simulation, read_trades
 from chronos_assets.storage.stores import Stores
-from chronos_assets_tests.trained_market import train
+from chronos_assets_tests.trained_market import bars_frame, train
 from chronos_assets_tests.web_process import Web, running
 
 PROFILE = SimulationProfile.model_validate({"modes": ["long", "dual"], "statistics": {"bootstraps": 40, "permutations": 40}})
@@ -255,3 +265,179 @@ def test_a_token_is_asked_for_and_wrong_ones_are_slowed_down(
         assert (blocked.status_code, blocked.headers["Retry-After"]) == (429, "60")
         assert token not in blocked.text + refused.text
     assert token not in caplog.text + "".join(capfd.readouterr())
+
+
+@pytest.fixture(scope="module")
+def trades(market: tuple[str, list[str]], servers: Connections, settings: Settings) -> pl.DataFrame:
+    """The trades of the second simulation, as they are stored."""
+    return read_trades(open_reading(servers, settings), market[1][1])
+
+
+def table(web: Web, path: str, kind: str, **parameters: Any) -> pl.DataFrame:
+    """A series in one of its forms, as a frame."""
+    answer = web.ask(path, params={"format": kind, **parameters})
+    assert answer.status_code == 200, answer.text
+    if kind == "json":
+        return pl.DataFrame(answer.json(), infer_schema_length=None)
+    if kind == "json-columns":
+        return pl.DataFrame({name: values for name, values in answer.json().items() if name != "_sums"})
+    reader = {"arrow": pl.read_ipc_stream, "parquet": pl.read_parquet, "csv": pl.read_csv}[kind]
+    assert answer.headers["Content-Disposition"].startswith(f'attachment; filename="{SLUG}-')
+    return reader(io.BytesIO(answer.content))
+
+
+@pytest.mark.parametrize("kind", ["json", "json-columns", "arrow", "parquet", "csv"])
+def test_every_form_holds_the_same_trades(web: Web, market: tuple[str, list[str]], trades: pl.DataFrame, kind: str) -> None:
+    """All forms honour the filters: the same rows, to the bit, as the store's."""
+    path = f"/api/tradesim/runs/{market[1][1]}/trades"
+    expected = trades.filter((pl.col("side") == "short") & (pl.col("pnl") < 0)).sort("pnl", "trade_no", descending=[True, False])
+    found = table(web, path, kind, side="short", pnl_lt=0, sort="-pnl", limit=10_000)
+    assert expected.height > 3
+    assert found.select(expected.columns).cast(dict(expected.schema)).equals(expected)
+    assert found["bars_held"].to_list() == ((expected["exit_timestamp_unix"] - expected["entry_timestamp_unix"]) // 86_400).to_list()
+    assert found["entry_time"][0] == f"{datetime.fromtimestamp(expected['entry_timestamp_unix'][0], UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def test_pages_of_trades_and_their_sums(web: Web, market: tuple[str, list[str]], trades: pl.DataFrame) -> None:
+    """Pages follow each other in every order; count and sums are of all that the filters choose, not of the page."""
+    path = f"/api/tradesim/runs/{market[1][1]}/trades"
+    expected = trades.filter(pl.col("side") == "long").sort("return_pct", "trade_no")["trade_no"].to_list()
+    found: list[int] = []
+    parameters: dict[str, Any] = {"side": "long", "sort": "return_pct", "limit": 4}
+    while True:
+        answer = web.ask(path, params=parameters)
+        found += [one["trade_no"] for one in answer.json()]
+        assert answer.headers["X-Total-Count"] == str(len(expected))
+        sums = json.loads(answer.headers["X-Sums"])
+        if "X-Next-Cursor" not in answer.headers:
+            break
+        parameters["cursor"] = answer.headers["X-Next-Cursor"]
+    assert found == expected
+    long = trades.filter(pl.col("side") == "long")["pnl"]
+    assert sums["pnl"] == pytest.approx(long.sum(), rel=1e-12)
+    assert sums["wins"] == (long > 0).sum()
+    bucket = next(one for one in web.get(f"/api/tradesim/runs/{market[1][1]}")["buckets"] if one["side"] == "long")
+    assert sums["profit_factor"] == pytest.approx(bucket["profit_factor"], rel=1e-12)
+    assert web.get(path, exit_reason="stop_loss") == []
+    assert web.ask(path, params={"exit_reason": "luck"}).status_code == 422
+
+
+def test_a_trade_leads_to_where_it_came_from(web: Web, market: tuple[str, list[str]], servers: Connections, settings: Settings) -> None:
+    """The trace of a trade is the one that `chronos trace` prints."""
+    name = f"{market[1][1]}/1"
+    traced = web.get(f"/api/tradesim/runs/{name.replace('/', '/trades/')}")
+    assert traced == json.loads(json.dumps(trace_trade(name, open_reading(servers, settings))))
+    assert traced["model"]["reproduces_prediction"]
+    assert web.ask(f"/api/tradesim/runs/{market[1][1]}/trades/999999").json()["code"] == "trade_unknown"
+
+
+def test_decimated_equity_keeps_what_matters(web: Web, market: tuple[str, list[str]]) -> None:
+    """Smallest, largest and last equity and the deepest drawdown of 100 points are those of all bars and of the stored summary."""
+    path = f"/api/tradesim/runs/{market[1][0]}/equity"
+    whole, small = table(web, path, "arrow"), table(web, path, "json", points=100)
+    assert 50 < small.height <= 100 < whole.height
+    assert web.ask(path, params={"points": 100}).headers["X-Decimated"] == f"{whole.height}/{small.height}"
+    assert small["equity_min"].min() == whole["equity"].min()
+    assert small["equity_max"].max() == whole["equity"].max()
+    assert small["equity_last"][-1] == whole["equity"][-1]
+    summary = web.get(f"/api/tradesim/runs/{market[1][0]}")["run"]["summary_metrics"]
+    assert small["drawdown_max"].max() == whole["drawdown_pct"].max() == pytest.approx(summary["max_drawdown_pct"], rel=1e-12)
+    held = 100 * (whole["buy_and_hold"][-1] / whole["buy_and_hold"][0] - 1)
+    assert held == pytest.approx(summary["buy_and_hold"]["total_return_pct"], rel=1e-9)
+    middle = datetime.fromtimestamp(whole["timestamp_unix"][50], UTC)
+    part = table(web, path, "csv", **{"from": middle.isoformat(), "to": "2100-01-01"})
+    assert part["timestamp_unix"].to_list() == whole["timestamp_unix"].to_list()[50:]
+    months = [month for year in web.get(f"/api/tradesim/runs/{market[1][0]}/monthly") for month in year["months"] if month is not None]
+    assert 100 * (math.prod(1 + month / 100 for month in months) - 1) == pytest.approx(summary["total_return_pct"], rel=1e-9)
+
+
+def test_bars_and_predictions_are_those_of_the_stores(web: Web, market: tuple[str, list[str]], stores: Stores) -> None:
+    """Bars as they were published, in one piece or in part; predictions by fold and signal; a fold with its histograms."""
+    bars = bars_frame()
+    path = f"/api/datasets/{SLUG}/bars"
+    assert table(web, path, "parquet", columns="SIGNAL,TGT_NEXT").equals(bars.select("timestamp_unix", "SIGNAL", "TGT_NEXT").fill_nan(None))
+    middle = datetime.fromtimestamp(bars["timestamp_unix"][390], UTC).isoformat()
+    assert table(web, path, "json", columns="close", **{"from": middle})["Close"].to_list() == bars["Close"].to_list()[390:]
+    small = table(web, path, "json", points=100)
+    assert (small["High"].max(), small["Low"].min(), small["Close"][-1]) == (bars["High"].max(), bars["Low"].min(), bars["Close"][-1])
+    assert web.ask(path, params={"columns": "SIGNL"}).json()["hint"] == "Did you mean 'SIGNAL'?"
+    run_id = market[0]
+    stored = read_predictions(stores, run_id)
+    predictions = f"/api/walkforward/runs/{run_id}/predictions"
+    assert table(web, predictions, "arrow").equals(stored)
+    long = stored.filter((pl.col("prediction") >= pl.col("long_threshold")).fill_null(value=False) & (pl.col("fold") == 2))
+    both = long.filter((pl.col("prediction") <= pl.col("short_threshold")).fill_null(value=False))
+    assert table(web, predictions, "json-columns", fold=2, signal="long").height == long.height - both.height
+    fold = web.get(f"/api/walkforward/runs/{run_id}/folds/2")
+    assert sum(fold["test_predictions"]["counts"]) == fold["samples_test"]
+    assert sum(fold["validation_predictions"]["counts"]) == fold["thresholds"]["n_cases"]
+    assert {one["feature"] for one in fold["importance"]} == {"SIGNAL", "NOISE"}
+    assert web.ask(f"/api/walkforward/runs/{run_id}/folds/999").json()["code"] == "fold_unknown"
+
+
+def test_a_series_that_the_caller_has_is_not_read_again(web: Web, market: tuple[str, list[str]]) -> None:
+    """The ETag of a series follows its parameters and form; 304 comes without the series; too many rows for JSON are 413."""
+    path = f"/api/tradesim/runs/{market[1][1]}/equity"
+    first = web.ask(path)
+    assert first.headers["Cache-Control"] == "private, max-age=300"
+    again = web.ask(path, headers={"If-None-Match": first.headers["ETag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    tags = {web.ask(path, params=asked).headers["ETag"] for asked in ({}, {"points": 100}, {"format": "csv"})}
+    assert len(tags) == 3
+    by_header = web.ask(path, headers={"Accept": "application/vnd.apache.arrow.stream;q=0.9, image/png"})
+    assert by_header.headers["Content-Type"] == "application/vnd.apache.arrow.stream"
+    assert web.ask(path, headers={"Accept": "image/png"}).json()["code"] == "not_acceptable"
+
+
+def test_half_a_simulation_has_no_series(web: Web, market: tuple[str, list[str]], stores: Stores) -> None:
+    """Trades of a simulation that is not complete are refused with the command that finishes it."""
+    simulation_id = "00000000-0000-0000-0000-0000000000aa"
+    begin_simulation(stores.postgres, simulation_id, run_id=market[0], dataset_id=SLUG, mode="long", config={})
+    answer = web.ask(f"/api/tradesim/runs/{simulation_id}/trades")
+    assert (answer.status_code, answer.json()["code"]) == (409, "simulation_incomplete")
+    assert f"`chronos simulate {market[0]}`" in answer.json()["hint"]
+    (shown,) = web.get("/api/tradesim/runs", q=simulation_id)
+    assert (shown["status"], shown["summary_metrics"]["error"]["code"]) == ("failed", "died")
+    with stores.postgres.connection() as connection:
+        connection.execute("DELETE FROM simulation_runs WHERE simulation_id = %s", (simulation_id,))
+
+
+def listen(web: Web, topics: str, *, events: int, headers: dict[str, str] | None = None) -> list[dict[str, Any]]:
+    """The first events of a stream, each with its `id`."""
+    found: list[dict[str, Any]] = []
+    number = 0
+    with web.ask("/api/events", params={"topics": topics}, headers=headers, stream=True) as answer:
+        assert answer.headers["Content-Type"].startswith("text/event-stream")
+        for line in answer.iter_lines():
+            name, _, text = line.decode().partition(": ")
+            if name == "id":
+                number = int(text)
+            elif name == "data":
+                found.append({"id": number, **json.loads(text)})
+                if len(found) == events:
+                    return found
+    return found
+
+
+def test_listeners_are_told_of_progress(web: Web, market: tuple[str, list[str]], stores: Stores) -> None:
+    """A run's state comes at once, then only when it changes; many listeners ask the store no more often than one."""
+    run_id = market[0]
+    (first,) = listen(web, f"run:{run_id}", events=1)
+    assert (first["topic"], first["status"], first["folds_present"]) == (f"run:{run_id}", "completed", first["folds_planned"])
+    found: list[list[dict[str, Any]]] = []
+    after = {"Last-Event-ID": str(first["id"])}
+    threads = [threading.Thread(target=lambda: found.append(listen(web, f"run:{run_id}", events=1, headers=after))) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    time.sleep(1.5)
+    assert found == []
+    with stores.postgres.connection() as connection:
+        connection.execute("UPDATE walkforward_runs SET status = 'cancelled' WHERE run_id = %s", (run_id,))
+    for thread in threads:
+        thread.join(30)
+    with stores.postgres.connection() as connection:
+        connection.execute("UPDATE walkforward_runs SET status = 'completed' WHERE run_id = %s", (run_id,))
+    assert [[one["status"] for one in events] for events in found] == [["cancelled"]] * 5
+    assert found[0][0]["id"] > first["id"]
+    assert web.ask("/api/events?topics=run:1").json()["code"] == "topic_unknown"
+    assert web.ask("/api/events").status_code == 422

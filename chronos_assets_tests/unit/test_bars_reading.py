@@ -202,6 +202,18 @@ def test_a_market_is_chosen_from_several(tmp_path: Path) -> None:
     assert "other_markets" in codes(report)
 
 
+def test_markets_that_differ_by_case_are_one_market_unless_their_bars_clash(tmp_path: Path) -> None:
+    """BTC and btc are one market, declared or not; if both have the same bar, they are said to be two."""
+    rows = [f"{row},{('BTC', 'btc')[i % 2]}" for i, row in enumerate(lines())]
+    for market in (None, "btc"):
+        report = read(tmp_path, table(rows, f"{HEADER},Market"), BarsSpec(format=FormatSpec(market=market)))
+        assert (report.rows, report.other_market_rows) == (12, 0)
+    both = [f"{row},{market}" for row in lines() for market in ("BTC", "btc")]
+    with pytest.raises(BarsError, match="differ in Market") as caught:
+        read(tmp_path, table(both, f"{HEADER},Market"))
+    assert caught.value.code == "duplicate_timestamp"
+
+
 def test_columns_can_be_left_out(tmp_path: Path) -> None:
     """An excluded column may hold anything; it is listed and not read."""
     rows = [f'{row},"say ""hi"", you"' for row in lines()]

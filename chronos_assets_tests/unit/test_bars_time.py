@@ -215,6 +215,154 @@ def test_intraday_bars_under_a_daily_granularity_are_refused_with_that_hint(tmp_
         read(tmp_path, timed(every(240, 30)), BarsSpec(granularity="1d"))
 
 
+UNITS: dict[str, tuple[list[int], str]] = {
+    "hours": (list(range(24)), "time_hours"),
+    "hours of a session": (list(range(9, 17)), "time_hours"),
+    "hours from 1 to 24": (list(range(1, 25)), "time_hours"),
+    "half hours of the day": (list(range(48)), "time_bar_number"),
+    "minutes of the day": (list(range(0, 1_440, 60)), "time_minutes"),
+    "minutes of a session": (list(range(570, 960, 5)), "time_minutes"),
+    "minutes, twice a day": ([0, 720], "time_minutes"),
+    "seconds of the day": (list(range(0, 86_400, 3_600)), "time_seconds"),
+    "seconds that all look like times": ([0, 21_600, 43_200, 64_800], "time_seconds"),
+    "milliseconds of the day": (list(range(0, 86_400_000, 3_600_000)), "time_milliseconds"),
+    "HHMMSS with milliseconds": ([hour * 10_000_000 + 500 for hour in range(24)], "time_milliseconds"),
+    "Unix seconds": ([1_714_521_600 + 3_600 * hour for hour in range(24)], "time_unix"),
+}
+
+
+@pytest.mark.parametrize("declared", [None, "hhmm", "hhmmss"])
+@pytest.mark.parametrize("case", UNITS)
+def test_another_unit_is_refused_by_its_name(case: str, declared: str | None, tmp_path: Path) -> None:
+    """Hours, minutes, seconds and milliseconds are never read as HHMM or HHMMSS, declared so or not."""
+    values, code = UNITS[case]
+    content = table([f"{20240501 + day},{value},{day}" for day in range(5) for value in values], "Date,Time,RSI")
+    with pytest.raises(BarsError) as caught:
+        read(tmp_path, content, parse_strict(BarsSpec, {"format": {"time_format": declared}}, error=UsageError, what="the call"))
+    # 21600 is declared HHMM: no such time, whatever its unit.
+    assert caught.value.code == code or (declared, caught.value.code) == ("hhmm", "time_format_contradicted"), str(caught.value)
+    assert "HHMM" in caught.value.hint or declared == "hhmm"
+
+
+def test_hours_and_minutes_are_taken_if_they_are_declared(tmp_path: Path) -> None:
+    """`format.time` hh and minutes read hours and minutes of the day; what is none is refused with its row."""
+    hours = table([f"{20240501 + day},{hour},{day}" for day in range(3) for hour in range(24)], "Date,Time,RSI")
+    minutes = table([f"{20240501 + day},{hour * 60},{day}" for day in range(3) for hour in range(24)], "Date,Time,RSI")
+    for unit, content in (("hh", hours), ("minutes", minutes)):
+        spec = parse_strict(BarsSpec, {"format": {"time": unit}}, error=UsageError, what="the call")
+        report = read(tmp_path, content, spec)
+        assert stamps(tmp_path) == unix(every(60, 72, "2024-05-01T00:00"))
+        assert (report.granularity, report.time_format) == ("1h", "hhmm")
+        bent = content.replace(b"20240502,0,", b"20240502,1440,")
+        with pytest.raises(BarsError, match="of the day") as caught:
+            read(tmp_path, bent, spec)
+        assert (caught.value.code, caught.value.where["row"]) == ("time_invalid", 26)
+
+
+def test_time_and_time_format_cannot_disagree() -> None:
+    """One of the two keys is enough; two different words are refused."""
+    with pytest.raises(UsageError, match="write one of the two"):
+        parse_strict(BarsSpec, {"format": {"time": "hh", "time_format": "hhmm"}}, error=UsageError, what="the call")
+
+
+def test_minute_bars_of_one_morning_are_no_hours(tmp_path: Path) -> None:
+    """0 to 23 on one date are minutes where the granularity says so, and hours where that says so."""
+    content = table([f"20240501,{i},{i}" for i in range(24)], "Date,Time,RSI")
+    assert read(tmp_path, content, BarsSpec(granularity="1m")).last_bar == "2024-05-01T00:23:00Z"
+    with pytest.raises(BarsError, match="hours of the day"):
+        read(tmp_path, content, BarsSpec(granularity="1h"))
+
+
+def monthly(day: str, count: int = 30) -> list[str]:
+    """Dates of months from 2010 on: the first, the last, or the first weekday of each."""
+    found = []
+    for i in range(count):
+        first = dt.date(2010 + i // 12, i % 12 + 1, 1)
+        last = dt.date(2010 + (i + 1) // 12, (i + 1) % 12 + 1, 1) - dt.timedelta(days=1)
+        weekday = first + dt.timedelta(days=max(0, 7 - first.weekday()) if first.weekday() > 4 else 0)
+        found.append(f"{ {'first': first, 'last': last, 'weekday': weekday}[day]:%Y%m%d}")
+    return found
+
+
+@pytest.mark.parametrize("day", ["first", "last", "weekday"])
+def test_monthly_bars_are_1mo(day: str, tmp_path: Path) -> None:
+    """Months are one interval whatever their days; a month that is missing is a gap, and daily bars are no months."""
+    dates = monthly(day)
+    content = table([f"{date},{i}" for i, date in enumerate(dates)], "Date,RSI")
+    for spec in (BarsSpec(), BarsSpec(granularity="1mo")):
+        report = read(tmp_path, content, spec)
+        assert (report.granularity, report.gaps, report.rows) == ("1mo", 0, 30)
+    holed = table([f"{date},{i}" for i, date in enumerate(dates) if i not in {7, 8}], "Date,RSI")
+    report = read(tmp_path, holed)
+    assert (report.granularity, report.gaps, report.missing_bars, report.longest_gaps[0].missing_bars) == ("1mo", 1, 2, 2)
+    assert read(tmp_path, table([f"{date},1" for date in dates[::3]], "Date,RSI")).granularity == "3mo"
+    with pytest.raises(BarsError, match="not 1mo bars"):
+        read(tmp_path, table([f"202405{d:02d},{d}" for d in range(1, 31)], "Date,RSI"), BarsSpec(granularity="1mo"))
+    with pytest.raises(BarsError, match="mostly steps of 1mo"):
+        read(tmp_path, content, BarsSpec(granularity="1w"))
+
+
+def test_bars_every_four_weeks_are_no_months(tmp_path: Path) -> None:
+    """28 days again and again are 4w, though most of them begin in the next month."""
+    assert read(tmp_path, timed(every(28 * 1_440, 40))).granularity == "4w"
+
+
+def test_a_daily_file_with_half_days_is_daily(tmp_path: Path) -> None:
+    """One bar a day at 16:00, or 13:00 before holidays, is a daily file: its times are dropped, and that is said."""
+    rows = [f"{m:%Y%m%d},{1300 if i % 9 == 4 else 1600},{i}" for i, m in enumerate(every(1_440, 60))]
+    for form in ("", "00"):
+        content = table([row.replace("00,", f"00{form},") for row in rows], "Date,Time,RSI")
+        report = read(tmp_path, content)
+        assert (report.granularity, report.time_format, report.first_bar) == ("1d", "none", "2024-03-01T00:00:00Z")
+        assert next(w.message for w in report.warnings if w.code == "daily_time_dropped").count("1300") == 1
+    twice = table([*rows, f"{every(1_440, 60)[-1]:%Y%m%d},1700,1"], "Date,Time,RSI")
+    with pytest.raises(BarsError, match="HHMM and as HHMMSS"):
+        read(tmp_path, twice)
+    with pytest.raises(BarsError, match="other Times: correct the granularity"):
+        read(tmp_path, twice, BarsSpec(granularity="1d"))
+
+
+@pytest.mark.parametrize(("zone", "minutes"), [(NEW_YORK, 60), (NEW_YORK, 30), ("Europe/Berlin", 60), ("Australia/Sydney", 15)])
+def test_an_hour_that_comes_twice_names_the_zones_that_show_it_twice(zone: str, minutes: int, tmp_path: Path) -> None:
+    """Local bars without a zone: the hint names the zone, and with it declared every bar is right."""
+    start = "2024-11-02T00:00" if zone == NEW_YORK else "2024-10-26T00:00" if zone == "Europe/Berlin" else "2024-04-06T00:00"
+    utc = [m.replace(tzinfo=dt.UTC) for m in every(minutes, 2 * 1440 // minutes, start)]
+    content = timed([m.astimezone(zoneinfo.ZoneInfo(zone)) for m in utc])
+    with pytest.raises(BarsError) as caught:
+        read(tmp_path, content)
+    assert zone in caught.value.hint
+    assert "emove" not in caught.value.hint
+    assert "Sort" not in caught.value.hint
+    read(tmp_path, content, BarsSpec(format=FormatSpec(timezone=zone)))
+    assert stamps(tmp_path) == [int(m.timestamp()) for m in utc]
+
+
+def test_steps_that_change_with_the_clock_name_its_zone(tmp_path: Path) -> None:
+    """4h bars whose labels move twice a year are taken as UTC with a warning that names the zones, and are right with the zone."""
+    utc = [m.replace(tzinfo=dt.UTC) for m in every(240, 2_500, "2024-02-01T00:00")]
+    content = timed([m.astimezone(zoneinfo.ZoneInfo("Europe/Berlin")) for m in utc])
+    report = read(tmp_path, content)
+    message = next(w.message for w in report.warnings if w.code == "local_clock")
+    assert "Europe/Berlin" in message
+    assert "America" not in message
+    assert "2024-03-31, 2024-10-27" in message
+    assert "local_clock" not in codes(read(tmp_path, content, BarsSpec(format=FormatSpec(timezone="Europe/Berlin"))))
+    assert stamps(tmp_path) == [int(m.timestamp()) for m in utc]
+
+
+def test_steps_that_change_on_other_dates_name_no_zone(tmp_path: Path) -> None:
+    """An hour that is missing on some date in May is a gap and nothing else."""
+    moments = every(60, 4_000, "2024-03-01T00:00")
+    del moments[2_000]
+    assert "local_clock" not in codes(read(tmp_path, timed(moments)))
+
+
+def test_a_zone_that_is_not_the_files_is_named(tmp_path: Path) -> None:
+    """UTC bars that are declared local clash in the hour that the zone skips: the hint points at the zone, not at a row to remove."""
+    with pytest.raises(BarsError, match=r"skips an hour.*format\.timezone"):
+        read(tmp_path, timed(every(60, 72, "2024-03-09T00:00")), BarsSpec(format=FormatSpec(timezone=NEW_YORK)))
+
+
 def test_midnight_alone_decides_nothing(tmp_path: Path) -> None:
     """A block that holds only midnight leaves the reading to the cells behind it."""
     content = table(["20240501,0,1", "20240501,1,2"], "Date,Time,RSI")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from chronos_assets.domain.fold_layout import Layout
 from chronos_assets.domain.folds import Fold, plan_folds, require_fitted_rows, require_folds, resolve_layout
+from chronos_assets.domain.interval import seconds_to_next_bar
 from chronos_assets.domain.profiles.walkforward import WalkforwardProfile
 from chronos_assets.domain.strict import parse_strict
 from chronos_assets.errors import ProfileError
@@ -144,6 +146,33 @@ def test_calendar_growth_never_changes_a_fold() -> None:
     after = plan_folds(layout, 700, timestamps=times, interval_seconds=DAY)
     assert len(before) > 5
     assert after[: len(before)] == before
+
+
+def test_monthly_bars_cover_their_month() -> None:
+    """A fold of months ends with the bar of its last month, whatever the days of that month, and growth changes none."""
+    months = np.arange("2010-01", "2014-01", dtype="datetime64[M]").astype("datetime64[s]").astype(np.int64)
+    layout = Layout("rolling", "1y", "3M", "3M", 0)
+    plans = []
+    for rows in range(20, 49):
+        interval = seconds_to_next_bar("1mo", int(months[rows - 1]))
+        plans.append(plan_folds(layout, rows, timestamps=months[:rows], interval_seconds=interval))
+    assert [len(plan) for plan in plans] == [(rows - 12) // 3 for rows in range(20, 49)]
+    assert all(later[: len(plan)] == plan for plan, later in itertools.pairwise(plans))
+
+
+def test_the_bar_after_a_month_is_that_of_the_next() -> None:
+    """The last day of a month is followed by the last; a day that the next month lacks becomes its last; other intervals are seconds."""
+    for granularity, start, due in (
+        ("1mo", "2024-01-01", "2024-02-01"),
+        ("1mo", "2024-01-31", "2024-02-29"),
+        ("1mo", "2024-02-29", "2024-03-31"),
+        ("1mo", "2024-01-30", "2024-02-29"),
+        ("3mo", "2023-11-15", "2024-02-15"),
+        ("12mo", "2023-12-29", "2024-12-29"),
+        ("1w", "2024-01-31", "2024-02-07"),
+    ):
+        first, last = (int(np.datetime64(day, "s").astype(np.int64)) for day in (start, due))
+        assert seconds_to_next_bar(granularity, first) == last - first, (granularity, start)
 
 
 def test_profile_names_the_nearest_key_and_refuses_half_a_calendar() -> None:

@@ -15,6 +15,7 @@ def test_every_code_is_on_the_page() -> None:
     page = (ROOT / "docs" / "INPUT.md").read_text()
     written = "\n".join(path.read_text() for path in SOURCES)
     codes = set(re.findall(r'code="([a-z_]+)"', written)) | set(re.findall(r'UnclearTimeError\(\s*"([a-z_]+)"', written))
+    codes |= set(re.findall(r'Unit\(\s*"([a-z_]+)"', written))
     codes |= set(re.findall(r'\("(date_[a-z_]+)", ', written)) | set(re.findall(r'return "(date_[a-z_]+)"', written))
     assert len(codes) > 60
     assert {code for code in codes if f"`{code}`" not in page} == set()

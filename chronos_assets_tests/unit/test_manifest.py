@@ -8,10 +8,13 @@ from pathlib import Path
 import pytest
 
 from chronos_assets.cli.walkforward import parse_change
+from chronos_assets.domain.bars_spec import BarsSpec, FormatSpec
 from chronos_assets.domain.manifest import LoadedManifest, Manifest, find_manifests, load_manifest, manifest_path
 from chronos_assets.errors import ChronosError, ManifestError, SlugError, UsageError
 from chronos_assets.pipeline.upkeep.changes import survey
+from chronos_assets.pipeline.upkeep.manifests import new_manifest
 from chronos_assets.settings import load_settings
+from chronos_assets_tests.bars_case import table
 
 CHECKSUM = "sha256:" + "3f" * 32
 REQUIRED = f"dataset: btc_4h_v1\nsource_file: btc_4h.csv\ngranularity: 4h\nchecksum: {CHECKSUM}\n"
@@ -236,3 +239,26 @@ def test_a_manifest_is_frozen(tmp_path: Path) -> None:
         manifest.source = "x"  # type: ignore[misc]
     assert isinstance(manifest, Manifest)
     assert issubclass(ManifestError, ChronosError)
+
+
+def test_files_of_two_share_classes_get_two_slugs(tmp_path: Path) -> None:
+    """BRK.A and BRK.B are two symbols; a manifest of another file is not offered for overwriting."""
+    settings = load_settings(home=tmp_path / "home", exports_dir=tmp_path / "exports")
+    for name, slug in (("BRK.A.csv", "brk-a_4h_v1"), ("BRK.B.csv", "brk-b_4h_v1"), ("brk_4h.v2.txt", "brk_4h_v2")):
+        (tmp_path / name).write_bytes(table())
+        assert new_manifest(tmp_path / name, settings, BarsSpec()).path.stem == slug
+    (tmp_path / "BRK-A.csv").write_bytes(table())
+    with pytest.raises(ManifestError, match=r"manifest of BRK\.A\.csv: name another slug"):
+        new_manifest(tmp_path / "BRK-A.csv", settings, BarsSpec())
+
+
+def test_a_monthly_file_and_one_in_hours_get_manifests_that_work(tmp_path: Path) -> None:
+    """`1mo` goes into the slug and the manifest; a declared unit of Time stays declared."""
+    settings = load_settings(home=tmp_path / "home", exports_dir=tmp_path / "exports")
+    (tmp_path / "sp500_monthly.csv").write_bytes(table([f"{2010 + i // 12}{i % 12 + 1:02d}01,{i}" for i in range(40)], "Date,RSI"))
+    monthly = new_manifest(tmp_path / "sp500_monthly.csv", settings, BarsSpec())
+    assert (monthly.path.stem, monthly.report.granularity) == ("sp500_1mo_v1", "1mo")
+    assert load_manifest(monthly.path).manifest.slug.interval_seconds == 30 * 86_400
+    (tmp_path / "btc.csv").write_bytes(table([f"{20240501 + i // 24},{i % 24},{i}" for i in range(72)], "Date,Time,RSI"))
+    hours = new_manifest(tmp_path / "btc.csv", settings, BarsSpec(format=FormatSpec(time="hh")))
+    assert (hours.path.stem, load_manifest(hours.path).manifest.format.time_unit) == ("btc_1h_v1", "hh")

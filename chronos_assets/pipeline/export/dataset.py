@@ -133,7 +133,7 @@ def run_export(
         if attempt.audit_id is None:
             report = _audit_published(source, stores, attempt, options, progress)
             clock.lap("audit")
-            return _result(source, attempt, attempt.record, report, clock)
+            return ExportResult.of(source, attempt, record=attempt.record, audit=report, seconds=clock.laps)
         opened = find_attempt(stores.postgres, source.slug, attempt.audit_id)
         report = audit_attempt(source, stores, opened, options.tolerance, progress)
         clock.lap("audit")
@@ -142,7 +142,7 @@ def run_export(
             passed = find_attempt(stores.postgres, source.slug, attempt.audit_id)
             record = publish_audited(source, stores.postgres, connection, passed, progress)
             clock.lap("publish")
-    return _result(source, attempt, record, report, clock)
+    return ExportResult.of(source, attempt, record=record, audit=report, seconds=clock.laps)
 
 
 def _audit_published(
@@ -259,27 +259,3 @@ class _Clock:
         now = time.monotonic()
         self.laps[name] = now - self._last
         self._last = now
-
-
-def _result(
-    source: Source, attempt: ExportAttempt, record: DatasetRecord | None, report: AuditReport | None, clock: _Clock
-) -> ExportResult:
-    return ExportResult(
-        dataset_id=source.slug,
-        tag=attempt.tag,
-        kind=attempt.kind,
-        transport=attempt.transport,
-        rows_written=attempt.rows_written,
-        rows_total=attempt.rows_total,
-        unchanged=attempt.unchanged,
-        published=record is not None,
-        record=record,
-        audit=report,
-        audit_id=attempt.audit_id,
-        checksum=source.checksum,
-        content_hash=source.content_hash,
-        seconds=clock.laps,
-        batch_rows=attempt.batch_rows,
-        senders=attempt.senders,
-        resent_slices=attempt.resent_slices,
-    )

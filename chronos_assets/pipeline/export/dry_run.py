@@ -9,22 +9,21 @@ from typing import Any
 
 from chronos_assets.domain.manifest import LoadedManifest
 from chronos_assets.errors import ChronosError
-from chronos_assets.pipeline.export.growth import Growth
 from chronos_assets.pipeline.export.normalize import normalize_dataset
-from chronos_assets.pipeline.export.planning import find_growth, is_unchanged, make_plan, on_columns
+from chronos_assets.pipeline.export.plan import History, plan_export, plan_unregistered
+from chronos_assets.pipeline.export.planning import on_columns
 from chronos_assets.pipeline.export.source import Source
 from chronos_assets.pipeline.export.types import ExportOptions
 from chronos_assets.pipeline.export.write import check_transport
 from chronos_assets.pipeline.progress import Progress, silent
 from chronos_assets.settings import Settings
-from chronos_assets.storage.audits import list_attempts
-from chronos_assets.storage.bars_file import BarsFile
 from chronos_assets.storage.datasets import find_dataset
 from chronos_assets.storage.migrate import current_version, newest_version
 from chronos_assets.storage.postgres import Postgres
 from chronos_assets.storage.questdb import QuestDB
-from chronos_assets.storage.stores import Stores
-from chronos_assets.storage.tables import INDICATOR_BARS
+
+# Stands for the random part of a tag, which is chosen when the export runs.
+ANY_RANDOM_PART = "*"
 
 
 def dry_run(
@@ -33,6 +32,7 @@ def dry_run(
     questdb: QuestDB | None,
     postgres: Postgres | None,
     *,
+    registry: bool = True,
     options: ExportOptions | None = None,
     progress: Progress = silent,
 ) -> dict[str, Any]:
@@ -50,50 +50,30 @@ def dry_run(
         )
         source = Source.of(loaded, normalized)
         options = on_columns(options, source)
-        document = {
-            "dataset": source.slug,
-            "dry_run": True,
-            "rows_total": source.rows,
-            "first_bar": source.first_bar.isoformat(),
-            "last_bar": source.last_bar.isoformat(),
-            "checksum": source.checksum,
-            "content_hash": source.content_hash,
-            "columns": [asdict(column) for column in source.columns],
-            "warnings": [warning.model_dump() for warning in normalized.report.warnings],
-        }
-        return document | _plan(source, elsewhere, questdb, postgres, options)
-
-
-def _plan(source: Source, settings: Settings, questdb: QuestDB | None, postgres: Postgres | None, options: ExportOptions) -> dict[str, Any]:
-    if questdb is None or postgres is None or not _has_registry(postgres):
-        kind = "first" if postgres is not None else "unknown"
-        missing = None if questdb is None else _missing_columns(source, questdb)
-        columns = [c.questdb_column for c in source.columns] if missing is None else missing
-        return {"kind": kind, "questdb_tag": source.slug, "rows_to_write": source.rows, "columns_to_add": columns}
-    missing = _missing_columns(source, questdb)
-    record = find_dataset(postgres, source.slug)
-    attempts = list_attempts(postgres, source.slug)
-    if record is not None and not options.replace and is_unchanged(source, record, attempts):
-        return {"kind": "unchanged", "questdb_tag": record.questdb_tag, "rows_to_write": 0, "columns_to_add": []}
-    stores = Stores(questdb, postgres, settings.artifacts_dir, settings)
-    with BarsFile(source.path) as bars:
-        growth = Growth(0) if missing is None else find_growth(stores, record, source, bars, replace=options.replace, attempts=attempts)
-        plan = make_plan(stores, record, source, replace=options.replace, attempts=attempts)
-    rows = source.rows - growth.first_new + len(growth.filled) if plan.only_growth else source.rows
+        plan = (
+            plan_export(source, questdb, _history(postgres, source.slug), elsewhere, options=options, progress=progress)
+            if registry
+            else plan_unregistered(source, questdb, token=ANY_RANDOM_PART, options=options, progress=progress)
+        )
     return {
-        "kind": plan.kind,
-        "questdb_tag": plan.tag,
-        "rows_to_write": rows,
-        "columns_to_add": [c.questdb_column for c in source.columns] if missing is None else missing,
+        "dataset": source.slug,
+        "dry_run": True,
+        "rows_total": source.rows,
+        "first_bar": source.first_bar.isoformat(),
+        "last_bar": source.last_bar.isoformat(),
+        "checksum": source.checksum,
+        "content_hash": source.content_hash,
+        "columns": [asdict(column) for column in source.columns],
+        "warnings": [warning.model_dump() for warning in normalized.report.warnings],
+        **plan.as_dict(),
     }
 
 
-def _missing_columns(source: Source, questdb: QuestDB) -> list[str] | None:
-    """Columns that an export would add; None where there is no table yet."""
-    if not questdb.has_table(INDICATOR_BARS.name):
+def _history(postgres: Postgres | None, slug: str) -> History | None:
+    """What the registry says; nothing yet if it has no tables, None if it was not looked at."""
+    if postgres is None:
         return None
-    there = {name.casefold() for name in questdb.columns(INDICATOR_BARS.name)}
-    return [c.questdb_column for c in source.columns if c.questdb_column.casefold() not in there]
+    return History.of(postgres, slug) if _has_registry(postgres) else History()
 
 
 def _has_registry(postgres: Postgres) -> bool:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from chronos_assets.domain.attempts import Kind
 from chronos_assets.domain.audit import Tolerance
 from chronos_assets.domain.audit_report import AuditReport
+from chronos_assets.pipeline.export.source import Source
 from chronos_assets.storage.audits import AuditRecord
 from chronos_assets.storage.datasets import DatasetRecord
 
@@ -33,7 +33,7 @@ class ExportAttempt:
 
     dataset_id: str
     tag: str
-    kind: Kind | Literal["unchanged", "unregistered"]
+    kind: str
     audit_id: int | None
     checksum: str
     rows_written: int
@@ -72,6 +72,37 @@ class ExportResult:
     batch_rows: int = 0
     senders: int = 1
     resent_slices: int = 0
+
+    @classmethod
+    def of(
+        cls,
+        source: Source,
+        attempt: ExportAttempt,
+        *,
+        record: DatasetRecord | None,
+        audit: AuditReport | None,
+        seconds: dict[str, float],
+    ) -> ExportResult:
+        """Put together from the steps; `record` is what was published."""
+        return cls(
+            dataset_id=source.slug,
+            tag=attempt.tag,
+            kind=attempt.kind,
+            transport=attempt.transport,
+            rows_written=attempt.rows_written,
+            rows_total=attempt.rows_total,
+            unchanged=attempt.unchanged,
+            published=record is not None,
+            record=record,
+            audit=audit,
+            audit_id=attempt.audit_id,
+            checksum=source.checksum,
+            content_hash=source.content_hash,
+            seconds=seconds,
+            batch_rows=attempt.batch_rows,
+            senders=attempt.senders,
+            resent_slices=attempt.resent_slices,
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """JSON form."""

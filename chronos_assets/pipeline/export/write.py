@@ -1,30 +1,28 @@
 """Write: the first step of an export. An attempt is recorded before the first bar goes out; then rows are sent until they are visible.
 
-What is decided here is which bars go out and how they are sent. Under which tag they go is `domain.attempts`' to say.
+What goes out, and under which tag, is the plan's to say (`plan`); how it is sent is decided here.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import Any
 
 import polars as pl
 
-from chronos_assets.domain.attempts import Plan
 from chronos_assets.errors import UsageError, ValidationFailedError
-from chronos_assets.pipeline.export.growth import Growth
-from chronos_assets.pipeline.export.planning import find_growth, is_unchanged, make_plan, new_attempt, same_as_reported
+from chronos_assets.pipeline.export.plan import ExportPlan, History, plan_export
 from chronos_assets.pipeline.export.source import Source
 from chronos_assets.pipeline.export.types import ExportAttempt, ExportOptions
 from chronos_assets.pipeline.progress import Progress
 from chronos_assets.settings import Settings
-from chronos_assets.storage.audits import Connection, list_attempts, open_attempt
+from chronos_assets.storage.audits import Connection, open_attempt
 from chronos_assets.storage.bars_file import BarsFile
-from chronos_assets.storage.datasets import DatasetRecord, find_dataset
+from chronos_assets.storage.datasets import DatasetRecord
 from chronos_assets.storage.delivery import bars_of, wait_delivered
 from chronos_assets.storage.questdb import QuestDB
 from chronos_assets.storage.questdb_write import slice_rows
@@ -39,30 +37,16 @@ PART_BATCHES = 5
 
 def write(source: Source, stores: Stores, connection: Connection, options: ExportOptions, progress: Progress) -> ExportAttempt:
     """Write what the registry does not have yet, under the slug's lock, which `connection` holds."""
-    record = find_dataset(stores.postgres, source.slug)
-    attempts = list_attempts(stores.postgres, source.slug)
-    if record is not None and not options.replace and is_unchanged(source, record, attempts):
-        _still_there(stores.questdb, record)
-        return _unchanged(source, record, stores.questdb.transport)
-    with BarsFile(source.path) as bars:
-        known_rows = same_as_reported(bars, source, progress)
-        growth = find_growth(stores, record, source, bars, replace=options.replace, attempts=attempts)
-        plan = make_plan(stores, record, source, replace=options.replace, attempts=attempts)
-        opening = new_attempt(source, plan, growth, known_rows=known_rows, options=options, transport=stores.questdb.transport)
-        make_ready(source, stores.questdb)
-        with stores.postgres.wrapped():
-            attempt = open_attempt(connection, opening)
-        return send_bars(
-            source,
-            bars,
-            stores.questdb,
-            plan=plan,
-            growth=growth,
-            options=options,
-            settings=stores.settings,
-            progress=progress,
-            audit_id=attempt.audit_id,
-        )
+    history = History.of(stores.postgres, source.slug)
+    plan = plan_export(source, stores.questdb, history, stores.settings, options=options, progress=progress)
+    if plan.unchanged:
+        assert plan.record is not None
+        _still_there(stores.questdb, plan.record)
+        return _unchanged(plan.record, source, stores.questdb.transport)
+    make_ready(source, stores.questdb)
+    with stores.postgres.wrapped():
+        attempt = open_attempt(connection, plan.attempt(options, stores.questdb.transport))
+    return execute(plan, stores.questdb, options=options, settings=stores.settings, progress=progress, audit_id=attempt.audit_id)
 
 
 def check_transport(options: ExportOptions, transport: str) -> None:
@@ -77,7 +61,7 @@ def check_transport(options: ExportOptions, transport: str) -> None:
         )
 
 
-def _unchanged(source: Source, record: DatasetRecord, transport: str) -> ExportAttempt:
+def _unchanged(record: DatasetRecord, source: Source, transport: str) -> ExportAttempt:
     return ExportAttempt(source.slug, record.questdb_tag, "unchanged", None, source.checksum, 0, record.row_count, transport, record=record)
 
 
@@ -101,35 +85,23 @@ def make_ready(source: Source, questdb: QuestDB) -> None:
     questdb.ensure_columns(INDICATOR_BARS.name, [c.questdb_column for c in source.columns])
 
 
-def send_bars(
-    source: Source,
-    bars: BarsFile,
-    questdb: QuestDB,
-    *,
-    plan: Plan,
-    growth: Growth,
-    options: ExportOptions,
-    settings: Settings,
-    progress: Progress,
-    audit_id: int | None,
+def execute(
+    plan: ExportPlan, questdb: QuestDB, *, options: ExportOptions, settings: Settings, progress: Progress, audit_id: int | None = None
 ) -> ExportAttempt:
-    """Send the rows of the plan (`make_ready` came before), wait until they are visible."""
-    start = growth.first_new if plan.only_growth else 0
-    filled = growth.filled if plan.only_growth else []
-    total = source.rows - start + len(filled)
+    """Send the rows of a plan (`make_ready` came before), and wait until they are visible."""
+    source = plan.source
     batch_rows = options.batch_rows or settings.batch_rows
-    senders = options.senders or SENDERS
     before = bars_of(questdb, plan.tag) if questdb.transport == "ilp-tcp" else 0
-    parts = [source.rows_for(plan.tag, frames) for frames in _parts(bars, source.piece_rows, batch_rows, start, filled)]
-    with warming_up():
+    with BarsFile(source.path) as bars, warming_up():
+        frames = _parts(bars, source.piece_rows, batch_rows, plan.first_row, plan.filled)
         written = questdb.write_prepared(
-            parts,
+            [source.rows_for(plan.tag, part) for part in frames],
             table=INDICATOR_BARS.name,
             symbols=INDICATOR_BARS.symbols,
             transport=options.transport,
             batch_rows=batch_rows,
-            senders=senders,
-            progress=rate(progress, "write", total),
+            senders=options.senders or SENDERS,
+            progress=rate(progress, "write", plan.rows_to_write),
         )
         started = time.monotonic()
         wait_delivered(
@@ -166,7 +138,7 @@ def frame_rows(at_most: int, batch_rows: int) -> int:
     return at_most
 
 
-def _parts(bars: BarsFile, at_most: int, batch_rows: int, start: int, filled: list[int]) -> Iterator[Iterator[pl.DataFrame]]:
+def _parts(bars: BarsFile, at_most: int, batch_rows: int, start: int, filled: Sequence[int]) -> Iterator[Iterator[pl.DataFrame]]:
     """Filled bars first (they are older), then everything from `start` on: whole years together, as the table keeps them."""
     rows = frame_rows(at_most, batch_rows)
     if filled:

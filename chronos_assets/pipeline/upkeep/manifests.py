@@ -6,6 +6,7 @@ checksum is replaced.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 from dataclasses import dataclass
@@ -15,9 +16,9 @@ from typing import Any
 import yaml
 
 from chronos_assets.domain.bars_spec import BarsSpec
-from chronos_assets.domain.manifest import LoadedManifest, load_manifest, manifest_path, read_manifest_text
+from chronos_assets.domain.manifest import LoadedManifest, load_manifest, manifest_path, parse_yaml, read_manifest_text
 from chronos_assets.domain.slug import Slug, granularity_seconds
-from chronos_assets.errors import ManifestError, SlugError
+from chronos_assets.errors import ChronosError, ManifestError, SlugError
 from chronos_assets.ingest.compare import BarsChange, compare_bars
 from chronos_assets.ingest.reading import normalize
 from chronos_assets.ingest.report import BarsReport
@@ -26,6 +27,8 @@ from chronos_assets.settings import Settings
 from chronos_assets.storage.atomic_write import replacing
 
 _CHECKSUM_LINE = re.compile(r"^(\s*checksum\s*:[ \t]*)([^\s#,}]+|\"[^\"\n]*\"|'[^'\n]*')?", re.MULTILINE)
+_ENDINGS = frozenset({"csv", "txt", "tsv", "dat", "prn", "gz", "zst", "parquet", "arrow", "ipc", "feather"})
+_INTERVAL_WORDS = frozenset({"minutely", "hourly", "daily", "weekly", "monthly", "quarterly", "yearly"})
 _NO_CHECKSUM = "sha256:" + "0" * 64
 
 
@@ -72,7 +75,7 @@ def new_manifest(
         raise ManifestError(
             "there is a manifest already",
             code="manifest_exists",
-            hint=f"`chronos manifest refresh {slug}` renews its checksum; --slug names another, --force writes it anew.",
+            hint=_hint_for_existing(path, source, slug),
             file=str(path),
         )
     exports.mkdir(parents=True, exist_ok=True)
@@ -83,13 +86,22 @@ def new_manifest(
     return NewManifest(path, bars.report, copied)
 
 
+def _hint_for_existing(path: Path, source: Path, slug: str) -> str:
+    """What to do about a manifest that is there already: one of another file is not to be overwritten."""
+    with contextlib.suppress(ChronosError):
+        named = str(parse_yaml(read_manifest_text(path), path).get("source_file", ""))
+        if Path(named).name != source.name:
+            return f"It is the manifest of {named}: name another slug with --slug."
+    return f"`chronos manifest refresh {slug}` renews its checksum; --slug names another, --force writes it anew."
+
+
 def infer_slug(name: str, report: BarsReport) -> str:
     """A slug from a file name and the bars in it: `btc_1h_tssb.csv` with 1h bars -> `btc_1h_v1`."""
     if report.granularity is None:
         raise ManifestError(
             "the interval of the bars cannot be seen", code="granularity_unknown", hint="Give a slug: --slug symbol_4h_v1.", file=name
         )
-    parts = [part for part in re.split(r"[^a-z0-9]+", name.split(".", maxsplit=1)[0].lower()) if part]
+    parts = [part for part in re.split(r"[^a-z0-9]+", _stem(name).lower()) if part]
     version = next((part for part in parts if re.fullmatch(r"v[0-9]{1,9}", part)), "v1")
     words = [part for part in parts if part != version]
     at = next((i for i, part in enumerate(words) if _is_interval(part)), len(words))
@@ -102,7 +114,16 @@ def infer_slug(name: str, report: BarsReport) -> str:
         ) from None
 
 
+def _stem(name: str) -> str:
+    """A file name without the endings of data files: `BRK.B.csv.gz` -> `BRK.B`."""
+    while (parts := name.rpartition("."))[0] and parts[2].lower() in _ENDINGS:
+        name = parts[0]
+    return name
+
+
 def _is_interval(text: str) -> bool:
+    if text in _INTERVAL_WORDS:
+        return True
     try:
         return granularity_seconds(text) > 0
     except SlugError:
@@ -111,7 +132,9 @@ def _is_interval(text: str) -> bool:
 
 def manifest_text(slug: str, relative: str, report: BarsReport, spec: BarsSpec) -> str:
     """The manifest as text, with a word beside what people change."""
-    form: dict[str, Any] = {"delimiter": report.delimiter, "time_format": report.time_format, "timezone": report.timezone}
+    unit = spec.format.time_unit
+    time = {"time_format": report.time_format} if unit is None else {"time": unit}
+    form: dict[str, Any] = {"delimiter": report.delimiter, **time, "timezone": report.timezone}
     form |= {"market": report.market or None, "bar_time": report.bar_time}
     columns = {"targets": spec.columns.targets, "prices": spec.columns.prices or [], "exclude": spec.columns.exclude}
     lines = [

@@ -19,6 +19,7 @@ exports/*
 !exports/*.yaml
 !exports/README.md
 .chronos/
+chronos.toml
 .tmp_dagster_home_*/
 """
 _PACKAGE = Path(__file__).resolve().parents[2]

@@ -14,8 +14,8 @@ import numpy as np
 import polars as pl
 
 from chronos_assets.domain.folds import Fold, plan_folds
+from chronos_assets.domain.interval import seconds_to_next_bar
 from chronos_assets.domain.profiles.walkforward import ModelProfile, ThresholdProfile
-from chronos_assets.domain.slug import granularity_seconds
 from chronos_assets.domain.targets import case_returns
 from chronos_assets.domain.thresholds import choose_thresholds
 from chronos_assets.pipeline.walkforward.checks import Finding, layout_of, same
@@ -73,7 +73,7 @@ def plan_findings(run: RunRecord, folds: Sequence[FoldRecord], times: np.ndarray
     layout = layout_of(run)
     if layout.is_calendar and (times is None or granularity is None):
         return []
-    seconds = None if granularity is None else granularity_seconds(granularity)
+    seconds = None if granularity is None or times is None else seconds_to_next_bar(granularity, int(times[-1]))
     plan = {fold.number: fold for fold in plan_folds(layout, int(run.walk_config["rows"]), timestamps=times, interval_seconds=seconds)}
     return [
         Finding(record.fold_number, f"{edge}_idx", getattr(plan[record.fold_number], edge), getattr(record, f"{edge}_idx"))

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from chronos_assets.domain.slug import granularity_seconds
+from chronos_assets.domain.interval import seconds_to_next_bar
 from chronos_assets.errors import StoreError
 from chronos_assets.pipeline.validation.folds import (
     end_findings,
@@ -153,7 +153,7 @@ def _bar_groups(
         lost = Finding(None, f"bars of {record.dataset_id}", error.expected, error.found)
         return dict.fromkeys(names, "the dataset cannot be read") | {names[3]: [lost]}
     times, target = bars["timestamp_unix"].to_numpy(), record.column(run.target_column).name
-    targets, seconds = bars[target].fill_null(np.nan).to_numpy(), granularity_seconds(record.granularity)
+    targets, seconds = bars[target].fill_null(np.nan).to_numpy(), seconds_to_next_bar(record.granularity, int(times[-1]))
     predictions = read_predictions(stores, run.run_id, folds)
     return {
         names[0]: plan_findings(run, chosen, times, record.granularity),

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
-from chronos_assets.domain.slug import granularity_seconds
+from chronos_assets.domain.interval import seconds_to_next_bar
 from chronos_assets.domain.targets import is_binary
 from chronos_assets.errors import ConflictError, ProfileError
 from chronos_assets.learning.training import FoldData, Recipe, booster_parameters
@@ -47,7 +47,7 @@ def read_run_data(stores: Stores, request: WalkforwardRequest) -> RunData:
     if weights is not None and bool(np.any(weights < 0)):
         raise ProfileError("a sample weight is negative", code="weight_negative", column=weight, slug=record.dataset_id)
     arrays = FoldData(feature_matrix(bars, request.features), _doubles(bars[request.target]), weights)
-    return RunData(arrays, bars["timestamp_unix"].to_numpy(), granularity_seconds(record.granularity))
+    return RunData(arrays, bars["timestamp_unix"].to_numpy(), seconds_to_next_bar(record.granularity, int(bars["timestamp_unix"][-1])))
 
 
 def feature_matrix(bars: pl.DataFrame, features: tuple[str, ...]) -> NDArray[np.float32]:

@@ -17,8 +17,8 @@ import numpy as np
 
 from chronos_assets.domain.fold_layout import Layout
 from chronos_assets.domain.folds import Fold, plan_folds, require_fitted_rows, require_folds, resolve_layout
+from chronos_assets.domain.interval import seconds_to_next_bar
 from chronos_assets.domain.profiles.walkforward import WalkforwardProfile
-from chronos_assets.domain.slug import granularity_seconds
 from chronos_assets.domain.strict import nearest
 from chronos_assets.errors import ProfileError
 from chronos_assets.learning.devices import Device, Table, resolve_device
@@ -163,7 +163,8 @@ def resolve_request(
     features = resolve_features(record, profile, target)
     layout = resolve_layout(profile, rows=record.row_count, horizon=horizon)
     times = timestamps() if layout.is_calendar else None
-    folds = plan_folds(layout, record.row_count, timestamps=times, interval_seconds=granularity_seconds(record.granularity))
+    interval = seconds_to_next_bar(record.granularity, int(record.last_bar_ts.timestamp()))
+    folds = plan_folds(layout, record.row_count, timestamps=times, interval_seconds=interval)
     require_folds(folds, layout, record.row_count)
     require_fitted_rows(folds, profile.val_split_ratio)
     split = folds[-1].split(profile.val_split_ratio)

@@ -44,3 +44,12 @@ SELECT count(*) AS total FROM export_audits WHERE dataset_id = %(slug)s
 -- One fold with its importance: three lists in the order of the run's features.
 -- name: fold_get
 SELECT * FROM walkforward_folds WHERE run_id = %(run_id)s AND fold_number = %(fold_number)s
+
+-- How runs get on, for listeners: the named ones, and (`all`) those that are under way or ended a moment ago.
+-- name: runs_progress
+SELECT r.run_id, r.dataset_id, r.status, NULL::jsonb AS summary_metrics, (r.walk_config ->> 'folds_planned')::bigint AS folds_planned,
+    (SELECT count(*) FROM walkforward_folds f WHERE f.run_id = r.run_id) AS folds_present
+FROM walkforward_runs r
+WHERE r.run_id = ANY(%(run_ids)s::uuid[])
+   OR (%(all)s AND (r.status IN ('queued', 'running') OR r.completed_at > now() - interval '1 minute'))
+ORDER BY r.created_at, r.run_id

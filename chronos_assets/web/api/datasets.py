@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
+from chronos_assets.storage.datasets import get_dataset as registered
 from chronos_assets.views import datasets as views
 from chronos_assets.views import documents as doc
+from chronos_assets.views.series import Span, bar_series
 from chronos_assets.web.answers import answer, page_answer
-from chronos_assets.web.context import PROBLEMS, Exact, Fields, Limit, Words, stores_of
+from chronos_assets.web.context import PROBLEMS, Exact, Fields, From, Limit, Points, To, Words, frames_of, stores_of
+from chronos_assets.web.series import CONTENT, FormatParameter, chosen_format, series_answer, series_etag, unchanged
 
 router = APIRouter(tags=["datasets"], responses=PROBLEMS)
 PATHS = ("/api/datasets", "/api/indicators/datasets")
@@ -49,6 +52,33 @@ def list_targets(request: Request, dataset: str, q: Words = None) -> Response:
     """Targets of a dataset, with what their published bars hold and how far they look ahead."""
     found = views.column_statistics(stores_of(request), dataset, "target", q=q)
     return answer(request, found, list[doc.TargetStatistics])
+
+
+@router.get(
+    "/api/datasets/{dataset}/bars",
+    response_model=list[dict[str, float | int | None]] | dict[str, list[Any]],
+    responses={200: {"content": CONTENT}},
+    operation_id="get_bars",
+)
+def get_bars(
+    *,
+    request: Request,
+    dataset: str,
+    columns: Annotated[str | None, Query(max_length=20_000, description="Names, separated by commas; without it, the prices.")] = None,
+    start: From = None,
+    to: To = None,
+    points: Points = None,
+    format: FormatParameter = None,
+) -> Response:
+    """Published bars in order: `timestamp_unix` and the asked columns."""
+    stores, kind = stores_of(request), chosen_format(request, format)
+    record = registered(stores.postgres, dataset)
+    etag = series_etag(request, kind, record.dataset_id, record.revision, record.content_hash)
+    if (same := unchanged(request, etag, completed=False)) is not None:
+        return same
+    names = None if columns is None else [name.strip() for name in columns.split(",") if name.strip()]
+    series = bar_series(stores, record, names, Span(start, to, points), frames_of(request))
+    return series_answer(request, series, kind, name=f"{record.dataset_id}-bars", etag=etag, completed=False)
 
 
 @router.get("/api/datasets/{dataset}/audits", response_model=list[doc.Audit], operation_id="list_audits")

@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import json
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 
+from chronos_assets.domain.simulation.rules import EXIT_REASONS
+from chronos_assets.storage.simulations import SimulationRecord
 from chronos_assets.views import documents as doc
 from chronos_assets.views import simulations as views
-from chronos_assets.web.answers import answer, page_answer
-from chronos_assets.web.api.walkforward import Moment, Statuses
-from chronos_assets.web.context import PROBLEMS, Cursor, Exact, Fields, Limit, stores_of
+from chronos_assets.views.series import Series, Span, equity_series
+from chronos_assets.views.trades import SORTS, TradeFilters, choose_trades, load_equity, load_trades
+from chronos_assets.web.answers import answer, next_page, page_answer
+from chronos_assets.web.api.walkforward import Statuses
+from chronos_assets.web.context import PROBLEMS, Cursor, Exact, Fields, From, Limit, Moment, OneOf, Points, To, frames_of, stores_of
+from chronos_assets.web.series import (
+    CONTENT,
+    MOST_JSON_ROWS,
+    Format,
+    FormatParameter,
+    chosen_format,
+    series_answer,
+    series_etag,
+    unchanged,
+)
 
 router = APIRouter(prefix="/api/tradesim", tags=["trade simulator"], responses=PROBLEMS)
 SimulationSort = Literal[
@@ -26,6 +41,9 @@ SimulationSort = Literal[
     "-trade_count",
     "trade_count",
 ]
+
+ExitReason = Annotated[str, OneOf(*EXIT_REASONS)]
+TradeSort = Annotated[str, OneOf(*(f"{sign}{name}" for name in SORTS for sign in ("", "-")))]
 
 
 @router.get("/runs", response_model=list[doc.Simulation], operation_id="list_simulations")
@@ -64,3 +82,96 @@ def list_simulations(
 def get_simulation(request: Request, simulation_id: str) -> Response:
     """A simulation with the buckets of both sides and what a reader should stop at."""
     return answer(request, views.read_simulation_detail(stores_of(request).postgres, simulation_id), doc.SimulationDetail)
+
+
+@router.get(
+    "/runs/{simulation_id}/trades",
+    response_model=list[doc.Trade] | dict[str, Any],
+    responses={200: {"content": CONTENT}, 409: PROBLEMS[400]},
+    operation_id="list_trades",
+)
+def list_trades(
+    *,
+    request: Request,
+    simulation_id: str,
+    side: doc.Side | None = None,
+    exit_reason: Annotated[list[ExitReason] | None, Query(description="Only these (repeatable).")] = None,
+    fold: Annotated[int | None, Query(ge=0, le=2**31)] = None,
+    pnl_lt: Annotated[float | None, Query(allow_inf_nan=False)] = None,
+    pnl_gt: Annotated[float | None, Query(allow_inf_nan=False)] = None,
+    entered_from: Moment = None,
+    entered_to: Moment = None,
+    sort: Annotated[TradeSort, Query(description="`-`: falling. Ties by number.")] = "trade_no",
+    limit: Annotated[int | None, Query(ge=1, le=MOST_JSON_ROWS, description="Default: 100 for JSON rows, else all.")] = None,
+    cursor: Cursor = None,
+    format: FormatParameter = None,
+) -> Response:
+    """Trades. `X-Total-Count` and `X-Sums` are of all that the filters choose; every format honours the filters."""
+    stores, kind = stores_of(request), chosen_format(request, format)
+    record = views.completed(stores.postgres, simulation_id)
+    etag = _etag(request, kind, record)
+    if (same := unchanged(request, etag, completed=True)) is not None:
+        return same
+    filters = TradeFilters(side, exit_reason, fold, pnl_lt, pnl_gt, entered_from, entered_to)
+    rows = limit or (100 if kind == "json" else None)
+    page = choose_trades(load_trades(stores, record, frames_of(request)), filters, sort=sort, limit=rows, cursor=cursor)
+    sums = json.dumps(page.sums)
+    headers = {"X-Total-Count": str(page.total), "X-Sums": sums, **next_page(request, page.cursor)}
+    name, extra = _name(record, "trades"), {"_sums": page.sums}
+    return series_answer(request, Series.of(page.frame), kind, name=name, etag=etag, completed=True, headers=headers, extra=extra)
+
+
+@router.get("/runs/{simulation_id}/trades/{trade_no}", response_model=doc.Trace, responses={409: PROBLEMS[400]}, operation_id="get_trade")
+def get_trade(request: Request, simulation_id: str, trade_no: Annotated[int, Path(ge=1, le=10**18 - 1)]) -> Response:
+    """Where a trade came from: its fold, the fold's model, the bars that decided, entered and left, its run and its file."""
+    from chronos_assets.pipeline.simulation.trace import trace_trade  # loads numba
+
+    stores = stores_of(request)
+    record = views.completed(stores.postgres, simulation_id)
+    return answer(request, doc.Trace(**trace_trade(f"{record.simulation_id}/{trade_no}", stores)), doc.Trace)
+
+
+@router.get(
+    "/runs/{simulation_id}/equity",
+    response_model=list[doc.EquityPoint] | list[doc.EquityBucket] | dict[str, list[Any]],
+    responses={200: {"content": CONTENT}, 409: PROBLEMS[400]},
+    operation_id="get_equity",
+)
+def get_equity(
+    *,
+    request: Request,
+    simulation_id: str,
+    start: From = None,
+    to: To = None,
+    points: Points = None,
+    format: FormatParameter = None,
+) -> Response:
+    """The account at the close of every bar, beside the starting capital held from the first close on."""
+    stores, kind = stores_of(request), chosen_format(request, format)
+    record = views.completed(stores.postgres, simulation_id)
+    etag = _etag(request, kind, record)
+    if (same := unchanged(request, etag, completed=True)) is not None:
+        return same
+    series = equity_series(stores, record, Span(start, to, points), frames_of(request))
+    return series_answer(request, series, kind, name=_name(record, "equity"), etag=etag, completed=True)
+
+
+@router.get(
+    "/runs/{simulation_id}/monthly", response_model=list[doc.MonthlyReturns], responses={409: PROBLEMS[400]}, operation_id="get_monthly"
+)
+def get_monthly(request: Request, simulation_id: str) -> Response:
+    """Returns of the account by month and year, in percent."""
+    from chronos_assets.views.tear_sheet import monthly_returns  # loads numba
+
+    stores = stores_of(request)
+    record = views.completed(stores.postgres, simulation_id)
+    rows = monthly_returns(load_equity(stores, record, frames_of(request)), float(record.config["capital"]))
+    return answer(request, [doc.MonthlyReturns(**row) for row in rows], list[doc.MonthlyReturns])
+
+
+def _etag(request: Request, kind: Format, record: SimulationRecord) -> str:
+    return series_etag(request, kind, record.simulation_id, record.status, record.completed_at)
+
+
+def _name(record: SimulationRecord, what: str) -> str:
+    return f"{record.dataset_id}-{record.mode}-{record.simulation_id[:8]}-{what}"

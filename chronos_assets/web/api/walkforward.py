@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 
 from chronos_assets.views import documents as doc
 from chronos_assets.views import runs as views
+from chronos_assets.views.folds import read_fold
+from chronos_assets.views.series import Span, prediction_series
 from chronos_assets.web.answers import answer, page_answer
-from chronos_assets.web.context import PROBLEMS, Cursor, Exact, Fields, Limit, stores_of
+from chronos_assets.web.context import PROBLEMS, Cursor, Exact, Fields, From, Limit, Moment, Points, To, frames_of, stores_of
+from chronos_assets.web.series import CONTENT, FormatParameter, chosen_format, series_answer, series_etag, unchanged
 
 router = APIRouter(prefix="/api/walkforward", tags=["walk-forward"], responses=PROBLEMS)
+FoldNumber = Annotated[int, Path(ge=0, le=2**31)]
 Statuses = Annotated[list[doc.Status] | None, Query(description="Only these (repeatable).")]
-Moment = Annotated[datetime | None, Query(description="ISO 8601; without an offset, UTC.")]
 RunSort = Literal[
     "-created_at",
     "created_at",
@@ -71,6 +73,42 @@ def get_run(
 def get_importance(request: Request, run_id: str) -> Response:
     """Pooled importance of the run's features, the most important one first; empty before the run is complete."""
     return answer(request, views.read_importance(stores_of(request).postgres, run_id), list[doc.Importance])
+
+
+@router.get("/runs/{run_id}/folds/{fold_number}", response_model=doc.FoldDetail, operation_id="get_fold")
+def get_fold(request: Request, run_id: str, fold_number: FoldNumber) -> Response:
+    """A fold with its importance, its predictions as histograms, and how well they rank the target's sign."""
+    return answer(request, read_fold(stores_of(request), run_id, fold_number), doc.FoldDetail)
+
+
+@router.get(
+    "/runs/{run_id}/predictions",
+    response_model=list[doc.Prediction] | list[doc.PredictionBucket] | dict[str, list[Any]],
+    responses={200: {"content": CONTENT}},
+    operation_id="get_predictions",
+)
+def get_predictions(
+    *,
+    request: Request,
+    run_id: str,
+    fold: Annotated[int | None, Query(ge=0, le=2**31)] = None,
+    signal: Annotated[Literal["long", "short", "any"] | None, Query(description="Only rows that give this signal.")] = None,
+    start: From = None,
+    to: To = None,
+    points: Points = None,
+    format: FormatParameter = None,
+) -> Response:
+    """Predictions of the run's test rows in bar order: those of the folds that are stored by now."""
+    stores, kind = stores_of(request), chosen_format(request, format)
+    run = views.read_run(stores.postgres, run_id)
+    etag = series_etag(request, kind, run.run_id, run.status, run.completed_at, run.folds_present)
+    completed = run.status == "completed"
+    if (same := unchanged(request, etag, completed=completed)) is not None:
+        return same
+    span = Span(start, to, points)
+    series = prediction_series(stores, run, span, frames_of(request), fold=fold, signal=signal)
+    name = f"{run.dataset_id}-{run.run_id[:8]}-predictions"
+    return series_answer(request, series, kind, name=name, etag=etag, completed=completed)
 
 
 @router.get("/compare", response_model=doc.Comparison, operation_id="compare_runs")

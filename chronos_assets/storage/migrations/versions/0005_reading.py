@@ -1,4 +1,4 @@
-"""Indexes for readers: pages of runs and simulations in the order of each sort key, and folds by the files that they share."""
+"""Indexes for readers: pages of runs and simulations in the order of each sort key."""
 
 from alembic import op
 
@@ -13,7 +13,6 @@ _SIMULATION_METRICS = ("total_return_pct", "sharpe", "max_drawdown_pct", "trade_
 
 def upgrade() -> None:
     """Create the indexes."""
-    op.execute("CREATE INDEX walkforward_folds_artifact ON walkforward_folds (artifact)")
     op.execute("CREATE INDEX walkforward_runs_created ON walkforward_runs (created_at, run_id)")
     op.execute("CREATE INDEX walkforward_runs_status ON walkforward_runs (status)")
     op.execute("CREATE INDEX walkforward_runs_duration ON walkforward_runs ((duration_ms::double precision), run_id)")

@@ -1,0 +1,47 @@
+"""Where the HTTP API of a home is: `chronos serve` notes its address while it runs, for `chronos dev` and for commands that print links."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+from chronos_assets.settings import Settings
+
+
+@contextmanager
+def noted(settings: Settings, url: str) -> Iterator[None]:
+    """Note `url` as the address of this process's API, as long as the block runs."""
+    from chronos_assets.storage.atomic_write import write_file
+
+    note = _path(settings)
+    write_file(note, json.dumps({"pid": os.getpid(), "url": url}).encode())
+    try:
+        yield
+    finally:
+        if (found := _read(note)) is not None and found[0] == os.getpid():
+            note.unlink(missing_ok=True)
+
+
+def api_url(settings: Settings, *, pid: int | None = None) -> str | None:
+    """The address of the API that runs for this home (as process `pid`, if given), or None."""
+    found = _read(_path(settings))
+    if found is None or not psutil.pid_exists(found[0]) or pid not in {None, found[0]}:
+        return None
+    return found[1]
+
+
+def _path(settings: Settings) -> Path:
+    return settings.home / "web" / "api.json"
+
+
+def _read(note: Path) -> tuple[int, str] | None:
+    try:
+        document = json.loads(note.read_text(encoding="utf-8"))
+        return int(document["pid"]), str(document["url"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

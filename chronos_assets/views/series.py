@@ -1,0 +1,144 @@
+"""Long series as readers see them: equity, predictions and bars, whole or decimated. Nothing here knows of HTTP."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+import numpy as np
+import polars as pl
+
+from chronos_assets.storage.datasets import DatasetColumn, DatasetRecord, iter_bars
+from chronos_assets.storage.delivery import bars_of
+from chronos_assets.storage.runs import get_run, read_predictions
+from chronos_assets.storage.simulations import SimulationRecord
+from chronos_assets.storage.stores import Stores
+from chronos_assets.views.decimation import Rule, decimate, min_max_last
+from chronos_assets.views.documents import Run
+from chronos_assets.views.frame_cache import FrameCache
+from chronos_assets.views.trades import load_equity
+
+EQUITY_RULES: dict[str, tuple[str, Rule]] = {
+    **min_max_last(["equity"]),
+    "drawdown_max": ("drawdown_pct", "max"),
+    "position_last": ("position", "last"),
+    "buy_and_hold_last": ("buy_and_hold", "last"),
+}
+OHLC: dict[str, Rule] = {"open": "first", "high": "max", "low": "min", "close": "last"}
+PIECE_ROWS = 50_000
+
+
+@dataclass(frozen=True)
+class Span:
+    """A part of a series: from a time on (included) up to a time (excluded), in at most `points` buckets (None: every row)."""
+
+    start: datetime | None = None
+    end: datetime | None = None
+    points: int | None = None
+
+
+@dataclass(frozen=True)
+class Series:
+    """A series that is about to be sent: its rows, and its pieces in order (at least one, which may be empty)."""
+
+    rows: int
+    pieces: Callable[[], Iterator[pl.DataFrame]]
+    decimated: str | None = None
+
+    @classmethod
+    def of(cls, frame: pl.DataFrame, decimated: str | None = None) -> Series:
+        """A series that is whole in memory."""
+        starts = range(0, max(1, frame.height), PIECE_ROWS)
+        return cls(frame.height, lambda: (frame.slice(start, PIECE_ROWS) for start in starts), decimated)
+
+
+def equity_series(stores: Stores, simulation: SimulationRecord, span: Span, cache: FrameCache) -> Series:
+    """Equity, drawdown and position per bar, beside the starting capital held from the first close on."""
+
+    def read() -> pl.DataFrame:
+        from chronos_assets.views.tear_sheet import buy_and_hold  # loads numba
+
+        equity = load_equity(stores, simulation, cache)
+        held = buy_and_hold(simulation, get_run(stores.postgres, simulation.run_id), stores, equity["timestamp_unix"].to_numpy())
+        values = np.full(equity.height, np.nan) if held is None else held
+        return equity.with_columns(buy_and_hold=pl.Series(values, dtype=pl.Float64).fill_nan(None))
+
+    return _cut(cache.get(("held", simulation.simulation_id, simulation.completed_at), read), span, EQUITY_RULES)
+
+
+def prediction_series(
+    stores: Stores, run: Run, span: Span, cache: FrameCache, *, fold: int | None = None, signal: str | None = None
+) -> Series:
+    """Predictions of a run's test rows. `signal`: `long`, `short` or `any`, only rows that give one."""
+    frame = cache.get(("predictions", run.run_id, run.completed_at, run.folds_present), lambda: read_predictions(stores, run.run_id))
+    long = (pl.col("prediction") >= pl.col("long_threshold")).fill_null(value=False)
+    short = (pl.col("prediction") <= pl.col("short_threshold")).fill_null(value=False)
+    if fold is not None:
+        frame = frame.filter(pl.col("fold") == fold)
+    if signal is not None:
+        frame = frame.filter({"long": long & ~short, "short": short & ~long, "any": long ^ short}[signal])
+    counted = frame.with_columns(long_signal=long & ~short, short_signal=short & ~long) if span.points else frame
+    counts: dict[str, tuple[str, Rule]] = {"long_signals": ("long_signal", "count"), "short_signals": ("short_signal", "count")}
+    return _cut(counted, span, min_max_last(["prediction"]) | counts)
+
+
+def bar_series(stores: Stores, record: DatasetRecord, names: Sequence[str] | None, span: Span, cache: FrameCache) -> Series:
+    """Published bars: `timestamp_unix` and the named columns (default: the prices). Whole series are read piece by piece."""
+    prices = [column.name for column in record.columns if column.role == "price"]
+    columns = list(dict.fromkeys(record.column(name) for name in (prices if names is None else names)))
+    if span.points is None:
+        return _streamed(stores, record, columns, span)
+    key = ("bars", record.dataset_id, record.revision, tuple(column.name for column in columns))
+    frame = cache.get(key, lambda: pl.concat(list(iter_bars(stores.questdb, record, columns))))
+    return _cut(frame, span, bar_rules(record, [column.name for column in columns]))
+
+
+def bar_rules(record: DatasetRecord, names: Sequence[str]) -> dict[str, tuple[str, Rule]]:
+    """First open, highest high, lowest low, last close; of every other column the smallest, largest and last value."""
+    from chronos_assets.pipeline.simulation.prices import price_columns  # loads numba
+
+    known = {column.name: kind for kind, column in price_columns(record).items()}
+    rules: dict[str, tuple[str, Rule]] = {}
+    for name in names:
+        rules |= {name: (name, OHLC[known[name]])} if known.get(name) in OHLC else min_max_last([name])
+    return rules
+
+
+def _cut(frame: pl.DataFrame, span: Span, rules: dict[str, tuple[str, Rule]]) -> Series:
+    times = frame["timestamp_unix"]
+    first = 0 if span.start is None else int(times.search_sorted(span.start.timestamp(), "left"))
+    last = frame.height if span.end is None else int(times.search_sorted(span.end.timestamp(), "left"))
+    part = frame.slice(first, max(0, last - first))
+    if span.points is None or part.height <= span.points:
+        return Series.of(part if span.points is None else decimate(part, max(1, part.height), rules))
+    small = decimate(part, span.points, rules, offset=first)
+    return Series.of(small, f"{part.height}/{small.height}")
+
+
+def _streamed(stores: Stores, record: DatasetRecord, columns: Sequence[DatasetColumn], span: Span) -> Series:
+    inside = _inside(stores, record, span)
+    if inside is None:
+        return Series.of(pl.DataFrame(schema={"timestamp_unix": pl.Int64, **{column.name: pl.Float64 for column in columns}}))
+
+    def pieces() -> Iterator[pl.DataFrame]:
+        for piece in iter_bars(stores.questdb, inside, columns):
+            yield piece.select("timestamp_unix", *(pl.col(c.name).cast(pl.Float64).fill_nan(None) for c in columns))
+
+    return Series(inside.row_count, pieces)
+
+
+def _inside(stores: Stores, record: DatasetRecord, span: Span) -> DatasetRecord | None:
+    """`record` with the range of bars that `span` leaves of it, and their number; None if it leaves none."""
+    first, last = record.first_bar_ts, record.last_bar_ts
+    if span.start is not None:
+        first = max(first, datetime.fromtimestamp(math.ceil(span.start.timestamp()), tz=UTC))
+    if span.end is not None:
+        last = min(last, datetime.fromtimestamp(math.ceil(span.end.timestamp()) - 1, tz=UTC))
+    if first > last:
+        return None
+    if (first, last) == (record.first_bar_ts, record.last_bar_ts):
+        return record
+    rows = bars_of(stores.questdb, record.questdb_tag, first, last)
+    return replace(record, first_bar_ts=first, last_bar_ts=last, row_count=rows)

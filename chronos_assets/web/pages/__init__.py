@@ -1,0 +1,9 @@
+"""The dashboard: one module of routes for each kind of page, over the same views as the API. A new page is named in `ROUTERS`."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from chronos_assets.web.pages import datasets, home, runs
+
+ROUTERS: tuple[APIRouter, ...] = (home.router, datasets.router, runs.router)

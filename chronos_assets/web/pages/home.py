@@ -1,0 +1,47 @@
+"""`/`: what is new since yesterday. Also the switch between light and dark."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from urllib.parse import parse_qs
+
+from fastapi import APIRouter, Request, Response
+from starlette.responses import RedirectResponse
+
+from chronos_assets.views import datasets as dataset_views
+from chronos_assets.views import runs as run_views
+from chronos_assets.views import simulations as simulation_views
+from chronos_assets.web.context import stores_of
+from chronos_assets.web.pages.rendering import THEMES, page
+
+router = APIRouter(include_in_schema=False)
+NEWEST = 10
+A_YEAR_SECONDS = 31_536_000
+
+
+@router.get("/")
+def home(request: Request) -> Response:
+    """The newest runs and simulations, what failed since yesterday, and the datasets."""
+    postgres = stores_of(request).postgres
+    yesterday = datetime.now(UTC) - timedelta(days=1)
+    failed = run_views.list_runs(postgres, {"status": ["failed"], "created_from": yesterday}, limit=NEWEST)
+    return page(
+        request,
+        "home.html",
+        datasets=dataset_views.list_datasets(postgres),
+        runs=run_views.list_runs(postgres, {}, limit=NEWEST),
+        simulations=simulation_views.list_simulations(postgres, {}, limit=NEWEST),
+        failed=failed,
+    )
+
+
+@router.post("/theme")
+async def choose_theme(request: Request) -> Response:
+    """Remember light or dark in a cookie and go back to the page; works without a script."""
+    form = parse_qs((await request.body()).decode("utf-8", "replace"))
+    theme, back = form.get("theme", [""])[0], form.get("back", ["/"])[0]
+    target = back if back.startswith("/") and not back.startswith(("//", "/\\")) else "/"
+    answer = RedirectResponse(target, 303)
+    if theme in THEMES:
+        answer.set_cookie("theme", theme, max_age=A_YEAR_SECONDS, samesite="strict", httponly=True)
+    return answer

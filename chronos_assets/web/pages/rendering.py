@@ -1,0 +1,81 @@
+"""How pages are rendered: the Jinja environment, and an answer that is a whole page or, if the browser swaps, one part of it.
+
+A template extends `base.html` and puts what changes with the filters into `{% block part %}`. htmx says in `HX-Request-Type` if it wants
+the whole page or the part; the address is the same, so reload, back and forward show what the address says.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.metadata import version
+from typing import Any
+from urllib.parse import urlencode
+
+from fastapi import Request
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.responses import HTMLResponse, Response
+
+from chronos_assets.web.answers import etag_of, known
+from chronos_assets.web.assets import asset
+from chronos_assets.web.pages import formats
+
+THEMES = ("light", "dark")
+HEADERS = {"Cache-Control": "private, no-cache", "Vary": "Accept, Cookie, HX-Request-Type"}
+
+
+def page(request: Request, template: str, *, status: int = 200, **values: Any) -> Response:
+    """`template` with `values` as a page, or its block `part` for a swap; 304 if the browser has it."""
+    loaded = environment().get_template(template)
+    context = {**_frame(request), **values}
+    if request.headers.get("hx-request-type") == "partial" and "part" in loaded.blocks:
+        html = "".join(loaded.blocks["part"](loaded.new_context(context)))
+    else:
+        html = loaded.render(context)
+    etag = etag_of(html)
+    if status == 200 and known(request, etag):
+        return Response(status_code=304, headers={**HEADERS, "ETag": etag})
+    return HTMLResponse(html, status, {**HEADERS, "ETag": etag})
+
+
+@cache
+def environment() -> Environment:
+    """The one Jinja environment, with the filters of `formats`."""
+    made = Environment(
+        loader=PackageLoader("chronos_assets.web"), autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
+    )
+    made.filters |= formats.FILTERS
+    made.globals["product_version"] = version("chronos-assets")
+    return made
+
+
+def _frame(request: Request) -> dict[str, Any]:
+    """What the frame of every page needs."""
+    root = str(request.scope.get("root_path", "")).rstrip("/")
+    theme = request.cookies.get("theme", "")
+
+    def url(path: str, **parameters: Any) -> str:
+        chosen = {name: value for name, value in parameters.items() if value not in (None, "", [])}
+        return f"{root}{path}" + (f"?{urlencode(chosen, doseq=True)}" if chosen else "")
+
+    def again(**changes: Any) -> str:
+        """This page with other parameters; None takes one away."""
+        now: dict[str, Any] = {}
+        for name, value in request.query_params.multi_items():
+            now.setdefault(name, []).append(value)
+        return url(request.url.path.removeprefix(root), **{**now, **changes})
+
+    return {
+        "url": url,
+        "again": again,
+        "asset": lambda name: _asset(root, name),
+        "theme": theme if theme in THEMES else "",
+        "section": request.url.path.removeprefix(root).strip("/").split("/")[0],
+        "address": request.url.path,
+        "query": request.query_params,
+        "dagster_url": request.app.state.dagster_url(),
+    }
+
+
+def _asset(root: str, name: str) -> dict[str, str]:
+    found = asset(name)
+    return {"url": f"{root}{found.url}", "integrity": found.integrity}

@@ -1,0 +1,51 @@
+"""Pages made from the code are what the code says now, and nothing that they must name is missing."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from chronos_assets.cli.main import COMMANDS
+from chronos_assets.settings import PREFIX, Settings
+from chronos_assets.storage.schema import METADATA
+from chronos_assets.storage.tables import TABLES
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def pages() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("pages", PROJECT / ".ci" / "pages.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_pages_are_what_the_code_says(pages: ModuleType) -> None:
+    """A setting, command, table or index that changes changes its page in the same commit."""
+    for path, text in pages.pages().items():
+        assert path.is_file(), f"{path} is missing: run `{pages.COMMAND}`"
+        assert path.read_text(encoding="utf-8") == text, f"{path.relative_to(PROJECT)} is old: run `{pages.COMMAND}`"
+
+
+def test_every_setting_command_table_and_index_is_on_its_page(pages: ModuleType) -> None:
+    """Nothing is left out by the way a page is laid out."""
+    settings, commands = pages.settings_page(), pages.cli_page()
+    assert [name for name in Settings.model_fields if f"| `{PREFIX}{name.upper()}` |" not in settings] == []
+    assert [name for name in (*(f"chronos {c}" for c in COMMANDS), "validate_dataset") if f"## {name}\n" not in commands] == []
+    postgres, sql, questdb = pages.postgres_page(), pages.postgres_schema(), pages.questdb_page()
+    for table in METADATA.tables.values():
+        assert f"## {table.name}\n" in postgres
+        assert f"CREATE TABLE {table.name} " in sql
+        for index in table.indexes:
+            assert f"| `{index.name}` |" in postgres
+            assert f"CREATE INDEX {index.name} " in sql
+    for spec in TABLES:
+        assert f"## {spec.name}\n" in questdb
+        assert spec.about
+        assert set(spec.keys) <= set(spec.example)
