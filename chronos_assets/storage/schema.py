@@ -308,7 +308,17 @@ Table(
     _json("series"),
     _utc("created_at", null=False, default=_NOW),
     _utc("retired_at"),
-    Index("walkforward_trials_lineage", "lineage", "target_column", text("created_at DESC")),
+    Index(
+        "walkforward_trials_lineage",
+        "lineage",
+        "target_column",
+        text("created_at DESC"),
+        info={"about": "all trials on a lineage (a dataset in all its versions) and target, which a deflated Sharpe ratio counts"},
+    ),
+    info={
+        "about": "One row per walk-forward run that has shown numbers: what was asked for, how its signals did, their returns summed in "
+        "buckets of time. It stays when the run is retired: a trial that was looked at counts for ever.",
+    },
 )
 
 Table(
@@ -318,7 +328,8 @@ Table(
     *(_text(name, null=False) for name in ("dataset_id", "target")),
     _json("grid"),
     _utc("created_at", null=False, default=_NOW),
-    Index("sweeps_dataset_created", "dataset_id", text("created_at DESC")),
+    Index("sweeps_dataset_created", "dataset_id", text("created_at DESC"), info={"about": "the sweeps of a dataset, the newest first"}),
+    info={"about": "One row per sweep, written before its first run starts: the dataset, the target and the grid. Never deleted."},
 )
 
 Table(
@@ -327,7 +338,8 @@ Table(
     Column("sweep_id", Uuid, ForeignKey("sweeps.sweep_id", name="sweep_runs_sweep_id_fkey"), primary_key=True),
     Column("run_id", Uuid, primary_key=True),
     _json("changes"),
-    Index("sweep_runs_run", "run_id"),
+    Index("sweep_runs_run", "run_id", info={"about": "the sweeps that asked for a run"}),
+    info={"about": "Which runs a sweep asked for, and what each changed. The run may be retired meanwhile; its trial is not."},
 )
 
 
