@@ -7,7 +7,8 @@
     │   ├── ManifestError                     a manifest that cannot be read or contradicts itself
     │   ├── BarsError                         an indicator file (or one cell of it) that is not what it claims
     │   ├── SourceChangedError                a file that differs from its checksum or from its published bars
-    │   └── ProfileError                      a walk-forward or simulation profile out of range
+    │   ├── ProfileError                      a walk-forward or simulation profile out of range
+    │   └── VersionsDifferError               workers would train with other versions than the request names
     ├── ValidationFailedError        exit 3   stored data differ from what they should be
     ├── NotPublishedError            exit 3   the registry does not know what was asked for
     ├── ServiceUnavailableError      exit 4   a server cannot be reached
@@ -109,6 +110,10 @@ class SourceChangedError(RefusedError):
 
 class ProfileError(RefusedError):
     """A walk-forward or simulation profile that is out of range or does not fit its dataset."""
+
+
+class VersionsDifferError(RefusedError):
+    """Workers would train with other code or libraries than the request names."""
 
 
 class ValidationFailedError(ChronosError):

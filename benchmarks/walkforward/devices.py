@@ -18,10 +18,12 @@ import numpy as np
 
 from chronos_assets.domain.fold_layout import Layout
 from chronos_assets.domain.folds import plan_folds
-from chronos_assets.domain.profiles.walkforward import ModelProfile, ThresholdProfile
+from chronos_assets.domain.profiles.walkforward import ThresholdProfile
 from chronos_assets.learning.devices import count_cuda_devices
 from chronos_assets.learning.executor import ThreadExecutor
-from chronos_assets.learning.training import FoldData, FoldResult, FoldSpec, Recipe, booster_parameters
+from chronos_assets.learning.learners.xgboost import XGBoost
+from chronos_assets.learning.selectors.all_features import AllFeatures
+from chronos_assets.learning.training import FoldData, FoldResult, FoldSpec, Recipe
 
 SIZES = [(650, 9), (2_000, 100), (10_000, 80), (50_000, 80), (200_000, 100)]
 
@@ -29,15 +31,13 @@ SIZES = [(650, 9), (2_000, 100), (10_000, 80), (50_000, 80), (200_000, 100)]
 def seconds_per_fold(rows: int, features: int, device: str, at_once: int, folds: int) -> float:
     rng = np.random.default_rng(1)
     data = FoldData(rng.normal(size=(rows + 15 * folds + 4, features)).astype(np.float32), rng.normal(size=rows + 15 * folds + 4))
-    model = ModelProfile(rounds=200, early_stopping=0, eta=0.05)
     recipe = Recipe(
-        booster_parameters(model.model_dump(), objective="reg:squarederror", device=device, monotone=()),
-        200,
-        0,
-        "none",
-        1.0,
-        ThresholdProfile(),
+        learner=XGBoost(rounds=200, early_stopping=0, eta=0.05, objective="reg:squarederror"),
+        selector=AllFeatures(),
+        thresholds=ThresholdProfile(),
+        feature_names=tuple(f"f{number}" for number in range(features)),
         binary=False,
+        device=device,
     )
     plan = plan_folds(Layout("rolling", rows, 15, 15, 4), len(data.targets))
     specs = [FoldSpec(fold, fold.split(0.8), "", recipe) for fold in plan]

@@ -83,6 +83,15 @@ def _walkforward(run: dict[str, Any]) -> list[str]:
         )
     if run["folds_learned_nothing"]:
         lines.append(f"  {run['folds_learned_nothing']:,} of {run['folds_planned']:,} folds learned nothing")
+    baseline = run.get("baseline")
+    for side in ("long", "short"):
+        if baseline is None:
+            break
+        metrics = baseline[side]
+        lines.append(
+            f"  {baseline['learner'] + ' ' + side:<11} {metrics['n_signals'] or 0:>6,} signals  hit rate {_share(metrics['hit_rate'])}  "
+            f"profit factor {_factor(metrics)}  (baseline)"
+        )
     return lines
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from chronos_assets.cli.common import emit, json_option
+from chronos_assets.cli.metrics_table import metrics_table
 from chronos_assets.cli.workplace import open_for_reading, open_stores_of
 
 if TYPE_CHECKING:
@@ -109,6 +110,7 @@ def _show_text(run: RunWithSpace) -> str:
         *_signal_lines(run.summary_metrics or {}),
         *basis_lines(run.summary_metrics or {}),
     ]
+    lines += metrics_table(run.summary_metrics or {})
     return "\n".join([*lines, f"error {error['code']}: {error['message']}"] if error else lines)
 
 

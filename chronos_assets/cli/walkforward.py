@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from chronos_assets.cli.common import emit, json_option, say
+from chronos_assets.cli.metrics_table import metrics_table
 from chronos_assets.cli.workplace import find_manifest, open_stores_of
 from chronos_assets.domain.folds import Fold, plan_folds, resolve_layout
 from chronos_assets.domain.profiles.walkforward import WalkforwardProfile
@@ -222,20 +223,12 @@ def picture(plan: Sequence[Fold], rows: int) -> str:
 def _result_text(slug: str, result: WalkforwardResult) -> str:
     from chronos_assets.pipeline.walkforward.summary import basis_lines
 
-    lines = [
-        f"run {result.run_id} of {slug}: {result.status} on {result.device} in {result.seconds:.1f} s",
-        f"folds: {result.folds_planned} planned, {result.folds_trained} trained, {result.folds_copied} copied, "
-        f"{result.folds_present} present",
-        f"{'side':<6} {'signals':>8} {'hit rate':>9} {'sum':>12} {'mean':>12} {'profit factor':>14}",
-    ]
-    for side in ("long", "short", "both"):
-        m = result.summary_metrics.get(side, {})
-        factor = "no losses" if m.get("no_losses") else _number(m.get("profit_factor"), ".3f")
-        numbers = f"{_number(m.get('hit_rate'), '.3f'):>9} {_number(m.get('signal_sum'), '.5g'):>12} {_number(m.get('mean'), '.5g'):>12}"
-        lines.append(f"{side:<6} {m.get('n_signals', 0):>8} {numbers} {factor:>14}")
-    lines += basis_lines(result.summary_metrics)
-    return "\n".join(lines)
-
-
-def _number(value: float | None, form: str) -> str:
-    return "-" if value is None else format(value, form)
+    return "\n".join(
+        [
+            f"run {result.run_id} of {slug}: {result.status} on {result.device} in {result.seconds:.1f} s",
+            f"folds: {result.folds_planned} planned, {result.folds_trained} trained, {result.folds_copied} copied, "
+            f"{result.folds_present} present",
+            *metrics_table(result.summary_metrics),
+            *basis_lines(result.summary_metrics),
+        ]
+    )

@@ -15,6 +15,13 @@ from numpy.typing import ArrayLike, NDArray
 from chronos_assets.domain.targets import Floats, case_returns
 from chronos_assets.domain.thresholds import Thresholds
 
+# Names of the metrics of a side by version. Stored folds and summaries say theirs (none: 1) and are held to those names alone, so a new
+# metric makes nothing wrong that was stored before it. A new metric is a new version here; a test compares the newest with `SignalMetrics`.
+_FIRST_NAMES = frozenset({"n_signals", "hit_rate", "signal_sum", "mean", "median", "std", "profit_factor", "no_losses"})
+# Version 2 added the cases that thresholds rest on, to folds and summaries.
+METRIC_NAMES: dict[int, frozenset[str]] = {1: _FIRST_NAMES, 2: _FIRST_NAMES}
+METRICS_VERSION = max(METRIC_NAMES)
+
 
 def profit_factor(values: ArrayLike) -> tuple[float | None, bool]:
     """`(sum of gains / |sum of losses|, no_losses)` of returns or pnl [AM].

@@ -35,7 +35,7 @@ def parse_strict(model: type[Model], data: Mapping[str, Any], *, error: type[Chr
         first = failure.errors(include_url=False)[0]
         path = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
-            known = _known_keys(model, first["loc"][:-1])
+            known = _known_keys(model, first["loc"][:-1], data)
             close = nearest(str(first["loc"][-1]), known)
             hint = f"Did you mean {close!r}?" if close else ""
             raise error(
@@ -57,21 +57,28 @@ def parse_strict(model: type[Model], data: Mapping[str, Any], *, error: type[Chr
         ) from None
 
 
-def _known_keys(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
-    """Field names of the model that lies at `path` below `model` (dictionaries of models included)."""
+def _known_keys(model: type[BaseModel], path: tuple[int | str, ...], data: Any) -> list[str]:
+    """Field names of the model that lies at `path` below `model` (dictionaries of models included), as `data` chooses it."""
     current: Any = model
     names_follow = False
     for part in path:
+        data = data.get(part) if isinstance(data, Mapping) else None
         if names_follow:
             # The keys of a dictionary of models (profiles) are names that people chose.
             names_follow = False
         elif isinstance(current, type) and issubclass(current, BaseModel):
             field = current.model_fields.get(str(part))
             names_follow = field is not None and get_origin(field.annotation) is dict
-            current = _inner_model(field.annotation) if field else None
+            current = _chosen(_inner_model(field.annotation), data) if field else None
     if isinstance(current, type) and issubclass(current, BaseModel):
         return [f.alias or n for n, f in current.model_fields.items()]
     return []
+
+
+def _chosen(model: Any, data: Any) -> Any:
+    """The class that `data` asks for if `model` is the base of several."""
+    choose = getattr(model, "class_for", None)
+    return choose(data) if choose is not None else model
 
 
 def _inner_model(annotation: Any) -> Any:

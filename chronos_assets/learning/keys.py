@@ -1,23 +1,25 @@
 """Content keys of folds: two folds with the same key train to the same bits, whatever dataset, run or row number they come from.
 
 Each row of features is hashed once (BLAKE2b, 16 bytes); a fold then hashes the digests of its rows, so that a thousand overlapping folds
-do not read the matrix a thousand times. Features enter as float32, as XGBoost sees them; targets and weights as float64, every NaN
-the same.
+do not read the matrix a thousand times. Features enter as float32, as learners see them; targets and weights as float64, every NaN
+the same. The recipe enters whole (`domain.identity`), and with it the versions of what trains.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chronos_assets.domain.folds import Fold, ValidationSplit
-from chronos_assets.learning.training import TRAINING_CODE_VERSION, FoldData, Recipe
+from chronos_assets.domain.identity import Ignored, canonical, identity_of
+from chronos_assets.learning.training import FoldData, Recipe
+from chronos_assets.learning.versions import name_versions, versions_here
 
 DIGEST_BYTES = 16
+# Fields of a recipe that cannot change a fold; a test holds every other field to changing the key.
+IGNORED: Ignored = {"selector.candidates": "resolved to `feature_names`, which the key has"}
 
 
 class FoldKeys:
@@ -27,7 +29,8 @@ class FoldKeys:
         self._rows = _row_digests(data.features)
         self._targets = _canonical(data.targets)
         self._weights = None if data.weights is None else _canonical(data.weights)
-        self._recipe = json.dumps(_recipe_parts(recipe), sort_keys=True).encode()
+        versions = name_versions(recipe.learner, recipe.selector, versions_here(recipe.learner, recipe.selector))
+        self._recipe = canonical({"recipe": identity_of(recipe, ignored=IGNORED), "versions": versions}).encode()
 
     def key(self, fold: Fold, split: ValidationSplit) -> str:
         """`<32 hex>` over fitted and validation rows (features, targets, weights), test features, recipe, device and versions."""
@@ -45,9 +48,9 @@ class FoldKeys:
 
 def _row_digests(features: NDArray[np.float32]) -> NDArray[np.uint8]:
     """BLAKE2b of every row, shape (rows, 16)."""
-    canonical = np.ascontiguousarray(features, dtype="<f4")
-    width = canonical.shape[1] * 4
-    view = canonical.data.cast("B")
+    matrix = np.ascontiguousarray(features, dtype="<f4")
+    width = matrix.shape[1] * 4
+    view = matrix.data.cast("B")
     blake = hashlib.blake2b
     joined = b"".join(blake(view[at : at + width], digest_size=DIGEST_BYTES).digest() for at in range(0, len(view), width))
     return np.frombuffer(joined, dtype=np.uint8).reshape(-1, DIGEST_BYTES)
@@ -55,20 +58,3 @@ def _row_digests(features: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 def _canonical(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(np.isnan(values), np.nan, values).astype("<f8")
-
-
-def _recipe_parts(recipe: Recipe) -> dict[str, Any]:
-    import xgboost as xgb
-
-    return {
-        "code": TRAINING_CODE_VERSION,
-        "xgboost": xgb.__version__,
-        "booster": recipe.booster,
-        "rounds": recipe.rounds,
-        "early_stopping": recipe.early_stopping,
-        "transform": [recipe.transform, recipe.tanh_k],
-        "thresholds": recipe.thresholds.model_dump(),
-        "binary": recipe.binary,
-        "half_life": recipe.weight_half_life,
-        "features": recipe.feature_names,
-    }

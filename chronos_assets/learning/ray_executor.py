@@ -15,11 +15,16 @@ from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from chronos_assets.errors import DeviceError
-from chronos_assets.learning.executor import AHEAD, failure
+from chronos_assets.domain.learners import Learner
+from chronos_assets.domain.selectors import Selector
+from chronos_assets.errors import DeviceError, VersionsDifferError
+from chronos_assets.learning.executor import AHEAD, failure, failure_reason
 from chronos_assets.learning.training import FoldData, FoldFailure, FoldResult, FoldSpec, train_fold
+from chronos_assets.learning.versions import Versions, versions_here
 
 CONNECT_SECONDS = 10.0
+# A worker of a cluster may have to start, and to build its environment first.
+ANSWER_SECONDS = 300.0
 # Ray's error does not tell a missing token from a missing cluster, and a cluster wants one wherever one lay on its machine at its start.
 HINT_CLUSTER = "Check CHRONOS_RAY_ADDRESS (a cluster that wants a token: set RAY_AUTH_MODE=token too), or set CHRONOS_EXECUTOR=threads."
 
@@ -44,6 +49,35 @@ class RayExecutor:
         with self.session():
             return int(self._ray.cluster_resources().get("GPU", 0))
 
+    def versions(self, learner: Learner, selector: Selector) -> dict[str, Versions]:
+        """What a worker on each node that has a CPU for folds says of itself."""
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        ray = self._ray
+        with self.session():
+            asked = {}
+            for node in ray.nodes():
+                if node["Alive"] and node["Resources"].get("CPU", 0) >= 1:
+                    here = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+                    ask = ray.remote(num_cpus=0, max_retries=1, scheduling_strategy=here)(versions_here)
+                    asked[f"node {node['NodeManagerHostname']}"] = ask.remote(learner, selector)
+            return {place: self._answer(place, reference) for place, reference in asked.items()}
+
+    def _answer(self, place: str, reference: Any) -> Versions:
+        from ray.exceptions import RayError
+
+        try:
+            answer: Versions = self._ray.get(reference, timeout=ANSWER_SECONDS)
+        except RayError as error:  # its worker cannot import what trains, or does not start
+            cause = getattr(error, "cause", None)
+            raise VersionsDifferError(
+                f"a worker on {place} cannot say which versions it would train with",
+                code="versions_unknown",
+                found=failure_reason(cause if isinstance(cause, BaseException) else error),
+                hint="Install the same chronos-assets there, or set CHRONOS_EXECUTOR=threads.",
+            ) from error
+        return answer
+
     def map(self, data: FoldData, specs: Iterable[FoldSpec]) -> Generator[FoldResult | FoldFailure]:
         """Train `specs` as tasks of one CPU each, and of `gpu_fraction` GPUs where the device is cuda."""
         ray = self._ray
@@ -66,7 +100,7 @@ class RayExecutor:
                     ray.cancel(reference, force=False)
 
     def _submit(self, tasks: dict[str, Any], shared: Any, spec: FoldSpec) -> Any:
-        device = spec.recipe.booster["device"]
+        device = spec.recipe.device
         if device not in tasks:
             gpus = self.gpu_fraction if device == "cuda" else 0
             tasks[device] = self._ray.remote(num_cpus=1, num_gpus=gpus, max_retries=3)(train_fold)

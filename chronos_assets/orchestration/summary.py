@@ -59,6 +59,7 @@ def _walkforward(profile: str, run_id: str, facts: dict[str, dict[str, Any]], st
 
     run, folds = get_run(stores.postgres, run_id), get_folds(stores.postgres, run_id)
     metrics = run.summary_metrics or {}
+    baseline = metrics.get("baseline")
     counts = facts["walkforward_predictions"]
     return {
         "profile": profile,
@@ -70,7 +71,8 @@ def _walkforward(profile: str, run_id: str, facts: dict[str, dict[str, Any]], st
         "thresholds": {side: _threshold(folds, side) for side in ("long", "short")},
         "threshold_cases": metrics.get("threshold_cases"),
         "folds_learned_nothing": metrics.get("folds_learned_nothing"),
-        **{side: _side(metrics.get(side) or {}) for side in ("long", "short", "both")},
+        **_sides(metrics),
+        "baseline": None if baseline is None else {"learner": baseline["learner"], "run_id": baseline["run_id"], **_sides(baseline)},
     }
 
 
@@ -81,6 +83,10 @@ def _threshold(folds: list[FoldRecord], side: str) -> dict[str, Any]:
         "latest": folds[-1].thresholds.get(side) if folds else None,
         "folds_off": len(folds) - len(values),
     }
+
+
+def _sides(metrics: dict[str, Any]) -> dict[str, Any]:
+    return {side: _side(metrics.get(side) or {}) for side in ("long", "short", "both")}
 
 
 def _side(metrics: dict[str, Any]) -> dict[str, Any]:

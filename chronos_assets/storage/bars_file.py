@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
@@ -15,6 +16,8 @@ import pyarrow.ipc
 
 from chronos_assets.errors import StoreError
 
+MADE_AGAIN = "Delete the file: the next command makes it again from the indicator file."
+
 
 class BarsFile:
     """An open Arrow IPC file of bars. Use it in a `with` block; several threads may read."""
@@ -22,15 +25,11 @@ class BarsFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = threading.Lock()
-        try:
+        with _naming(path):
             self._starts = _starts(path)
             self._file = pa.OSFile(str(path))
             self._reader = pa.ipc.open_file(self._file)
-        except (OSError, pa.ArrowInvalid) as error:
-            raise StoreError(
-                "the normalized file cannot be read", code="arrow_unreadable", hint="Delete it; it is made again.", file=path
-            ) from error
-        self.names: list[str] = self._reader.schema.names
+            self.names: list[str] = self._reader.schema.names
 
     @property
     def rows(self) -> int:
@@ -52,7 +51,8 @@ class BarsFile:
 
     def stamps_at(self, rows: Sequence[int]) -> list[int]:
         """`timestamp_unix` of some rows."""
-        with pa.memory_map(str(self.path)) as file:  # through a map, because that reads no other column
+        # Through a map, because that reads no other column.
+        with _naming(self.path), pa.memory_map(str(self.path)) as file:
             reader = pa.ipc.open_file(file)
             batches = [bisect_right(self._starts, row) - 1 for row in rows]
             columns = {number: reader.get_batch(number).column("timestamp_unix") for number in sorted(set(batches))}
@@ -62,7 +62,8 @@ class BarsFile:
         """First row of each calendar year (UTC) that has bars."""
         found: list[int] = []
         before = np.empty(0, dtype=np.int64)
-        with pa.memory_map(str(self.path)) as file:  # through a map, because that reads no other column
+        # Through a map, because that reads no other column.
+        with _naming(self.path), pa.memory_map(str(self.path)) as file:
             reader = pa.ipc.open_file(file)
             for number, start in enumerate(self._starts[:-1]):
                 # Not Arrow's `to_numpy`: it imports pandas, and a Ctrl-C that comes meanwhile is lost in there.
@@ -77,9 +78,10 @@ class BarsFile:
         for number in range(self._reader.num_record_batches):
             first, last = max(start, self._starts[number]), min(stop, self._starts[number + 1])
             if first < last:
-                with self._lock:
-                    batch = self._reader.get_batch(number)
-                frame = pl.from_arrow(batch.slice(first - self._starts[number], last - first))
+                with _naming(self.path):
+                    with self._lock:
+                        batch = self._reader.get_batch(number)
+                    frame = pl.from_arrow(batch.slice(first - self._starts[number], last - first))
                 assert isinstance(frame, pl.DataFrame)
                 yield frame
 
@@ -88,6 +90,21 @@ class BarsFile:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._file.close()
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Turn what Arrow says of a file that is damaged or gone into one error that names it."""
+    try:
+        yield
+    except (OSError, pa.ArrowException, pl.exceptions.PolarsError, LookupError, TypeError, ValueError) as error:
+        raise StoreError(
+            "the normalized file cannot be read",
+            code="arrow_unreadable",
+            found=str(error).partition("\n")[0][:200],
+            hint=MADE_AGAIN,
+            file=str(path),
+        ) from error
 
 
 def _starts(path: Path) -> list[int]:

@@ -1,7 +1,7 @@
 """What Postgres answers when it says no, as one error of ours: what happened, and what to do next.
 
 A server that is there and refuses (exit code 1) and one that cannot be reached, or is too busy right now (exit code 4), are two different
-things. No error shows user, password or the connection string.
+things. No error shows a password or the connection string.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from chronos_assets.errors import ChronosError, ServiceUnavailableError, StoreEr
 _WHERE = "Check CHRONOS_POSTGRES_DSN, or --postgres."
 _SERVICES = "`chronos services status` shows the embedded servers; `chronos config show` the addresses in use."
 # A connection that fails carries no SQLSTATE: only the server's words say that it was there, and why it refused.
-_DENIED = ("authentication failed", "no pg_hba.conf entry", 'role "')
+_WRONG_PASSWORD = ("password authentication failed", "no password supplied")
+_SERVERS_WORDS = re.compile(r"FATAL:\s+(.+)")
+_NOT_READY = ("is starting up", "is shutting down", "is in recovery", "not yet accepting connections")
 _FULL_HOUSE = ("too many clients", "too many connections", "remaining connection slots")
 _STRING_INVALID = re.compile(r"invalid (\w+) value|invalid (port) number|(service)\b.* not found|connection option \"(\w+)\"")
 # SQLSTATE -> code, message, hint
@@ -82,9 +84,19 @@ def _at_the_door(text: str, state: str, address: str) -> ChronosError | None:
             hint="End programs that hold some, or raise max_connections (or the user's or database's limit); then run the command again.",
             address=address,
         )
-    if state.startswith("28") or (not state and any(words in text for words in _DENIED)):
+    if state == "28P01" or (not state and any(words in text for words in _WRONG_PASSWORD)):
         return StoreError("Postgres refused the user or password", code="postgres_denied", hint=_WHERE, address=address)
-    if state == "3D000" or "FATAL:  database" in text:
+    if state == "3D000" or ("FATAL:  database" in text and "does not exist" in text):
         hint = f"Create it there (`CREATE DATABASE ...`), or name another one. {_WHERE}"
         return StoreError("Postgres has no such database", code="postgres_database_missing", hint=hint, address=address)
-    return None
+    return _refused_connection(text, state, address)
+
+
+def _refused_connection(text: str, state: str, address: str) -> StoreError | None:
+    """A server that answers and lets nobody in for another reason than the password: in its own words, which hold no password."""
+    words = _SERVERS_WORDS.findall(text)
+    if not (state.startswith("28") or (words and not state)) or any(waiting in text for waiting in _NOT_READY):
+        return None
+    reason = words[-1] if words else text.splitlines()[0]
+    hint = f"Its pg_hba.conf and the rights of the role decide that. {_WHERE}"
+    return StoreError("Postgres refused the connection", code="postgres_denied", found=reason[:300], hint=hint, address=address)

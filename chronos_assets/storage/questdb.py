@@ -62,7 +62,7 @@ class QuestDB:
 
     def rows(self, sql: str) -> list[dict[str, Any]]:
         """Rows of a small query as dictionaries (JSON types: timestamps are text)."""
-        return as_rows(self.http.exec(sql))
+        return as_rows(self.http.exec(sql), self.http.base)
 
     def read(self, sql: str) -> pl.DataFrame:
         """Rows of a query as a typed frame; timestamps are `Datetime[ns, UTC]`. Ask for bounded ranges."""

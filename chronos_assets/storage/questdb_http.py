@@ -25,6 +25,8 @@ BUSY_POLL_SECONDS = 0.05
 # The server sends a row group while it makes the next one; with fewer rows their number costs more than that saves.
 ROW_GROUP_ROWS = "5000"
 PIECE_BYTES = 1 << 20
+PARQUET_MAGIC = b"PAR1"
+_OTHER_PROGRAMS = {404, 405, 501, 502}  # what a web server or a proxy says of a path that it does not know
 READ_ONLY = (
     "It is a replica, or readonly, http.security.readonly or an access list keeps writers out: name another server, or allow writing."
 )
@@ -32,12 +34,13 @@ READ_ONLY = (
 
 @dataclass(frozen=True)
 class Patience:
-    """How long a request waits, in seconds: to connect, for an answer, for a server that was there a moment ago and may be starting
-    again, and for one that lets a few exports run at once and refuses the others at the door.
+    """How long a request waits, in seconds: to connect, for an answer to begin, for the next piece of one that has begun, for a server that
+    was there a moment ago and may be starting again, and for one that lets a few exports run at once and refuses the others at the door.
     """
 
     connect_seconds: float = 10.0
     read_seconds: float = 300.0
+    silence_seconds: float = 30.0
     restart_seconds: float = 20.0
     busy_seconds: float = 120.0
 
@@ -64,15 +67,10 @@ class HttpReader:
         """Run one statement; the JSON answer."""
         body = self._get("/exec", {"query": sql, "nm": "false"}, timeout=timeout)
         with contextlib.suppress(ValueError):
-            if isinstance(document := json.loads(body), dict):
-                return document
-        raise StoreError(
-            "QuestDB answered with something that is not a result",
-            code="questdb_answer",
-            found=body[:200].decode(errors="replace"),
-            hint="Is it a QuestDB that answers at this address?",
-            address=self.base,
-        )
+            document = json.loads(body)
+            if _is_result(document):
+                return dict(document)
+        raise _not_questdb(body, self.base)
 
     def parquet(self, sql: str, *, timeout: float | None = None) -> pl.DataFrame:
         """Rows of a query, typed. Timestamps are `Datetime[ns, UTC]`, NULLs are null."""
@@ -81,6 +79,8 @@ class HttpReader:
         try:
             return pl.read_parquet(io.BytesIO(body))
         except pl.exceptions.PolarsError as error:
+            if not body.startswith(PARQUET_MAGIC):
+                raise _not_questdb(body, self.base) from error
             raise StoreError("QuestDB's answer is not a complete Parquet file", code="questdb_answer", found=str(error)[:200]) from error
 
     def _get(self, path: str, parameters: dict[str, str], *, timeout: float | None) -> bytes:
@@ -116,7 +116,53 @@ class HttpReader:
             session.trust_env = False
             url, patience = self.base + path, (self._patience.connect_seconds, timeout)
             with session.get(url, params=parameters, headers=self._headers, timeout=patience, stream=True) as response:
-                return response.status_code, b"".join(response.iter_content(PIECE_BYTES))
+                _hurry(response, self._patience.silence_seconds)
+                try:
+                    return response.status_code, b"".join(response.iter_content(PIECE_BYTES))
+                except requests.ConnectionError as error:
+                    if "timed out" not in str(error):
+                        raise
+                    raise self._silent() from error
+
+    def _silent(self) -> ServiceUnavailableError:
+        return ServiceUnavailableError(
+            "QuestDB fell silent in the middle of an answer",
+            code="questdb_silent",
+            found=f"nothing for {self._patience.silence_seconds:g} s",
+            hint="Run the same command again. If it happens again, look into the log of QuestDB and at the network.",
+            address=self.base,
+        )
+
+
+def _hurry(response: requests.Response, seconds: float) -> None:
+    """From here on wait at most so long for each piece of an answer that has begun."""
+    raw = response.raw
+    sock = getattr(getattr(raw, "connection", None), "sock", None)
+    if sock is None:  # a server that closes the connection after its answer leaves the socket with the stream alone
+        sock = getattr(getattr(getattr(getattr(raw, "_fp", None), "fp", None), "raw", None), "_sock", None)
+    if sock is not None:
+        sock.settimeout(seconds)
+
+
+def _is_result(document: object) -> bool:
+    """Whether a JSON answer has the form of QuestDB's: columns and rows of as many values, or the word that a statement was done."""
+    if not isinstance(document, dict):
+        return False
+    columns, rows = document.get("columns"), document.get("dataset")
+    if columns is None and rows is None:
+        return any(isinstance(document.get(name), str) for name in ("ddl", "dml"))
+    named = isinstance(columns, list) and all(isinstance(c, dict) and isinstance(c.get("name"), str) for c in columns)
+    return named and isinstance(rows, list) and all(isinstance(row, list) and len(row) == len(columns or ()) for row in rows)
+
+
+def _not_questdb(body: bytes, address: str) -> StoreError:
+    return StoreError(
+        "what answers at this address is not QuestDB",
+        code="questdb_answer",
+        found=repr(body[:120].decode(errors="replace")),
+        hint="CHRONOS_QUESTDB_CONF and CHRONOS_QUESTDB_HTTP name the address; `chronos config show` prints it.",
+        address=address,
+    )
 
 
 def _authorization(user: str | None, password: str | None, token: str | None) -> dict[str, str]:
@@ -136,8 +182,10 @@ def _refused(status: int, body: bytes, address: str) -> StoreError:
             address=address,
         )
     try:
-        reason = str(json.loads(body).get("error", ""))
-    except (ValueError, AttributeError):
+        reason = str(json.loads(body)["error"])
+    except (ValueError, TypeError, KeyError):
+        if status in _OTHER_PROGRAMS or body.lstrip().startswith((b"<", b"{")):
+            return _not_questdb(body or f"HTTP {status}".encode(), address)
         reason = body.decode(errors="replace")
     if status == 403 or "permission denied" in reason or "read only" in reason:
         return StoreError(
@@ -146,7 +194,19 @@ def _refused(status: int, body: bytes, address: str) -> StoreError:
     return StoreError("QuestDB refused a statement", code="questdb_refused", found=reason[:500] or f"HTTP {status}")
 
 
-def as_rows(document: dict[str, Any]) -> list[dict[str, Any]]:
+class Row(dict[str, Any]):
+    """One row of an answer by column. A column that was asked for and is not there is an answer of another program."""
+
+    address = ""
+
+    def __missing__(self, name: str) -> Any:
+        raise _not_questdb(f"columns {', '.join(self)}, without {name}".encode(), self.address)
+
+
+def as_rows(document: dict[str, Any], address: str) -> list[dict[str, Any]]:
     """The rows of a JSON answer as dictionaries."""
     names: Sequence[str] = [column["name"] for column in document.get("columns", ())]
-    return [dict(zip(names, row, strict=True)) for row in document.get("dataset", ())]
+    rows = [Row(zip(names, row, strict=True)) for row in document.get("dataset", ())]
+    for row in rows:
+        row.address = address
+    return list(rows)

@@ -32,6 +32,7 @@ PREDICTION_COLUMNS = ("bar_index", "prediction", "target_value", "long_threshold
 IDS_PER_QUERY = 100
 # Writes or verifies the files of folds; gives the folds that have them, with their hashes.
 KeepFiles = Callable[[Sequence["FoldRecord"]], Sequence["FoldRecord"]]
+JSON_COLUMNS = ("thresholds", "metrics", "importance", "versions")
 FILES, FILES_SECONDS = "walkforward files", 60.0
 DIED = {"error": {"code": "died", "message": "the process that ran it is gone; the same request resumes it"}}
 
@@ -84,6 +85,7 @@ class FoldRecord:
     fold_key: str | None
     artifact: str | None
     importance: dict[str, Any] | None = None
+    versions: dict[str, str] | None = None
     artifact_sha256: str | None = None
     artifact_bytes: int | None = None
     validation_sha256: str | None = None
@@ -183,6 +185,12 @@ def end_run(lock: psycopg.Connection[DictRow], run_id: str, status: str, *, seco
     lock.execute(query("run_end"), binds)
 
 
+def keep_in_summary(postgres: Postgres, run_id: str, entries: Mapping[str, Any]) -> None:
+    """Put `entries` into the summary of a run that has one."""
+    with postgres.connection() as connection:
+        connection.execute(query("run_summary_add"), {"run_id": run_id, "entries": Jsonb(dict(entries))})
+
+
 def declare_dead_runs(postgres: Postgres) -> list[str]:
     """Set every run that is `running` while nobody holds its lock to `failed`; returns their ids."""
     with postgres.connection() as connection:
@@ -252,7 +260,7 @@ def store_folds(
     with stores.postgres.wrapped(), lock.transaction():
         lock.execute(query("lock_shared_until_commit"), {"key": lock_number(FILES)})
         whole = keep_files(folds)
-        rows = [vars(fold) | {name: Jsonb(getattr(fold, name)) for name in ("thresholds", "metrics", "importance")} for fold in whole]
+        rows = [vars(fold) | {name: Jsonb(getattr(fold, name)) for name in JSON_COLUMNS} for fold in whole]
         lock.execute(query("folds_lock_by_key"), {"keys": [fold.fold_key for fold in whole]})
         lock.cursor().executemany(query("fold_store"), rows)
         lock.cursor().executemany(query("fold_files_share"), rows)

@@ -171,6 +171,7 @@ Table(
     _count("artifact_bytes", null=True),
     _text("validation_sha256"),
     _count("validation_bytes", null=True),
+    _json("versions", null=True),
     CheckConstraint("fold_number >= 0", name="walkforward_folds_fold_number_check"),
     Index("walkforward_folds_run", "run_id", info={"about": "the folds of a run"}),
     Index("walkforward_folds_key", "fold_key", info={"about": "folds that are stored already, whichever run trained them"}),

@@ -232,6 +232,7 @@ class Fold(Document):
     thresholds: Json
     metrics: Json
     fold_key: str | None
+    versions: dict[str, str] | None = Field(None, description="Versions of the process that trained it; null for older folds.")
     running_sum: float | None = Field(None, description="Sum of `both.signal_sum` of this fold and all before it.")
     pf_train: float | None = Field(None, description="Not stored, so always null.")
 

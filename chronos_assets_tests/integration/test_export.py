@@ -54,6 +54,24 @@ def test_a_first_export_registers_what_the_file_says(case: ExportCase) -> None:
     assert case.holds_the_file(case.slug)
 
 
+def test_a_damaged_normalized_file_is_named_and_not_called_a_difference(case: ExportCase) -> None:
+    """One changed byte in the cache: no export blames QuestDB or proposes to replace anything; with the file deleted all is well."""
+    case.export()
+    normalized, loaded = case.normalized()
+    content, cell = normalized.path.read_bytes(), struct.pack("<d", case.values["RSI"][5])
+    at = content.index(cell)
+    normalized.path.write_bytes(content[: at + 6] + bytes([content[at + 6] ^ 1]) + content[at + 7 :])
+    for ask in (case.export, lambda: audit_bars(normalized, loaded, case.stores)):
+        with pytest.raises(StoreError, match="normalized file is damaged") as damaged:
+            ask()
+        assert (damaged.value.code, damaged.value.where["file"]) == ("arrow_damaged", str(normalized.path))
+    report = validate_dataset(case.slug, case.stores, loaded=loaded)
+    assert report.passed
+    assert [str(normalized.path) in str(check.found) for check in report.checks if check.passed is None] == [True]
+    normalized.path.unlink()
+    assert case.export().unchanged
+
+
 def test_a_stopped_export_without_a_registry_overwrites_nothing(case: ExportCase) -> None:
     """Planned before a registered export, executed after it: published bars stay, whatever the unregistered writer holds."""
     normalized, loaded = case.normalized()

@@ -202,7 +202,7 @@ def test_a_refusal_says_why_and_what_to_do(servers: Connections, server_options:
 
 
 def test_a_user_with_too_few_rights_or_connections_reads_what_to_change(servers: Connections, empty: Postgres) -> None:
-    """No right to make tables, no connection left, no such database: each said by itself, with what to do."""
+    """No right to make tables, no connection left, no such database, no right to log in: each said by itself, with what to do."""
     address = urlsplit(servers.postgres_dsn)
     mine = address._replace(netloc=f"schema_guest:guest@{address.hostname}:{address.port}", path="/schema_test")
     with psycopg.connect(servers.postgres_dsn, autocommit=True) as connection:
@@ -216,6 +216,10 @@ def test_a_user_with_too_few_rights_or_connections_reads_what_to_change(servers:
             pass
         with pytest.raises(StoreError) as missing:
             Postgres(mine._replace(path="/gone").geturl()).migrate()
+        with psycopg.connect(servers.postgres_dsn, autocommit=True) as connection:
+            connection.execute("ALTER ROLE schema_guest NOLOGIN")
+        with pytest.raises(StoreError) as locked_out:
+            guest.migrate()
     finally:
         with psycopg.connect(servers.postgres_dsn, autocommit=True) as connection:
             connection.execute("DROP ROLE schema_guest")
@@ -223,6 +227,8 @@ def test_a_user_with_too_few_rights_or_connections_reads_what_to_change(servers:
         (forbidden, "postgres_forbidden", "Grant the user"),
         (crowded, "postgres_connections", "max_connections"),
         (missing, "postgres_database_missing", "CREATE DATABASE"),
+        (locked_out, "postgres_denied", "rights of the role"),
     ):
         assert refused.value.code == code
         assert hint in refused.value.hint
+    assert "is not permitted to log in" in str(locked_out.value)

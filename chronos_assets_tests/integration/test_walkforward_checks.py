@@ -295,9 +295,10 @@ class CountingExecutor(ThreadExecutor):
 
     @contextmanager
     def session(self) -> Iterator[None]:
-        self.sessions, self._open = self.sessions + 1, True
+        outermost, self._open = not self._open, True
+        self.sessions += outermost
         yield
-        self._open = False
+        self._open = not outermost
 
     def map(self, data: FoldData, specs: Iterable[FoldSpec]) -> Generator[FoldResult | FoldFailure]:
         self.maps_inside += self._open

@@ -10,6 +10,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
+from chronos_assets.errors import StoreError
 from chronos_assets.storage.bars_file import BarsFile
 
 # Batches that begin, end and cross where years do, before 1970 too; one is empty.
@@ -41,6 +42,23 @@ def test_stamps_of_single_rows(path: Path) -> None:
         assert bars.stamps_at(range(10)) == every
         assert bars.stamps_at([9, 0, 4]) == [every[9], every[0], every[4]]
         assert bars.stamps_at([]) == []
+
+
+def test_damage_anywhere_is_one_error_that_names_the_file(path: Path) -> None:
+    """Whatever byte is changed or where the file ends: it is read, or one error says which file cannot be."""
+    content = path.read_bytes()
+    damaged = [content[:at] + bytes([content[at] ^ 0xFF]) + content[at + 1 :] for at in range(0, len(content), 3)]
+    told = set()
+    for text in [*damaged, *(content[:size] for size in range(0, len(content), 7))]:
+        path.write_bytes(text)
+        try:
+            with BarsFile(path) as bars:
+                list(bars.frames(3))
+                bars.stamps_at([0])
+                bars.year_starts()
+        except StoreError as error:
+            told.add((error.code, error.where["file"]))
+    assert told == {("arrow_unreadable", str(path))}
 
 
 def test_several_threads_read_one_file(path: Path) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import base64
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -96,27 +94,3 @@ def test_a_password_may_have_any_letters() -> None:
     header = reader._headers["Authorization"].removeprefix("Basic ")
     assert base64.b64decode(header).decode() == "u:\u043f\u0430\u0440\u043e\u043b\u044c"
     assert header not in repr(reader)
-
-
-@pytest.mark.parametrize("body", [b"<html>a web server</html>", b'["a list"]', b"\xff\xfe", b""])
-def test_an_answer_that_is_no_result_is_one_error_of_ours(body: bytes) -> None:
-    """Another program may listen at the address: what it says is told, with the address."""
-
-    class Other(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            return None
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Other) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        reader = HttpReader(f"http://127.0.0.1:{server.server_port}", "u", "p")
-        with pytest.raises(StoreError) as refused:
-            reader.exec("SELECT 1")
-        server.shutdown()
-    assert refused.value.code == "questdb_answer"
-    assert refused.value.where["address"] == reader.base

@@ -12,14 +12,16 @@ import xgboost as xgb
 
 from chronos_assets.domain.fold_layout import Layout
 from chronos_assets.domain.folds import Fold, plan_folds
-from chronos_assets.domain.profiles.walkforward import ModelProfile, ThresholdProfile
+from chronos_assets.domain.profiles.walkforward import ThresholdProfile
 from chronos_assets.domain.targets import TargetTransform
 from chronos_assets.errors import ChronosError, DeviceError
 from chronos_assets.learning.devices import read_table, resolve_device
 from chronos_assets.learning.executor import ThreadExecutor
 from chronos_assets.learning.keys import FoldKeys
+from chronos_assets.learning.learners.xgboost import Trees, XGBoost
 from chronos_assets.learning.models import load_model
-from chronos_assets.learning.training import FoldData, FoldFailure, FoldResult, FoldSpec, Recipe, booster_parameters, train_fold
+from chronos_assets.learning.selectors.all_features import AllFeatures
+from chronos_assets.learning.training import FoldData, FoldFailure, FoldResult, FoldSpec, Recipe, train_fold
 
 FOLD = Fold(0, 0, 200, 204, 224)
 
@@ -33,13 +35,13 @@ def make_data(rows: int = 300, features: int = 5, seed: int = 1, *, binary: bool
 
 
 def make_recipe(objective: str = "reg:squarederror", *, monotone: tuple[int, ...] = (), **changes: Any) -> Recipe:
-    model = ModelProfile(rounds=60, early_stopping=8, eta=0.1, min_child_weight=2.0)
+    signs = {name: sign for name, sign in zip("abcde", monotone, strict=False) if sign}
+    learner = XGBoost.model_validate(
+        {"rounds": 60, "early_stopping": 8, "eta": 0.1, "min_child_weight": 2.0, "objective": objective, "monotone": signs}
+    )
     parts: dict[str, Any] = {
-        "booster": booster_parameters(model.model_dump(), objective=objective, device="cpu", monotone=monotone),
-        "rounds": model.rounds,
-        "early_stopping": model.early_stopping,
-        "transform": "none",
-        "tanh_k": 1.0,
+        "learner": learner,
+        "selector": AllFeatures(),
         "thresholds": ThresholdProfile(),
         "binary": objective == "binary:logistic",
         "feature_names": ("a", "b", "c", "d", "e"),
@@ -56,8 +58,9 @@ def test_prediction_is_that_of_the_best_iteration() -> None:
     data, recipe = make_data(), make_recipe()
     result, split = train_fold(data, spec(recipe)), FOLD.split(0.8)
     fit, val, test = (slice(a, b) for a, b in [(split.fit_start, split.fit_end), (split.val_start, split.val_end), (204, 224)])
+    assert isinstance(recipe.learner, XGBoost)
     plain = xgb.train(
-        recipe.booster,
+        recipe.learner.booster_parameters(recipe.feature_names, device="cpu"),
         xgb.DMatrix(data.features[fit], label=data.targets[fit]),
         num_boost_round=60,
         evals=[(xgb.DMatrix(data.features[val], label=data.targets[val]), "validation")],
@@ -155,7 +158,9 @@ def test_importance_sums_match_the_model() -> None:
     """SHAP sums run over the test rows, gain and splits over the trees that predict."""
     data = make_data()
     result = train_fold(data, spec(make_recipe()))
-    booster = load_model(result.model).booster
+    trees = load_model(result.model).trained
+    assert isinstance(trees, Trees)
+    booster = trees.booster
     contributions = booster.predict(xgb.DMatrix(data.features[204:224]), pred_contribs=True)[:, :5]
     assert result.importance.shap_sum == pytest.approx(np.abs(contributions).sum(axis=0))
     assert result.importance.rows == 20
@@ -219,7 +224,6 @@ def test_keys_name_content_and_nothing_else() -> None:
     }
     assert [row for (row, target), differs in seen.items() if differs and not target] == [0, 155, 160, 199, 204, 223]
     assert [row for (row, target), differs in seen.items() if differs and target] == [0, 155, 160, 199]
-    assert FoldKeys(data, replace(recipe, rounds=61)).key(FOLD, FOLD.split(0.8)) != key
 
 
 def test_auto_falls_back_to_the_cpu_and_cuda_without_a_gpu_is_refused() -> None:

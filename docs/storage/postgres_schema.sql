@@ -222,6 +222,7 @@ CREATE TABLE walkforward_folds (
     artifact_bytes BIGINT,
     validation_sha256 TEXT,
     validation_bytes BIGINT,
+    versions JSONB,
     PRIMARY KEY (run_id, fold_number),
     CONSTRAINT walkforward_folds_fold_number_check CHECK (fold_number >= 0),
     CONSTRAINT walkforward_folds_run_id_fkey FOREIGN KEY(run_id) REFERENCES walkforward_runs (run_id) ON DELETE CASCADE

@@ -12,7 +12,15 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from chronos_assets.domain.bars_spec import FormatSpec
+from chronos_assets.domain.identity import Ignored
 from chronos_assets.domain.strict import StrictModel
+
+# Keys that cannot change a simulation of one mode; a test holds every other key to changing the simulation_id.
+IGNORED: Ignored = {
+    "modes": "each mode is a simulation of its own, and the id has it",
+    "walkforward": "names the run, which the id has",
+    "ohlcv_format": "the id has the content of the prices as they were read",
+}
 
 Mode = Literal["long", "short", "dual"]
 MODES: tuple[Mode, ...] = ("long", "short", "dual")
@@ -129,7 +137,7 @@ class SimulationProfile(StrictModel):
         return self.sizing.method == "volatility" or any(level is not None and level.atr is not None for level in levels)
 
     def resolved(self) -> dict[str, Any]:
-        """What determines the numbers of one mode, as JSON: all but modes, the walk-forward profile's name and the price file's format."""
-        config = self.model_dump(mode="json", exclude={"modes", "walkforward", "ohlcv_format"})
+        """What determines the numbers of one mode, as JSON: all keys but the ignored ones."""
+        config = self.model_dump(mode="json", exclude=set(IGNORED))
         assert all(not isinstance(v, float) or math.isfinite(v) for v in config.values())
         return config

@@ -2,6 +2,7 @@
 
 A profile is what people write below `walkforward:` in a manifest. What depends on the dataset (the target when none is named, sizes
 when none are given, the gap when only the horizon is known) stays None here and is decided by `domain.folds` and `pipeline.walkforward`.
+The parameters of learners and selectors are theirs (`domain.learners`, `domain.selectors`).
 """
 
 from __future__ import annotations
@@ -9,36 +10,13 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, SerializeAsAny, field_validator, model_validator
 
+from chronos_assets.domain.learners import LEARNERS, Learner
+from chronos_assets.domain.selectors import SELECTORS, Selector
 from chronos_assets.domain.strict import StrictModel
 
 CALENDAR_WINDOW = re.compile(r"([1-9][0-9]{0,3})([dwMy])")
-
-Objective = Literal["auto", "reg:squarederror", "reg:quantileerror", "reg:pseudohubererror", "binary:logistic"]
-
-
-class ModelProfile(StrictModel):
-    """Parameters of XGBoost. Names are XGBoost's own where it has one."""
-
-    model_config = ConfigDict(allow_inf_nan=False)
-
-    objective: Objective = Field("auto", description="auto: binary:logistic where the target holds only 0 and 1, else reg:squarederror.")
-    quantile_alpha: float = Field(0.5, gt=0, lt=1, description="The quantile that reg:quantileerror predicts.")
-    huber_slope: float = Field(1.0, gt=0, description="Where reg:pseudohubererror turns from square to line.")
-    eta: float = Field(0.01, gt=0, le=1, description="Learning rate.")
-    max_depth: int = Field(4, ge=1, le=16)
-    min_child_weight: float = Field(10.0, ge=0)
-    subsample: float = Field(0.8, gt=0, le=1)
-    colsample_bytree: float = Field(0.7, gt=0, le=1)
-    reg_lambda: float = Field(2.0, ge=0, alias="lambda", description="L2 penalty.")
-    reg_alpha: float = Field(0.0, ge=0, alias="alpha", description="L1 penalty.")
-    gamma: float = Field(0.0, ge=0, description="Least gain of a split.")
-    max_bin: int = Field(256, ge=2, le=65_536)
-    rounds: int = Field(2000, ge=1, le=100_000, description="Most boosting rounds.")
-    early_stopping: int = Field(50, ge=0, description="Rounds without a better validation score before training stops; 0: never.")
-    seed: int = Field(7, ge=0, le=2**31 - 1)
-    monotone: dict[str, Literal[-1, 0, 1]] = Field(default_factory=dict, description="Feature pattern -> -1 falling, 1 rising.")
 
 
 class ThresholdProfile(StrictModel):
@@ -65,7 +43,10 @@ class WalkforwardProfile(StrictModel):
     model_config = ConfigDict(allow_inf_nan=False)
 
     target: str | None = Field(None, description="Target column; the dataset's first target where none is named.")
-    features: Literal["all"] | list[str] = Field("all", description="`all`, or patterns (`RSI*`); a pattern after `!` takes columns out.")
+    features: SerializeAsAny[Selector] = Field(
+        default_factory=lambda: SELECTORS.parse({}),
+        description="`all`, patterns (`RSI*`, `!RSI_L`), or a selector: `{select: NAME, from: ...}`.",
+    )
     window: Literal["rolling", "anchored"] = "rolling"
     train_size: Annotated[int, Field(ge=1)] | None = None
     test_size: Annotated[int, Field(ge=1)] | None = None
@@ -86,14 +67,28 @@ class WalkforwardProfile(StrictModel):
     weight_column: str | None = Field(None, description="Column of sample weights; it is no feature then.")
     weight_half_life: Annotated[float, Field(gt=0)] | None = Field(None, description="Bars after which a training row weighs half.")
     device: Literal["auto", "cpu", "cuda"] | None = Field(None, description="Device of this run; default: the setting CHRONOS_DEVICE.")
-    model: ModelProfile = Field(default_factory=ModelProfile)
+    model: SerializeAsAny[Learner] = Field(
+        default_factory=lambda: LEARNERS.parse({}), description="The learner (`learner`, default xgboost) and its parameters."
+    )
     thresholds: ThresholdProfile = Field(default_factory=ThresholdProfile)
+    baseline: str | None = Field(None, description="A learner that is run beside this one with its defaults, for comparison.")
 
     @field_validator("features", mode="before")
     @classmethod
-    def _some_features(cls, value: Any) -> Any:
-        if value != "all" and not (isinstance(value, list) and value and all(isinstance(item, str) for item in value)):
-            raise ValueError("`all`, or a list of at least one pattern such as [RSI*, MACD]")
+    def _selector(cls, value: Any) -> Any:
+        short = isinstance(value, (str, list))
+        return SELECTORS.parse({"from": value} if short else value)
+
+    @field_validator("model", mode="before")
+    @classmethod
+    def _learner(cls, value: Any) -> Any:
+        return LEARNERS.parse(value)
+
+    @field_validator("baseline", mode="after")
+    @classmethod
+    def _known_learner(cls, value: str | None) -> str | None:
+        if value is not None:
+            LEARNERS.find(value)
         return value
 
     @field_validator("step", mode="before")

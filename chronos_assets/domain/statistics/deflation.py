@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from chronos_assets.domain.parts import NAME_FIELDS
 from chronos_assets.domain.statistics.trials import Trial, clusters, sharpe_per_signal, varies
 from chronos_assets.domain.targets import Floats
 
@@ -36,8 +37,8 @@ def grid(axes: Mapping[str, Sequence[Any]]) -> Iterator[dict[str, Any]]:
 
 
 def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """`base` with nested `changes` put in."""
-    result = dict(base)
+    """`base` with nested `changes` put in. A part that changes its kind (`learner`, `select`) loses the parameters of the one before."""
+    result = {} if any(field in base and field in changes and base[field] != changes[field] for field in NAME_FIELDS) else dict(base)
     for key, value in changes.items():
         inner = result.get(key)
         result[key] = merged(inner, value) if isinstance(value, Mapping) and isinstance(inner, Mapping) else value

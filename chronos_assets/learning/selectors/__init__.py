@@ -1,1 +1,1 @@
-"""Selectors: each chooses features from rows that it is given, and from nothing else."""
+"""Feature selectors, one file each: each chooses features from rows that it is given, and from nothing else (`domain.selectors`)."""

@@ -218,10 +218,11 @@ def _metadata(stores: "Stores", runs: list[ProfileRun]) -> Metadata:
 
 
 def pooled_numbers(profile: str, summary: dict[str, Any]) -> dict[str, int | float]:
-    """Pooled metrics of a run by side, named so that each plots by itself; those of `default` without a prefix."""
+    """Pooled metrics of a run and of its baseline by side, named so that each plots by itself; those of `default` without a prefix."""
     prefix = "" if profile == "default" else f"{profile}_"
     names = ("n_signals", "hit_rate", "signal_sum", "profit_factor")
     sides = {side: summary.get(side) or {} for side in ("long", "short", "both")}
+    sides |= {f"baseline_{side}": (summary.get("baseline") or {}).get(side) or {} for side in sides}
     pooled = {k: v for side, m in sides.items() for k, v in numbers({n: m.get(n) for n in names}, f"{prefix}{side}_").items()}
     basis = {f"{side}_threshold_cases": cases["median"] for side, cases in summary.get("threshold_cases", {}).items()}
     return pooled | numbers(basis | {"folds_learned_nothing": summary.get("folds_learned_nothing")}, prefix)
@@ -237,7 +238,7 @@ def cumulative_sums(folds: "list[FoldRecord]") -> list[float | None]:
 
 
 def _row(run: ProfileRun) -> dict[str, object]:
-    both = run.result.summary_metrics.get("both") or {}
+    both, baseline = run.result.summary_metrics.get("both") or {}, run.result.summary_metrics.get("baseline") or {}
     return {
         "profile": run.profile,
         "target": run.request.target,
@@ -249,6 +250,8 @@ def _row(run: ProfileRun) -> dict[str, object]:
         "profit_factor": both.get("profit_factor"),
         "learned_nothing": run.result.summary_metrics.get("folds_learned_nothing"),
         **{f"{side}_cases": cases["median"] for side, cases in (run.result.summary_metrics.get("threshold_cases") or {}).items()},
+        "baseline": baseline.get("learner"),
+        "baseline profit_factor": (baseline.get("both") or {}).get("profit_factor"),
     }
 
 

@@ -18,7 +18,7 @@ from chronos_assets.domain.manifest import LoadedManifest
 from chronos_assets.errors import NotPublishedError, ValidationFailedError
 from chronos_assets.pipeline.export.audit import audit_tag, sample_tag
 from chronos_assets.pipeline.export.normalize import NormalizedBars, normalize_dataset
-from chronos_assets.pipeline.export.planning import abandoned_growth, is_unchanged, on_columns
+from chronos_assets.pipeline.export.planning import abandoned_growth, is_unchanged, on_columns, require_sound
 from chronos_assets.pipeline.export.publish import publish_audited
 from chronos_assets.pipeline.export.source import Source
 from chronos_assets.pipeline.export.types import ExportAttempt, ExportOptions, ExportResult, lock_key
@@ -167,11 +167,14 @@ def _audit_published(
 def audit_published(
     source: Source, stores: Stores, record: DatasetRecord, options: ExportOptions, progress: Progress = silent
 ) -> AuditReport:
-    """Audit what is published. Rows outside its range are left out where a growth that was given up explains them: no reader sees them."""
+    """Audit what is published. Rows outside its range are left out where a growth that was given up explains them: no reader sees them.
+
+    Raises `StoreError` if the normalized file is what differs.
+    """
     if options.verify == "sample":
         return sample_tag(source, stores.questdb, record.questdb_tag, tolerance=options.tolerance)
     growth = abandoned_growth(record, list_attempts(stores.postgres, source.slug))
-    return audit_tag(
+    report = audit_tag(
         source,
         stores.questdb,
         record.questdb_tag,
@@ -180,6 +183,9 @@ def audit_published(
         within=growth is not None,
         artifact=audit_artifact(stores.artifacts, source.slug, f"published_{record.revision}"),
     )
+    if not report.passed:
+        require_sound(source)
+    return report
 
 
 def audit_attempt(source: Source, stores: Stores, attempt: AuditRecord, tolerance: Tolerance, progress: Progress) -> AuditReport:
@@ -189,6 +195,8 @@ def audit_attempt(source: Source, stores: Stores, attempt: AuditRecord, toleranc
     else:
         artifact = audit_artifact(stores.artifacts, source.slug, str(attempt.audit_id))
         report = audit_tag(source, stores.questdb, attempt.questdb_tag, progress, tolerance=tolerance, artifact=artifact)
+    if not report.passed:
+        require_sound(source)
     kept = {"audit": report.as_dict(), "tolerance": asdict(tolerance)}
     close_attempt(stores.postgres, attempt.audit_id, passed=report.passed, report=kept)
     return report

@@ -11,9 +11,9 @@ from chronos_assets.domain.content import ContentHasher
 from chronos_assets.errors import StoreError
 from chronos_assets.pipeline.export.source import Source
 from chronos_assets.pipeline.export.types import ExportOptions
-from chronos_assets.pipeline.progress import Progress
+from chronos_assets.pipeline.progress import Progress, silent
 from chronos_assets.storage.audits import AuditRecord
-from chronos_assets.storage.bars_file import BarsFile
+from chronos_assets.storage.bars_file import MADE_AGAIN, BarsFile
 from chronos_assets.storage.datasets import DatasetColumn, DatasetRecord
 
 
@@ -49,6 +49,12 @@ def publishing_attempt(record: DatasetRecord, attempts: Sequence[AuditRecord]) -
     return ours[-1] if ours else None
 
 
+def require_sound(source: Source, progress: Progress = silent) -> None:
+    """Raise `StoreError` if the normalized file is damaged: asked before QuestDB is blamed for what differs."""
+    with BarsFile(source.path) as bars:
+        same_as_reported(bars, source, progress)
+
+
 def same_as_reported(bars: BarsFile, source: Source, progress: Progress) -> dict[str, int]:
     """The Arrow file may have lain there for long: it must still be what its report says.
 
@@ -66,9 +72,9 @@ def same_as_reported(bars: BarsFile, source: Source, progress: Progress) -> dict
         progress("check file", done, source.rows)
     if hasher.hexdigest() != source.content_hash:
         raise StoreError(
-            "the normalized file is not what its report says",
+            "the normalized file is damaged: it is not what its report says",
             code="arrow_damaged",
-            hint="Delete it; it is made again.",
+            hint=MADE_AGAIN,
             slug=source.slug,
             file=str(source.path),
         )

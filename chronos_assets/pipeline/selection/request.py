@@ -125,7 +125,7 @@ def plan_lfs(slug: str, profile: LfsProfile, stores: Stores, *, horizon_of: Hori
             hint=f"Run `chronosflow_export {slug}` once more.",
         )
     target = _target(record, profile, walkforward)
-    features = resolve_features(record, WalkforwardProfile(features=profile.features), target)
+    features = resolve_features(record, WalkforwardProfile.model_validate({"features": profile.features}), target)
     if len(features) > MOST_FEATURES:
         raise ProfileError("too many features", code="lfs_too_many_features", expected=f"at most {MOST_FEATURES}", found=len(features))
     horizon, assumed = horizon_of(target)

@@ -14,6 +14,7 @@ from chronos_assets.domain.statistics.signal_significance import Cases, FoldCase
 from chronos_assets.domain.targets import Floats, case_returns
 from chronos_assets.pipeline.simulation.inputs import SimulationInputs
 from chronos_assets.pipeline.walkforward.data import feature_matrix
+from chronos_assets.pipeline.walkforward.request import learner_of
 from chronos_assets.storage.datasets import read_range
 from chronos_assets.storage.fold_artifacts import FoldArtifacts
 from chronos_assets.storage.runs import FoldRecord
@@ -64,8 +65,10 @@ class _FittedRows:
         plan = Fold(fold.fold_number, fold.train_start_idx, fold.train_end_idx, fold.test_start_idx, fold.test_end_idx)
         split = plan.split(float(self._inputs.run.walk_config["val_split_ratio"]))
         rows = split.fit_start + np.flatnonzero(~np.isnan(self._targets[split.fit_start : split.fit_end]))
-        model = load_model(self._artifacts.model(fold.files))
-        return _cases(rows, model.predict(self._features[rows]), self._targets[rows], binary=self._inputs.binary)
+        run = self._inputs.run
+        model = load_model(self._artifacts.model(fold.files), learner_of(run))
+        features = self._features[rows][:, model.columns(run.feature_columns)]
+        return _cases(rows, model.predict(features), self._targets[rows], binary=self._inputs.binary)
 
 
 def _cases(rows: np.ndarray, predictions: Floats, targets: Floats, *, binary: bool) -> Cases:

@@ -6,7 +6,6 @@ simulation counts as completed, what was stored is read back and checked (`domai
 
 from __future__ import annotations
 
-import json
 import uuid
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,7 +15,8 @@ from typing import Any
 
 import polars as pl
 
-from chronos_assets.domain.profiles.simulation import Mode, SimulationProfile
+from chronos_assets.domain.identity import canonical, identity_of
+from chronos_assets.domain.profiles.simulation import IGNORED, Mode, SimulationProfile
 from chronos_assets.domain.simulation.accounting import Check, check_all, check_marks
 from chronos_assets.domain.simulation.engine import Simulation, ranges_of, simulate
 from chronos_assets.domain.simulation.permutation import trade_test
@@ -98,8 +98,9 @@ def simulate_run(
 
 def simulation_id_of(run_id: str, mode: str, profile: SimulationProfile, prices_hash: str) -> str:
     """UUIDv5 of run, mode, resolved configuration, content of the prices and version of this code."""
-    parts = {"run": run_id, "mode": mode, "config": profile.resolved(), "prices": prices_hash, "code": SIMULATION_CODE_VERSION}
-    return str(uuid.uuid5(NAMESPACE, json.dumps(parts, sort_keys=True)))
+    config = identity_of(profile, ignored=IGNORED)
+    parts = {"run": run_id, "mode": mode, "config": config, "prices": prices_hash, "code": SIMULATION_CODE_VERSION}
+    return str(uuid.uuid5(NAMESPACE, canonical(parts)))
 
 
 def check_simulation(simulation_id: str, stores: Stores) -> list[Check]:

@@ -16,6 +16,7 @@ import polars as pl
 from chronos_assets.errors import NotPublishedError, UsageError
 from chronos_assets.pipeline.simulation.prices import price_columns
 from chronos_assets.pipeline.walkforward.data import as_float32
+from chronos_assets.pipeline.walkforward.request import learner_of
 from chronos_assets.storage.datasets import DatasetColumn, DatasetRecord, get_dataset, read_range
 from chronos_assets.storage.fold_artifacts import FoldArtifacts
 from chronos_assets.storage.runs import FoldRecord, RunRecord, get_folds, get_run, read_predictions
@@ -66,7 +67,7 @@ def trace_trade(text: str, stores: Stores) -> dict[str, Any]:
             "code_version": simulation.config.get("code_version"),
         },
         "fold": None if fold is None else _fold(fold),
-        "model": None if fold is None else _model(stores, fold, features, decision),
+        "model": None if fold is None else _model(stores, run, fold, features, decision),
         "bars": {
             "decision": decision | {"features": features},
             "entry": _bar(stores, record, trade["entry_timestamp_unix"]),
@@ -103,10 +104,12 @@ def _fold(fold: FoldRecord) -> dict[str, Any]:
     return {name: getattr(fold, name) for name in names} | stamps | {"thresholds": fold.thresholds, "best_iteration": fold.best_iteration}
 
 
-def _model(stores: Stores, fold: FoldRecord, features: dict[str, float | None], decision: dict[str, Any]) -> dict[str, Any]:
+def _model(stores: Stores, run: RunRecord, fold: FoldRecord, features: dict[str, float | None], decision: dict[str, Any]) -> dict[str, Any]:
     artifacts = FoldArtifacts(stores.artifacts)
     path, state = artifacts.path(fold.fold_key), artifacts.state(fold.files)
     about = {
+        "learner": learner_of(run),
+        "versions": fold.versions,
         "fold_key": fold.fold_key,
         "artifact": None if path is None else str(path),
         "state": state,
@@ -115,10 +118,11 @@ def _model(stores: Stores, fold: FoldRecord, features: dict[str, float | None], 
     }
     if state != "whole":
         return about | {"predicts": None, "reproduces_prediction": None}
-    from chronos_assets.learning.models import load_model  # xgboost is heavy
+    from chronos_assets.learning.models import load_model  # learners are heavy
 
-    row = as_float32([[np.nan if value is None else value for value in features.values()]])
-    again = float(load_model(artifacts.model(fold.files)).predict(row)[0])
+    model = load_model(artifacts.model(fold.files), learner_of(run))
+    row = as_float32([[np.nan if (value := features[name]) is None else value for name in model.feature_names]])
+    again = float(model.predict(row)[0])
     return about | {"predicts": again, "reproduces_prediction": again == decision["prediction"]}
 
 

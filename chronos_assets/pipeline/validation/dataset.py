@@ -18,7 +18,7 @@ from chronos_assets.errors import ChronosError, StoreError
 from chronos_assets.pipeline.export.audit import audit_tag
 from chronos_assets.pipeline.export.growth import blanked
 from chronos_assets.pipeline.export.normalize import normalize_dataset
-from chronos_assets.pipeline.export.planning import abandoned_growth, columns_digest
+from chronos_assets.pipeline.export.planning import abandoned_growth, columns_digest, require_sound
 from chronos_assets.pipeline.export.source import Source
 from chronos_assets.pipeline.progress import Progress, silent
 from chronos_assets.pipeline.validation.report import Check, ValidationReport, equal
@@ -169,6 +169,10 @@ def _file_check(  # noqa: PLR0917 - one caller
         return None, Check(name, None, None, "the file or its manifest has changed since it was published")
     try:
         audit = audit_tag(source, stores.questdb, record.questdb_tag, progress, tolerance=tolerance, within=growth is not None)
+        if not audit.passed:
+            require_sound(source)
     except StoreError as error:
+        if error.code in {"arrow_damaged", "arrow_unreadable"}:
+            return None, Check(name, None, None, f"the file cannot be compared: {error}")
         return None, Check(name, passed=False, expected=f"{source.rows} rows x {len(source.columns)} columns", found=str(error))
     return audit, Check(name, audit.passed, f"{source.rows} rows x {len(source.columns) + len(KEY_COLUMNS)} columns", audit.summary)

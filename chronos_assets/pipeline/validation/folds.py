@@ -15,15 +15,18 @@ import polars as pl
 
 from chronos_assets.domain.folds import Fold, plan_folds
 from chronos_assets.domain.interval import seconds_to_next_bar
-from chronos_assets.domain.profiles.walkforward import ModelProfile, ThresholdProfile
+from chronos_assets.domain.profiles.walkforward import ThresholdProfile
 from chronos_assets.domain.targets import case_returns
 from chronos_assets.domain.thresholds import choose_thresholds
-from chronos_assets.pipeline.walkforward.checks import Finding, layout_of, same
+from chronos_assets.errors import StoreError
+from chronos_assets.learning.versions import name_versions
+from chronos_assets.pipeline.walkforward.baseline import baseline_entry
+from chronos_assets.pipeline.walkforward.checks import Finding, same
 from chronos_assets.pipeline.walkforward.data import feature_matrix
-from chronos_assets.pipeline.walkforward.request import name_run
+from chronos_assets.pipeline.walkforward.request import IDENTITY_RULES, layout_of, learner_of, name_run, profile_of
 from chronos_assets.pipeline.walkforward.store import THRESHOLD_CASES
 from chronos_assets.storage.fold_artifacts import FoldArtifacts, ValidationCases
-from chronos_assets.storage.runs import FoldRecord, RunRecord
+from chronos_assets.storage.runs import FoldRecord, RunRecord, find_run
 from chronos_assets.storage.stores import Stores
 
 if TYPE_CHECKING:
@@ -35,19 +38,53 @@ CUDA_TOLERANCE = 1e-4
 SCORE_TOLERANCE = 1e-6
 
 
-def identity_findings(run: RunRecord) -> list[Finding]:
+def identity_findings(run: RunRecord) -> list[Finding] | str:
     """The run's id must be the one that its stored request has."""
+    if run.walk_config.get("identity") != IDENTITY_RULES:
+        return "the run was named by other rules than today's"
+    try:
+        profile = profile_of(run)
+    except StoreError as error:
+        return [Finding(None, "stored request", "one that can be read", str(error))]
     found = name_run(
         dataset=run.dataset_id,
         content=run.content_hash or "",
-        target=run.target_column,
+        profile=profile,
         features=run.feature_columns,
-        hyperparameters=_as_given(ModelProfile, run.hyperparameters),
-        walk_config=run.walk_config | {"thresholds": _as_given(ThresholdProfile, run.walk_config["thresholds"])},
-        device=run.device or "",
+        horizon=int(run.walk_config["horizon"]),
         code_version=run.code_version or "",
     )
     return [] if found == run.run_id else [Finding(None, "run_id of the stored request", run.run_id, found)]
+
+
+def version_findings(run: RunRecord, folds: Sequence[FoldRecord]) -> list[Finding] | str:
+    """What the process that trained each fold said of itself, against the run's `code_version`."""
+    if run.walk_config.get("identity") != IDENTITY_RULES:
+        return "the run is older than the record of its folds' versions"
+    try:
+        profile = profile_of(run)
+    except StoreError as error:
+        return [Finding(None, "stored request", "one that can be read", str(error))]
+    names = {fold.fold_number: name_versions(profile.model, profile.features, fold.versions or {}) for fold in folds}
+    return [Finding(number, "versions of the fold", run.code_version, name) for number, name in names.items() if name != run.code_version]
+
+
+def baseline_findings(stores: Stores, run: RunRecord) -> list[Finding] | str:
+    """The baseline's metrics in the run's summary against those of the run that it names: the same request but for the learner."""
+    entry = (run.summary_metrics or {}).get("baseline")
+    if entry is None:
+        return "the run has no baseline"
+    other = find_run(stores.postgres, str(entry.get("run_id")))
+    if other is None:
+        return "the baseline's run was retired"
+    same_request = ("dataset_id", "content_hash", "target_column", "feature_columns")
+    findings = [
+        Finding(None, f"{name} of the baseline's run", getattr(run, name), getattr(other, name))
+        for name in same_request
+        if getattr(run, name) != getattr(other, name)
+    ]
+    due = baseline_entry(learner_of(other), other.run_id, other.summary_metrics or {})
+    return findings if same(due, entry) else [*findings, Finding(None, "summary baseline", due, entry)]
 
 
 def end_findings(run: RunRecord) -> list[Finding] | str:
@@ -62,15 +99,9 @@ def end_findings(run: RunRecord) -> list[Finding] | str:
     return findings
 
 
-def _as_given(profile: type[ModelProfile] | type[ThresholdProfile], stored: dict[str, object]) -> dict[str, object]:
-    """Numbers as the profile has them: JSONB gives a whole float back as an integer where it is large."""
-    parsed = profile.model_validate(stored).model_dump()
-    return {name: parsed.get(name, value) for name, value in stored.items()}
-
-
 def plan_findings(run: RunRecord, folds: Sequence[FoldRecord], times: np.ndarray | None, granularity: str | None) -> list[Finding]:
     """Edges of the stored folds against the plan. Without `times` of the bars a calendar plan cannot be laid out: nothing is found."""
-    layout = layout_of(run)
+    layout = layout_of(run.walk_config)
     if layout.is_calendar and (times is None or granularity is None):
         return []
     seconds = None if granularity is None or times is None else seconds_to_next_bar(granularity, int(times[-1]))
@@ -136,9 +167,12 @@ def model_findings(stores: Stores, run: RunRecord, record: FoldRecord, features:
         return None
     from chronos_assets.learning.models import load_model  # xgboost is heavy
 
-    model = load_model(artifacts.model(record.files))
-    said = {"fold_key": (model.fold_key, record.fold_key), "best_iteration": (model.rounds - 1, record.best_iteration)}
+    model = load_model(artifacts.model(record.files), learner_of(run))
+    said = {"fold_key": (model.fold_key, record.fold_key), "best_iteration": (model.best_iteration, record.best_iteration)}
     findings = [Finding(record.fold_number, f"{name} of the stored model", *pair) for name, pair in said.items() if pair[0] != pair[1]]
+    if not set(model.feature_names) <= set(run.feature_columns):
+        return [*findings, Finding(record.fold_number, "features of the stored model", run.feature_columns, list(model.feature_names))]
+    features = features.select(features.columns[column] for column in model.columns(run.feature_columns))
     findings += _score_findings(run, record, model, artifacts.validation(record.files), features)
     held = part.filter(pl.col("bar_index").is_between(0, features.height - 1))
     if not held.height:

@@ -17,6 +17,7 @@ import polars as pl
 from chronos_assets.domain.interval import seconds_to_next_bar
 from chronos_assets.errors import StoreError
 from chronos_assets.pipeline.validation.folds import (
+    baseline_findings,
     end_findings,
     file_findings,
     fitted_findings,
@@ -25,6 +26,7 @@ from chronos_assets.pipeline.validation.folds import (
     plan_findings,
     threshold_findings,
     time_findings,
+    version_findings,
 )
 from chronos_assets.pipeline.validation.report import Check, ValidationReport
 from chronos_assets.pipeline.walkforward.checks import Finding, completeness, recompute_run_metrics, thresholds_agree
@@ -57,7 +59,9 @@ def validate_run(run_id: str, stores: Stores, folds: Sequence[int] | None = None
             "metrics follow from the stored predictions": recompute_run_metrics(stores, run_id, folds),
             "edges and times agree": _edge_findings(stores, run_id, chosen, folds),
             "the run_id is that of its request": identity_findings(run),
+            "folds were trained with the versions that the run names": version_findings(run, chosen),
             "the status is that of how it ended": end_findings(run),
+            "the baseline is that of its own run": baseline_findings(stores, run),
             "checksum and tag are those of a publication of these bars": _origin_findings(stores, run),
             "files of every fold are what was stored": file_findings(stores, chosen),
             **_threshold_group(stores, run, chosen),

@@ -7,26 +7,24 @@ Each question reads what is stored and trusts nothing that the run says of itsel
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from chronos_assets.domain.fold_layout import Layout
 from chronos_assets.domain.folds import plan_folds
-from chronos_assets.domain.metrics import side_returns
+from chronos_assets.domain.metrics import METRIC_NAMES, side_returns
 from chronos_assets.domain.thresholds import Thresholds
-from chronos_assets.pipeline.walkforward.store import THRESHOLD_CASES
-from chronos_assets.pipeline.walkforward.summary import summarize
+from chronos_assets.pipeline.walkforward.request import layout_of
+from chronos_assets.pipeline.walkforward.store import NOTES
+from chronos_assets.pipeline.walkforward.summary import SIDES, SUMMARY_NAMES, summarize
 from chronos_assets.storage.runs import FoldRecord, RunRecord, get_folds, get_run, read_predictions
 from chronos_assets.storage.stores import Stores
 
 # Sums are exactly rounded, so what is computed again differs by the last bits of a division at most.
 CLOSE = 1e-12
-# Keys of the summary that runs of older programs do not have.
-ADDED = {"threshold_cases"}
 
 
 @dataclass(frozen=True)
@@ -129,14 +127,29 @@ def recompute_run_metrics(stores: Stores, run_id: str, folds: Sequence[int] | No
     parts = _by_fold(predictions)
     findings = [finding for record in records for finding in _metric_findings(record, parts.get(record.fold_number), binary=binary)]
     if folds is None and run.status == "completed":
-        again = summarize(stores, run_id, run.feature_columns, predictions, binary=binary)
-        stored = run.summary_metrics or {}
-        findings += [
-            Finding(None, f"summary {key}", again[key], stored.get(key))
-            for key in again
-            if not same(again[key], stored.get(key)) and not (key in ADDED and key not in stored)
-        ]
+        findings += _summary_findings(run, summarize(stores, run_id, run.feature_columns, predictions, binary=binary))
     return findings
+
+
+def _summary_findings(run: RunRecord, again: Mapping[str, Any]) -> list[Finding]:
+    """What differs from the stored summary, among the entries that its version has."""
+    stored = run.summary_metrics or {}
+    version = stored.get("metrics_version", 1)
+    if version not in SUMMARY_NAMES:
+        return [Finding(None, "summary metrics_version", f"one of {', '.join(map(str, SUMMARY_NAMES))}", version)]
+    due = (SUMMARY_NAMES[version] | (again.keys() & stored.keys())) - {"metrics_version"}
+    return [
+        Finding(None, f"summary {key}", again.get(key), stored.get(key))
+        for key in sorted(due)
+        if not (_same_side(again.get(key), stored.get(key), version) if key in SIDES else same(again.get(key), stored.get(key)))
+    ]
+
+
+def _same_side(again: Any, stored: Any, version: int) -> bool:
+    """Whether the stored metrics of a side are those computed again, and all that their version has; later ones may be missing."""
+    if version not in METRIC_NAMES or not isinstance(stored, dict) or not METRIC_NAMES[version] <= stored.keys() <= again.keys():
+        return False
+    return same({name: again[name] for name in stored}, stored)
 
 
 def same(a: Any, b: Any) -> bool:
@@ -156,14 +169,9 @@ def _selected(stores: Stores, run_id: str, folds: Sequence[int] | None) -> tuple
     return records, read_predictions(stores, run_id, folds)
 
 
-def layout_of(run: RunRecord) -> Layout:
-    """The layout that a run was planned with."""
-    return Layout(**{name: run.walk_config[name] for name in Layout.__dataclass_fields__})
-
-
 def _planned_tests(run: RunRecord, folds: Sequence[FoldRecord]) -> dict[int, tuple[int, int]]:
     """Test rows of every planned fold. Calendar plans are taken from the stored folds: they cannot be laid out without the bars' times."""
-    layout = layout_of(run)
+    layout = layout_of(run.walk_config)
     if layout.is_calendar:
         return {fold.fold_number: (fold.test_start_idx, fold.test_end_idx) for fold in folds}
     return {fold.number: (fold.test_start, fold.test_end) for fold in plan_folds(layout, int(run.walk_config["rows"]))}
@@ -195,10 +203,10 @@ def _metric_findings(record: FoldRecord, part: pl.DataFrame | None, *, binary: b
         findings.append(Finding(record.fold_number, "scored rows", scored, record.samples_test))
     again = side_returns(predictions, targets, Thresholds(**record.thresholds), binary=binary).as_json()
     for side, metrics in again.items():
-        if not same(metrics, record.metrics.get(side)):
+        if not _same_side(metrics, record.metrics.get(side), record.metrics.get("version", 1)):
             findings.append(Finding(record.fold_number, f"metrics of {side}", metrics, record.metrics.get(side)))
     findings += [
         Finding(record.fold_number, f"metrics of {side}", None, "stored")
-        for side in record.metrics.keys() - again.keys() - {"notes", THRESHOLD_CASES}
+        for side in record.metrics.keys() - again.keys() - {*NOTES, "version"}
     ]
     return findings

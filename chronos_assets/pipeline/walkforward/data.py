@@ -12,8 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from chronos_assets.domain.interval import seconds_to_next_bar
 from chronos_assets.domain.targets import is_binary
 from chronos_assets.errors import ConflictError, ProfileError
-from chronos_assets.learning.training import FoldData, Recipe, booster_parameters
-from chronos_assets.pipeline.walkforward.request import WalkforwardRequest, monotone_constraints
+from chronos_assets.learning.training import FoldData, Recipe
+from chronos_assets.pipeline.walkforward.request import WalkforwardRequest
 from chronos_assets.storage.datasets import get_dataset, read_bars
 from chronos_assets.storage.stores import Stores
 
@@ -64,37 +64,27 @@ def as_float32(values: ArrayLike) -> NDArray[np.float32]:
 
 
 def make_recipe(request: WalkforwardRequest, data: RunData) -> Recipe:
-    """How the folds of `request` are trained. A target is 0/1 where the whole dataset knows no other value of it.
+    """How the folds of `request` are trained. A target is 0/1 if the whole dataset knows no other value of it.
 
-    Raises `ProfileError` where the logistic objective meets a target that is not 0/1, or transforms one that is.
+    Raises `ProfileError` if the learner cannot learn the target as the profile asks.
     """
-    profile, model = request.profile, request.profile.model
+    profile = request.profile
     binary = is_binary(data.arrays.targets)
-    objective = model.objective
-    if objective == "auto":
-        objective = "binary:logistic" if binary else "reg:squarederror"
-    if objective == "binary:logistic" and not binary:
-        raise ProfileError(
-            "binary:logistic needs a target of 0 and 1", code="target_not_binary", column=request.target, slug=request.record.dataset_id
-        )
-    if objective == "binary:logistic" and profile.target_transform != "none":
-        raise ProfileError(
-            "binary:logistic cannot train on a transformed target",
-            code="transform_of_binary",
-            expected="target_transform none",
-            found=profile.target_transform,
-        )
-    monotone = monotone_constraints(profile, request.features, request.record)
+    try:
+        learner = profile.model.on_target(binary=binary, transform=profile.target_transform)
+    except ProfileError as error:
+        error.where |= {"column": request.target, "slug": request.record.dataset_id}
+        raise
     return Recipe(
-        booster=booster_parameters(request.hyperparameters, objective=objective, device=request.device, monotone=monotone),
-        rounds=model.rounds,
-        early_stopping=model.early_stopping,
+        learner=learner,
+        selector=profile.features,
+        thresholds=profile.thresholds,
+        feature_names=request.features,
+        binary=binary,
+        device=request.device,
         transform=profile.target_transform,
         tanh_k=profile.tanh_k,
-        thresholds=profile.thresholds,
-        binary=binary,
         weight_half_life=profile.weight_half_life,
-        feature_names=request.features,
     )
 
 

@@ -17,13 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chronos_assets.domain.folds import Fold
-from chronos_assets.domain.profiles.walkforward import WalkforwardProfile
 from chronos_assets.errors import ConflictError
 from chronos_assets.learning.devices import Device
 from chronos_assets.learning.training import FoldData, FoldResult, FoldSpec, Recipe, train_fold
-from chronos_assets.pipeline.walkforward.checks import Finding, layout_of
+from chronos_assets.pipeline.walkforward.checks import Finding
 from chronos_assets.pipeline.walkforward.data import RunData, make_recipe, read_run_data
-from chronos_assets.pipeline.walkforward.request import WalkforwardRequest
+from chronos_assets.pipeline.walkforward.request import WalkforwardRequest, layout_of, profile_of
 from chronos_assets.storage.datasets import get_dataset
 from chronos_assets.storage.runs import FoldRecord, RunRecord, get_folds, get_run, read_predictions
 from chronos_assets.storage.stores import Stores
@@ -160,22 +159,15 @@ def request_of(stores: Stores, run: RunRecord) -> WalkforwardRequest:
             hint=f"`chronos walkforward {run.dataset_id}` makes a run of the dataset as it is now.",
         )
     config = run.walk_config
-    profile = WalkforwardProfile.model_validate(
-        {
-            name: config[name]
-            for name in ("val_split_ratio", "target_transform", "tanh_k", "weight_column", "weight_half_life", "thresholds")
-        }
-        | {"target": run.target_column, "model": run.hyperparameters}
-    )
     device: Device = "cuda" if run.device == "cuda" else "cpu"
     return WalkforwardRequest(
         record,
-        profile,
+        profile_of(run),
         run.target_column,
         tuple(run.feature_columns),
         int(config["horizon"]),
         bool(config["horizon_assumed"]),
-        layout_of(run),
+        layout_of(config),
         (),
         device,
     )

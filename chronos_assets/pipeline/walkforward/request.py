@@ -6,9 +6,8 @@ Nothing is left to chance or to the machine after this: equal requests are equal
 from __future__ import annotations
 
 import fnmatch
-import json
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -17,21 +16,38 @@ import numpy as np
 
 from chronos_assets.domain.fold_layout import Layout
 from chronos_assets.domain.folds import Fold, plan_folds, require_fitted_rows, require_folds, resolve_layout
+from chronos_assets.domain.identity import Ignored, canonical, identity_of
 from chronos_assets.domain.interval import seconds_to_next_bar
+from chronos_assets.domain.learners import LEARNERS
 from chronos_assets.domain.profiles.walkforward import WalkforwardProfile
-from chronos_assets.domain.strict import nearest
-from chronos_assets.errors import ProfileError
+from chronos_assets.domain.strict import nearest, parse_strict
+from chronos_assets.errors import DeviceError, ProfileError, StoreError
 from chronos_assets.learning.devices import Device, Table, resolve_device
 from chronos_assets.learning.executor import FoldExecutor
-from chronos_assets.learning.training import TRAINING_CODE_VERSION
+from chronos_assets.learning.versions import Versions, name_versions, versions_here
 from chronos_assets.storage.datasets import DatasetRecord
+from chronos_assets.storage.runs import RunRecord
 
 NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "chronos_assets/walkforward")
+# How ids are made; kept with a run. A run without it was named by other rules, and its id is not computed again.
+IDENTITY_RULES = 2
+# Keys of a profile that cannot change a result; a test holds every other key to changing the run_id.
+IGNORED: Ignored = {
+    "baseline": "names a run of its own, whose metrics are shown beside this one's",
+    "features.candidates": "resolved to names, which the id has",
+}
+# Keys that stand in columns of their own, or in the layout.
+_IN_COLUMNS = {"target", "features", "model", "device"}
+_IN_LAYOUT = {"train_size", "test_size", "train", "test"}
 
 
 @dataclass(frozen=True)
 class WalkforwardRequest:
-    """What a run is: enough to plan it, to name it, and to train it again to the same bits."""
+    """What a run is: enough to plan it, to name it, and to train it again to the same bits.
+
+    `profile` is resolved: target and features by name, windows, gap, step and device settled. So everything in it that can change a result
+    is part of the id, whoever adds it.
+    """
 
     record: DatasetRecord
     profile: WalkforwardProfile
@@ -45,39 +61,40 @@ class WalkforwardRequest:
 
     @cached_property
     def hyperparameters(self) -> dict[str, Any]:
-        """The model's parameters, all of them."""
+        """The learner and all of its parameters."""
         return self.profile.model.model_dump()
 
     @cached_property
     def walk_config(self) -> dict[str, Any]:
-        """Everything else that determines a run's results."""
-        names = ("val_split_ratio", "target_transform", "tanh_k", "weight_column", "weight_half_life")
-        profile = self.profile.model_dump()
+        """Everything else that determines a run's results, as `profile_of` reads it again."""
+        kept = self.profile.model_dump(mode="json", exclude=_IN_COLUMNS | _IN_LAYOUT | IGNORED.keys())
         return (
-            self.layout.as_config()
-            | {name: profile[name] for name in names}
-            | {"thresholds": profile["thresholds"], "horizon": self.horizon, "horizon_assumed": self.horizon_assumed}
-            | {"rows": self.record.row_count, "folds_planned": len(self.folds)}
+            kept
+            | self.layout.as_config()
+            | {"selector": self.profile.features.model_dump(mode="json", exclude={"candidates"})}
+            | {"horizon": self.horizon, "horizon_assumed": self.horizon_assumed}
+            | {"rows": self.record.row_count, "folds_planned": len(self.folds), "identity": IDENTITY_RULES}
         )
 
     @cached_property
-    def code_version(self) -> str:
-        """Training code and XGBoost, as they stand in `code_version`."""
-        import xgboost as xgb
+    def versions(self) -> Versions:
+        """What this process trains with; every fold's worker must say the same."""
+        return versions_here(self.profile.model, self.profile.features)
 
-        return f"training {TRAINING_CODE_VERSION}, xgboost {xgb.__version__}"
+    @cached_property
+    def code_version(self) -> str:
+        """The versions that determine a result, as the run's column keeps them."""
+        return name_versions(self.profile.model, self.profile.features, self.versions)
 
     @cached_property
     def run_id(self) -> str:
-        """UUIDv5 of dataset and content, target, features, hyperparameters, walk configuration, device and versions."""
+        """UUIDv5 of dataset and content, the resolved profile, horizon and versions."""
         return name_run(
             dataset=self.record.dataset_id,
-            content=self.record.content_hash,
-            target=self.target,
+            content=self.record.content_hash or "",
+            profile=self.profile,
             features=self.features,
-            hyperparameters=self.hyperparameters,
-            walk_config=self.walk_config,
-            device=self.device,
+            horizon=self.horizon,
             code_version=self.code_version,
         )
 
@@ -113,29 +130,57 @@ class WalkforwardRequest:
         }
 
 
-def name_run(
-    *,
-    dataset: str,
-    content: str,
-    target: str,
-    features: Sequence[str],
-    hyperparameters: dict[str, Any],
-    walk_config: dict[str, Any],
-    device: str,
-    code_version: str,
-) -> str:
-    """The `run_id` of all that determines a run (CONTRACTS, run identity); whether the horizon was assumed does not."""
+def name_run(*, dataset: str, content: str, profile: WalkforwardProfile, features: Sequence[str], horizon: int, code_version: str) -> str:
+    """The `run_id` of all that determines a run. `profile` is a resolved one; whether the horizon was assumed does not count."""
     parts = {
         "dataset": dataset,
         "content": content,
-        "target": target,
-        "features": features,
-        "hyperparameters": hyperparameters,
-        "walk_config": {k: v for k, v in walk_config.items() if k != "horizon_assumed"},
-        "device": device,
+        "profile": identity_of(profile, ignored=IGNORED),
+        "features": list(features),
+        "horizon": horizon,
         "code": code_version,
     }
-    return str(uuid.uuid5(NAMESPACE, json.dumps(parts, sort_keys=True)))
+    return str(uuid.uuid5(NAMESPACE, canonical(parts)))
+
+
+def resolved_profile(
+    profile: WalkforwardProfile, layout: Layout, *, target: str, features: Sequence[str], device: str, **changes: Any
+) -> WalkforwardProfile:
+    """`profile` with nothing left to be decided."""
+    windows = dict.fromkeys(_IN_LAYOUT) | dict(
+        zip(("train", "test") if layout.is_calendar else ("train_size", "test_size"), (layout.train, layout.test), strict=True)
+    )
+    plan = {name: getattr(layout, name) for name in ("window", "step", "gap", "initial_offset", "start_fold", "end_fold")}
+    selector = profile.features.model_copy(update={"candidates": list(features)})
+    return profile.model_copy(update=windows | plan | changes | {"target": target, "features": selector, "device": device})
+
+
+def profile_of(run: RunRecord) -> WalkforwardProfile:
+    """The resolved profile of a stored run, from its row; keys that the run's program did not know have their defaults.
+
+    Raises `StoreError` for a row that holds no profile.
+    """
+    config, layout = run.walk_config, layout_of(run.walk_config)
+    kept = {name: config[name] for name in WalkforwardProfile.model_fields.keys() - _IN_COLUMNS - _IN_LAYOUT if name in config}
+    given = {"features": config.get("selector", {}), "model": run.hyperparameters}
+    # What the layout settles is put in afterwards: a resolved profile has values that no manifest may combine.
+    free = kept.keys() - {"window", "step", "gap", "initial_offset", "start_fold", "end_fold"}
+    stored = {name: kept[name] for name in free} | given
+    profile = parse_strict(WalkforwardProfile, stored, error=StoreError, what="the stored request", run_id=run.run_id)
+    return resolved_profile(profile, layout, target=run.target_column, features=run.feature_columns, device=run.device or "cpu")
+
+
+def learner_of(run: RunRecord) -> str:
+    """Name of the learner of a stored run; raises `StoreError` for one that nobody registered."""
+    name = run.hyperparameters.get(LEARNERS.field, LEARNERS.default)
+    if name not in LEARNERS.names:
+        raise StoreError("a run names a learner that is not registered", code="learner_unknown", found=name, run_id=run.run_id)
+    return str(name)
+
+
+def layout_of(walk_config: Mapping[str, Any]) -> Layout:
+    """The layout that a run was planned with."""
+    return Layout(**{name: walk_config[name] for name in Layout.__dataclass_fields__})
 
 
 def resolve_request(
@@ -169,13 +214,23 @@ def resolve_request(
     require_fitted_rows(folds, profile.val_split_ratio)
     split = folds[-1].split(profile.val_split_ratio)
     device = resolve_device(
-        profile.device or default_device,
+        _wanted_device(profile, default_device),
         gpus=executor.gpus,
         fitted_rows=split.fit_end - split.fit_start,
         features=len(features),
         table=device_table,
     )
-    return WalkforwardRequest(record, profile, target, features, horizon, horizon_assumed, layout, folds, device)
+
+    def match(pattern: str) -> set[str]:
+        return _matching(pattern, list(features), record)
+
+    changes: dict[str, Any] = {"model": profile.model.on_features(features, match)}
+    if profile.weight_column is not None:
+        changes["weight_column"] = _exact(
+            profile.weight_column, [c.name for c in record.columns if c.role != "target"], "weight column", record
+        )
+    resolved = resolved_profile(profile, layout, target=target, features=features, device=device, **changes)
+    return WalkforwardRequest(record, resolved, target, features, horizon, horizon_assumed, layout, folds, device)
 
 
 def resolve_target(record: DatasetRecord, profile: WalkforwardProfile) -> str:
@@ -194,7 +249,7 @@ def resolve_features(record: DatasetRecord, profile: WalkforwardProfile, target:
     if profile.weight_column is not None:
         weight = _exact(profile.weight_column, [c.name for c in record.columns if c.role != "target"], "weight column", record)
         known = [name for name in known if name != weight]
-    patterns = ["*"] if profile.features == "all" else list(profile.features)
+    patterns = ["*"] if profile.features.candidates == "all" else list(profile.features.candidates)
     if all(pattern.startswith("!") for pattern in patterns):
         patterns = ["*", *patterns]
     chosen: set[str] = set()
@@ -206,12 +261,20 @@ def resolve_features(record: DatasetRecord, profile: WalkforwardProfile, target:
     return tuple(name for name in known if name in chosen)
 
 
-def monotone_constraints(profile: WalkforwardProfile, features: tuple[str, ...], record: DatasetRecord) -> tuple[int, ...]:
-    """-1, 0 or 1 per feature, from the patterns in `model.monotone`; later patterns win."""
-    signs = dict.fromkeys(features, 0)
-    for pattern, sign in profile.model.monotone.items():
-        signs |= dict.fromkeys(_matching(pattern, list(features), record), sign)
-    return tuple(signs.values())
+def _wanted_device(profile: WalkforwardProfile, default: str) -> str:
+    """The device that the profile names, else the default as far as the learner can use it; raises `DeviceError` if it cannot."""
+    learner = profile.model
+    if profile.device in {None, "auto"}:
+        return profile.device or default if "cuda" in learner.devices else "cpu"
+    if profile.device not in learner.devices:
+        raise DeviceError(
+            f"the learner {learner.name} cannot train on {profile.device}",
+            code="device_of_learner",
+            expected=f"device {' or '.join(learner.devices)}",
+            found=f"device {profile.device}",
+            hint="Set `device: cpu` in the profile.",
+        )
+    return str(profile.device)
 
 
 def _matching(pattern: str, known: list[str], record: DatasetRecord) -> set[str]:

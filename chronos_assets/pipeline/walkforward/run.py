@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from types import TracebackType
 from typing import Any
@@ -21,12 +21,13 @@ from psycopg.rows import DictRow
 
 from chronos_assets.domain.folds import Fold
 from chronos_assets.domain.profiles.walkforward import WalkforwardProfile
-from chronos_assets.errors import ChronosError, ConflictError, FoldsFailedError
+from chronos_assets.errors import ChronosError, ConflictError, DeviceError, FoldsFailedError, ProfileError
 from chronos_assets.learning.devices import read_table
-from chronos_assets.learning.executor import AHEAD, FoldExecutor, make_executor
+from chronos_assets.learning.executor import AHEAD, FoldExecutor, checked, make_executor, require_versions
 from chronos_assets.learning.keys import FoldKeys
 from chronos_assets.learning.training import FoldData, FoldFailure, FoldSpec, Recipe
 from chronos_assets.pipeline.progress import Progress, silent
+from chronos_assets.pipeline.walkforward.baseline import baseline_entry, baseline_profile
 from chronos_assets.pipeline.walkforward.data import RunData, make_recipe, read_run_data
 from chronos_assets.pipeline.walkforward.request import WalkforwardRequest, resolve_request, resolve_target
 from chronos_assets.pipeline.walkforward.reuse import copy_known_folds, find_known_folds
@@ -41,6 +42,7 @@ from chronos_assets.storage.runs import (
     end_run,
     files_lock,
     find_run,
+    keep_in_summary,
     predictions_by_fold,
     read_predictions,
     run_lock,
@@ -110,14 +112,35 @@ def run_walkforward(
     progress: Progress | None = None,
     executor: FoldExecutor | None = None,
 ) -> WalkforwardResult:
-    """Train the missing folds of one request and store them.
+    """Train the missing folds of one request and store them, then those of the baseline that the profile names.
 
-    Raises `FoldsFailedError` at the end where folds failed (the others are kept), `ConflictError` where another process works on the
-    same run, `ProfileError` and `DeviceError` before anything is written.
+    Raises `FoldsFailedError` at the end if folds failed (the others are kept), `ConflictError` if another process works on the same run,
+    and before anything is written `ProfileError`, `DeviceError`, and `VersionsDifferError` if workers would train with other versions.
+    A baseline that cannot be run is a warning of the result.
     """
-    started = time.monotonic()
-    executor = executor or open_executor(stores)
+    executor, tell = executor or open_executor(stores), progress or silent
     request = plan_request(slug, profile, stores, horizon=horizon, horizon_assumed=horizon_assumed, executor=executor)
+    result = _run(request, stores, executor, requested_by, tell)
+    beside = baseline_profile(profile)
+    if beside is None:
+        return result
+
+    def tell_baseline(stage: str, done: int, total: int | None, detail: str = "") -> None:
+        tell(f"baseline {stage}", done, total, detail)
+
+    try:
+        request = plan_request(slug, beside, stores, horizon=horizon, horizon_assumed=horizon_assumed, executor=executor)
+        baseline = _run(request, stores, executor, f"{requested_by}, as baseline", tell_baseline)
+    except (ProfileError, DeviceError, FoldsFailedError) as error:
+        return replace(result, warnings=[*result.warnings, {"code": "baseline_failed", "message": f"the baseline cannot be run: {error}"}])
+    entry = baseline_entry(beside.model.name, baseline.run_id, baseline.summary_metrics)
+    if result.summary_metrics.get("baseline") != entry:
+        keep_in_summary(stores.postgres, result.run_id, {"baseline": entry})
+    return replace(result, summary_metrics=result.summary_metrics | {"baseline": entry})
+
+
+def _run(request: WalkforwardRequest, stores: Stores, executor: FoldExecutor, requested_by: str, progress: Progress) -> WalkforwardResult:
+    started = time.monotonic()
     finished = _finished(request, stores, started)
     if finished is not None:
         return finished
@@ -126,9 +149,11 @@ def run_walkforward(
         finished = _finished(request, stores, started)
         if finished is not None:
             return finished
-        begin_run(stores.postgres, request.row(requested_by))
-        with _Attempt(stores, lock, request, started) as attempt:
-            attempt.work(executor, progress or silent)
+        with executor.session():
+            require_versions(executor, request.profile.model, request.profile.features)  # before anything is written
+            begin_run(stores.postgres, request.row(requested_by))
+            with _Attempt(stores, lock, request, started) as attempt:
+                attempt.work(executor, progress)
     return attempt.result()
 
 
@@ -243,7 +268,8 @@ class _Attempt:
     def _train(self, executor: FoldExecutor, arrays: FoldData, specs: Iterable[FoldSpec], writer: FoldWriter, progress: Progress) -> None:
         began = time.monotonic()
         with closing(executor.map(arrays, specs)) as results:
-            for result in results:
+            for trained in results:
+                result = checked(trained, self.request.versions)
                 if isinstance(result, FoldFailure):
                     self.failures.append(result)
                 else:
@@ -265,7 +291,8 @@ class _Attempt:
         summary = summarize(self.stores, self.request.run_id, self.request.features, predictions, binary=recipe.binary)
         self.present = summary["folds_present"]
         self.warnings = [*self.request.warnings, *remarks(summary)]
-        about = {"folds_planned": len(self.request.folds), "objective": recipe.booster["objective"], "warnings": self.warnings}
+        about = {"folds_planned": len(self.request.folds), "learner": recipe.learner.name, "warnings": self.warnings}
+        about |= {"objective": recipe.learner.objective} if hasattr(recipe.learner, "objective") else {}
         self.summary = about | summary
         if self.failures:
             self.summary["failures"] = _failure_rows(self.failures)

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from psycopg.rows import DictRow
 
 from chronos_assets.domain.folds import Fold
-from chronos_assets.domain.metrics import side_returns
+from chronos_assets.domain.metrics import METRICS_VERSION, side_returns
+from chronos_assets.domain.selectors import SELECTORS
 from chronos_assets.domain.targets import Floats
 from chronos_assets.domain.thresholds import Thresholds
 from chronos_assets.learning.training import FoldResult
@@ -30,8 +31,10 @@ from chronos_assets.storage.runs import FoldRecord, store_folds
 from chronos_assets.storage.stores import Stores
 
 LEARNED_NOTHING = "learned_nothing"
-# In a fold's metrics: how many cases each side's threshold rests on, `{long, short}`, None for a side that is off.
+# How many cases each side's threshold rests on, `{long, short}`; None for a side that is off.
 THRESHOLD_CASES = "threshold_cases"
+# What a fold's metrics hold besides metrics: remarks, the features that its selector chose, and the cases of its thresholds.
+NOTES = ("notes", "features", THRESHOLD_CASES)
 LEAST_PAUSE_SECONDS, MOST_PAUSE_SECONDS, PAUSE_PER_COST = 0.5, 5.0, 10.0
 MOST_BUFFERED_ROWS, MOST_BUFFERED_BYTES = 50_000, 64_000_000
 
@@ -85,24 +88,17 @@ class FoldWriter:
             fold_key=result.key,
             artifact=self.artifacts.label(result.key),
             importance=vars(result.importance),
-            learned_nothing=result.learned_nothing,
-            cases=result.threshold_cases,
+            versions=result.versions,
+            notes=_notes(result, self.request),
         )
         self.add(ReadyFold(record, result.predictions, result.scores, result))
 
     def copy(self, fold: Fold, source: FoldRecord, predictions: Floats, scores: Floats) -> None:
         """Take a fold from another run: its metrics are computed afresh, its targets may have filled."""
-        names = ("samples_train", "best_iteration", "best_score", "artifact", "importance", *vars(source.files))
+        names = ("samples_train", "best_iteration", "best_score", "artifact", "importance", "versions", *vars(source.files))
         kept = {name: getattr(source, name) for name in names}
-        learned_nothing = LEARNED_NOTHING in source.metrics.get("notes", [])
-        record = self._record(
-            fold,
-            Thresholds(**source.thresholds),
-            predictions,
-            **kept,
-            learned_nothing=learned_nothing,
-            cases=source.metrics.get(THRESHOLD_CASES),
-        )
+        notes = {name: value for name, value in source.metrics.items() if name in NOTES}
+        record = self._record(fold, Thresholds(**source.thresholds), predictions, **kept, notes=notes)
         self.add(ReadyFold(record, predictions, scores))
 
     def add(self, ready: ReadyFold) -> None:
@@ -137,22 +133,9 @@ class FoldWriter:
         whole = [record for record, state in zip(copied, states, strict=True) if state == "whole"]
         return whole + [replace(ready.record, **vars(saved[ready.trained.key])) for ready in folds if ready.trained is not None]
 
-    def _record(
-        self,
-        fold: Fold,
-        thresholds: Thresholds,
-        predictions: Floats,
-        *,
-        learned_nothing: bool,
-        cases: dict[str, int | None] | None,
-        **trained: Any,
-    ) -> FoldRecord:
+    def _record(self, fold: Fold, thresholds: Thresholds, predictions: Floats, *, notes: dict[str, Any], **trained: Any) -> FoldRecord:
         targets = self.data.arrays.targets[fold.test_start : fold.test_end]
-        metrics: dict[str, Any] = side_returns(predictions, targets, thresholds, binary=self.binary).as_json()
-        if cases is not None:  # folds of older programs did not count them
-            metrics[THRESHOLD_CASES] = cases
-        if learned_nothing:
-            metrics["notes"] = [LEARNED_NOTHING]
+        metrics = side_returns(predictions, targets, thresholds, binary=self.binary).as_json() | {"version": METRICS_VERSION} | notes
         edges: dict[str, Any] = {}
         for name in ("train_start", "train_end", "test_start", "test_end"):
             edges |= {f"{name}_idx": getattr(fold, name), f"{name}_ts": self.data.time_of(getattr(fold, name))}
@@ -192,6 +175,16 @@ class FoldWriter:
                 "timestamp": self.data.timestamps[rows],
             }
         )
+
+
+def _notes(result: FoldResult, request: WalkforwardRequest) -> dict[str, Any]:
+    """What the fold itself says of its training."""
+    notes: dict[str, Any] = {THRESHOLD_CASES: result.threshold_cases}
+    if result.learned_nothing:
+        notes["notes"] = [LEARNED_NOTHING]
+    if request.profile.features.name != SELECTORS.default:
+        notes["features"] = list(result.chosen)
+    return notes
 
 
 def _cases(result: FoldResult) -> ValidationCases:

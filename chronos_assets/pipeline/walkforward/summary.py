@@ -8,12 +8,31 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from chronos_assets.domain.metrics import SideReturns
+from chronos_assets.domain.metrics import METRICS_VERSION, SideReturns
 from chronos_assets.pipeline.walkforward.store import LEARNED_NOTHING, THRESHOLD_CASES
 from chronos_assets.pipeline.walkforward.trials import signals_of
 from chronos_assets.storage.runs import FeatureImportance, FoldRecord, get_folds, pooled_importance
 from chronos_assets.storage.stores import Stores
 
+SIDES = ("long", "short", "both")
+_FIRST_NAMES = frozenset(
+    {
+        *SIDES,
+        "binary_target",
+        "folds_present",
+        "bars_predicted",
+        "bars_scored",
+        "samples_train",
+        "samples_test",
+        "folds_without_long",
+        "folds_without_short",
+        "folds_learned_nothing",
+        "best_iteration_median",
+        "feature_importance",
+    }
+)
+# Entries of a summary by version of the metrics (`domain.metrics`): validation holds a stored summary to those of its own version.
+SUMMARY_NAMES: dict[int, frozenset[str]] = {1: _FIRST_NAMES, 2: _FIRST_NAMES | {"threshold_cases"}}
 # A threshold that rests on fewer cases is hardly more than the luck of those.
 FEW_CASES = 10
 # Share of folds from which on a remark becomes a warning of a Dagster check.
@@ -32,6 +51,7 @@ def summarize(stores: Stores, run_id: str, features: Sequence[str], predictions:
     iterations = [fold.best_iteration for fold in folds if fold.best_iteration is not None]
     return {
         **pooled_returns(predictions, binary=binary).as_json(),
+        "metrics_version": METRICS_VERSION,
         "binary_target": binary,
         "folds_present": len(folds),
         "bars_predicted": predictions.height,

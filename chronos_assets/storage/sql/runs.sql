@@ -25,6 +25,10 @@ UPDATE walkforward_runs SET
     summary_metrics = coalesce(%(summary_metrics)s, summary_metrics)
 WHERE run_id = %(run_id)s
 
+-- What another run says of a completed one, beside its own summary.
+-- name: run_summary_add
+UPDATE walkforward_runs SET summary_metrics = summary_metrics || %(entries)s WHERE run_id = %(run_id)s AND summary_metrics IS NOT NULL
+
 -- A run found `running` whose lock nobody holds: the process that ran it is gone.
 -- name: run_declare_dead
 UPDATE walkforward_runs SET
@@ -66,12 +70,12 @@ SELECT 1 FROM walkforward_folds WHERE fold_key = ANY(%(keys)s) ORDER BY run_id, 
 INSERT INTO walkforward_folds (
     run_id, fold_number, train_start_idx, train_end_idx, test_start_idx, test_end_idx, train_start_ts, train_end_ts, test_start_ts,
     test_end_ts, samples_train, samples_test, best_iteration, best_score, thresholds, metrics, fold_key, artifact, importance,
-    artifact_sha256, artifact_bytes, validation_sha256, validation_bytes
+    artifact_sha256, artifact_bytes, validation_sha256, validation_bytes, versions
 ) VALUES (
     %(run_id)s, %(fold_number)s, %(train_start_idx)s, %(train_end_idx)s, %(test_start_idx)s, %(test_end_idx)s, %(train_start_ts)s,
     %(train_end_ts)s, %(test_start_ts)s, %(test_end_ts)s, %(samples_train)s, %(samples_test)s, %(best_iteration)s, %(best_score)s,
     %(thresholds)s, %(metrics)s, %(fold_key)s, %(artifact)s, %(importance)s,
-    %(artifact_sha256)s, %(artifact_bytes)s, %(validation_sha256)s, %(validation_bytes)s
+    %(artifact_sha256)s, %(artifact_bytes)s, %(validation_sha256)s, %(validation_bytes)s, %(versions)s
 )
 ON CONFLICT (run_id, fold_number) DO UPDATE SET
     train_start_idx = excluded.train_start_idx,
@@ -94,7 +98,8 @@ ON CONFLICT (run_id, fold_number) DO UPDATE SET
     artifact_sha256 = excluded.artifact_sha256,
     artifact_bytes = excluded.artifact_bytes,
     validation_sha256 = excluded.validation_sha256,
-    validation_bytes = excluded.validation_bytes
+    validation_bytes = excluded.validation_bytes,
+    versions = excluded.versions
 
 -- Other runs share a fold's files by its key: what was just written is what they have, too.
 -- name: fold_files_share
@@ -102,7 +107,8 @@ UPDATE walkforward_folds SET
     artifact_sha256 = %(artifact_sha256)s,
     artifact_bytes = %(artifact_bytes)s,
     validation_sha256 = %(validation_sha256)s,
-    validation_bytes = %(validation_bytes)s
+    validation_bytes = %(validation_bytes)s,
+    versions = %(versions)s
 WHERE fold_key = %(fold_key)s
     AND (artifact_sha256, validation_sha256) IS DISTINCT FROM (%(artifact_sha256)s::text, %(validation_sha256)s::text)
 
@@ -110,7 +116,7 @@ WHERE fold_key = %(fold_key)s
 -- name: folds_get
 SELECT run_id, fold_number, train_start_idx, train_end_idx, test_start_idx, test_end_idx, train_start_ts, train_end_ts, test_start_ts,
     test_end_ts, samples_train, samples_test, best_iteration, best_score, thresholds, metrics, fold_key, artifact,
-    artifact_sha256, artifact_bytes, validation_sha256, validation_bytes
+    artifact_sha256, artifact_bytes, validation_sha256, validation_bytes, versions
 FROM walkforward_folds WHERE run_id = %(run_id)s ORDER BY fold_number
 
 -- name: fold_files
