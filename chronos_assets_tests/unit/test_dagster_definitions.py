@@ -61,6 +61,7 @@ def test_every_check_has_a_description_and_the_gates_block() -> None:
     assert {name for name, spec in specs.items() if not spec.blocking} == {
         "columns_are_useful",
         "no_unexpected_gaps",
+        "well_founded",
         "enough_signals",
         "enough_trades",
     }
