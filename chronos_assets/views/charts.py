@@ -100,6 +100,81 @@ def bar_strip(values: Sequence[float], titles: Sequence[str], *, height: int, la
     return "".join([*parts, "</svg>"])
 
 
+def scatter_chart(x: Floats, y: Floats, marks: Sequence[float], *, label: str, height: int = 260, joined: bool = False) -> str:
+    """Points (or, `joined`, a line through them) with both axes; `marks` are vertical lines at values of `x`."""
+    finite = np.isfinite(x) & np.isfinite(y)
+    x, y = x[finite], y[finite]
+    if not len(x):
+        return _svg_open(height, f"{label}: no values") + "</svg>"
+    across, up = (
+        _ticks(min([float(x.min()), *marks]), max([float(x.max()), *marks])) if marks else _ticks(float(x.min()), float(x.max())),
+        _ticks(float(y.min()), float(y.max())),
+    )
+    inner = height - BOTTOM - 8
+
+    def place(value: float, ticks: Sequence[float], start: float, length: float) -> float:
+        return start + length * (value - ticks[0]) / ((ticks[-1] - ticks[0]) or 1.0)
+
+    def px(value: float) -> float:
+        return place(value, across, LEFT, PLOT)
+
+    def py(value: float) -> float:
+        return 8 + inner - place(value, up, 0.0, inner)
+
+    parts = [_svg_open(height, label), *(_rule(py(tick), _short(tick)) for tick in up)]
+    parts += [_time_mark(px(tick), height, escape(_short(tick))) for tick in across]
+    parts += [f'<line class="cut" x1="{px(mark):.1f}" x2="{px(mark):.1f}" y1="8" y2="{8 + inner}"/>' for mark in marks]
+    pairs = [(px(a), py(b)) for a, b in zip(x.tolist(), y.tolist(), strict=True)]
+    if joined:
+        parts.append(f'<polyline class="both" points="{" ".join(f"{a:.1f},{b:.1f}" for a, b in pairs)}"/>')
+    else:
+        parts += [f'<circle class="point" cx="{a:.1f}" cy="{b:.1f}" r="4"/>' for a, b in pairs]
+    return "".join([*parts, "</svg>"])
+
+
+def histogram_chart(edges: Sequence[float], counts: Sequence[int], marks: Sequence[float], *, label: str, height: int = 200) -> str:
+    """Counts between `edges` as bars; `marks` are vertical lines."""
+    across, up = (
+        _ticks(min([edges[0], *marks]), max([edges[-1], *marks])) if marks else _ticks(edges[0], edges[-1]),
+        _ticks(0.0, float(max(counts))),
+    )
+    inner = height - BOTTOM - 8
+
+    def px(value: float) -> float:
+        return LEFT + PLOT * (value - across[0]) / ((across[-1] - across[0]) or 1.0)
+
+    def py(value: float) -> float:
+        return 8 + inner * (1 - value / (up[-1] or 1.0))
+
+    parts = [_svg_open(height, label), *(_rule(py(tick), _short(tick)) for tick in up)]
+    parts += [_time_mark(px(tick), height, escape(_short(tick))) for tick in across]
+    for (low, high), count in zip(itertools.pairwise(edges), counts, strict=True):
+        size = f'x="{px(low):.1f}" y="{py(count):.1f}" width="{max(0.6, px(high) - px(low) - 1):.1f}" height="{py(0) - py(count):.1f}"'
+        parts.append(f'<rect class="bar" {size}><title>{low:.4g} to {high:.4g}: {count}</title></rect>')
+    parts += [f'<line class="cut" x1="{px(mark):.1f}" x2="{px(mark):.1f}" y1="8" y2="{8 + inner}"/>' for mark in marks]
+    return "".join([*parts, "</svg>"])
+
+
+def heat_map(names: Sequence[str], starts: Sequence[int], rows: Sequence[Sequence[float]], *, label: str) -> str:
+    """One row of cells per name, one column per slice of time; a cell is the darker the larger its share (0 to 1) is among all."""
+    left, row = 190, 18
+    width = (WIDTH - left - RIGHT) / max(1, len(starts))
+    height = row * len(names) + BOTTOM + 8
+    largest = max((value for values in rows for value in values), default=0.0) or 1.0
+    parts = [_svg_open(height, label)]
+    for k, (name, values) in enumerate(zip(names, rows, strict=True)):
+        y = 8 + k * row
+        parts.append(f'<text class="tick" x="{left - 8}" y="{y + row - 5}" text-anchor="end">{escape(name[:28])}</text>')
+        for j, value in enumerate(values):
+            title = f"{name}, from {datetime.fromtimestamp(starts[j], tz=UTC):%Y-%m-%d}: {100 * value:.0f} %"
+            place = f'x="{left + j * width:.1f}" y="{y}" width="{width - 0.5:.1f}" height="{row - 2}"'
+            parts.append(f'<rect class="cell" {place} fill-opacity="{value / largest:.2f}"><title>{escape(title)}</title></rect>')
+    for j in range(0, len(starts), max(1, len(starts) // 8)):
+        text = datetime.fromtimestamp(starts[j], tz=UTC).strftime("%Y-%m")
+        parts.append(f'<text class="tick" x="{left + j * width:.1f}" y="{height - 5}">{text}</text>')
+    return "".join([*parts, "</svg>"])
+
+
 def _svg_open(height: int, label: str) -> str:
     return f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(label)}">'
 

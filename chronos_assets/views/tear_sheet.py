@@ -76,9 +76,9 @@ def render_tearsheet(simulation: SimulationRecord, stores: Stores) -> str:
         monthly=monthly_returns(equity, float(simulation.config["capital"])),
         trades=_shown_trades(trades),
         trades_left_out=max(0, trades.height - TRADES_SHOWN),
-        rows=_statistics(simulation.summary_metrics),
-        parameters=_flat({k: v for k, v in simulation.config.items() if k not in {"prices", "code_version", "mode"}}),
-        provenance=_provenance(simulation, run, folds),
+        rows=statistics_rows(simulation.summary_metrics),
+        parameters=flat_parameters({k: v for k, v in simulation.config.items() if k not in {"prices", "code_version", "mode"}}),
+        provenance=provenance_rows(simulation, run, folds),
         made=datetime.now(UTC),
     )
 
@@ -154,7 +154,7 @@ def _closes(simulation: SimulationRecord, run: RunRecord, stores: Stores, times:
     return bars["close"].cast(pl.Float64).fill_null(np.nan).to_numpy()
 
 
-def _statistics(s: dict[str, Any]) -> list[dict[str, Any]]:
+def statistics_rows(s: dict[str, Any]) -> list[dict[str, Any]]:
     """Rows of the statistics table: what, the strategy's number, its interval, buy and hold's number, and how it is written."""
     hold, bounds = s["buy_and_hold"], s.get("intervals") or {}
     named = (
@@ -199,7 +199,8 @@ def _shown_trades(trades: pl.DataFrame) -> list[dict[str, Any]]:
     return trades.tail(TRADES_SHOWN).reverse().to_dicts()
 
 
-def _provenance(simulation: SimulationRecord, run: RunRecord, folds: list[FoldRecord]) -> list[tuple[str, str]]:
+def provenance_rows(simulation: SimulationRecord, run: RunRecord, folds: list[FoldRecord]) -> list[tuple[str, str]]:
+    """Where a simulation comes from, as (what, value) rows."""
     prices = simulation.config.get("prices") or {}
     source = f"{prices.get('source', '')} {prices.get('file', '')}".strip()
     return [
@@ -215,11 +216,12 @@ def _provenance(simulation: SimulationRecord, run: RunRecord, folds: list[FoldRe
     ]
 
 
-def _flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+def flat_parameters(values: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Nested settings as (dotted name, value) rows; None reads `off`."""
     rows: list[tuple[str, str]] = []
     for key, value in values.items():
         name = f"{prefix}{key}"
-        rows += _flat(value, f"{name}.") if isinstance(value, dict) else [(name, "off" if value is None else str(value))]
+        rows += flat_parameters(value, f"{name}.") if isinstance(value, dict) else [(name, "off" if value is None else str(value))]
     return rows
 
 

@@ -21,6 +21,7 @@ from chronos_assets.storage.stores import Stores
 from chronos_assets.views.frame_cache import FrameCache
 from chronos_assets.web.api import ROUTERS
 from chronos_assets.web.assets import ROUTE as STATIC
+from chronos_assets.web.description import describe
 from chronos_assets.web.guard import AccessGuard, RequestGuard
 from chronos_assets.web.pages import ROUTERS as PAGES
 from chronos_assets.web.pages.problem_page import problem_page
@@ -56,6 +57,7 @@ def create_app(settings: Settings, open_stores: Callable[[], Stores]) -> FastAPI
     for router in (*ROUTERS, *PAGES):
         app.include_router(router)
     app.router.routes.append(STATIC)
+    app.openapi = lambda: describe(app)  # type: ignore[method-assign]
     app.add_exception_handler(ChronosError, _ours)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _of_http)

@@ -29,7 +29,7 @@ def _in_utc(moment: datetime | None) -> datetime | None:
     return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
 
 
-Fields = Annotated[str | None, Query(description="Only these fields of each entry, separated by commas.", examples=["run_id,status"])]
+Fields = Annotated[str | None, Query(description="Only these fields of each entry, separated by commas.")]
 Limit = Annotated[int, Query(ge=1, le=500, description="Entries of a page.")]
 Cursor = Annotated[str | None, Query(max_length=500, description="Where the page begins: `X-Next-Cursor` of the page before.")]
 Exact = Annotated[str | None, Query(max_length=200)]

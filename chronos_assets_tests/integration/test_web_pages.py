@@ -5,9 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+import polars as pl
 import pytest
 
+from chronos_assets.domain.profiles.lfs import LfsProfile
+from chronos_assets.domain.profiles.simulation import SimulationProfile
+from chronos_assets.domain.profiles.walkforward import WalkforwardProfile
 from chronos_assets.errors import ServiceUnavailableError
+from chronos_assets.pipeline.selection.request import plan_lfs
+from chronos_assets.pipeline.selection.run import run_request
+from chronos_assets.pipeline.simulation.run import simulate_run
 from chronos_assets.services import Connections
 from chronos_assets.settings import Settings
 from chronos_assets.storage.reading import open_reading
@@ -16,11 +23,28 @@ from chronos_assets_tests.trained_market import train
 from chronos_assets_tests.web_process import Web, running
 
 SLUG = "pagemarket_1d_v1"
+PROFILE = SimulationProfile.model_validate({"modes": ["dual"], "statistics": {"bootstraps": 40, "permutations": 40}})
 
 
 @pytest.fixture(scope="module")
 def run_id(servers: Connections, settings: Settings) -> str:
     return train(open_stores(servers, settings), SLUG)
+
+
+@pytest.fixture(scope="module")
+def simulation_id(servers: Connections, settings: Settings, run_id: str) -> str:
+    [simulated] = simulate_run(run_id, PROFILE, open_stores(servers, settings))
+    return simulated.simulation_id
+
+
+@pytest.fixture(scope="module")
+def lfs_id(servers: Connections, settings: Settings, run_id: str) -> str:
+    assert run_id  # its dataset is published
+    stores = open_stores(servers, settings)
+    profile = LfsProfile.model_validate({"max_kept": 2, "iterations": 1, "permutations": 3, "end_row": "all"})
+    request = plan_lfs(SLUG, profile, stores, horizon_of=lambda _: (1, False), walkforward=WalkforwardProfile(train_size=100, test_size=20))
+    run_request(request, stores, requested_by="test")
+    return request.lfs_id
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +77,44 @@ def test_the_address_of_the_list_says_what_it_shows(web: Web, run_id: str) -> No
     nothing = web.ask("/runs?dataset=nowhere_1d_v1").text
     assert "No run matches" in nothing
     assert "nowhere_1d_v1" in nothing
+
+
+def test_a_reader_walks_from_a_simulation_to_the_file_of_a_trade(web: Web, run_id: str, simulation_id: str) -> None:
+    """The list leads to the simulation, its table to the trade, and its page holds the checksum of the file."""
+    assert f'href="/simulations/{simulation_id}"' in web.ask("/simulations?mode=dual").text
+    assert web.ask(f"/search?q={simulation_id[:8]}").url.endswith(f"/simulations/{simulation_id}")
+    shown = web.ask(f"/simulations/{simulation_id}").text
+    assert f'href="/simulations/{simulation_id}/trades/1"' in shown
+    trace = web.get(f"/api/tradesim/runs/{simulation_id}/trades/1")
+    text = web.ask(f"/simulations/{simulation_id}/trades/1").text
+    assert trace["file"]["checksum"] in text
+    assert trace["model"]["sha256"] in text
+    fold = web.ask(f"/runs/{run_id}/folds/{trace['fold']['fold_number']}").text
+    assert "Predictions against target" in fold
+
+
+def test_a_filter_of_trades_shows_and_downloads_the_same_trades(web: Web, simulation_id: str) -> None:
+    """The table's count and sums, and the file behind its link, are those of exactly the filtered trades."""
+    part = web.ask(f"/simulations/{simulation_id}?side=short&pnl_lt=0&sort=-pnl", headers={"HX-Request-Type": "partial"}).text
+    rows = web.get(f"/api/tradesim/runs/{simulation_id}/trades", side="short", pnl_lt=0, limit=10_000)
+    assert 0 < len(rows) == part.count("data-entry=") or len(rows) > 100
+    assert f"{len(rows):,} of " in part
+    [link] = re.findall(r'href="([^"]+format=parquet[^"]*)"', part)
+    table = pl.read_parquet(web.ask(link.replace("&amp;", "&")).content)
+    assert table["trade_no"].sort().to_list() == sorted(row["trade_no"] for row in rows)
+    assert web.ask(f"/simulations/{simulation_id}?exit_reason=luck").status_code == 422
+
+
+def test_a_selection_is_shown_as_table_over_time_in_pairs_and_against_chance(web: Web, lfs_id: str) -> None:
+    """Each view of a selection is an address of its own; the table holds every feature, the map one cell per feature and slice."""
+    assert f'href="/lfs/{lfs_id}"' in web.ask(f"/lfs?dataset={SLUG}").text
+    pages = {tab: web.ask(f"/lfs/{lfs_id}?tab={tab}") for tab in ("table", "over-time", "pairs", "null", "setup")}
+    assert {answer.status_code for answer in pages.values()} == {200}
+    assert "few permutations" in pages["table"].text
+    assert pages["over-time"].text.count('class="cell"') % 60 == 0 < pages["over-time"].text.count('class="cell"')
+    assert "Lift" in pages["pairs"].text
+    assert "3 permutations" in pages["null"].text
+    assert web.ask(f"/lfs/{lfs_id}?tab=luck").status_code == 422
 
 
 def test_nonsense_is_answered_by_a_page(web: Web) -> None:

@@ -11,7 +11,7 @@ from starlette.responses import RedirectResponse
 from chronos_assets.views import datasets as dataset_views
 from chronos_assets.views import runs as run_views
 from chronos_assets.views import simulations as simulation_views
-from chronos_assets.web.context import stores_of
+from chronos_assets.web.context import Words, stores_of
 from chronos_assets.web.pages.rendering import THEMES, page
 
 router = APIRouter(include_in_schema=False)
@@ -33,6 +33,24 @@ def home(request: Request) -> Response:
         simulations=simulation_views.list_simulations(postgres, {}, limit=NEWEST),
         failed=failed,
     )
+
+
+@router.get("/search")
+def search(request: Request, q: Words = None) -> Response:
+    """To the dataset, run or simulation whose name or id begins so; several are listed."""
+    text, postgres = (q or "").strip(), stores_of(request).postgres
+    root = str(request.scope.get("root_path", "")).rstrip("/")
+    if not text:
+        return RedirectResponse(f"{root}/", 303)
+    datasets = dataset_views.list_datasets(postgres, q=text)
+    runs = run_views.list_runs(postgres, {"q": text}, limit=NEWEST)
+    simulations = simulation_views.list_simulations(postgres, {"q": text}, limit=NEWEST)
+    places = [f"/datasets/{one.dataset_id}" for one in datasets if one.dataset_id == text.lower()]
+    places += [f"/runs/{one.run_id}" for one in runs.items if one.run_id.startswith(text.lower())]
+    places += [f"/simulations/{one.simulation_id}" for one in simulations.items if one.simulation_id.startswith(text.lower())]
+    if len(places) == 1:
+        return RedirectResponse(f"{root}{places[0]}", 303)
+    return page(request, "search.html", q=text, datasets=datasets, runs=runs, simulations=simulations)
 
 
 @router.post("/theme")

@@ -7,11 +7,11 @@ from typing import Annotated, Any
 import numpy as np
 from fastapi import APIRouter, Query, Request, Response
 
-from chronos_assets.errors import UsageError
 from chronos_assets.views import documents as doc
 from chronos_assets.views import runs as views
 from chronos_assets.views.charts import Line, bar_strip, line_chart
 from chronos_assets.web.context import Cursor, Exact, Words, stores_of
+from chronos_assets.web.pages.forms import number_of
 from chronos_assets.web.pages.rendering import page
 
 router = APIRouter(prefix="/runs", include_in_schema=False)
@@ -34,7 +34,7 @@ def list_runs(
     """Runs, filtered and sorted as the address says. Empty fields of the form do not count."""
     given = {"dataset": dataset, "target": target, "feature": feature, "q": q}
     filters: dict[str, Any] = {name: value or None for name, value in given.items()}
-    filters |= {"status": [status] if status else None, "min_pf": _number("min_pf", min_pf)}
+    filters |= {"status": [status] if status else None, "min_pf": number_of("min_pf", min_pf)}
     runs = views.list_runs(stores_of(request).postgres, filters, sort=sort, limit=PER_PAGE, cursor=cursor)
     return page(request, "runs.html", runs=runs, sort=sort, filters={**given, "status": status, "min_pf": min_pf})
 
@@ -55,14 +55,6 @@ def show_run(request: Request, run_id: str) -> Response:
     return page(
         request, "run.html", detail=detail, run=detail.run, importance=views.read_importance(postgres, run_id), charts=_charts(detail.folds)
     )
-
-
-def _number(name: str, text: str | None) -> float | None:
-    """A number typed into a form; nothing typed is None."""
-    try:
-        return float(text) if text else None
-    except ValueError:
-        raise UsageError("a number is needed", code="parameter_invalid", field=name, found=text) from None
 
 
 def _charts(folds: list[doc.Fold]) -> dict[str, str]:

@@ -1,0 +1,28 @@
+"""Values typed into forms: an empty field is no value, and a wrong one is an error that names the field."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from chronos_assets.errors import UsageError
+
+
+def number_of(name: str, text: str | None) -> float | None:
+    """A finite number; nothing typed is None. Raises `UsageError`."""
+    if not text:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise UsageError("a number is needed", code="parameter_invalid", field=name, found=text)
+    return value
+
+
+def one_of(name: str, text: str, known: Sequence[str]) -> str:
+    """One of `known`; raises `UsageError`."""
+    if text not in known:
+        raise UsageError("there is no such choice", code="parameter_invalid", field=name, found=text, expected=f"one of {', '.join(known)}")
+    return text
