@@ -7,7 +7,6 @@ at `os.environ` for configuration. Secrets are `SecretStr`: they print as asteri
 from __future__ import annotations
 
 import difflib
-import hashlib
 import os
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +17,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from chronos_assets.errors import UsageError
+from chronos_assets.project_home import Remembered, default_home, is_project, moved_from, remember
 from chronos_assets.settings_file import SettingsFile, read_settings_file
 
 PREFIX = "CHRONOS_"
@@ -27,16 +27,9 @@ def find_project(start: Path | None = None) -> Path:
     """The nearest folder at or above `start` (default: the working directory) that holds `dagster.yaml` and `exports/`; else `start`."""
     here = (start or Path.cwd()).resolve()
     for folder in (here, *here.parents):
-        if (folder / "dagster.yaml").is_file() and (folder / "exports").is_dir():
+        if is_project(folder):
             return folder
     return here
-
-
-def _default_home() -> Path:
-    """One folder per project below the user's data directory, so that two checkouts never share a registry."""
-    project = find_project()
-    digest = hashlib.sha256(str(project).encode()).hexdigest()[:8]
-    return Path(platformdirs.user_data_dir("chronos_assets")) / f"{project.name or 'root'}-{digest}"
 
 
 class Settings(BaseSettings):
@@ -46,7 +39,9 @@ class Settings(BaseSettings):
 
     # Places
     config: Path | None = Field(default=None, description="Settings file to read instead of the project's chronos.toml.")
-    home: Path = Field(default_factory=_default_home, description="Folder of everything kept: servers' data, artifacts, logs.")
+    home: Path = Field(
+        default_factory=lambda: default_home(find_project()), description="Folder of everything kept: servers' data, artifacts, logs."
+    )
     cache: Path = Field(
         default_factory=lambda: Path(platformdirs.user_cache_dir("chronos_assets")),
         description="Folder of downloads that can be fetched again (the QuestDB jar).",
@@ -204,6 +199,17 @@ def settings_file_warning() -> str | None:
     if held and file.readable_by_others():
         return f"{file.path} holds {', '.join(held)}, and other users can read it: chmod 600 {file.path}"
     return None
+
+
+def moved_checkout() -> Remembered | None:
+    """What this project remembers if it was moved since its last command, and nobody names its home."""
+    return moved_from(find_project()) if origin("home") is None else None
+
+
+def remember_home(settings: Settings) -> None:
+    """Let the project remember its home, if nobody named the home."""
+    if settings.source_of("home") == "default":
+        remember(find_project(), settings.home)
 
 
 def unknown_variables() -> dict[str, str | None]:

@@ -70,8 +70,16 @@ def prepare(uv: Path, level: str, *, exactly: bool = False) -> bool:
     for step in steps:
         if subprocess.run([str(uv), *step], check=False, env=environment, cwd=PROJECT).returncode:
             return False
+    make_path_relative()
     STAMP.write_text(stamp(level))
     return True
+
+
+def make_path_relative() -> None:
+    """Name the project relative to the environment: Python reads the file in the locale's encoding, and dies of a letter it lacks."""
+    for path in VENV.glob("lib/python3.*/site-packages/*.pth"):
+        if path.read_text(encoding="utf-8", errors="replace").strip() == str(PROJECT):
+            path.write_text(os.path.relpath(PROJECT, path.parent) + "\n", encoding="utf-8")
 
 
 def stamp(level: str) -> str:

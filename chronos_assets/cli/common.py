@@ -9,6 +9,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NoReturn
 
 import click
@@ -16,7 +17,7 @@ import click
 from chronos_assets.cli import interrupts
 from chronos_assets.cli.interrupts import INTERRUPTED
 from chronos_assets.errors import ChronosError, UsageError
-from chronos_assets.settings import load_settings, settings_file_warning, unknown_variables
+from chronos_assets.settings import load_settings, moved_checkout, settings_file_warning, unknown_variables
 from chronos_assets.storage.privacy import write_privately
 
 # A full or read-only disk, or a folder that is not ours: the user's to mend, so one sentence and no traceback.
@@ -27,12 +28,16 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 
 def run_command(command: click.Command) -> NoReturn:
     """Run a click command as a process: 0 done, 1 failed, 2 usage, 3 refused, 4 no service, 130 interrupted, 143 terminated."""
+    if (problem := _unspeakable_folder()) is not None:
+        sys.exit(report_error(problem))
     interrupts.listen()
     write_privately()
     logging.basicConfig(level=_log_level(), stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
     with contextlib.suppress(UsageError):  # the command that needs the settings says it
         if (warning := settings_file_warning()) is not None:
             say(f"warning: {warning}")
+        if (moved := moved_checkout()) is not None:
+            say(f"this project was moved from {moved.project}; its home is still {moved.home}")
     for name, close in unknown_variables().items():
         say(f"warning: {name} is no setting" + (f"; did you mean {close}?" if close else ""))
     try:
@@ -41,6 +46,22 @@ def run_command(command: click.Command) -> NoReturn:
     except (Exception, KeyboardInterrupt) as error:
         code = _code_of(error)
     sys.exit(code)
+
+
+def _unspeakable_folder() -> UsageError | None:
+    """The error of a working folder whose name this locale cannot write: most of what follows would end in a traceback."""
+    try:
+        str(Path.cwd()).encode()
+    except UnicodeEncodeError:
+        return UsageError(
+            "the path of this folder holds letters that the locale of this shell cannot write",
+            code="path_encoding",
+            found=ascii(str(Path.cwd())),
+            hint="Call with LC_ALL=C.UTF-8, and without PYTHONUTF8=0.",
+        )
+    except OSError:
+        return None  # the folder is gone; the command that needs it says so
+    return None
 
 
 def _code_of(error: Exception | KeyboardInterrupt) -> int:

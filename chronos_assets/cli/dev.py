@@ -24,6 +24,7 @@ from chronos_assets.cli.dev_watch import code_kept_loaded
 from chronos_assets.cli.serve import check_bind
 from chronos_assets.domain.web_requests import is_loopback, is_wildcard
 from chronos_assets.errors import ConflictError, ServiceStartError, UsageError
+from chronos_assets.services.locks import check_platform
 from chronos_assets.settings import Settings, load_settings
 
 START_SECONDS = 180
@@ -40,6 +41,7 @@ _POLL_SECONDS = 0.25
 @click.option("--verbose", is_flag=True, help="Show Dagster's own log here, in full, instead of writing it to a file.")
 def dev(port: int | None, expose: bool, verbose: bool) -> None:
     """Start the servers, the HTTP API, the Dagster UI and its daemon; Ctrl-C stops all of it."""
+    check_platform()
     settings = load_settings(**({"dagster_port": port} if port else {}), **({"dagster_expose": True} if expose else {}))
     _check_bind(settings)
     check_bind(settings)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import click
 
 from chronos_assets import services as servers
 from chronos_assets.cli.common import emit, json_option, say
-from chronos_assets.services import ServiceStatus
+from chronos_assets.services import RunningHome, ServiceStatus
 from chronos_assets.settings import load_settings
 
 
@@ -30,18 +31,34 @@ def start(as_json: bool) -> None:
 
 
 @services.command()
+@click.option("--all", "everything", is_flag=True, help="Stop those of every home of this user, not only of this project.")
 @json_option
-def stop(as_json: bool) -> None:
+def stop(everything: bool, as_json: bool) -> None:
     """Stop the embedded servers; what they hold is kept."""
-    stopped = servers.stop(load_settings(), say)
+    settings = load_settings()
+    if everything:
+        found = {str(home): names for home, names in servers.stop_all(settings, say).items()}
+        emit({"stopped": found}, as_json, _stopped_text)
+        return
+    stopped = servers.stop(settings, say)
     emit({"stopped": stopped}, as_json, lambda document: f"stopped: {', '.join(document['stopped']) or 'nothing ran'}")
+
+
+def _stopped_text(document: dict[str, Any]) -> str:
+    return "\n".join(f"stopped: {', '.join(names)}  ({home})" for home, names in document["stopped"].items()) or "stopped: nothing ran"
 
 
 @services.command()
 @json_option
 def status(as_json: bool) -> None:
-    """Show both stores: address, process, memory, data on disk."""
-    emit(_documents(servers.status(load_settings())), as_json, _as_text)
+    """Show both stores (address, process, memory, data on disk), and other homes of this user whose servers run."""
+    settings = load_settings()
+    others = [one for one in servers.running_homes(settings) if one.home != settings.home.resolve()]
+    emit({**_documents(servers.status(settings)), "other_homes": [_home_document(one) for one in others]}, as_json, _as_text)
+
+
+def _home_document(one: RunningHome) -> dict[str, Any]:
+    return {"home": str(one.home), "project": str(one.project) if one.project else None, "servers": one.servers}
 
 
 def _documents(found: list[ServiceStatus]) -> dict[str, Any]:
@@ -49,7 +66,17 @@ def _documents(found: list[ServiceStatus]) -> dict[str, Any]:
 
 
 def _as_text(document: dict[str, Any]) -> str:
-    return "\n".join(_entry_text(entry) for entry in document["services"])
+    lines = [_entry_text(entry) for entry in document["services"]]
+    if others := document.get("other_homes"):
+        lines.append("Servers of other homes (`chronos services stop --all` stops all of them):")
+        lines += [_home_text(one) for one in others]
+    return "\n".join(lines)
+
+
+def _home_text(one: dict[str, Any]) -> str:
+    running = ", ".join(f"{name} (process {pid})" for name, pid in one["servers"].items())
+    gone = ", which is gone" if one["project"] and not Path(one["project"]).is_dir() else ""
+    return f"  {one['home']}: {running}" + (f"; project {one['project']}{gone}" if one["project"] else "")
 
 
 def _entry_text(entry: dict[str, Any]) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from chronos_assets.domain.bars_spec import DELIMITERS, BarsSpec, Delimiter
 from chronos_assets.errors import BarsError
-from chronos_assets.ingest.names import fold, is_date_and_time, missing_date
+from chronos_assets.ingest.names import fold, is_date_and_time, missing_date, renamed
 
 _BOMS = ((b"\xff\xfe\x00\x00", "UTF-32"), (b"\x00\x00\xfe\xff", "UTF-32"), (b"\xff\xfe", "UTF-16"), (b"\xfe\xff", "UTF-16"))
 _ORDER: tuple[Delimiter, ...] = ("tab", "semicolon", "comma", "pipe", "blanks")
@@ -84,7 +84,7 @@ def read_header(line: bytes, line_number: int, spec: BarsSpec, name: str) -> Dia
     found: list[Dialect] = []
     for delimiter in _ORDER:
         header = split_line(text, delimiter)
-        if any(fold(field.strip()) == "date" for field in header):
+        if any(fold(field.strip()) == "date" for field in renamed(header, spec.format.rename)):
             found.append(Dialect(delimiter, header, line_number))
     if not found:
         best = max((split_line(text, d) for d in _ORDER), key=len)

@@ -68,7 +68,9 @@ def open_bars(source: Path, spec: BarsSpec) -> Iterator[OpenedFile]:
         # The first of a plain file is its header line: nothing to be busy with while the next one is made.
         texts = itertools.chain(itertools.islice(texts, 1), ahead(texts, stack))
         dialect, rest = _header(texts, kind, spec, name)
-        columns = resolve_columns(dialect.header, spec.columns, max_columns=spec.max_columns, file=name, row=dialect.header_line)
+        columns = resolve_columns(
+            dialect.header, spec.columns, max_columns=spec.max_columns, rename=spec.format.rename, file=name, row=dialect.header_line
+        )
         yield OpenedFile(name, kind, columns, dialect, size, reader, read_text(rest, dialect, columns, spec, name, stack=stack))
 
 

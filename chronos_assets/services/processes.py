@@ -93,6 +93,14 @@ def clean_environment(extra: Mapping[str, str]) -> dict[str, str]:
     return {name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ} | dict(extra)
 
 
+def owns_folder(folder: Path) -> bool:
+    """Whether `folder` belongs to the user that we are."""
+    try:
+        return folder.stat().st_uid == os.geteuid()
+    except OSError:
+        return False
+
+
 def rotate(log: Path) -> None:
     """Move a log that has grown to `.1`, so that logs stay bounded."""
     if log.exists() and log.stat().st_size > _LOG_LIMIT_BYTES:

@@ -26,7 +26,7 @@ from chronos_assets.services.places import Places
 from chronos_assets.services.postgres import EmbeddedPostgres, embedded_dsn
 from chronos_assets.services.questdb import EmbeddedQuestDB, embedded_questdb
 from chronos_assets.services.state import Passwords, ServerRecord
-from chronos_assets.settings import Settings
+from chronos_assets.settings import Settings, remember_home
 
 
 def connect(settings: Settings, *, start: bool = True, progress: Say | None = None) -> Connections:
@@ -58,6 +58,7 @@ def start_servers(settings: Settings, progress: Say | None = None, *, durable: b
         return _connections(settings, *found)
     places = Places.of(settings)
     places.create()
+    remember_home(settings)
     with _start_lock(settings, places, say):
         secrets = state.passwords(places.passwords)
         servers = _embedded(settings, places, secrets, durable=durable)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,6 +36,9 @@ def mode_beside(folder: Path) -> int:
 
 def private_home(home: Path) -> None:
     """Make `home`, or close one that an older version left open. Cheap if that was done before. Raises `OSError`."""
+    if sys.platform == "win32":
+        home.mkdir(parents=True, exist_ok=True)  # other systems have no modes; who may read is inherited from the folder above
+        return
     _make_parents(home)
     home.mkdir(mode=OWNER_FOLDER, exist_ok=True)
     _close_home(home)

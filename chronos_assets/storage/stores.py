@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from chronos_assets.settings import Settings
+from chronos_assets.settings import Settings, remember_home
 from chronos_assets.storage.postgres import Postgres
 from chronos_assets.storage.privacy import private_home
 from chronos_assets.storage.questdb import QuestDB
@@ -51,5 +51,6 @@ def open_stores(connections: ConnectionsLike, settings: Settings) -> Stores:
     postgres = Postgres(connections.postgres_dsn)
     postgres.migrate()
     private_home(settings.home)
+    remember_home(settings)
     settings.artifacts_dir.mkdir(exist_ok=True)
     return Stores(open_questdb(connections), postgres, settings.artifacts_dir, settings)

@@ -335,3 +335,23 @@ def test_a_platform_without_programs_is_named(monkeypatch: pytest.MonkeyPatch, t
     with pytest.raises(ServiceStartError) as caught:
         postgres_user.installed_programs()
     assert caught.value.code == "postgres_programs_missing"
+
+
+def test_servers_of_other_homes_are_shown_and_stopped(
+    make_settings: MakeSettings, servers: Connections, settings: Settings, cli_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The status names every home of this user whose servers run, with its project; `stop --all` stops each of them."""
+    other = make_settings()
+    services.start(other)
+    command = [sys.executable, "-c", "from chronos_assets.cli.main import main; main()", "services", "status"]
+    shown = json.loads(subprocess.run([*command, "--json"], env=cli_environment, capture_output=True, text=True, check=True).stdout)
+    found = {entry["home"]: entry for entry in shown["other_homes"]}
+    assert set(found[str(other.home.resolve())]["servers"]) == {"questdb", "postgres"}
+    assert str(settings.home.resolve()) not in found
+    text = subprocess.run(command, env=cli_environment, capture_output=True, text=True, check=True).stdout
+    assert f"{other.home.resolve()}: questdb (process " in text
+    assert {one.home for one in services.running_homes(other)} >= {settings.home.resolve(), other.home.resolve()}
+    # Everything that runs on this machine is not this test's to stop.
+    monkeypatch.setattr("chronos_assets.services.homes._candidates", lambda: iter([other.home.resolve()]))
+    assert services.stop_all(settings) == {other.home.resolve(): ["questdb", "postgres"]}
+    assert [entry.running for entry in services.status(other)] == [False, False]

@@ -188,6 +188,24 @@ def test_the_audit_of_a_real_run_can_fail(stores: Stores, unique_slug: str) -> N
         look_ahead_audit(stores, run_id)
 
 
+def test_the_audit_checks_the_gap_against_what_the_bars_show(stores: Stores, unique_slug: str) -> None:
+    """A gap that suits a declared or an assumed horizon fails if the bars show a longer one."""
+    bars = make_bars(200)
+    publish(stores, unique_slug, bars.with_columns(target_a=(pl.col("Close").shift(-5) / pl.col("Close")).log()))
+    run_id = make_run(stores, unique_slug)
+    assert {(f.what, f.expected, f.found) for f in look_ahead_audit(stores, run_id, 2).findings} == {("gap", "at least 4", 2)}
+    publish(stores, unique_slug, make_bars(210))
+    run_id = make_run(stores, unique_slug)
+    assert look_ahead_audit(stores, run_id, 1).clean
+    assumed = 'UPDATE walkforward_runs SET walk_config = walk_config || \'{"horizon": 1, "horizon_assumed": true}\' WHERE run_id = %s'
+    sql(stores, assumed, run_id)
+    assert look_ahead_audit(stores, run_id, 1).clean, "a gap of 2 holds for 3 empty bars at the end"
+    publish(stores, unique_slug, make_bars(220, trailing_nulls=6))
+    run_id = make_run(stores, unique_slug)
+    sql(stores, assumed, run_id)
+    assert {(f.what, f.expected, f.found) for f in look_ahead_audit(stores, run_id, 1).findings} == {("gap", "at least 5", 2)}
+
+
 def _scaled(data: RunData) -> RunData:
     """Features scaled by what the whole dataset holds."""
     features = data.arrays.features

@@ -27,7 +27,7 @@ from chronos_assets.ingest.source import file_checksum
 from chronos_assets.settings import Settings
 from chronos_assets.storage.atomic_write import remove_abandoned, write_file
 
-READER_VERSION = 5
+READER_VERSION = 6
 """Raised when the same file would give other bars or another report."""
 
 

@@ -16,15 +16,16 @@ from chronos_assets.domain.simulation.prices import PriceBars
 from chronos_assets.domain.statistics.signal_significance import FoldCases
 from chronos_assets.domain.targets import case_returns
 from chronos_assets.errors import RefusedError, StoreError
+from chronos_assets.ingest.price_checks import price_fields
 from chronos_assets.pipeline.simulation.prices import (
     PriceFile,
     RunPrices,
     missing_bars,
-    price_columns,
     prices_from_columns,
     prices_from_file,
     require_prices,
 )
+from chronos_assets.pipeline.walkforward.request import assumed_horizon
 from chronos_assets.storage.datasets import DatasetRecord, get_dataset, read_range
 from chronos_assets.storage.fold_artifacts import FoldArtifacts
 from chronos_assets.storage.runs import FoldRecord, RunRecord, get_folds, get_run, read_predictions
@@ -54,7 +55,7 @@ class SimulationInputs:
         """What a reader of the results should know."""
         said = [*self.prices.warnings, *missing_bars(self.bars)]
         if (self.run.walk_config or {}).get("horizon_assumed"):
-            message = f"no target_horizon is declared for {self.run.target_column}: {self.horizon} is assumed"
+            message = assumed_horizon(self.run.target_column, self.horizon)
             said.append({"code": "target_horizon_assumed", "message": message})
         return said
 
@@ -141,9 +142,10 @@ def _require_complete(run: RunRecord, folds: Sequence[FoldRecord], predictions: 
 
 
 def _read_prices(stores: Stores, record: DatasetRecord, last: int) -> pl.DataFrame:
-    """Times of all bars up to `last`, with the price columns that the dataset has."""
+    """Times of all bars up to `last`, with the columns of prices and volume that the dataset has."""
     first = int(record.first_bar_ts.timestamp())
-    return read_range(stores.questdb, record.questdb_tag, list(price_columns(record).values()), first=first, last=last)
+    columns = [record.column(name) for name in price_fields(record.names("price")).values()]
+    return read_range(stores.questdb, record.questdb_tag, columns, first=first, last=last)
 
 
 def _require_same_bars(table: pl.DataFrame, predictions: pl.DataFrame, record: DatasetRecord) -> None:

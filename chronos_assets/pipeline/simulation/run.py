@@ -32,6 +32,7 @@ from chronos_assets.pipeline.progress import Progress, silent
 from chronos_assets.pipeline.simulation.inputs import SimulationInputs, fold_cases, read_inputs
 from chronos_assets.pipeline.simulation.price_artifacts import keep_prices
 from chronos_assets.pipeline.simulation.prices import PriceFile
+from chronos_assets.pipeline.simulation.ruin import ruin_warnings
 from chronos_assets.pipeline.simulation.trials import SweepTrials
 from chronos_assets.storage.runs import read_predictions
 from chronos_assets.storage.simulations import (
@@ -149,7 +150,7 @@ class _Work:
             **summary_of(simulation),
             **self._statistics(simulation, rules, mode),
             "checks": [check.as_json() for check in checks],
-            "warnings": inputs.warnings,
+            "warnings": [*inputs.warnings, *ruin_warnings(simulation, {k: m[inputs.start :] for k, m in inputs.prices.doubts.items()})],
             "prices": inputs.prices.source,
         }
         complete_simulation(self.stores.postgres, name, summary=summary, buckets=buckets_of(simulation))

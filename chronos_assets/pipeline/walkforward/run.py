@@ -29,6 +29,7 @@ from chronos_assets.learning.training import FoldData, FoldFailure, FoldSpec, Re
 from chronos_assets.pipeline.progress import Progress, silent
 from chronos_assets.pipeline.walkforward.baseline import baseline_entry, baseline_profile
 from chronos_assets.pipeline.walkforward.data import RunData, make_recipe, read_run_data
+from chronos_assets.pipeline.walkforward.horizon import refuse_undeclared
 from chronos_assets.pipeline.walkforward.request import WalkforwardRequest, resolve_request, resolve_target
 from chronos_assets.pipeline.walkforward.reuse import copy_known_folds, find_known_folds
 from chronos_assets.pipeline.walkforward.store import FoldWriter
@@ -81,8 +82,13 @@ def open_executor(stores: Stores) -> FoldExecutor:
 def plan_request(
     slug: str, profile: WalkforwardProfile, stores: Stores, *, horizon: int, horizon_assumed: bool, executor: FoldExecutor | None = None
 ) -> WalkforwardRequest:
-    """Resolve a request against the published dataset, without training anything."""
+    """Resolve a request against the published dataset, without training anything.
+
+    Raises `ProfileError` (`target_horizon_undeclared`) if the horizon is an assumption that the published bars contradict.
+    """
     record = get_dataset(stores.postgres, slug)
+    if horizon_assumed:
+        refuse_undeclared(stores, record, resolve_target(record, profile))
 
     def timestamps() -> NDArray[np.int64]:
         return read_bars(stores, record, [])["timestamp_unix"].to_numpy()

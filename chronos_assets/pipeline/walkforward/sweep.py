@@ -109,6 +109,8 @@ def run_sweep(
                     slug, point, stores, horizon=horizon, horizon_assumed=assumed, requested_by=requested_by, executor=executor
                 )
             except (ProfileError, FoldsFailedError) as error:
+                if error.code == "target_horizon_undeclared":
+                    raise  # the manifest is to be completed, whatever the point
                 trials.append(Trial(changes, None, {}, None, error=str(error)))
                 continue
             returns[result.run_id] = _returns(stores, result)
