@@ -3,7 +3,7 @@
     .venv/bin/python -m benchmarks.web [--runs 10000] [--bars 1000000] [--trades 100000] [--requests 200] [--kills]
 
 Prints p50 and p95 in milliseconds, the bytes of an answer, and each p50 as a multiple of a bare 304 of the same process. Then 20 clients at
-once, the memory of the server over 1,000 mixed requests, and with `--kills` what clients see while both stores are killed and started again.
+once, and the memory of the server over 1,000 mixed requests. `--kills`: what clients see while both stores are killed and started again.
 """
 
 from __future__ import annotations
@@ -167,9 +167,7 @@ def crowd(url: str, clients: int = 20, each: int = 20) -> None:
     for thread in threads:
         thread.join()
     one, many = (sorted(times)[int(0.95 * (len(times) - 1))] for times in (alone, together))
-    print(
-        f"p95 of one client {one:.0f} ms, of {clients} at once {many:.0f} ms: {many / one:.1f} x ({many / one / clients:.2f} x their number)"
-    )
+    print(f"p95 of one client {one:.0f} ms, of {clients} at once {many:.0f} ms: {many / one:.1f} x")
 
 
 def memory(url: str, process: psutil.Process, count: int = 1_000) -> None:

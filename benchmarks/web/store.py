@@ -18,16 +18,7 @@ SLUG, MINUTE = "large_1m_v1", 60
 START = int(datetime(2019, 1, 1, tzinfo=UTC).timestamp())
 BIG_RUN, BIG_SIMULATION = "00000000-0000-0000-0000-0000000000f1", "00000000-0000-0000-0000-0000000000f2"
 FEATURES = [f"FEATURE_{n}" for n in range(40)]
-SIDE = {
-    "n_signals": 40,
-    "hit_rate": 0.55,
-    "signal_sum": 1.5,
-    "mean": 0.01,
-    "median": 0.01,
-    "std": 0.02,
-    "profit_factor": 1.2,
-    "no_losses": False,
-}
+SIDE = {"n_signals": 40, "hit_rate": 0.55, "signal_sum": 1.5, "mean": 0.01, "median": 0.01, "std": 0.02, "profit_factor": 1.2}
 METRICS = {"long": SIDE, "short": SIDE, "both": SIDE, "notes": []}
 THRESHOLDS = {"long": 0.05, "short": -0.05, "method": "optimal", "data": "validation", "n_cases": 130}
 RUNS = """
@@ -41,8 +32,8 @@ SELECT gen_random_uuid(), %(slug)s, 'TGT_' || n %% 5, %(features)s, '{"eta": 0.0
 FROM generate_series(1, %(count)s) n
 """
 FOLDS = """
-INSERT INTO walkforward_folds (run_id, fold_number, train_start_idx, train_end_idx, test_start_idx, test_end_idx, samples_train, samples_test,
-    best_iteration, best_score, thresholds, metrics, fold_key)
+INSERT INTO walkforward_folds (run_id, fold_number, train_start_idx, train_end_idx, test_start_idx, test_end_idx, samples_train,
+    samples_test, best_iteration, best_score, thresholds, metrics, fold_key)
 SELECT run_id, n, n * 24, n * 24 + 650, n * 24 + 654, n * 24 + 678, 519, 24, 40, 0.01, %(thresholds)s, %(metrics)s, md5(run_id::text || n)
 FROM walkforward_runs, generate_series(0, %(last)s) n WHERE %(run_id)s::uuid IS NULL OR run_id = %(run_id)s::uuid
 """
@@ -78,8 +69,8 @@ def fill(stores: Stores, size: Size) -> None:
         connection.execute(SIMULATIONS, {"summary": Jsonb({"buy_and_hold": {"total_return_pct": 5.0}, "bases": {"sharpe": "x" * 2000}})})
         connection.execute(
             "INSERT INTO walkforward_runs SELECT %s, dataset_id, target_column, feature_columns, hyperparameters,"
-            " walk_config || '{\"folds_planned\": 500}', status, requested_by, started_at, completed_at, duration_ms, summary_metrics, now(),"
-            " dataset_checksum, questdb_tag, content_hash, code_version, device FROM walkforward_runs LIMIT 1",
+            " walk_config || '{\"folds_planned\": 500}', status, requested_by, started_at, completed_at, duration_ms, summary_metrics,"
+            " now(), dataset_checksum, questdb_tag, content_hash, code_version, device FROM walkforward_runs LIMIT 1",
             (BIG_RUN,),
         )
         connection.execute(FOLDS, {**folds, "last": size.big_folds - 1, "run_id": BIG_RUN})
@@ -101,7 +92,8 @@ def _dataset(stores: Stores, bars: int) -> None:
     with stores.postgres.connection() as connection:
         connection.execute(
             "INSERT INTO indicator_datasets (dataset_id, symbol, granularity, source, questdb_tag, row_count, first_bar_ts, last_bar_ts,"
-            " checksum, content_hash, columns) VALUES (%s, 'large', '1m', 'bench', %s, %s, to_timestamp(%s), to_timestamp(%s), 'x', 'x', %s)",
+            " checksum, content_hash, columns)"
+            " VALUES (%s, 'large', '1m', 'bench', %s, %s, to_timestamp(%s), to_timestamp(%s), 'x', 'x', %s)",
             (SLUG, SLUG, bars, int(times[0]), int(times[-1]), Jsonb(columns)),
         )
 
