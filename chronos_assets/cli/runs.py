@@ -10,6 +10,7 @@ import click
 from chronos_assets.cli.common import emit, json_option
 from chronos_assets.cli.metrics_table import metrics_table
 from chronos_assets.cli.workplace import open_for_reading, open_stores_of
+from chronos_assets.domain.byte_size import byte_size
 
 if TYPE_CHECKING:
     from chronos_assets.views.documents import RunWithSpace
@@ -54,20 +55,10 @@ def retire(run_id: str, as_json: bool) -> None:
         asdict(space),
         as_json,
         lambda _: (
-            f"retired {run_id}: {space.folds} folds, {size(space.own_artifact_bytes)} of files freed; "
+            f"retired {run_id}: {space.folds} folds, {byte_size(space.own_artifact_bytes)} of files freed; "
             f"{space.prediction_rows} rows stay in QuestDB unused"
         ),
     )
-
-
-def size(count: int) -> str:
-    """Bytes as a person reads them."""
-    value = float(count)
-    for unit in ("B", "kB", "MB"):
-        if value < 1000:
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1000
-    return f"{value:.1f} GB"
 
 
 def _list_text(runs: list[RunWithSpace], limit: int) -> str:
@@ -78,7 +69,7 @@ def _list_text(runs: list[RunWithSpace], limit: int) -> str:
     ]
     for run in runs:
         space, folds = run.space, f"{run.folds_present}/{_planned(run)}"
-        taken = f"{size(space.artifact_bytes):>9} {size(space.own_artifact_bytes):>9} {space.prediction_rows:>9,}"
+        taken = f"{byte_size(space.artifact_bytes):>9} {byte_size(space.own_artifact_bytes):>9} {space.prediction_rows:>9,}"
         created = f"{run.created_at:%Y-%m-%d %H:%M}"
         lines.append(f"{run.run_id} {run.dataset_id:<20} {run.target_column:<16} {run.status:<10} {folds:>11} {created} {taken}")
     lines.append("files: models and validation cases; own: of which used by no other run, freed by `chronos runs retire`; rows: in QuestDB")
@@ -93,7 +84,7 @@ def _show_text(run: RunWithSpace) -> str:
         f"run {run.run_id} of {run.dataset_id}: {run.status}",
         f"target {run.target_column}, {len(run.feature_columns)} features, device {run.device}",
         f"{space.folds} of {_planned(run)} folds, {space.prediction_rows} predictions",
-        f"files {size(space.artifact_bytes)}, of which {size(space.own_artifact_bytes)} are used by no other run",
+        f"files {byte_size(space.artifact_bytes)}, of which {byte_size(space.own_artifact_bytes)} are used by no other run",
         f"simulations: {', '.join(space.simulations) or 'none'}",
     ]
     lines += metrics_table(run.summary_metrics or {})
