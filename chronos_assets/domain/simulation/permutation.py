@@ -20,7 +20,8 @@ import numpy as np
 from chronos_assets.domain.simulation import kernel
 from chronos_assets.domain.simulation.engine import Signals
 from chronos_assets.domain.simulation.kernel import jit, trade_bars
-from chronos_assets.domain.simulation.prices import Floats, PriceBars, average_true_range
+from chronos_assets.domain.simulation.prices import Floats, PriceBars
+from chronos_assets.domain.simulation.ranges import average_true_range
 from chronos_assets.domain.simulation.rules import Rules
 from chronos_assets.domain.statistics.significance import PermutationResult, permutation_result
 
