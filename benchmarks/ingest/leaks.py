@@ -1,6 +1,6 @@
 """Look-ahead suspects and horizons on many files: honest ones must be silent, leaky ones told, and no horizon told longer than it is.
 
-    python benchmarks/ingest/leaks.py [--count 200] [--seed 1]
+    python -m benchmarks.ingest.leaks [--count 200] [--seed 1]
 
 An honest file holds the demo's twenty indicators and some more (moving averages, lags, volume sums, noise, a random walk, a weak but
 honest predictor) over a market made from a seed: independent or fat-tailed returns, calm and wild times, momentum or reversal, with and
