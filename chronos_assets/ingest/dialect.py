@@ -116,8 +116,8 @@ def yfinance_hint(lines: Sequence[str]) -> str | None:
     """What to do about the three header lines that yfinance writes: names, tickers, and a line with `Date` alone; None for other lines."""
     if len(lines) < 3:
         return None
-    names, tickers, dates = ([field.strip() for field in split_line(line, "comma")] for line in lines)
-    if fold(names[0]) != "price" or fold(tickers[0]) != "ticker" or fold(dates[0]) != "date" or any(dates[1:]):
+    names, tickers, dates = ([field.strip() for field in line.split(",")] for line in lines)
+    if [fold(line[0]) for line in (names, tickers, dates)] != ["price", "ticker", "date"] or any(dates[1:]):
         return None
     if len(set(tickers[1:])) > 1:
         return "yfinance wrote several tickers side by side: download each into a file of its own, with multi_level_index=False."

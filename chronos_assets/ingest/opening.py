@@ -19,6 +19,7 @@ from chronos_assets.ingest.text import RawBatch, read_text
 
 _MAX_BLANK_LINES = 10_000
 _MAX_PREAMBLE_LINES = 20
+_HEADER_BYTES = 1 << 16
 
 
 @dataclass
@@ -107,7 +108,7 @@ def _header(texts: Iterator[bytes], kind: Kind, spec: BarsSpec, name: str) -> tu
                         with contextlib.suppress(BarsError):
                             text += next(texts, b"")  # noqa: PLW2901 - the first line comes by itself
                         if row := _line_with_date(text, following, lines, spec, name):
-                            error.hint = yfinance_hint(text[start:].decode(errors="replace").splitlines()[:3]) or (
+                            error.hint = yfinance_hint(text[start : start + _HEADER_BYTES].decode(errors="replace").splitlines()[:3]) or (
                                 f"Line {row} names a Date column: take out the lines above it."
                             )
                     raise

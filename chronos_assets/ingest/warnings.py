@@ -124,10 +124,11 @@ def _clock(report: BarsReport, keys: Keys) -> Iterator[ReportWarning]:
     zones = zones_that_explain(odd, report.first_bar_unix, report.last_bar_unix)
     if zones:
         days = [iso(step.start + step.step)[:10] for step in odd]
+        steps = "1 step is" if len(odd) == 1 else f"{len(odd)} steps are"
         yield ReportWarning(
             code="local_clock",
-            message=f"{len(odd)} steps are an hour too long or too short, on {list_shown(days)}, when the clock of "
-            f"{' or '.join(zones)} changes: Date and Time are probably local; "
+            message=f"{steps} an hour too long or too short, on {list_shown(days)}, when the clock of {' or '.join(zones)} changes: "
+            f"Date and Time are probably local; "
             f"declare the zone of the exchange, format: {{timezone: {zones[0]}}}",
         )
 
