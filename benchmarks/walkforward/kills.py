@@ -24,14 +24,14 @@ from chronos_assets_tests.walkforward_data import make_bars, publish
 
 KILLED, WHOLE = "killed_1d_v1", "whole_1d_v1"
 SIZES = [
+    "--horizon",
+    "3",
     "--train-size",
     "200",
     "--test-size",
     "2",
     "--gap",
     "2",
-    "--horizon",
-    "3",
     "--set",
     "model.rounds=150",
     "--set",
