@@ -232,7 +232,7 @@ def test_folds_select_their_own_features(stores: Stores, slug: str) -> None:
     kept = [fold.metrics["features"] for fold in folds]
     assert len(kept) == result.folds_planned >= 3
     assert all(len(names) == 2 and "feat_still" not in names for names in kept)
-    assert sum("feat_0" in names for names in kept) == len(kept)
+    assert len({tuple(names) for names in kept}) > 1  # each fold selects for itself
     chosen = result.summary_metrics["features_chosen"]
     assert chosen == {name: sum(name in names for names in kept) for name in chosen}
     assert sum(chosen.values()) == 2 * len(kept)
