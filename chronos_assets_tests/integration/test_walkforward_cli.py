@@ -53,7 +53,7 @@ def test_folds_of_rows_without_a_dataset() -> None:
 
 def test_run_list_sweep_and_retire(stores: Stores, unique_slug: str, cli_environment: dict[str, str]) -> None:
     """A run by command line says what it did, is listed and shown with its space, swept over, and retired."""
-    publish(stores, unique_slug, make_bars(160))
+    publish(stores, unique_slug, make_bars(160, trailing_nulls=1))
     code, plan, _ = chronos("folds", unique_slug, *SMALL, "--json", env=cli_environment)
     assert (code, len(plan)) == (0, 9)
     code, result, error = chronos("walkforward", unique_slug, *SMALL, "--json", env=cli_environment)
@@ -77,9 +77,22 @@ def test_run_list_sweep_and_retire(stores: Stores, unique_slug: str, cli_environ
     assert chronos("runs", "show", result["run_id"], env=cli_environment)[0] == 3
 
 
+def test_an_undeclared_horizon_that_the_bars_contradict_is_refused(
+    stores: Stores, unique_slug: str, cli_environment: dict[str, str]
+) -> None:
+    """Plan, run and sweep are refused with the value that the file suggests; declared on the command line, it runs."""
+    publish(stores, unique_slug, make_bars(160, trailing_nulls=3))
+    for command in (["folds"], ["walkforward"], ["sweep", "--grid", "model.max_depth=2,3"]):
+        code, document, error = chronos(command[0], unique_slug, *SMALL, *command[1:], "--json", env=cli_environment)
+        assert (code, document["error"]["code"], document["error"]["horizon_shown"]) == (3, "target_horizon_undeclared", 3), error
+        assert "target_horizon: {target_a: 3}" in document["error"]["hint"]
+    code, plan, error = chronos("folds", unique_slug, *SMALL, "--horizon", "3", "--json", env=cli_environment)
+    assert (code, len(plan)) == (0, 9), error
+
+
 def test_refusals_have_their_exit_codes(stores: Stores, unique_slug: str, cli_environment: dict[str, str]) -> None:
     """Not published 3, a typo in a parameter 3 with the nearest key, no GPU 1, a malformed change 2; never a traceback."""
-    publish(stores, unique_slug, make_bars(160))
+    publish(stores, unique_slug, make_bars(160, trailing_nulls=1))
     cases = [
         (["walkforward", "nowhere_1d_v1"], 3, "not published"),
         (["walkforward", unique_slug, "--set", "model.etta=1"], 3, "eta"),
