@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 MARKS = {"strong": "***", "good": "**", "weak": "*", "noise": "", None: ""}
 PAIRS_SHOWN = 5
+COLUMNS_SHOWN = 5
 
 
 @click.command()
@@ -110,10 +111,11 @@ def read_profiles(
 def _preview_text(d: dict[str, Any]) -> str:
     from chronos_assets.domain.lfs.estimate import in_words
 
-    lost = ", ".join(f"{name} {n:,}" for name, n in d["left_out_by_column"].items())
+    costliest = sorted(d["left_out_by_column"].items(), key=lambda item: -item[1])[:COLUMNS_SHOWN]
+    lost = ", ".join(f"{name} {n:,}" for name, n in costliest)
     lines = [
         f"selection {d['lfs_id']} of {d['dataset']}, target {d['target']}",
-        f"rows      {d['rows'][0]:,} to {d['rows'][1]:,}; {d['cases']:,} cases, {d['left_out']:,} rows left out{lost and f' ({lost})'}",
+        f"rows      {d['rows'][0]:,} to {d['rows'][1]:,}; {d['cases']:,} cases, {d['left_out']:,} rows left out{lost and f' (most by {lost})'}",
         f"features  {d['features']}" + (f", constant: {', '.join(d['constant'])}" if d["constant"] else ""),
         *(f"class     {c['low']:.6g} to {c['high']:.6g}: {c['n']:,} cases" for c in d["classes"]),
         f"time      {in_words(d['seconds'])} with {d['permutations']} permutations",
