@@ -17,7 +17,6 @@ if any case fails.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -146,7 +145,7 @@ def main() -> int:
     arguments = parser.parse_args()
     started, failed = time.perf_counter(), False
     print(f"{'case':<64}{'runs':>6}{'1 %':>8}{'5 %':>8}{'99 % bounds':>16}{'KS p':>8}")
-    with ProcessPoolExecutor(arguments.workers, initializer=os.nice, initargs=(5,)) as pool:
+    with ProcessPoolExecutor(arguments.workers) as pool:
         for case in CASES:
             if arguments.only in case.name:
                 rows = list(pool.map(_Ask(case.values, arguments.permutations), range(arguments.runs), chunksize=25))
