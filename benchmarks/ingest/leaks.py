@@ -1,6 +1,6 @@
 """Look-ahead suspects and horizons on many files: honest ones must be silent, leaky ones told, and no horizon told longer than it is.
 
-    python benchmarks/ingest/leaks.py [--count 200] [--seed 1]
+    python -m benchmarks.ingest.leaks [--count 200] [--seed 1]
 
 An honest file holds the demo's twenty indicators and some more (moving averages, lags, volume sums, noise, a random walk, a weak but
 honest predictor) over a market made from a seed: independent or fat-tailed returns, calm and wild times, momentum or reversal, with and
@@ -105,12 +105,15 @@ def leaks(frame: pl.DataFrame, random: np.random.Generator) -> dict[str, Callabl
         "next close": lambda: later(close),
         "next return": lambda: step,
         "next return in words of 1 and 0": lambda: np.where(np.isnan(step), np.nan, (step > 0).astype(float)),
-        "next close and noise": lambda: _noisy(later(close), later(close) - close, random),
+        "next close and noise": lambda: later(close) + close * _noisy(np.zeros(len(close)), step, random),
         "next return and noise": lambda: _noisy(step, step, random),
         "next high": lambda: later(frame["High"].to_numpy()),
     }
     if np.count_nonzero(gap[:-1]) > len(gap) / 2:  # an open that is the close before it tells nothing new
-        found |= {"next open": lambda: later(opens), "next open and noise": lambda: _noisy(later(opens), gap, random)}
+        found |= {
+            "next open": lambda: later(opens),
+            "next open and noise": lambda: later(opens) + close * _noisy(np.zeros(len(close)), gap / close, random),
+        }
     for width in (3, 5, 11, 21, 51):
         found[f"centred mean of {width}"] = lambda width=width: _centred(close, width)
     return found

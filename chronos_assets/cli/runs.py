@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -64,21 +64,33 @@ def retire(run_id: str, as_json: bool) -> None:
 def _list_text(runs: list[RunWithSpace], limit: int) -> str:
     if not runs:
         return "no walk-forward runs"
-    lines = [
-        f"{'run_id':<36} {'dataset':<20} {'target':<16} {'status':<10} {'folds':>11} {'created':<16} {'files':>9} {'own':>9} {'rows':>9}"
-    ]
+    columns = f"{'run_id':<36} {'dataset':<20} {'target':<16} {'status':<10} {'folds':>11} {'created':<16}"
+    lines = [f"{columns} {'files':>9} {'own':>9} {'rows':>9} {'cases':>9} {'learned 0':>9}"]
     for run in runs:
         space, folds = run.space, f"{run.folds_present}/{_planned(run)}"
         taken = f"{byte_size(space.artifact_bytes):>9} {byte_size(space.own_artifact_bytes):>9} {space.prediction_rows:>9,}"
         created = f"{run.created_at:%Y-%m-%d %H:%M}"
-        lines.append(f"{run.run_id} {run.dataset_id:<20} {run.target_column:<16} {run.status:<10} {folds:>11} {created} {taken}")
+        lines.append(
+            f"{run.run_id} {run.dataset_id:<20} {run.target_column:<16} {run.status:<10} {folds:>11} {created} {taken} {_basis(run)}"
+        )
     lines.append("files: models and validation cases; own: of which used by no other run, freed by `chronos runs retire`; rows: in QuestDB")
+    lines.append("cases: median number that long and short thresholds rest on; learned 0: folds that learned nothing")
     if len(runs) == limit:
         lines.append(f"older runs: `chronos runs list --before {runs[-1].run_id}`")
     return "\n".join(lines)
 
 
+def _basis(run: RunWithSpace) -> str:
+    """What the run's numbers rest on, in two columns."""
+    summary = run.summary_metrics or {}
+    medians = [cases["median"] for cases in summary.get("threshold_cases", {}).values()]
+    cases = "/".join("-" if median is None else f"{median:g}" for median in medians) or "-"
+    return f"{cases:>9} {summary.get('folds_learned_nothing', '-'):>9}"
+
+
 def _show_text(run: RunWithSpace) -> str:
+    from chronos_assets.pipeline.walkforward.summary import basis_lines
+
     space, error = run.space, (run.summary_metrics or {}).get("error")
     lines = [
         f"run {run.run_id} of {run.dataset_id}: {run.status}",
@@ -86,9 +98,21 @@ def _show_text(run: RunWithSpace) -> str:
         f"{space.folds} of {_planned(run)} folds, {space.prediction_rows} predictions",
         f"files {byte_size(space.artifact_bytes)}, of which {byte_size(space.own_artifact_bytes)} are used by no other run",
         f"simulations: {', '.join(space.simulations) or 'none'}",
+        *_signal_lines(run.summary_metrics or {}),
+        *basis_lines(run.summary_metrics or {}),
     ]
     lines += metrics_table(run.summary_metrics or {})
     return "\n".join([*lines, f"error {error['code']}: {error['message']}"] if error else lines)
+
+
+def _signal_lines(summary: dict[str, Any]) -> list[str]:
+    """Signals and profit factor of each side."""
+    lines = []
+    for side in ("long", "short", "both"):
+        if metrics := summary.get(side):
+            factor = "no losses" if metrics["no_losses"] else "-" if metrics["profit_factor"] is None else f"{metrics['profit_factor']:.3f}"
+            lines.append(f"{side}: {metrics['n_signals']} signals, profit factor {factor}")
+    return lines
 
 
 def _planned(run: RunWithSpace) -> str:

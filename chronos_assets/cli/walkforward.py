@@ -239,11 +239,14 @@ def picture(plan: Sequence[Fold], rows: int) -> str:
 
 
 def _result_text(slug: str, result: WalkforwardResult) -> str:
+    from chronos_assets.pipeline.walkforward.summary import basis_lines
+
     return "\n".join(
         [
             f"run {result.run_id} of {slug}: {result.status} on {result.device} in {result.seconds:.1f} s",
             f"folds: {result.folds_planned} planned, {result.folds_trained} trained, {result.folds_copied} copied, "
             f"{result.folds_present} present",
             *metrics_table(result.summary_metrics),
+            *basis_lines(result.summary_metrics),
         ]
     )

@@ -28,7 +28,9 @@ _SUSPECT_BY_TARGET = 0.5
 _SIGMAS = 6.0
 _MIN_ROWS = 100
 _EXPLAINED = 1e-9
-_BARS = 1_280
+_SCREEN_BARS = 640
+_SCREEN_BOUND = 0.2
+_SCREEN_SIGMAS = 4.0
 _OUTLIER = 1_000.0
 
 
@@ -41,7 +43,6 @@ def features_ahead(
     are those whose neighbours are not nearly equal.
     """
     place = {name: i for i, name in enumerate(names)}
-    values = values[-_BARS:]
     steps = price_steps({field: place[name] for field, name in prices.items()}, values)
     x = without_outliers(values[:, [place[name] for name in features]], _OUTLIER)
     found: dict[str, str] = {}
@@ -56,9 +57,17 @@ def features_ahead(
 class _Ahead:
     """What comes later, float64 [bars, columns], a name and a bound in standard errors for each; and what is known at the bar."""
 
-    def __init__(self, later: list[Floats], words: list[str], errors: list[float], bound: float, known: Floats | None) -> None:
-        self.later, self.words, self.errors = np.stack(later, axis=1), words, np.array(errors)
-        self.bound, self.known = bound, known
+    def __init__(
+        self, later: Floats, words: list[str], errors: Sequence[float], *, bound: float, known: Floats | None, sigmas: float = _SIGMAS
+    ) -> None:
+        self.later, self.words, self.errors = later, words, np.array(errors)
+        self.bound, self.known, self.sigmas = bound, known, sigmas
+
+    def screen(self) -> _Ahead:
+        """The last bars, with lower bounds."""
+        known = None if self.known is None else self.known[-_SCREEN_BARS:]
+        errors = self.errors.tolist()
+        return _Ahead(self.later[-_SCREEN_BARS:], self.words, errors, bound=_SCREEN_BOUND, known=known, sigmas=_SCREEN_SIGMAS)
 
     @classmethod
     def of_prices(cls, steps: PriceSteps, bars: int) -> _Ahead:
@@ -77,13 +86,14 @@ class _Ahead:
             later.append(ahead(total, bar) - total)
             words.append(f"the return of the next {bar} bars")
             errors.append(bar**0.5)
-        return cls(later, words, errors, _SUSPECT, steps.known([count for count in _AVERAGES if count <= bars // 10]))
+        known = steps.known([count for count in _AVERAGES if count <= bars // 10])
+        return cls(np.stack(later, axis=1), words, errors, bound=_SUSPECT, known=known)
 
     @classmethod
     def of_targets(cls, targets: Mapping[str, Floats]) -> _Ahead:
         """Targets of the same bar."""
         words = [f"target {name}" for name in targets]
-        return cls(list(targets.values()), words, [1.0] * len(words), _SUSPECT_BY_TARGET, None)
+        return cls(np.stack(list(targets.values()), axis=1), words, [1.0] * len(words), bound=_SUSPECT_BY_TARGET, known=None)
 
 
 def _step_words(bar: int) -> str:
@@ -99,7 +109,16 @@ def _named(features: Sequence[str], found: Mapping[int, str]) -> dict[str, str]:
 
 
 def _look(x: Floats, later: _Ahead) -> dict[int, str]:
-    """Columns of `x` that move with what comes later, each with the strongest case: complete ones at once, others one by one."""
+    """Columns of `x` that move with what comes later, each with the strongest case. Most columns are acquitted by the last bars alone."""
+    if len(x) <= _SCREEN_BARS:
+        return _judged(x, later)
+    doubtful = sorted(_judged(x[-_SCREEN_BARS:], later.screen()))
+    found = _judged(x[:, doubtful], later) if doubtful else {}
+    return {doubtful[i]: words for i, words in found.items()}
+
+
+def _judged(x: Floats, later: _Ahead) -> dict[int, str]:
+    """The same, judged by all rows: complete columns at once, others one by one."""
     there = np.asarray(np.isfinite(later.later).all(axis=1))
     if later.known is not None:
         there &= np.isfinite(later.known).all(axis=1)
@@ -138,7 +157,7 @@ def _suspects(
     steps = steps - steps.mean(axis=0)
     size = np.sqrt((steps * steps).sum(axis=0))
     steps = steps / np.where(size > 0, size, 1.0)
-    bounds = np.maximum(later.bound, _SIGMAS * later.errors / np.sqrt(rows.sum()))
+    bounds = np.maximum(later.bound, later.sigmas * later.errors / np.sqrt(rows.sum()))
     spread = np.sqrt(((x[take] / scale - (x[take] / scale).mean(axis=0)) ** 2).sum(axis=0))
     correlations = np.stack([_correlations(part, steps, spread) for part in (now, _innovations(now, one, two))])
     over = np.abs(correlations).max(axis=0) / bounds

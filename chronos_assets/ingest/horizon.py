@@ -109,9 +109,10 @@ class _Designs:
         self._steps = steps
         self._known = steps.known(())
         self._lead = int(np.isfinite(self._known).all(axis=1).argmax()) + 1
-        self._returns, self._return_bars = _returns(steps)
         bars = len(self._known)
         self._most_returns = min(MOST_BARS, bars // 4)
+        self._returns, self._return_bars = _returns(steps, self._most_returns)
+        self._units: dict[bytes, Floats] = {}
         self._most_steps = min(MOST_BARS, bars // (_MIN_ROWS_PER_STEP * (1 if steps.gap is None else 2) + 1))
         self._bases: dict[bytes, Floats] = {}
         self._made: dict[bytes, _Design] = {}
@@ -143,17 +144,24 @@ class _Designs:
         rows = self._rows(target, self._most_returns)
         if rows.sum() < _MIN_ROWS:
             return 0
-        bars = self._return_bars[self._return_bars <= self._most_returns]
-        x = self._returns[rows][:, self._return_bars <= self._most_returns]
-        x = x - x.mean(axis=0)
+        bars = self._return_bars
         y = unexplained(target[rows], self._basis(rows))
-        size = np.sqrt((x * x).sum(axis=0) * (y * y).sum())
-        near = np.abs(x.T @ y) / np.where(size > 0, size, np.inf)
+        near = np.abs(self._unit_returns(rows).T @ y) / max(float(np.sqrt((y * y).sum())), 1e-300)
         best = float(near.max(initial=0.0))
         if best < _NEARLY:
             return 0
         # Returns over h - 1 bars and over h resemble each other by 1 - 1 / (2 h): half of that decides which one the target is.
         return int(bars[near >= best - 0.25 / bars[near.argmax()]].min())
+
+    def _unit_returns(self, rows: npt.NDArray[np.bool_]) -> Floats:
+        """The returns of some rows, moved to mean 0 and scaled to length 1."""
+        key = rows.tobytes()
+        if key not in self._units:
+            x = self._returns[rows]
+            x = x - x.mean(axis=0)
+            size = np.sqrt((x * x).sum(axis=0))
+            self._units = {key: x / np.where(size > 0, size, 1.0)}
+        return self._units[key]
 
     def _last_regressor(self, target: Floats) -> int:
         rows = self._rows(target, self._most_steps)
@@ -208,14 +216,14 @@ class _Design:
         return int(self.bars[shows].max(initial=0))
 
 
-def _returns(steps: PriceSteps) -> tuple[Floats, npt.NDArray[np.int64]]:
-    """Returns from the close, and from the next open to the opens and closes, of bars 1 to 60; the last bar that each needs."""
+def _returns(steps: PriceSteps, most: int) -> tuple[Floats, npt.NDArray[np.int64]]:
+    """Returns from the close, and from the next open to the opens and closes, of bars 1 to `most`; the last bar that each needs."""
     close = steps.level
-    columns, bars = [ahead(close, bar) - close for bar in range(1, MOST_BARS + 1)], list(range(1, MOST_BARS + 1))
+    columns, bars = [ahead(close, bar) - close for bar in range(1, most + 1)], list(range(1, most + 1))
     if steps.gap is not None:
         opens = close - steps.body
         entry = ahead(opens, 1)
-        columns += [ahead(opens, bar) - entry for bar in range(2, MOST_BARS + 1)]
-        columns += [ahead(close, bar) - entry for bar in range(1, MOST_BARS + 1)]
-        bars += [*range(2, MOST_BARS + 1), *range(1, MOST_BARS + 1)]
-    return np.stack(columns, axis=1), np.array(bars)
+        columns += [ahead(opens, bar) - entry for bar in range(2, most + 1)]
+        columns += [ahead(close, bar) - entry for bar in range(1, most + 1)]
+        bars += [*range(2, most + 1), *range(1, most + 1)]
+    return np.stack(columns, axis=1) if columns else np.empty((len(close), 0)), np.array(bars, dtype=np.int64)

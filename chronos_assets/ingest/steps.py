@@ -26,17 +26,18 @@ class PriceSteps:
     """
 
     def __init__(self, opens: Floats | None, closes: Floats | None) -> None:
+        """Prices as `usable_prices` gives them: NaN where one cannot be used."""
         if closes is None:
             assert opens is not None
             closes, opens = ahead(opens, 1), None
-        self.level = _filled(closes)
-        close = np.log(np.where(_usable(closes), closes, np.nan))
+        close = np.log(closes)
+        self.level = _filled(close)
         before = behind(close, 1)
         self.gap: Floats | None = None
         if opens is None:
             self.body = _steps(close - before)
         else:
-            first = np.where(_usable(opens), np.log(np.where(_usable(opens), opens, 1.0)), before)
+            first = np.where(np.isfinite(opens), np.log(opens), before)
             self.gap, self.body = _steps(first - before), _steps(close - first)
 
     @property
@@ -59,8 +60,8 @@ class PriceSteps:
 
 def price_steps(names: Mapping[str, int], values: Floats) -> PriceSteps | None:
     """Steps from the columns `open` and `close` of `values`, where `names` says which those are; None where neither is usable."""
-    found = {field: values[:, names[field]] for field in ("open", "close") if field in names}
-    found = {field: column for field, column in found.items() if _usable(column).sum() >= max(_MIN_PRICES, len(values) // 2)}
+    found = {field: usable_prices(values[:, names[field]]) for field in ("open", "close") if field in names}
+    found = {field: column for field, column in found.items() if np.isfinite(column).sum() >= max(_MIN_PRICES, len(values) // 2)}
     return PriceSteps(found.get("open"), found.get("close")) if found else None
 
 
@@ -88,38 +89,42 @@ def unexplained(values: Floats, basis: Floats) -> Floats:
 
 
 def without_outliers(values: Floats, spread: float) -> Floats:
-    """The values [rows] or [rows, columns], NaN where one is further from the median than `spread` times the usual distance."""
-    if not len(values):
+    """The values [rows] or [rows, columns], NaN where one is further from the median than `spread` times the usual distance.
+
+    Both are those of every fourth row.
+    """
+    some = values[::4]
+    if not len(some):
         return values
     with np.errstate(invalid="ignore", over="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a column without any number has no median
-        distance = np.abs(values - np.nanmedian(values, axis=0))
-        usual = np.nanmedian(distance, axis=0)
-        return np.where((usual > 0) & (distance > spread * usual), np.nan, values)
+        middle = np.nanmedian(some, axis=0)
+        usual = np.nanmedian(np.abs(some - middle), axis=0)
+        return np.where((usual > 0) & (np.abs(values - middle) > spread * usual), np.nan, values)
 
 
-def _usable(prices: Floats) -> npt.NDArray[np.bool_]:
-    """Which prices are above zero and not alone far away: by more than 15 usual steps from the median of the 11 around each."""
+def usable_prices(prices: Floats) -> Floats:
+    """The prices, NaN where one is not above zero or alone far away: by more than 15 usual steps from the median of the 11 around it."""
     with np.errstate(invalid="ignore"):
         positive = np.isfinite(prices) & (prices > 0)
+    usable = np.where(positive, prices, np.nan)
     level = np.log(prices[positive])
     if len(level) < _AROUND:
-        return positive
-    padded = np.pad(level, _AROUND // 2, mode="edge")
-    middle = np.median(np.lib.stride_tricks.sliding_window_view(padded, _AROUND), axis=1)
+        return usable
+    windows = np.lib.stride_tricks.sliding_window_view(np.pad(level, _AROUND // 2, mode="edge"), _AROUND)
     moved = np.abs(np.diff(level))
     moved = moved[moved > 0]
     usual = float(np.median(moved)) if moved.size else 0.0
-    usable = positive.copy()
-    usable[positive] = np.abs(level - middle) <= _ALONE * usual
+    alone = np.abs(level - np.partition(windows, _AROUND // 2, axis=1)[:, _AROUND // 2]) > _ALONE * usual
+    usable[np.flatnonzero(positive)[alone]] = np.nan
     return usable
 
 
-def _filled(prices: Floats) -> Floats:
-    """Logarithms, a missing one as that before it (those before the first as the first)."""
-    usable = _usable(prices)
-    last = np.maximum.accumulate(np.where(usable, np.arange(len(prices)), -1))
-    return np.log(prices[np.where(last < 0, int(usable.argmax()), last)])
+def _filled(level: Floats) -> Floats:
+    """A missing value as that before it (those before the first as the first)."""
+    known = np.isfinite(level)
+    last = np.maximum.accumulate(np.where(known, np.arange(len(level)), -1))
+    return level[np.where(last < 0, int(known.argmax()), last)]
 
 
 def _steps(steps: Floats) -> Floats:

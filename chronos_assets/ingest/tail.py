@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-TAIL_BARS = 2_048
+TAIL_BARS = 1_280
 
 
 class Tail:
-    """The last 2,048 bars of the named columns. Keeps slices of the batches they came in, so it copies nothing."""
+    """The last 1,280 bars of the named columns. Keeps slices of the batches they came in, so it copies nothing."""
 
     def __init__(self, names: Sequence[str]) -> None:
         self.names = list(names)

@@ -30,6 +30,7 @@ from chronos_assets.storage.queries import query
 from chronos_assets.storage.runs import FILES, get_folds, get_run, list_runs, read_predictions
 from chronos_assets.storage.stores import Stores
 from chronos_assets.storage.tables import WALKFORWARD_PREDICTIONS
+from chronos_assets.storage.trials import list_sweeps
 from chronos_assets_tests.walkforward_data import make_bars, publish, small_profile
 
 
@@ -337,6 +338,12 @@ def test_a_sweep_ranks_runs_and_warns(stores: Stores, unique_slug: str) -> None:
     assert factors == sorted(factors, reverse=True)
     assert all(trial.deflated is not None and trial.deflated.trials == 2 for trial in ran)
     assert [warning["code"] for warning in result.warnings] == ["many_trials"]
+    assert (result.trials_on_record, result.overfitting is not None and result.overfitting.runs) == (2, 2)
+    (record,) = list_sweeps(stores.postgres, unique_slug)
+    assert (record.sweep_id, record.target, record.grid) == (result.sweep_id, "target_a", axes)
+    assert {(run["run_id"], run["changes"]["model"]["max_depth"]) for run in record.runs} == {
+        (trial.run_id, trial.changes["model"]["max_depth"]) for trial in ran
+    }
     for bad in ({"model.etta": [0.1]}, {"test_size": [0]}, {}):
         with pytest.raises(ProfileError):
             run_sweep(unique_slug, small_profile(), bad, stores, horizon_of=lambda _: (3, False))

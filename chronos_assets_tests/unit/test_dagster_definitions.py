@@ -63,6 +63,7 @@ def test_every_check_has_a_description_and_the_gates_block() -> None:
         "values_are_possible",
         "bars_are_causal",
         "no_unexpected_gaps",
+        "well_founded",
         "enough_signals",
         "enough_trades",
     }

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from chronos_assets.domain.bars_spec import BarsSpec
 from chronos_assets.ingest.horizon import EmptyEnd, HorizonShown, horizons_shown
+from chronos_assets.pipeline.upkeep.manifests import new_manifest
+from chronos_assets.settings import load_settings
 from chronos_assets_tests.bars_case import read, table
 from chronos_assets_tests.faults.test_bars_fuzz import campaign
 from chronos_assets_tests.unit.test_bars_report import noise, warned, with_columns
@@ -73,6 +75,23 @@ def test_inspect_tells_an_undeclared_horizon_and_one_that_is_too_short(tmp_path:
     assert "TGT_5 is declared as 2, the file shows 5" in short["target_horizon_short"]
     right = warned(read(tmp_path, far_file(), BarsSpec(target_horizon={"TGT_5": 5})))
     assert not {code for code in right if code.startswith("target_horizon")}
+
+
+def test_a_new_manifest_proposes_what_the_file_shows(tmp_path: Path) -> None:
+    """A horizon of more than one bar is written, with the reason and a word to check it; one bar stays a comment."""
+    source = tmp_path / "x.csv"
+    source.write_bytes(far_file())
+    settings = load_settings(home=tmp_path / "home", exports_dir=tmp_path / "exports")
+    written = new_manifest(source, settings, BarsSpec(), slug="x_1d_v1")
+    text = written.path.read_text()
+    assert written.proposed_horizons == {"TGT_5": 5}
+    assert "target_horizon: {TGT_5: 5}" in text.splitlines()
+    assert "CHECK EACH" in text
+    assert "#   TGT_5: the last 5 bars have no value" in text
+    source.write_bytes(with_columns(168, A=noise(1), TGT=noise(2)))
+    written = new_manifest(source, settings, BarsSpec(), slug="y_4h_v1", force=True)
+    assert written.proposed_horizons == {}
+    assert "# target_horizon: {TGT: 1}" in written.path.read_text().splitlines()
 
 
 def test_a_damaged_price_makes_no_horizon() -> None:

@@ -10,7 +10,8 @@ import pytest
 
 from chronos_assets.domain.profiles.simulation import SimulationProfile
 from chronos_assets.domain.simulation.engine import Signals, Simulation, simulate
-from chronos_assets.domain.simulation.prices import average_true_range, price_bars
+from chronos_assets.domain.simulation.prices import price_bars
+from chronos_assets.domain.simulation.ranges import average_true_range
 from chronos_assets.domain.simulation.rules import rules_of
 from chronos_assets.domain.simulation.summary import buckets_of, summary_of
 from chronos_assets.errors import RefusedError

@@ -1,4 +1,4 @@
-"""What a simulation stands on, read once for all modes of a run: bars, signals and the cases of the signal test."""
+"""What a simulation stands on, read once for all modes of a run: bars and signals."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ import polars as pl
 from chronos_assets.domain.profiles.walkforward import ThresholdProfile
 from chronos_assets.domain.simulation.engine import NO_FOLD, Signals
 from chronos_assets.domain.simulation.prices import PriceBars
-from chronos_assets.domain.statistics.signal_significance import FoldCases
-from chronos_assets.domain.targets import case_returns
 from chronos_assets.errors import RefusedError, StoreError
 from chronos_assets.ingest.price_checks import price_fields
 from chronos_assets.pipeline.simulation.prices import (
@@ -27,7 +25,6 @@ from chronos_assets.pipeline.simulation.prices import (
 )
 from chronos_assets.pipeline.walkforward.request import assumed_horizon
 from chronos_assets.storage.datasets import DatasetRecord, get_dataset, read_range
-from chronos_assets.storage.fold_artifacts import FoldArtifacts
 from chronos_assets.storage.runs import FoldRecord, RunRecord, get_folds, get_run, read_predictions
 from chronos_assets.storage.stores import Stores
 
@@ -65,6 +62,11 @@ class SimulationInputs:
         return int((self.run.walk_config or {}).get("horizon") or 1)
 
     @property
+    def binary(self) -> bool:
+        """Whether the target is 0/1."""
+        return bool((self.run.summary_metrics or {}).get("binary_target"))
+
+    @property
     def thresholds(self) -> ThresholdProfile:
         """How the run chose its thresholds."""
         return ThresholdProfile.model_validate((self.run.walk_config or {}).get("thresholds") or {})
@@ -90,32 +92,6 @@ def read_inputs(run_id: str, stores: Stores, file: PriceFile | None) -> Simulati
     prices = prices_from_columns(record, table) if file is None else prices_from_file(record, table, file)
     start, end = min(f.test_start_idx for f in folds), max(f.test_end_idx for f in folds)
     return SimulationInputs(run, record, folds, predictions, prices, signals_of(predictions, start, end), start, end)
-
-
-def fold_cases(inputs: SimulationInputs, stores: Stores) -> list[FoldCases] | None:
-    """The cases of the signal test; None if no fold has its files here, or an older program stored some without a hash.
-
-    Raises `FileError` if those of some folds are missing or damaged: a test on the others would pass for one on all.
-    """
-    artifacts = FoldArtifacts(stores.artifacts)
-    states = set(artifacts.states(fold.files for fold in inputs.folds))
-    if states <= {"missing"} or "unrecorded" in states:
-        return None
-    binary = bool((inputs.run.summary_metrics or {}).get("binary_target"))
-    cases = []
-    scored = inputs.predictions.filter(pl.col("target_value").is_not_null()).partition_by("fold", as_dict=True)
-    for fold in inputs.folds:
-        chosen = artifacts.validation(fold.files)
-        test = scored.get((fold.fold_number,), inputs.predictions.clear())
-        cases.append(
-            FoldCases(
-                chosen.predictions,
-                case_returns(chosen.targets, binary=binary),
-                test["prediction"].to_numpy(),
-                case_returns(test["target_value"].to_numpy(), binary=binary),
-            )
-        )
-    return cases
 
 
 def _require_completed(run: RunRecord) -> None:

@@ -14,7 +14,7 @@ from chronos_assets.storage.stores import Stores
 
 
 def shown_horizon(stores: Stores, record: DatasetRecord, target: str) -> HorizonShown:
-    """What the last 2,048 published bars show of `target` (DEFINITIONS, Horizon)."""
+    """What the last 1,280 published bars show of `target` (DEFINITIONS, Horizon)."""
     prices = {field: name for field, name in price_fields(record.names("price")).items() if field in {"open", "close"}}
     names = [target, *prices.values()]
     bars = read_last_bars(stores.questdb, record, [record.column(name) for name in names], TAIL_BARS)

@@ -34,6 +34,7 @@ from chronos_assets.pipeline.walkforward.request import WalkforwardRequest, reso
 from chronos_assets.pipeline.walkforward.reuse import copy_known_folds, find_known_folds
 from chronos_assets.pipeline.walkforward.store import FoldWriter
 from chronos_assets.pipeline.walkforward.summary import remarks, summarize
+from chronos_assets.pipeline.walkforward.trials import keep_trial
 from chronos_assets.storage.datasets import get_dataset, read_bars
 from chronos_assets.storage.fold_artifacts import FoldArtifacts
 from chronos_assets.storage.runs import (
@@ -44,6 +45,7 @@ from chronos_assets.storage.runs import (
     find_run,
     keep_in_summary,
     predictions_by_fold,
+    read_predictions,
     run_lock,
     stored_fold_files,
 )
@@ -290,7 +292,9 @@ class _Attempt:
         return f"{self.trained} trained, {self.copied} copied{failed}, about {left:.0f} s left"
 
     def _summarize(self, recipe: Recipe) -> None:
-        summary = summarize(self.stores, self.request.run_id, self.request.features, binary=recipe.binary)
+        predictions = read_predictions(self.stores, self.request.run_id)
+        keep_trial(self.stores, self.request.run_id, predictions, binary=recipe.binary)
+        summary = summarize(self.stores, self.request.run_id, self.request.features, predictions, binary=recipe.binary)
         self.present = summary["folds_present"]
         self.warnings = [*self.request.warnings, *remarks(summary)]
         about = {"folds_planned": len(self.request.folds), "learner": recipe.learner.name, "warnings": self.warnings}
