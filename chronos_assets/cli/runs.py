@@ -102,6 +102,9 @@ def _show_text(run: RunWithSpace) -> str:
         *basis_lines(run.summary_metrics or {}),
     ]
     lines += metrics_table(run.summary_metrics or {})
+    if chosen := (run.summary_metrics or {}).get("features_chosen"):
+        lines.append(f"features that folds selected, of {space.folds} folds:")
+        lines += [f"{folds:>6}  {name}" for name, folds in chosen.items()]
     return "\n".join([*lines, f"error {error['code']}: {error['message']}"] if error else lines)
 
 

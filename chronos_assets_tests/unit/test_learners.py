@@ -174,3 +174,23 @@ def test_a_selector_sees_the_fitted_rows_and_no_other() -> None:
     rows = [row for row in range(split.fit_start, split.fit_end) if row not in (50, 60)]
     assert np.array_equal(seen[0][0], data.features[rows], equal_nan=True)
     assert seen[0][1].tolist() == data.targets[rows].tolist()
+
+
+def test_local_selection_keeps_the_most_frequent_features() -> None:
+    """`select: lfs` keeps the features that the most cases choose, in column order; a constant column and one without a case stay out."""
+    rng = np.random.default_rng(3)
+    features = rng.normal(size=(160, 6)).astype(np.float32)
+    features[:, 2] = 1.0
+    targets = np.where(np.arange(160) < 80, features[:, 4], features[:, 1]).astype(np.float64)
+    wanted = {"select": "lfs", "keep": 2, "bins": 2, "max_kept": 2, "iterations": 2}
+    selector = SELECTORS.parse(wanted)
+    assert selector.choose(features, targets, names="abcdef", stop=None).tolist() == [1, 4]
+    everything = SELECTORS.parse(wanted | {"keep": 6}).choose(features, targets, names="abcdef", stop=None).tolist()
+    assert 2 not in everything
+    assert set(everything) >= {1, 4}
+    with pytest.raises(ChronosError, match="too few cases"):
+        selector.choose(features[:40], targets[:40], names="abcdef", stop=None)
+    with pytest.raises(ChronosError, match="interrupted"):
+        selector.choose(features, targets, names="abcdef", stop=lambda: True)
+    with pytest.raises(ChronosError, match="max_cases"):
+        SELECTORS.parse(wanted | {"max_cases": 100}).choose(features, targets, names="abcdef", stop=None)
