@@ -115,7 +115,7 @@ def _preview_text(d: dict[str, Any]) -> str:
     lost = ", ".join(f"{name} {n:,}" for name, n in costliest)
     lines = [
         f"selection {d['lfs_id']} of {d['dataset']}, target {d['target']}",
-        f"rows      {d['rows'][0]:,} to {d['rows'][1]:,}; {d['cases']:,} cases, {d['left_out']:,} rows left out{lost and f' (most by {lost})'}",
+        f"rows      {d['rows'][0]:,} to {d['rows'][1]:,}; {d['cases']:,} cases, {d['left_out']:,} left out{lost and f' (most by {lost})'}",
         f"features  {d['features']}" + (f", constant: {', '.join(d['constant'])}" if d["constant"] else ""),
         *(f"class     {c['low']:.6g} to {c['high']:.6g}: {c['n']:,} cases" for c in d["classes"]),
         f"time      {in_words(d['seconds'])} with {d['permutations']} permutations",
