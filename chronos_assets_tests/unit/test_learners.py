@@ -13,11 +13,12 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import Ridge as SklearnRidge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
 import chronos_assets
 from chronos_assets.domain.fold_layout import Layout
 from chronos_assets.domain.folds import Fold, plan_folds
-from chronos_assets.domain.learners import LEARNERS
+from chronos_assets.domain.learners import LEARNERS, Cases
 from chronos_assets.domain.parts import documentation_row
 from chronos_assets.domain.profiles.walkforward import WalkforwardProfile
 from chronos_assets.domain.selectors import SELECTORS, Selector
@@ -116,6 +117,17 @@ def test_the_number_of_workers_changes_no_bit_of_a_ridge() -> None:
     for result in ThreadExecutor(4).map(data, specs):
         assert isinstance(result, FoldResult)
         assert result.model == alone[result.fold.number]
+
+
+def test_the_threads_of_blas_change_no_bit_of_a_ridge() -> None:
+    """A wide ridge gives the same bits whether BLAS may use one thread or all: other machines have other numbers of cores."""
+    data = make_data(rows=2400, features=300)
+    cases = Cases(data.features, data.targets)
+    models = []
+    for limit in (1, 2):
+        with threadpool_limits(limits=limit, user_api="blas"):
+            models.append(Ridge().fit(cases, cases, names=(), device="cpu", stop=None)[0].save({}))
+    assert models[0] == models[1]
 
 
 class FirstAndLast(Selector):
