@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from chronos_assets.cli import completion
 from chronos_assets.cli.common import emit, json_option
-from chronos_assets.cli.metrics_table import metrics_table
+from chronos_assets.cli.runs_text import list_text, show_text, size
 from chronos_assets.cli.workplace import open_for_reading, open_stores_of
+from chronos_assets.storage.ids import full_id
 
 if TYPE_CHECKING:
+    from chronos_assets.storage.stores import Stores
     from chronos_assets.views.documents import RunWithSpace
 
 
@@ -21,7 +24,7 @@ def runs() -> None:
 
 
 @runs.command("list")
-@click.argument("slug", required=False)
+@click.argument("slug", required=False, shell_complete=completion.slugs)
 @click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True, help="Runs to show.")
 @click.option("--before", metavar="RUN_ID", help="Only runs older than this one: the next page.")
 @json_option
@@ -29,27 +32,43 @@ def list_command(slug: str | None, limit: int, before: str | None, as_json: bool
     """List runs (of dataset SLUG), newest first, and what they take in space. A run whose process is gone is shown as failed."""
     from chronos_assets.views.runs import list_runs_with_space
 
-    emit(list_runs_with_space(open_for_reading(), slug, limit=limit, before=before), as_json, lambda found: _list_text(found, limit))
+    stores = open_for_reading()
+    older = None if before is None else full_id(stores.postgres, "run", before)
+    emit(list_runs_with_space(stores, slug, limit=limit, before=older), as_json, lambda found: list_text(found, limit))
 
 
 @runs.command()
-@click.argument("run_id")
+@click.argument("run_id", shell_complete=completion.run_ids)
 @json_option
 def show(run_id: str, as_json: bool) -> None:
-    """Show a run: its request, its results, and what it takes in space."""
+    """Show a run: its parameters, results, thresholds, importance, simulations, and what it takes in space."""
     from chronos_assets.views.runs import run_with_space
 
-    emit(run_with_space(open_for_reading(), run_id), as_json, _show_text)
+    stores = open_for_reading()
+    run = run_with_space(stores, full_id(stores.postgres, "run", run_id))
+    emit(run, as_json, lambda _: _show_text(stores, run))
+
+
+def _show_text(stores: Stores, run: RunWithSpace) -> str:
+    from chronos_assets.storage.runs import get_folds
+    from chronos_assets.views.runs import read_importance, warnings_of
+    from chronos_assets.views.simulations import list_simulations
+
+    postgres = stores.postgres
+    made = list_simulations(postgres, {"run": run.run_id}).items
+    return show_text(run, get_folds(postgres, run.run_id), read_importance(postgres, run.run_id), made, warnings_of(run))
 
 
 @runs.command()
-@click.argument("run_id")
+@click.argument("run_id", shell_complete=completion.run_ids)
 @json_option
 def retire(run_id: str, as_json: bool) -> None:
     """Delete a run and the files that only it uses. Predictions in QuestDB stay, found by nobody: it has no row delete."""
     from chronos_assets.pipeline.upkeep.retire import retire_run
 
-    space = retire_run(open_stores_of(), run_id)
+    stores = open_stores_of()
+    run_id = full_id(stores.postgres, "run", run_id)
+    space = retire_run(stores, run_id)
     emit(
         asdict(space),
         as_json,
@@ -58,47 +77,3 @@ def retire(run_id: str, as_json: bool) -> None:
             f"{space.prediction_rows} rows stay in QuestDB unused"
         ),
     )
-
-
-def size(count: int) -> str:
-    """Bytes as a person reads them."""
-    value = float(count)
-    for unit in ("B", "kB", "MB"):
-        if value < 1000:
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1000
-    return f"{value:.1f} GB"
-
-
-def _list_text(runs: list[RunWithSpace], limit: int) -> str:
-    if not runs:
-        return "no walk-forward runs"
-    lines = [
-        f"{'run_id':<36} {'dataset':<20} {'target':<16} {'status':<10} {'folds':>11} {'created':<16} {'files':>9} {'own':>9} {'rows':>9}"
-    ]
-    for run in runs:
-        space, folds = run.space, f"{run.folds_present}/{_planned(run)}"
-        taken = f"{size(space.artifact_bytes):>9} {size(space.own_artifact_bytes):>9} {space.prediction_rows:>9,}"
-        created = f"{run.created_at:%Y-%m-%d %H:%M}"
-        lines.append(f"{run.run_id} {run.dataset_id:<20} {run.target_column:<16} {run.status:<10} {folds:>11} {created} {taken}")
-    lines.append("files: models and validation cases; own: of which used by no other run, freed by `chronos runs retire`; rows: in QuestDB")
-    if len(runs) == limit:
-        lines.append(f"older runs: `chronos runs list --before {runs[-1].run_id}`")
-    return "\n".join(lines)
-
-
-def _show_text(run: RunWithSpace) -> str:
-    space, error = run.space, (run.summary_metrics or {}).get("error")
-    lines = [
-        f"run {run.run_id} of {run.dataset_id}: {run.status}",
-        f"target {run.target_column}, {len(run.feature_columns)} features, device {run.device}",
-        f"{space.folds} of {_planned(run)} folds, {space.prediction_rows} predictions",
-        f"files {size(space.artifact_bytes)}, of which {size(space.own_artifact_bytes)} are used by no other run",
-        f"simulations: {', '.join(space.simulations) or 'none'}",
-    ]
-    lines += metrics_table(run.summary_metrics or {})
-    return "\n".join([*lines, f"error {error['code']}: {error['message']}"] if error else lines)
-
-
-def _planned(run: RunWithSpace) -> str:
-    return "?" if run.folds_planned is None else str(run.folds_planned)
