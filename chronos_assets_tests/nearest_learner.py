@@ -61,3 +61,12 @@ class Rows:
     def save(self, attributes: Mapping[str, str]) -> bytes:
         numbers = {"rows": self.rows.tolist(), "labels": self.labels.tolist(), "neighbours": self.neighbours}
         return json.dumps(numbers | {"attributes": dict(attributes)}).encode()
+
+
+class Broken(Nearest):
+    """A learner that fails in every fold."""
+
+    learner: Literal["broken"] = "broken"  # type: ignore[assignment]
+
+    def fit(self, fitted: Cases, validation: Cases, **others: object) -> tuple[Trained, float | None]:
+        raise RuntimeError("it never learns")

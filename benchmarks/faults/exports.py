@@ -228,11 +228,7 @@ def _fill_questdb(arguments: argparse.Namespace, folder: Path, counts: collectio
             counts[failed[1].code] += 1
             assert find_dataset(at.stores.postgres, failed[0].slug) is None
             subprocess.run(["mount", "-o", f"remount,size={arguments.megabytes * 8}m", str(folder)], check=True)
-            services.stop(at.settings)
-            services.start(at.settings)
-            for table in ("indicator_bars",):
-                at.stores.questdb.execute(f"ALTER TABLE {table} RESUME WAL")
-            faults.assert_retry_ends_clean(failed[0])
+            faults.assert_retry_ends_clean(failed[0])  # the same command, and nothing else
             for case in kept:
                 assert faults.assert_nothing_half_done(case) == "registered in full"
             counts["ended clean after space was given"] += 1

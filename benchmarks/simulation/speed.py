@@ -20,6 +20,7 @@ import numba
 import numpy as np
 
 from benchmarks.simulation.market import random_market
+from benchmarks.simulation.noise import noise_folds
 from chronos_assets.domain.profiles.simulation import SimulationProfile
 from chronos_assets.domain.profiles.walkforward import ThresholdProfile
 from chronos_assets.domain.simulation import kernel
@@ -29,7 +30,7 @@ from chronos_assets.domain.simulation.prices import PriceBars
 from chronos_assets.domain.simulation.rules import rules_of
 from chronos_assets.domain.statistics.confidence_intervals import bootstrap_intervals
 from chronos_assets.domain.statistics.returns import bar_returns, bars_per_year
-from chronos_assets.domain.statistics.signal_significance import FoldCases, signal_test
+from chronos_assets.domain.statistics.signal_significance import signal_test
 
 STOP, TARGET = 0.01, 0.015
 PROFILE = SimulationProfile.model_validate(
@@ -189,8 +190,7 @@ def resampling() -> None:
     bars, signals = random_market(5_000, seed=2)
     rules = rules_of(PROFILE, "dual")
     returns, year = bar_returns(simulate(bars, signals, rules).equity), bars_per_year(bars.times)
-    rng = np.random.default_rng(3)
-    folds = [FoldCases(rng.normal(size=130), rng.normal(size=130), rng.normal(size=24), rng.normal(size=24)) for _ in range(208)]
+    folds = noise_folds(3, folds=208)
     settings = {"resamples": 1000, "confidence": 0.95, "block_bars": None, "seed": 7}
     cases: list[tuple[str, Callable[[], Any]]] = [
         ("1,000 stationary bootstraps", lambda: bootstrap_intervals(returns, year, **settings)),

@@ -23,7 +23,20 @@ from chronos_assets.storage.stores import Stores
 from chronos_assets_tests.walkforward_data import make_bars, publish
 
 KILLED, WHOLE = "killed_1d_v1", "whole_1d_v1"
-SIZES = ["--train-size", "200", "--test-size", "2", "--gap", "2", "--set", "model.rounds=150", "--set", "model.early_stopping=0"]
+SIZES = [
+    "--horizon",
+    "3",
+    "--train-size",
+    "200",
+    "--test-size",
+    "2",
+    "--gap",
+    "2",
+    "--set",
+    "model.rounds=150",
+    "--set",
+    "model.early_stopping=0",
+]
 COMMAND = [sys.executable, "-c", "from chronos_assets.cli.main import main; main()", "walkforward"]
 
 

@@ -28,7 +28,7 @@ def one_run(settings: Settings, folds: int) -> dict[str, Any]:
     """A run of `folds` folds in this process; its peak before and after."""
     stores = open_stores(connect(settings), settings)
     profile = WalkforwardProfile.model_validate(WINDOWS | {"target": "target_a", "model": MODEL, "end_fold": folds})
-    result = run_walkforward(SLUG, profile, stores, executor=ThreadExecutor(2))
+    result = run_walkforward(SLUG, profile, stores, horizon=3, horizon_assumed=False, executor=ThreadExecutor(2))
     return {"folds": folds, "trained": result.folds_trained, "copied": result.folds_copied, "peak_rss_mb": round(peak_memory_mb(), 1)}
 
 

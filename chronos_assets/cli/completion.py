@@ -36,11 +36,14 @@ def _slugs(beginning: str) -> Iterable[tuple[str, str]]:
 
 def _ids(name: str) -> Callable[[str], Iterable[tuple[str, str]]]:
     def find(beginning: str) -> Iterable[tuple[str, str]]:
-        from chronos_assets.cli.workplace import open_for_reading
+        from chronos_assets import services
+        from chronos_assets.settings import load_settings
+        from chronos_assets.storage.postgres import Postgres
         from chronos_assets.storage.queries import query
         from chronos_assets.storage.runs import hint_prefix
 
-        with open_for_reading().postgres.connection() as connection:
+        running = services.connect(load_settings(), start=False)  # TAB starts no server
+        with Postgres(running.postgres_dsn).connection() as connection:
             return [(str(row["id"]), "") for row in connection.execute(query(name), {"prefix": hint_prefix(beginning)}).fetchall()]
 
     return find

@@ -13,9 +13,10 @@ from pydantic import SecretStr
 from chronos_assets.cli.common import emit, json_option
 from chronos_assets.cli.config_template import template
 from chronos_assets.errors import ConflictError
-from chronos_assets.services.connections import mask_client_string, mask_url
+from chronos_assets.services.connections import mask_url
 from chronos_assets.settings import PREFIX, Settings, find_project, load_settings
 from chronos_assets.settings_file import settings_path
+from chronos_assets.storage.client_string import mask_client_string
 
 # The address in these is worth showing, the password in them is not.
 _MASKED: dict[str, Callable[[str], str]] = {

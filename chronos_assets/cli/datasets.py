@@ -10,6 +10,7 @@ from chronos_assets import services
 from chronos_assets.cli import completion
 from chronos_assets.cli.common import emit, json_option, say
 from chronos_assets.cli.workplace import open_for_reading
+from chronos_assets.domain.byte_size import byte_size
 from chronos_assets.settings import load_settings
 
 if TYPE_CHECKING:
@@ -94,17 +95,9 @@ def _show_text(d: DatasetReport) -> str:
 
 def _retire_text(d: dict[str, Any]) -> str:
     gone = f", with {d['runs']} runs and {d['simulations']} simulations" if d["runs"] else ""
-    left = f"{d['rows_left']:,} rows (about {_size(d['bytes_left'])}) stay in QuestDB."
+    left = f"{d['rows_left']:,} rows (about {byte_size(d['bytes_left'])}) stay in QuestDB."
     return f"{d['retired']} is out of the registry{gone}; {left}\n{d['reclaim']}"
 
 
 def _tag_line(tag: TagSpace) -> str:
-    return f"  tag {tag.tag}: {tag.rows:,} rows, about {_size(tag.bytes)} ({'in use' if tag.registered else 'old revision'})"
-
-
-def _size(count: int) -> str:
-    for unit in ("bytes", "KiB", "MiB"):
-        if count < 1024:
-            return f"{count:,.0f} {unit}"
-        count = round(count / 1024)
-    return f"{count:,.0f} GiB"
+    return f"  tag {tag.tag}: {tag.rows:,} rows, about {byte_size(tag.bytes)} ({'in use' if tag.registered else 'old revision'})"

@@ -79,8 +79,10 @@ def _walkforward(run: dict[str, Any]) -> list[str]:
         off = f", off in {threshold['folds_off']:,} folds" if threshold["folds_off"] else ""
         lines.append(
             f"  {side:<11} {metrics['n_signals'] or 0:>6,} signals  hit rate {_share(metrics['hit_rate'])}  "
-            f"profit factor {_factor(metrics)}  threshold {sign} {_number(threshold['median'], 4)} (median{off})"
+            f"profit factor {_factor(metrics)}  threshold {sign} {_number(threshold['median'], 4)} (median{off}){_cases(run, side)}"
         )
+    if run["folds_learned_nothing"]:
+        lines.append(f"  {run['folds_learned_nothing']:,} of {run['folds_planned']:,} folds learned nothing")
     baseline = run.get("baseline")
     for side in ("long", "short"):
         if baseline is None:
@@ -91,6 +93,12 @@ def _walkforward(run: dict[str, Any]) -> list[str]:
             f"profit factor {_factor(metrics)}  (baseline)"
         )
     return lines
+
+
+def _cases(run: dict[str, Any], side: str) -> str:
+    """On how many cases the thresholds of a side rest."""
+    cases = (run["threshold_cases"] or {}).get(side)
+    return "" if cases is None or cases["median"] is None else f" on {cases['median']:g} cases (least {cases['least']})"
 
 
 def _simulations(simulations: list[dict[str, Any]]) -> list[str]:

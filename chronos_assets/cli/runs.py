@@ -9,8 +9,9 @@ import click
 
 from chronos_assets.cli import completion
 from chronos_assets.cli.common import emit, json_option
-from chronos_assets.cli.runs_text import list_text, show_text, size
+from chronos_assets.cli.runs_text import list_text, show_text
 from chronos_assets.cli.workplace import open_for_reading, open_stores_of
+from chronos_assets.domain.byte_size import byte_size
 from chronos_assets.storage.ids import full_id
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def retire(run_id: str, as_json: bool) -> None:
         asdict(space),
         as_json,
         lambda _: (
-            f"retired {run_id}: {space.folds} folds, {size(space.own_artifact_bytes)} of files freed; "
+            f"retired {run_id}: {space.folds} folds, {byte_size(space.own_artifact_bytes)} of files freed; "
             f"{space.prediction_rows} rows stay in QuestDB unused"
         ),
     )

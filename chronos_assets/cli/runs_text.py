@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from chronos_assets.cli.metrics_table import metrics_table
+from chronos_assets.domain.byte_size import byte_size
 
 if TYPE_CHECKING:
     from chronos_assets.storage.runs import FoldRecord
@@ -14,35 +15,26 @@ if TYPE_CHECKING:
 
 FEATURES_SHOWN = 20
 _NOT_CHOSEN = frozenset({"rows", "folds_planned", "horizon", "horizon_assumed", "identity", "selector", "baseline"})
-_SIZES = ("train_size", "test_size", "gap", "fold_step", "step", "initial_offset", "start_fold", "end_fold")
-
-
-def size(count: int) -> str:
-    """Bytes as a person reads them."""
-    value = float(count)
-    for unit in ("B", "kB", "MB"):
-        if value < 1000:
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1000
-    return f"{value:.1f} GB"
+_SIZES = ("train", "test", "train_size", "test_size", "gap", "fold_step", "step", "initial_offset", "start_fold", "end_fold")
 
 
 def list_text(runs: Sequence[RunWithSpace], limit: int) -> str:
     """One line per run, then what differs from the defaults, then the next page."""
     if not runs:
         return "no walk-forward runs; `chronos walkforward SLUG` makes one"
-    lines = [
-        f"{'run_id':<36} {'dataset':<20} {'target':<16} {'status':<10} {'folds':>9} {'PF':>6} {'off L/S':>9} {'created':<16} {'own':>9}"
-    ]
+    head = f"{'run_id':<36} {'dataset':<20} {'target':<16} {'status':<10} {'folds':>9} {'PF':>6} {'off L/S':>9} {'cases':>9}"
+    lines = [f"{head} {'created':<16} {'own':>9}"]
     for run in runs:
         summary = run.summary_metrics or {}
         off = f"{summary['folds_without_long']}/{summary['folds_without_short']}" if "folds_without_long" in summary else "-"
         lines.append(
             f"{run.run_id} {run.dataset_id:<20} {run.target_column:<16} {run.status:<10} {f'{run.folds_present}/{planned(run)}':>9} "
-            f"{_factor(summary.get('both') or {}):>6} {off:>9} {run.created_at:%Y-%m-%d %H:%M} {size(run.space.own_artifact_bytes):>9}"
+            f"{_factor(summary.get('both') or {}):>6} {off:>9} {_cases(summary):>9} {run.created_at:%Y-%m-%d %H:%M} "
+            f"{byte_size(run.space.own_artifact_bytes):>9}"
         )
         lines.append(f"  {_windows(run)}{''.join(f', {name} {value}' for name, value in differences(run).items())}")
     lines.append("PF: profit factor of both sides; off: folds without a long or short threshold; own: files that no other run uses")
+    lines.append("cases: median number that long and short thresholds rest on")
     lines.append("`chronos runs show RUN_ID` shows one (the first characters of the id are enough)")
     if len(runs) == limit:
         lines.append(f"older runs: `chronos runs list --before {runs[-1].run_id}`")
@@ -57,16 +49,19 @@ def show_text(
     warnings: Sequence[Warn],
 ) -> str:
     """A run's request, results and what was made from it, and the next command."""
+    from chronos_assets.pipeline.walkforward.summary import basis_lines
+
     space = run.space
     lines = [
         f"run {run.run_id} of {run.dataset_id}: {run.status}",
         f"target {run.target_column}, {len(run.feature_columns)} features, "
         f"horizon {run.walk_config.get('horizon', '?')}, device {run.device}",
         f"{_windows(run)}; {space.folds} of {planned(run)} folds, {space.prediction_rows} predictions",
-        f"files {size(space.artifact_bytes)}, of which {size(space.own_artifact_bytes)} are used by no other run",
+        f"files {byte_size(space.artifact_bytes)}, of which {byte_size(space.own_artifact_bytes)} are used by no other run",
         "parameters" + "".join(f"  {name} {value}" for name, value in _flat(run.hyperparameters).items()),
         "differs from the defaults: " + (", ".join(f"{name} {value}" for name, value in differences(run).items()) or "nothing"),
         *metrics_table(run.summary_metrics or {}),
+        *basis_lines(run.summary_metrics or {}),
         *(_threshold(folds, side) for side in ("long", "short") if folds),
     ]
     if importance:
@@ -81,6 +76,11 @@ def show_text(
     elif run.status in ("failed", "cancelled"):
         lines.append(f"next: call the same walk-forward again (`chronos run {run.dataset_id}`); finished folds are kept")
     return "\n".join(lines)
+
+
+def _cases(summary: Mapping[str, Any]) -> str:
+    medians = [cases["median"] for cases in summary.get("threshold_cases", {}).values()]
+    return "/".join("-" if median is None else f"{median:g}" for median in medians) or "-"
 
 
 def planned(run: RunWithSpace) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import threading
 from collections.abc import Callable
 from types import FrameType
 
@@ -80,7 +79,6 @@ def run(settings: Settings, listening: socket.socket, started: Callable[[str], N
             await super().startup(sockets)
             if not self.should_exit:
                 started(address_of(settings, listening))
-                threading.Thread(target=_load_slow_modules, daemon=True).start()
 
         def handle_exit(self, sig: int, frame: FrameType | None) -> None:
             app.state.watch.close()
@@ -98,12 +96,6 @@ def run(settings: Settings, listening: socket.socket, started: Callable[[str], N
     )
     with listening:
         Server(config).run(sockets=[listening])
-
-
-def _load_slow_modules() -> None:
-    """Import what the first equity curve or trace would wait for (numba), once requests are answered."""
-    import chronos_assets.pipeline.simulation.trace
-    import chronos_assets.views.tear_sheet  # noqa: F401 - imported for the next one who does
 
 
 def address_of(settings: Settings, listening: socket.socket) -> str:

@@ -10,6 +10,7 @@ import click
 
 from chronos_assets import services as servers
 from chronos_assets.cli.common import emit, json_option, say
+from chronos_assets.domain.byte_size import byte_size
 from chronos_assets.services import RunningHome, ServiceStatus
 from chronos_assets.settings import load_settings
 
@@ -92,18 +93,14 @@ def _entry_text(entry: dict[str, Any]) -> str:
             f"  address    {entry['address']}" + (" (console, user chronos)" if entry["name"] == "questdb" else ""),
             f"  ports      {ports}",
             f"  process    {entry['pid']}{user}, up {_duration(entry['uptime_seconds'])}",
-            f"  memory     {_size(entry['rss_bytes'])} main process, {_size(entry['memory_bytes'])} in all",
+            f"  memory     {byte_size(entry['rss_bytes'])} main process, {byte_size(entry['memory_bytes'])} in all",
         ]
     lines += [
-        f"  data       {entry['data_dir']} ({_size(entry['data_bytes'])})",
+        f"  data       {entry['data_dir']} ({byte_size(entry['data_bytes'])})",
         f"  log        {entry['log']}",
         f"  passwords  {entry['password_file']}",
     ]
     return "\n".join(lines)
-
-
-def _size(count: int) -> str:
-    return f"{count / 2**20:.0f} MiB" if count >= 2**20 else f"{count / 2**10:.0f} KiB"
 
 
 def _duration(seconds: float) -> str:

@@ -42,6 +42,7 @@ def simulate(
     from chronos_assets.cli.workplace import find_manifest, open_stores_of
     from chronos_assets.domain.profiles.simulation import SimulationProfile
     from chronos_assets.errors import ManifestError
+    from chronos_assets.pipeline.simulation.judgement import deflated, tests_of_page
     from chronos_assets.pipeline.simulation.run import simulate_run
     from chronos_assets.storage.runs import get_run
 
@@ -60,7 +61,17 @@ def simulate(
             dataset_format=None if loaded is None else loaded.manifest.format,
             progress=progress,
         )
-    document = {"run_id": run.run_id, "dataset": run.dataset_id, "simulations": [asdict(result) for result in results]}
+    chances = deflated(stores, run.run_id, [result.simulation_id for result in results])
+    tests = tests_of_page({result.mode: result.summary_metrics for result in results})
+    document = {
+        "run_id": run.run_id,
+        "dataset": run.dataset_id,
+        "simulations": [
+            asdict(result) | {"deflated_sharpe": None if (d := chances[result.simulation_id]) is None else d.as_json()}
+            for result in results
+        ],
+        "tests": [asdict(test) for test in tests],
+    }
     emit(document, as_json, _simulations_text)
 
 
@@ -128,7 +139,8 @@ def _simulations_text(document: dict[str, Any]) -> str:
             f"  max drawdown  {_number(s['max_drawdown_pct'])} %   buy and hold {_number(hold['max_drawdown_pct'])} %",
             f"  sharpe        {_number(s['sharpe'])}     buy and hold {_number(hold['sharpe'])}",
             f"  profit factor {_number(s['profit_factor_trade'])}     by trade; by bar {_number(s['profit_factor_bar'])}",
-            f"  p-values      trade test {_p(s['trade_test'])}, signal test {_p(s['signal_test'])}",
+            f"  p-values      trade test {_p(s['trade_test'])}, signal test {_p(s['signal_test'])}{_adjusted(document, entry['mode'])}",
+            *_deflated_lines(entry["deflated_sharpe"]),
         ]
         lines += [f"  warning       {w['message']}" for w in entry["warnings"]]
     lines.append("`chronos report SIMULATION_ID` writes a tear sheet; `chronos trace SIMULATION_ID/TRADE_NO` follows a trade back.")
@@ -173,6 +185,24 @@ def _trace_text(d: dict[str, Any]) -> str:
 
 def _number(value: float | None, digits: int = 2) -> str:
     return f"{'none':>12}" if value is None else f"{value:>12,.{digits}f}"
+
+
+def _adjusted(document: dict[str, Any], mode: str) -> str:
+    """The same p-values adjusted for the number of tests on the page."""
+    own = {test["test"]: test for test in document["tests"] if test["name"] == mode}
+    if not own or next(iter(own.values()))["tests"] < 2:
+        return ""
+    values = ", ".join(f"{own[name]['holm']:.4f}" if name in own else "none" for name in ("trade_test", "signal_test"))
+    return f"; adjusted for {next(iter(own.values()))['tests']} tests (Holm) {values}"
+
+
+def _deflated_lines(found: dict[str, Any] | None) -> list[str]:
+    if found is None:
+        return []
+    counted = f"{found['trials']} trials on record ({found['different_trials']} different)"
+    return [
+        f"  deflated      {_number(found['probability'], 3)}     probability that the Sharpe ratio beats the best by chance of {counted}"
+    ]
 
 
 def _p(test: dict[str, Any] | None) -> str:

@@ -58,4 +58,15 @@ def _text(result: SweepResult) -> str:
         chance = "-" if trial.deflated is None else f"{trial.deflated.probability:.3f}"
         total = f"{m.get('signal_sum', 0.0):.4g}"
         lines.append(f"{factor:>13} {total:>10} {m.get('n_signals', 0):>8} {chance:>9}  {trial.run_id or trial.error} {trial.changes}")
+    found = result.overfitting
+    if found is not None:
+        lines.append(
+            f"over {found.bars:,} bars that all {found.runs} runs predicted: probability of overfitting {_share(found.probability)}, "
+            f"p-value of the best against doing nothing {_share(found.spa_p_value)} (Hansen's SPA)"
+        )
+    lines.append(f"sweep {result.sweep_id}; deflated: among all {result.trials_on_record} trials on record for this data and target")
     return "\n".join(lines)
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"

@@ -47,6 +47,7 @@ def profile_options(command: Command) -> Command:
             help="Change a parameter, for example model.eta=0.05.",
         ),
         click.option("--target", help="Target column."),
+        click.option("--horizon", type=click.IntRange(min=1), help="Bars that the target looks ahead; default: as the manifest declares."),
         click.option("--window", type=click.Choice(["rolling", "anchored"]), help="Layout of the train window."),
         click.option("--train-size", type=int, help="Bars of the train window."),
         click.option("--test-size", type=int, help="Bars of the test window."),
@@ -66,19 +67,18 @@ def profile_options(command: Command) -> Command:
 @click.command()
 @click.argument("slug", required=False, shell_complete=completion.slugs)
 @click.option("--rows", type=click.IntRange(min=0), help="Plan for this many bars, without a dataset.")
-@click.option("--horizon", type=click.IntRange(min=1), help="Bars that the target looks ahead, where no manifest tells it.")
 @profile_options
 @json_option
-def folds(slug: str | None, rows: int | None, horizon: int | None, as_json: bool, **options: Any) -> None:
+def folds(slug: str | None, rows: int | None, as_json: bool, **options: Any) -> None:
     """Show the plan of walk-forward folds of SLUG, or of --rows bars. Rows are half-open: [start, end)."""
     if (slug is None) == (rows is None):
         raise UsageError("name a dataset, or give --rows", code="folds_of_what")
     timestamps: NDArray[np.int64] | None = None
     interval = None
     if slug is None:
-        profile, bars, looks_ahead = changed_profile(WalkforwardProfile(), options), rows or 0, horizon or 1
+        profile, bars, looks_ahead = changed_profile(WalkforwardProfile(), options), rows or 0, options["horizon"] or 1
     else:
-        profile, bars, looks_ahead, timestamps, interval = _dataset_plan(slug, horizon, options)
+        profile, bars, looks_ahead, timestamps, interval = _dataset_plan(slug, options)
     layout = resolve_layout(profile, rows=bars, horizon=looks_ahead)
     plan = plan_folds(layout, bars, timestamps=timestamps, interval_seconds=interval)
     if not plan:
@@ -124,15 +124,18 @@ def walkforward(slug: str, device: str | None, executor: str | None, workers: in
 def read_profile(settings: Settings, slug: str, options: dict[str, Any]) -> tuple[WalkforwardProfile, HorizonOf]:
     """The profile of the dataset's manifest with the command line's changes, and the horizon of each target.
 
-    A published dataset needs no manifest here: without one, everything has its default and the horizon is assumed.
+    A published dataset needs no manifest here: without one, everything has its default and the horizon is assumed unless `--horizon`
+    declares it.
     """
     loaded = find_manifest(settings, slug, options.get("manifest_file"))
     name = options.get("profile_name") or "default"
+    given = options.get("horizon")
     if loaded is None:
         if name != "default":
             raise ManifestError(f"there is no manifest of {slug} to take profile {name!r} from", code="manifest_missing", slug=slug)
-        return changed_profile(WalkforwardProfile(), options), lambda _: (1, True)
-    return changed_profile(loaded.manifest.walkforward_profile(name), options), loaded.manifest.horizon
+        return changed_profile(WalkforwardProfile(), options), lambda _: (given or 1, given is None)
+    profile = changed_profile(loaded.manifest.walkforward_profile(name), options)
+    return profile, loaded.manifest.horizon if given is None else lambda _: (given, False)
 
 
 def changed_profile(profile: WalkforwardProfile, options: dict[str, Any]) -> WalkforwardProfile:
@@ -166,10 +169,11 @@ def _nested(key: str, value: Any) -> dict[str, Any]:
     return value
 
 
-def _dataset_plan(
-    slug: str, horizon: int | None, options: dict[str, Any]
-) -> tuple[WalkforwardProfile, int, int, NDArray[np.int64] | None, int]:
-    """Profile, bars, horizon, bar times and interval of a dataset: as published, else as its file is."""
+def _dataset_plan(slug: str, options: dict[str, Any]) -> tuple[WalkforwardProfile, int, int, NDArray[np.int64] | None, int]:
+    """Profile, bars, horizon, bar times and interval of a dataset: as published, else as its file is.
+
+    Raises `ProfileError` for a horizon that is an assumption which the bars contradict, as the run would.
+    """
     from chronos_assets.domain.interval import seconds_to_next_bar
     from chronos_assets.domain.slug import Slug
     from chronos_assets.settings import load_settings
@@ -177,33 +181,47 @@ def _dataset_plan(
     settings, parsed = load_settings(), Slug.parse(slug)
     profile, horizon_of = read_profile(settings, slug, options)
     try:
-        targets, times = _published_bars(settings, slug)
+        targets, times, refuse = _published_bars(settings, slug)
     except (NotPublishedError, ServiceUnavailableError) as error:
         loaded = find_manifest(settings, slug, options.get("manifest_file"))
         if loaded is None:
             raise error from None
-        targets, times = _bars_of_file(settings, loaded)
-    target = profile.target or (targets[0] if targets else "")
-    return profile, len(times), horizon or horizon_of(target)[0], times, seconds_to_next_bar(parsed.granularity, int(times[-1]))
+        targets, times, refuse = _bars_of_file(settings, loaded)
+    target = next((name for name in targets if name.casefold() == (profile.target or targets[0]).casefold()), "")
+    horizon, assumed = horizon_of(target)
+    if assumed and target:
+        refuse(target)
+    return profile, len(times), horizon, times, seconds_to_next_bar(parsed.granularity, int(times[-1]))
 
 
-def _published_bars(settings: Settings, slug: str) -> tuple[list[str], NDArray[np.int64]]:
+def _published_bars(settings: Settings, slug: str) -> tuple[list[str], NDArray[np.int64], Callable[[str], None]]:
+    """Targets, times of the bars, and what refuses a target that shows a horizon of more than one bar."""
     from chronos_assets import services
+    from chronos_assets.pipeline.walkforward.horizon import refuse_undeclared
     from chronos_assets.storage.datasets import get_dataset, read_bars
     from chronos_assets.storage.stores import open_stores
 
     stores = open_stores(services.connect(settings, start=False), settings)
     record = get_dataset(stores.postgres, slug)
-    return record.names("target"), read_bars(stores, record, [])["timestamp_unix"].to_numpy()
+    times = read_bars(stores, record, [])["timestamp_unix"].to_numpy()
+    return record.names("target"), times, lambda target: refuse_undeclared(stores, record, target)
 
 
-def _bars_of_file(settings: Settings, loaded: LoadedManifest) -> tuple[list[str], NDArray[np.int64]]:
+def _bars_of_file(settings: Settings, loaded: LoadedManifest) -> tuple[list[str], NDArray[np.int64], Callable[[str], None]]:
+    """The same of a file that is not published."""
     import polars as pl
 
     from chronos_assets.pipeline.export.normalize import normalize_dataset
+    from chronos_assets.pipeline.walkforward.horizon import undeclared
 
     bars = normalize_dataset(loaded, settings)
-    return bars.report.by_role("target"), pl.read_ipc(bars.path, columns=["timestamp_unix"])["timestamp_unix"].to_numpy()
+    shown = {column.name: column for column in bars.report.columns}
+
+    def refuse(target: str) -> None:
+        if (shown[target].horizon_shown or 1) > 1:
+            raise undeclared(target, shown[target].horizon_shown or 1, shown[target].horizon_reason or "", loaded.manifest.dataset)
+
+    return bars.report.by_role("target"), pl.read_ipc(bars.path, columns=["timestamp_unix"])["timestamp_unix"].to_numpy(), refuse
 
 
 def _plan_text(plan: Sequence[Fold], rows: int, timestamps: NDArray[np.int64] | None = None) -> str:
@@ -237,11 +255,14 @@ def picture(plan: Sequence[Fold], rows: int) -> str:
 
 
 def _result_text(slug: str, result: WalkforwardResult) -> str:
+    from chronos_assets.pipeline.walkforward.summary import basis_lines
+
     return "\n".join(
         [
             f"run {result.run_id} of {slug}: {result.status} on {result.device} in {result.seconds:.1f} s",
             f"folds: {result.folds_planned} planned, {result.folds_trained} trained, {result.folds_copied} copied, "
             f"{result.folds_present} present",
             *metrics_table(result.summary_metrics),
+            *basis_lines(result.summary_metrics),
         ]
     )

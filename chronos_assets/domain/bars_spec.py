@@ -34,12 +34,24 @@ class FormatSpec(StrictModel):
     timezone: str = Field(default="UTC", description="Zone of the wall clock in Date and Time.")
     market: str | None = Field(default=None, description="The market to take from a file that holds several.")
     bar_time: Literal["open", "close"] | None = Field(default=None, description="Whether a bar is labelled by its open or its close.")
+    rename: dict[str, str] = Field(default_factory=dict, description="Names of columns in the file, and what they are called here.")
 
     @field_validator("delimiter", mode="before")
     @classmethod
     def _by_character(cls, value: object) -> object:
         names = {character: name for name, character in DELIMITERS.items()} | {"\\t": "tab", "blank": "blanks", "space": "blanks"}
         return names.get(value, value) if isinstance(value, str) else value
+
+    @field_validator("rename", mode="before")
+    @classmethod
+    def _rename_by_text(cls, value: object) -> object:
+        """`Last:Close;Vol:Volume`, as an option of the command line writes it."""
+        if not isinstance(value, str):
+            return value
+        pairs = [pair.partition(":") for pair in value.split(";")]
+        if not all(theirs.strip() and ours.strip() for theirs, _, ours in pairs):
+            raise ValueError(f"{value!r} is not THEIRS:OURS (several of them separated by ;)")
+        return {theirs.strip(): ours.strip() for theirs, _, ours in pairs}
 
     @model_validator(mode="after")
     def _one_time(self) -> FormatSpec:

@@ -17,9 +17,9 @@ from chronos_assets.domain.thresholds import Thresholds
 
 # Names of the metrics of a side by version. Stored folds and summaries say theirs (none: 1) and are held to those names alone, so a new
 # metric makes nothing wrong that was stored before it. A new metric is a new version here; a test compares the newest with `SignalMetrics`.
-METRIC_NAMES: dict[int, frozenset[str]] = {
-    1: frozenset({"n_signals", "hit_rate", "signal_sum", "mean", "median", "std", "profit_factor", "no_losses"}),
-}
+_FIRST_NAMES = frozenset({"n_signals", "hit_rate", "signal_sum", "mean", "median", "std", "profit_factor", "no_losses"})
+# Version 2 added the cases that thresholds rest on, to folds and summaries.
+METRIC_NAMES: dict[int, frozenset[str]] = {1: _FIRST_NAMES, 2: _FIRST_NAMES}
 METRICS_VERSION = max(METRIC_NAMES)
 
 

@@ -22,6 +22,13 @@ from chronos_assets.domain.targets import Floats
 Patterns = Literal["all"] | list[str]
 
 
+def require_patterns(value: Any) -> Any:
+    """`value` if it is `all` or a list of patterns; raises `ValueError`."""
+    if value != "all" and not (isinstance(value, list) and value and all(isinstance(item, str) for item in value)):
+        raise ValueError("`all`, or a list of at least one pattern such as [RSI*, MACD]")
+    return value
+
+
 class Selector(Part):
     """Base of the selectors; its fields are what a profile may set below `features:`."""
 
@@ -40,9 +47,7 @@ class Selector(Part):
     @field_validator("candidates", mode="before")
     @classmethod
     def _some(cls, value: Any) -> Any:
-        if value != "all" and not (isinstance(value, list) and value and all(isinstance(item, str) for item in value)):
-            raise ValueError("`all`, or a list of at least one pattern such as [RSI*, MACD]")
-        return value
+        return require_patterns(value)
 
     @abstractmethod
     def choose(self, features: Features, targets: Floats, *, names: Sequence[str], stop: Stop | None) -> NDArray[np.int64]:

@@ -37,6 +37,13 @@ class Thresholds:
         """The stored form `{long, short, method, data, n_cases}`."""
         return dict(vars(self))
 
+    def cases(self, predictions: Floats) -> dict[str, int | None]:
+        """How many of the cases that chose the thresholds each side keeps: what it rests on; None for a side that is off."""
+        return {
+            "long": None if self.long is None else int(np.count_nonzero(predictions >= self.long)),
+            "short": None if self.short is None else int(np.count_nonzero(predictions <= self.short)),
+        }
+
     def signals(self, predictions: Floats) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """`(long, short)` as boolean arrays; a bar beyond both thresholds is in neither."""
         nobody = np.zeros(len(predictions), dtype=np.bool_)

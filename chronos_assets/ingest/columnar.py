@@ -28,7 +28,7 @@ _BUFFER_BYTES = 1 << 20
 def read_columnar(source: Path, kind: Kind, spec: BarsSpec, name: str) -> tuple[list[Column], Iterator[RawBatch]]:
     """Columns of the file, and its rows as raw frames."""
     header, batches = _open(source, kind, name)
-    columns = resolve_columns(header, spec.columns, max_columns=spec.max_columns, file=name)
+    columns = resolve_columns(header, spec.columns, max_columns=spec.max_columns, rename=spec.format.rename, file=name)
     return columns, _read(batches, columns, kind, name)
 
 

@@ -47,6 +47,8 @@ def are_daily(days: Int64s, times: Int64s) -> bool:
     """Whether bars on `days` (since the epoch) with these times look daily."""
     if (times == times[0]).all():
         return True
+    if not (np.diff(days) > 0).all():
+        return False
     found = DailyTimes()
     found.add(times)
-    return bool((np.diff(days) > 0).all()) and found.are_few()
+    return found.are_few()

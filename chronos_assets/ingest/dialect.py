@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from chronos_assets.domain.bars_spec import DELIMITERS, BarsSpec, Delimiter
 from chronos_assets.errors import BarsError
-from chronos_assets.ingest.names import fold, is_date_and_time, missing_date
+from chronos_assets.ingest.names import fold, is_date_and_time, missing_date, renamed
 
 _BOMS = ((b"\xff\xfe\x00\x00", "UTF-32"), (b"\x00\x00\xfe\xff", "UTF-32"), (b"\xff\xfe", "UTF-16"), (b"\xfe\xff", "UTF-16"))
 _ORDER: tuple[Delimiter, ...] = ("tab", "semicolon", "comma", "pipe", "blanks")
@@ -84,7 +84,7 @@ def read_header(line: bytes, line_number: int, spec: BarsSpec, name: str) -> Dia
     found: list[Dialect] = []
     for delimiter in _ORDER:
         header = split_line(text, delimiter)
-        if any(fold(field.strip()) == "date" for field in header):
+        if any(fold(field.strip()) == "date" for field in renamed(header, spec.format.rename)):
             found.append(Dialect(delimiter, header, line_number))
     if not found:
         best = max((split_line(text, d) for d in _ORDER), key=len)
@@ -116,8 +116,8 @@ def yfinance_hint(lines: Sequence[str]) -> str | None:
     """What to do about the three header lines that yfinance writes: names, tickers, and a line with `Date` alone; None for other lines."""
     if len(lines) < 3:
         return None
-    names, tickers, dates = ([field.strip() for field in split_line(line, "comma")] for line in lines)
-    if fold(names[0]) != "price" or fold(tickers[0]) != "ticker" or fold(dates[0]) != "date" or any(dates[1:]):
+    names, tickers, dates = ([field.strip() for field in line.split(",")] for line in lines)
+    if [fold(line[0]) for line in (names, tickers, dates)] != ["price", "ticker", "date"] or any(dates[1:]):
         return None
     if len(set(tickers[1:])) > 1:
         return "yfinance wrote several tickers side by side: download each into a file of its own, with multi_level_index=False."

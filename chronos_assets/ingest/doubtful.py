@@ -65,36 +65,3 @@ class Doubtful:
         """Whether the bar takes the place of one on the grid: a first bar of the day that comes five minutes late."""
         distances = [abs(self.at - near) for near in (*self.before[:1], *self.after[:1])]
         return step >= _HALF_AN_HOUR and all(_STANDS_IN[0] * step <= distance <= _STANDS_IN[1] * step for distance in distances)
-
-
-@dataclass(frozen=True)
-class Bars:
-    """Bars in a row: moments as read and in the other format, values of Time, and where each stands in the file."""
-
-    at: Int64s
-    other: Int64s
-    values: Int64s
-    row_of: Callable[[int], int]
-
-    @classmethod
-    def none(cls) -> Bars:
-        """No bars."""
-        empty = np.empty(0, dtype=np.int64)
-        return cls(empty, empty, empty, lambda _: 0)
-
-    def followed_by(self, at: Int64s, other: Int64s, values: Int64s, row_of: Callable[[int], int]) -> Bars:
-        """These bars and the next ones."""
-        known, before = len(self.at), self.row_of
-        joined = (np.concatenate((self.at, at)), np.concatenate((self.other, other)), np.concatenate((self.values, values)))
-        return Bars(*joined, row_of=lambda i: before(i) if i < known else row_of(i - known))
-
-    def last_two(self) -> Bars:
-        """The last two of them."""
-        rows = [self.row_of(i) for i in range(max(0, len(self.at) - 2), len(self.at))]
-        return Bars(self.at[-2:].copy(), self.other[-2:].copy(), self.values[-2:].copy(), rows.__getitem__)
-
-    def doubtful(self, i: int) -> Doubtful:
-        """Bar `i`, with what is beside it."""
-        before = (int(self.at[i - 1]), int(self.other[i - 1])) if i else ()
-        after = (int(self.at[i + 1]), int(self.other[i + 1])) if i + 1 < len(self.at) else ()
-        return Doubtful(int(self.values[i]), self.row_of(i), int(self.at[i]), int(self.other[i]), before, after)

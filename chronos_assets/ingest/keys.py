@@ -81,10 +81,8 @@ class Keys:
         wall = days * DAY_SECONDS + seconds
         timestamps = wall if self.time_format == "none" else self.zone.to_utc(wall)
         bars = ReadBars(days, times, timestamps, row_of)
-        disorder = self.spacing.disorder(timestamps, row_of)
-        if disorder is not None:
+        if (disorder := self.spacing.add(timestamps, row_of)) is not None:
             raise self._disordered(disorder, bars, frame, int(wall[disorder.place]))
-        self.spacing.add(timestamps, row_of)
         self._times.weigh(bars, self.spacing.summary())
         self._compare_timestamps(frame, timestamps, row_of)
         return {"date_i": dates, "time_i": times, "timestamp_unix": timestamps}, kept, row_of

@@ -17,7 +17,6 @@ import numpy.typing as npt
 import polars as pl
 
 from chronos_assets.ingest.names import Column
-from chronos_assets.ingest.report import ReportWarning
 
 _RUN_ROWS = 128
 _MAX_RUNS = 32
@@ -64,16 +63,16 @@ class Sample:
             self._runs += [taken[i * _RUN_ROWS : (i + 1) * _RUN_ROWS] for i in range(len(starts))]
         self._seen += count
 
-    def suspects(self, horizons: Mapping[str, int]) -> list[ReportWarning]:
-        """One warning per target that features give away. `horizons`: bars that each target looks ahead."""
+    def suspects(self, horizons: Mapping[str, int]) -> dict[str, dict[str, str]]:
+        """Features that give a target away, each with how it shows, by target. `horizons`: bars that each target looks ahead."""
         if not self._runs:
-            return []
+            return {}
         shifts = {target: _shifts(horizons.get(target, 1)) for target in self._targets}
         features = self._worth_a_look(sorted(set().union(*shifts.values())))
         if not features:
-            return []
+            return {}
         x, y, run = self._matrices(self._runs, features)
-        found = []
+        found = {}
         for j, target in enumerate(self._targets):
             reasons: dict[int, str] = {}
             slow = _correlation(*_shifted(y[:, j], y[:, j], run, 1)) >= _SLOW
@@ -86,7 +85,7 @@ class Sample:
             if not slow:
                 reasons = {i: f"the target is a function of it, xi {xi:.3f}" for i, xi in _functions(x, y[:, j]).items()} | reasons
             if reasons:
-                found.append(_suspicion(target, [f"{features[i]} ({reasons[i]})" for i in sorted(reasons)]))
+                found[target] = {features[i]: reasons[i] for i in sorted(reasons)}
         return found
 
     def _matrices(self, runs: list[Floats], features: Sequence[str]) -> tuple[Floats, Floats, npt.NDArray[np.int64]]:
@@ -142,14 +141,6 @@ def _reason(shift: int, correlation: float) -> str:
     if shift == 1:
         return "the target of the next bar"
     return f"the target of {shift} bars later" if shift > 0 else f"the target of {-shift} bars earlier, which is not over yet"
-
-
-def _suspicion(target: str, names: Sequence[str]) -> ReportWarning:
-    shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
-    return ReportWarning(
-        code="lookahead_suspect",
-        message=f"target {target} is nearly determined by {shown}: such a feature probably knows the future; exclude it",
-    )
 
 
 def _functions(x: Floats, target: Floats) -> dict[int, float]:

@@ -27,9 +27,9 @@ class MonthSteps:
 
     def add(self, steps: Int64s, starts: Int64s) -> None:
         """The next steps, in seconds, from bars at `starts` (UTC seconds)."""
-        long = steps >= _SHORTEST
-        if not long.any():
+        if steps.max() < _SHORTEST:
             return
+        long = steps >= _SHORTEST
         (first, day), (last, other) = (_months_and_days(moments) for moments in (starts[long], starts[long] + steps[long]))
         values, counts = np.unique(last - first, return_counts=True)
         self.counts.update(dict(zip(values.tolist(), counts.tolist(), strict=True)))

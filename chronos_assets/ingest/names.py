@@ -13,7 +13,7 @@ import functools
 import hashlib
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -93,8 +93,21 @@ def questdb_name(name: str) -> str:
     return f"{legal[:53]}_{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
-def resolve_columns(header: Sequence[str], spec: ColumnsSpec, *, max_columns: int, **where: Any) -> list[Column]:
-    """Columns of a file with `header`; raises `BarsError` for names that cannot be told apart, `ManifestError` for idle patterns."""
+def renamed(header: Sequence[str], rename: Mapping[str, str]) -> list[str]:
+    """The names of `header` with those of `rename` (theirs -> ours, in any case) replaced."""
+    ours = {fold(clean(theirs)): name for theirs, name in rename.items()}
+    return [ours.get(fold(clean(text)), text) for text in header] if ours else list(header)
+
+
+def resolve_columns(
+    header: Sequence[str], spec: ColumnsSpec, *, max_columns: int, rename: Mapping[str, str] | None = None, **where: Any
+) -> list[Column]:
+    """Columns of a file with `header`, some of them under other names than theirs (`rename`: theirs -> ours).
+
+    Raises `BarsError` for names that cannot be told apart, `ManifestError` for patterns and renamings that fit no column.
+    """
+    rename = rename or {}
+    _refuse_idle_renamings(header, rename, where)
     if len(header) > max_columns:
         raise BarsError(
             "the file has too many columns",
@@ -104,7 +117,7 @@ def resolve_columns(header: Sequence[str], spec: ColumnsSpec, *, max_columns: in
             hint="Split the indicators over several datasets.",
             **where,
         )
-    names = [_checked_name(text, position, len(header), where) for position, text in enumerate(header)]
+    names = [_checked_name(text, position, len(header), where) for position, text in enumerate(renamed(header, rename))]
     _refuse_collisions(header, names, where)
     if "date" not in {fold(name) for name in names}:
         raise missing_date(names, **where)
@@ -221,6 +234,19 @@ def _refuse_questdb_collisions(columns: Sequence[Column], where: dict[str, Any])
                     column=column.name,
                     **where,
                 )
+
+
+def _refuse_idle_renamings(header: Sequence[str], rename: Mapping[str, str], where: dict[str, Any]) -> None:
+    known = {fold(clean(text)) for text in header}
+    for theirs in rename:
+        if fold(clean(theirs)) not in known:
+            close = nearest(theirs, list(header))
+            raise ManifestError(
+                f"format.rename: the file has no column {theirs!r}",
+                code="pattern_idle",
+                hint=f"Did you mean {close!r}?" if close else "`chronos inspect FILE` lists the columns.",
+                **where,
+            )
 
 
 def _refuse_idle_patterns(columns: Sequence[Column], spec: ColumnsSpec, where: dict[str, Any]) -> None:

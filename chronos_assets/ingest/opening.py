@@ -19,6 +19,7 @@ from chronos_assets.ingest.text import RawBatch, read_text
 
 _MAX_BLANK_LINES = 10_000
 _MAX_PREAMBLE_LINES = 20
+_HEADER_BYTES = 1 << 16
 
 
 @dataclass
@@ -68,7 +69,9 @@ def open_bars(source: Path, spec: BarsSpec) -> Iterator[OpenedFile]:
         # The first of a plain file is its header line: nothing to be busy with while the next one is made.
         texts = itertools.chain(itertools.islice(texts, 1), ahead(texts, stack))
         dialect, rest = _header(texts, kind, spec, name)
-        columns = resolve_columns(dialect.header, spec.columns, max_columns=spec.max_columns, file=name, row=dialect.header_line)
+        columns = resolve_columns(
+            dialect.header, spec.columns, max_columns=spec.max_columns, rename=spec.format.rename, file=name, row=dialect.header_line
+        )
         yield OpenedFile(name, kind, columns, dialect, size, reader, read_text(rest, dialect, columns, spec, name, stack=stack))
 
 
@@ -105,7 +108,7 @@ def _header(texts: Iterator[bytes], kind: Kind, spec: BarsSpec, name: str) -> tu
                         with contextlib.suppress(BarsError):
                             text += next(texts, b"")  # noqa: PLW2901 - the first line comes by itself
                         if row := _line_with_date(text, following, lines, spec, name):
-                            error.hint = yfinance_hint(text[start:].decode(errors="replace").splitlines()[:3]) or (
+                            error.hint = yfinance_hint(text[start : start + _HEADER_BYTES].decode(errors="replace").splitlines()[:3]) or (
                                 f"Line {row} names a Date column: take out the lines above it."
                             )
                     raise

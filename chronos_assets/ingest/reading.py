@@ -67,13 +67,13 @@ def _normalize(source: Path, spec: BarsSpec, destination: Path | None, progress:
         for batch in file.batches():
             hash_pool.submit(file.hash_read)
             blank_lines += batch.blank_lines
-            frame = _bars(batch, file, keys, stats)
+            frame, row_of = _bars(batch, file, keys, stats)
             if hashing is not None:
                 hashing.result()
             if frame.height:
                 hashing = hash_pool.submit(hasher.update, frame, nan_free=True)
                 sink.write(frame)
-                stats.sample.add(frame)
+                stats.keep(frame, row_of)
             if progress is not None:
                 progress("normalize", file.bytes_read, file.size)
         keys.finish()
@@ -86,14 +86,14 @@ def _normalize(source: Path, spec: BarsSpec, destination: Path | None, progress:
         return report.model_copy(update={"content_hash": hasher.hexdigest()})
 
 
-def _bars(batch: RawBatch, file: OpenedFile, keys: Keys, stats: Stats) -> pl.DataFrame:
-    """One batch of normalized bars: keys first, then the numbers, cleaned."""
+def _bars(batch: RawBatch, file: OpenedFile, keys: Keys, stats: Stats) -> tuple[pl.DataFrame, Callable[[int], int]]:
+    """One batch of normalized bars (keys first, then the numbers, cleaned) and the row of the file that each came from."""
     key_columns, kept, row_of = keys.take(batch)
     numbers = batch.frame[[column.label for column in file.columns if column.is_data]]
     if kept is not None:
         numbers = numbers.filter(kept)
     _refuse_filled(batch.frame, file)
-    return pl.DataFrame(key_columns).hstack(stats.take(numbers, row_of))
+    return pl.DataFrame(key_columns).hstack(stats.take(numbers, row_of)), row_of
 
 
 def _refuse_filled(frame: pl.DataFrame, file: OpenedFile) -> None:

@@ -69,34 +69,31 @@ class Spacing:
         """The latest timestamp."""
         return None if self._last is None else self._last[0]
 
-    def disorder(self, timestamps: Int64s, row_of: Callable[[int], int]) -> Disorder | None:
-        """The first of the next bars that is not later than the one before it."""
-        steps = np.diff(self._with_last(timestamps))
-        if not len(steps) or steps.min() > 0:
-            return None
-        offset = 1 if self._last is None else 0
-        index = int(np.argmax(steps <= 0)) + offset
-        earlier = row_of(index - 1) if index else (self._last or (0, 0))[1]
-        return Disorder(index, earlier, row_of(index), int(timestamps[index]), int(steps[index - offset]))
-
-    def add(self, timestamps: Int64s, row_of: Callable[[int], int]) -> None:
-        """Count the next bars, whose rows are `row_of(0)`, `row_of(1)`, ...; they are in order."""
+    def add(self, timestamps: Int64s, row_of: Callable[[int], int]) -> Disorder | None:
+        """Count the next bars, whose rows are `row_of(0)`, `row_of(1)`, ...; or the first that is not later than the one before it."""
         if not len(timestamps):
-            return
+            return None
+        before = timestamps if self._last is None else np.concatenate(([self._last[0]], timestamps))
+        steps = np.diff(before)
+        if len(steps) and steps.min() <= 0:
+            return self._disorder(steps, timestamps, row_of)
         if self.first is None:
             self.first = int(timestamps[0])
-        before = self._with_last(timestamps)
-        self._count(np.diff(before), before[:-1])
+        self._count(steps, before[:-1])
         self._last = (int(timestamps[-1]), row_of(len(timestamps) - 1))
+        return None
+
+    def _disorder(self, steps: Int64s, timestamps: Int64s, row_of: Callable[[int], int]) -> Disorder:
+        index = int(np.argmax(steps <= 0))
+        place = index + (1 if self._last is None else 0)
+        earlier = row_of(place - 1) if place else (self._last or (0, 0))[1]
+        return Disorder(place, earlier, row_of(place), int(timestamps[place]), int(steps[index]))
 
     def count_forward(self, timestamps: Int64s) -> None:
         """Count the steps forward of bars that are out of order, to know what is usual among them."""
         steps = np.diff(timestamps)
         values, counts = np.unique(steps[steps > 0], return_counts=True)
         self.steps.update(dict(zip(values.tolist(), counts.tolist(), strict=True)))
-
-    def _with_last(self, timestamps: Int64s) -> Int64s:
-        return timestamps if self._last is None else np.concatenate(([self._last[0]], timestamps))
 
     def _count(self, steps: Int64s, starts: Int64s) -> None:
         values, counts = np.unique(steps, return_counts=True)
@@ -107,10 +104,10 @@ class Spacing:
             return
         self.months.add(steps, starts)
         usual = self.usual()
-        if len(self._odd) < _MAX_ODD:
-            odd = np.flatnonzero((np.abs(steps - usual) == _HOUR) & (usual < _DAY))[:_MAX_ODD]
-            self._odd += [OddStep(int(starts[i]), int(steps[i]), int(steps[i]) - usual) for i in odd]
-        for i in np.flatnonzero(steps > usual)[:_MAX_KINDS]:
+        uneven = np.flatnonzero(steps != usual)
+        for i in uneven[np.abs(steps[uneven] - usual) == _HOUR][: _MAX_ODD - len(self._odd) if usual < _DAY else 0]:
+            self._odd.append(OddStep(int(starts[i]), int(steps[i]), int(steps[i]) - usual))
+        for i in uneven[steps[uneven] > usual][:_MAX_KINDS]:
             step, start = int(steps[i]), int(starts[i])
             if _over_weekend(start, step):
                 self._weekends[step] += 1

@@ -1,17 +1,20 @@
-"""Counts per column, gathered batch by batch: nulls, NaN, non-finite cells, constants, and a bounded sample for look-ahead suspects."""
+"""What is gathered batch by batch: counts and ranges per column, faults of prices, far dates, and bars to look at in the end."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import polars as pl
 
+from chronos_assets.ingest.far_dates import Islands
+from chronos_assets.ingest.horizon import EmptyEnd
 from chronos_assets.ingest.lookahead import Sample
 from chronos_assets.ingest.names import Column
-
-_FEW_ROWS = 64
+from chronos_assets.ingest.price_checks import PriceChecks, price_fields
+from chronos_assets.ingest.sentinels import ValueRange
+from chronos_assets.ingest.tail import Tail
 
 
 @dataclass
@@ -22,21 +25,25 @@ class ColumnStats:
     nan: int = 0
     non_finite: int = 0
     first_non_finite_row: int | None = None
-    low: float = math.inf
-    high: float = -math.inf
+    range: ValueRange = field(default_factory=ValueRange)
 
     @property
     def constant(self) -> bool:
         """Whether all numbers seen are the same one."""
-        return self.low == self.high
+        return self.range.low == self.range.high
 
 
 class Stats:
-    """Counts of all data columns. `take` also returns the batch with NaN and non-finite cells turned to null; `sample` is fed with that."""
+    """All that is gathered of the bars. `take` also returns the batch with NaN and non-finite cells as nulls; `keep` is fed with that."""
 
     def __init__(self, columns: Sequence[Column]) -> None:
         self.columns = {column.name: ColumnStats() for column in columns}
         self.sample = Sample(columns)
+        self.tail = Tail([column.name for column in columns])
+        self.empty_ends = {column.name: EmptyEnd() for column in columns if column.role == "target"}
+        self.prices = price_fields(column.name for column in columns if column.role == "price")
+        self.price_checks = PriceChecks()
+        self.islands = Islands()
         self.rows = 0
 
     def take(self, frame: pl.DataFrame, row_of: Callable[[int], int]) -> pl.DataFrame:
@@ -49,9 +56,19 @@ class Stats:
         if odd:
             frame = frame.with_columns(self._clean(name, frame[name], row_of) for name in odd)
         for series in frame.iter_columns():
-            self.columns[series.name].nulls += series.null_count()
-        self._ranges(frame)
+            stats = self.columns[series.name]
+            stats.nulls += series.null_count()
+            stats.range.take(series, row_of)
+        self.price_checks.add({field: frame[name].to_numpy() for field, name in self.prices.items()}, row_of)
         return frame
+
+    def keep(self, frame: pl.DataFrame, row_of: Callable[[int], int]) -> None:
+        """Look at a batch of normalized bars: keys and cleaned numbers."""
+        self.islands.add(frame["timestamp_unix"].to_numpy(), row_of)
+        self.sample.add(frame)
+        self.tail.add(frame)
+        for name, end in self.empty_ends.items():
+            end.add(frame[name])
 
     def _clean(self, name: str, values: pl.Series, row_of: Callable[[int], int]) -> pl.Series:
         stats = self.columns[name]
@@ -63,15 +80,3 @@ class Stats:
                 stats.first_non_finite_row = row_of(int(infinite.fill_null(value=False).arg_max() or 0))
             stats.non_finite += count
         return pl.select(pl.when(values.is_finite()).then(values)).to_series().alias(name)
-
-    def _ranges(self, frame: pl.DataFrame) -> None:
-        """Extend the ranges of columns that may still be constant: by a few rows, and by the others only where those are all alike."""
-        for name, stats in self.columns.items():
-            for rows in (_FEW_ROWS, frame.height):
-                if not stats.low < stats.high and (values := frame[name].head(rows)).null_count() < len(values):
-                    stats.low, stats.high = min(stats.low, _number(values.min())), max(stats.high, _number(values.max()))
-
-
-def _number(value: object) -> float:
-    assert isinstance(value, float)
-    return value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from chronos_assets.domain.bars_spec import BarsSpec
+from chronos_assets.ingest.horizon import HorizonShown, horizons_shown
 from chronos_assets.ingest.keys import Keys
 from chronos_assets.ingest.moments import iso
 from chronos_assets.ingest.names import Column
@@ -27,12 +28,18 @@ def summarize(file: OpenedFile, spec: BarsSpec, keys: Keys, stats: Stats, *, bla
     else:
         keys.spacing.refuse_contradiction(granularity, keys.granularity_hint())
     gaps, missing, unexpected, longest = keys.spacing.gaps(granularity) if granularity else (0, 0, 0, [])
+    shown = horizons_shown(
+        stats.tail.names,
+        stats.tail.values(),
+        prices=stats.prices,
+        empty={name: end.bars for name, end in stats.empty_ends.items()},
+    )
     first, last = keys.spacing.first, keys.spacing.last
     assert first is not None
     assert last is not None
     report = BarsReport(
         rows=stats.rows,
-        columns=[_column(column, spec, stats) for column in file.columns if column.is_data],
+        columns=[_column(column, spec, stats, shown.get(column.name)) for column in file.columns if column.is_data],
         keys=[
             ReportColumn(name=c.name, role="key", source_name=c.source_name, position=c.position) for c in file.columns if c.role == "key"
         ],
@@ -65,7 +72,7 @@ def summarize(file: OpenedFile, spec: BarsSpec, keys: Keys, stats: Stats, *, bla
     return report.model_copy(update={"warnings": collect_warnings(report, spec, keys, stats)})
 
 
-def _column(column: Column, spec: BarsSpec, stats: Stats) -> ReportColumn:
+def _column(column: Column, spec: BarsSpec, stats: Stats, shown: HorizonShown | None) -> ReportColumn:
     found = stats.columns[column.name]
     return ReportColumn(
         name=column.name,
@@ -78,4 +85,6 @@ def _column(column: Column, spec: BarsSpec, stats: Stats) -> ReportColumn:
         position=column.position,
         constant=found.constant,
         horizon=horizon_of(column.name, spec.target_horizon)[0] if column.role == "target" else None,
+        horizon_shown=shown.bars if shown else None,
+        horizon_reason=shown.reason if shown else None,
     )

@@ -12,14 +12,14 @@ Only doubtful cells with an odd distance to both neighbours are remembered, and 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from chronos_assets.domain.bars_spec import TimeFormat
 from chronos_assets.ingest.cells import Int64s
-from chronos_assets.ingest.doubtful import Bars, Doubtful, ReadBars, Steps
+from chronos_assets.ingest.doubtful import Doubtful, ReadBars, Steps
 from chronos_assets.ingest.time_grid import Grid, even_round_the_clock, grid_of
 from chronos_assets.ingest.times import seconds_of_day
 
@@ -42,76 +42,88 @@ class TwoReadings:
         """Value and row of the first doubtful cell."""
         self._days = 0
         self._last_day: int | None = None
-        self._firsts: dict[int, Doubtful] = {}
+        self._seen = np.zeros(_END_OF_DAY, dtype=np.bool_)
+        self._firsts: list[Doubtful] = []
         self._odd: list[Doubtful] = []
         self._too_many = False
         # The first bars, as read and as if every doubtful cell were in the other format.
         self._head: tuple[list[int], list[int]] = ([], [])
-        self._tail = Bars.none()
+        self.last: Doubtful | None = None
+        """The last bar so far; what comes after it is not known yet."""
 
     def add(self, bars: ReadBars, steps: Steps) -> None:
         """The next bars."""
-        days, values, moments, row_of = bars
-        if not len(values):
+        if not len(bars.values):
             return
-        found = np.bincount(values)
+        found = np.bincount(bars.values)
         self._counts[: len(found)] += found
-        self._days += int((np.diff(days) != 0).sum()) + (self._last_day != int(days[0]))
-        self._last_day = int(days[-1])
-        others = moments + self._shift(values)
-        if len(self._head[0]) <= _FEW:
-            self._head[0].extend(moments[: _FEW + 1].tolist())
-            self._head[1].extend(others[: _FEW + 1].tolist())
-        if self.first is None and (doubtful := self._is_doubtful(values)).any():
-            index = int(np.argmax(doubtful))
-            self.first = int(values[index]), row_of(index)
-        known = len(self._tail.at)
-        joined = self._tail.followed_by(moments, others, values, row_of)
-        # The first of two earlier bars has been looked at; the last bar waits for its neighbour.
-        self._remember(self._found(joined, range(max(0, known - 1), len(joined.at) - 1), steps), steps)
-        self._tail = joined.last_two()
-
-    def _shift(self, values: Int64s) -> Int64s:
-        """Seconds by which the other format moves each bar; 0 for clear cells."""
-        shift = np.zeros_like(values)
-        doubtful = self._is_doubtful(values)
-        if doubtful.any():
-            cells = values[doubtful]
-            shift[doubtful] = seconds_of_day(cells, self.other)[0] - seconds_of_day(cells, self.chosen)[0]
-        return shift
+        self._days += int(np.count_nonzero(np.diff(bars.days))) + (self._last_day != int(bars.days[0]))
+        self._last_day = int(bars.days[-1])
+        for i in range(min(len(bars.values), _FEW + 1 - len(self._head[0]))):
+            self._head[0].append(int(bars.moments[i]))
+            self._head[1].append(self._moved(bars, i))
+        if self.last is not None:
+            self._remember([replace(self.last, after=self._both(bars, 0))], steps)
+        doubtful = np.flatnonzero(self._is_doubtful(bars.values))
+        if len(doubtful):
+            if self.first is None:
+                self.first = int(bars.values[doubtful[0]]), bars.row_of(int(doubtful[0]))
+            self._remember([self._cell(bars, i) for i in self._telling(bars, doubtful, steps)], steps)
+        self.last = self._cell(bars, len(bars.values) - 1)
 
     def _is_doubtful(self, values: Int64s) -> npt.NDArray[np.bool_]:
         if self.chosen == "hhmmss":
             return np.asarray((values > 0) & (values < _FIRST_CLEAR))
-        return np.asarray((values > 0) & (values % 100 == 0))
+        return np.asarray((values > 0) & (values // 100 * 100 == values))  # NumPy divides faster than it takes remainders
 
-    def _found(self, bars: Bars, which: range, steps: Steps) -> Iterator[Doubtful]:
-        """Doubtful cells of `bars`: those at an odd distance from both neighbours, and the first one of each value."""
-        values = bars.values[which.start : which.stop]
-        found = np.flatnonzero(self._is_doubtful(values)) + which.start
-        if not len(found):
-            return
-        first = found[np.unique(bars.values[found], return_index=True)[1]].tolist()
-        if steps.regular and not self._too_many:
-            into = bars.at[found] - bars.at[np.maximum(found - 1, 0)]
-            out = bars.at[np.minimum(found + 1, len(bars.at) - 1)] - bars.at[found]
-            found = found[(into != steps.usual) & (out != steps.usual)]
-        for i in sorted({*first, *([] if self._too_many else found.tolist())}):
-            yield bars.doubtful(i)
+    def _telling(self, bars: ReadBars, doubtful: npt.NDArray[np.intp], steps: Steps) -> list[int]:
+        """Of the doubtful cells but the last bar: those at an odd distance from both neighbours, and the first one of each value."""
+        inner = doubtful[: -1 if doubtful[-1] == len(bars.values) - 1 else None]
+        new = inner[~self._seen[bars.values[inner]]]
+        found = set(new[np.unique(bars.values[new], return_index=True)[1]].tolist())
+        if self._too_many:
+            return sorted(found)
+        if steps.regular:
+            into = bars.moments[inner] - bars.moments[np.maximum(inner - 1, 0)]
+            out = bars.moments[inner + 1] - bars.moments[inner]
+            inner = inner[(into != steps.usual) & (out != steps.usual)]
+        return sorted(found.union(inner.tolist()))
 
-    def _remember(self, cells: Iterator[Doubtful], steps: Steps) -> None:
+    def _remember(self, cells: list[Doubtful], steps: Steps) -> None:
         for cell in cells:
-            if self._firsts.setdefault(cell.value, cell) is not cell and not self._too_many:
+            if cell.at == cell.other:
+                continue
+            if not self._seen[cell.value]:
+                self._seen[cell.value] = True
+                self._firsts.append(cell)
+            elif not self._too_many and not (steps.regular and cell.is_next_to_a_bar(steps.usual)):
                 self._odd.append(cell)
         if len(self._odd) > _MAX_REMEMBERED:
             self._odd = [cell for cell in self._odd if not (steps.regular and cell.is_next_to_a_bar(steps.usual))]
             self._too_many = len(self._odd) > _MAX_REMEMBERED // 2
 
+    def _cell(self, bars: ReadBars, i: int) -> Doubtful:
+        at, other = self._both(bars, i)
+        before = self._both(bars, i - 1) if i else () if self.last is None else (self.last.at, self.last.other)
+        after = self._both(bars, i + 1) if i + 1 < len(bars.values) else ()
+        return Doubtful(int(bars.values[i]), bars.row_of(i), at, other, before, after)
+
+    def _both(self, bars: ReadBars, i: int) -> tuple[int, int]:
+        return int(bars.moments[i]), self._moved(bars, i)
+
+    def _moved(self, bars: ReadBars, i: int) -> int:
+        """Where bar `i` would be if a doubtful cell were in the other format."""
+        return int(bars.moments[i] + self._shift(bars.values[i : i + 1])[0])
+
+    def _shift(self, values: Int64s) -> Int64s:
+        """Seconds by which the other format moves each bar; 0 for clear cells."""
+        shift = seconds_of_day(values, self.other)[0] - seconds_of_day(values, self.chosen)[0]
+        return np.where(self._is_doubtful(values), shift, 0)
+
     def written_otherwise(self, steps: Steps) -> Doubtful | None:
         """The first bar that only the other format explains; None if the chosen one explains all bars so far."""
-        end = len(self._tail.at)
-        last = self._found(self._tail, range(max(0, end - 1), end), steps)
-        remembered: list[Doubtful] = sorted({*self._firsts.values(), *self._odd, *last}, key=lambda cell: cell.row)
+        last = [self.last] if self.last is not None and self.last.at != self.last.other else []
+        remembered = sorted([*self._firsts, *self._odd, *last], key=lambda cell: cell.row)
         if remembered and len(self._head[0]) <= _FEW and _even(self._head[1]) and not _even(self._head[0]):
             return remembered[0]
         grid = self._grid()
@@ -164,11 +176,6 @@ class TwoReadings:
         here, there = (seconds_of_day(values, form)[0] for form in (self.chosen, self.other))
         bars = int(self._counts.sum())
         return (even_round_the_clock(there) and not even_round_the_clock(here)) or (self._days >= 3 and bars >= 2 * self._days)
-
-    @property
-    def last(self) -> Doubtful | None:
-        """The last bar so far."""
-        return self._tail.doubtful(len(self._tail.at) - 1) if len(self._tail.at) else None
 
     @property
     def values(self) -> Int64s:

@@ -79,6 +79,7 @@ class FoldResult:
     learned_nothing: bool
     chosen: tuple[str, ...]
     thresholds: Thresholds
+    threshold_cases: dict[str, int | None]
     predictions: Floats
     scores: Floats
     val_rows: NDArray[np.int64]
@@ -123,6 +124,7 @@ def train_fold(data: FoldData, spec: FoldSpec, stop: Stop | None = None) -> Fold
     asked = ("validation", "test") if recipe.thresholds.data == "validation" else tuple(rows)
     scores = {name: trained.outputs(features[name]) for name in asked}
     predictions = {name: signal_predictions(transform.invert(raw), binary=recipe.binary) for name, raw in scores.items()}
+    thresholds, threshold_cases = _thresholds(recipe, data.targets, predictions, rows)
     seen = np.concatenate([predictions["validation"], predictions["test"]])
     return FoldResult(
         fold=fold,
@@ -133,7 +135,8 @@ def train_fold(data: FoldData, spec: FoldSpec, stop: Stop | None = None) -> Fold
         best_score=best_score,
         learned_nothing=trained.best_iteration == 0 or bool(seen.min() == seen.max()),
         chosen=names,
-        thresholds=_thresholds(recipe, data.targets, predictions, rows),
+        thresholds=thresholds,
+        threshold_cases=threshold_cases,
         predictions=predictions["test"],
         scores=scores["test"],
         val_rows=validation,
@@ -185,11 +188,15 @@ def _weights(data: FoldData, rows: NDArray[np.int64], recipe: Recipe) -> Floats 
     return weights
 
 
-def _thresholds(recipe: Recipe, targets: Floats, predictions: Mapping[str, Floats], rows: Mapping[str, NDArray[np.int64]]) -> Thresholds:
+def _thresholds(
+    recipe: Recipe, targets: Floats, predictions: Mapping[str, Floats], rows: Mapping[str, NDArray[np.int64]]
+) -> tuple[Thresholds, dict[str, int | None]]:
+    """The thresholds, and how many cases each side rests on."""
     parts = {"validation": ["validation"], "train": ["fitted"], "both": ["fitted", "validation"]}[recipe.thresholds.data]
     cases = np.concatenate([predictions[part] for part in parts])
     returns = case_returns(np.concatenate([targets[rows[part]] for part in parts]), binary=recipe.binary)
-    return choose_thresholds(cases, returns, recipe.thresholds)
+    thresholds = choose_thresholds(cases, returns, recipe.thresholds)
+    return thresholds, thresholds.cases(cases)
 
 
 def _of_all(importance: Importance, columns: NDArray[np.int64], count: int) -> Importance:

@@ -69,6 +69,8 @@ def _walkforward(profile: str, run_id: str, facts: dict[str, dict[str, Any]], st
         "folds_trained": counts.get("folds_trained"),
         "folds_reused": counts.get("folds_reused"),
         "thresholds": {side: _threshold(folds, side) for side in ("long", "short")},
+        "threshold_cases": metrics.get("threshold_cases"),
+        "folds_learned_nothing": metrics.get("folds_learned_nothing"),
         **_sides(metrics),
         "baseline": None if baseline is None else {"learner": baseline["learner"], "run_id": baseline["run_id"], **_sides(baseline)},
     }

@@ -1,7 +1,7 @@
 """Where the two stores are and how to get in: the one value that the rest of the house takes from `services`.
 
-Here too: what a QuestDB client string and a Postgres address from the settings mean. Nothing here opens a connection or starts a
-process. Passwords never show in `repr`, and never in an error.
+Here too: what a QuestDB client string (`storage.client_string` takes it apart) and a Postgres address from the settings mean. Nothing here
+opens a connection or starts a process. Passwords never show in `repr`, and never in an error.
 """
 
 from __future__ import annotations
@@ -11,18 +11,14 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsp
 
 from chronos_assets.errors import UsageError
 from chronos_assets.settings import Settings
+from chronos_assets.storage.client_string import parse_client_string, split_address
 
 QUESTDB = "questdb"
 POSTGRES = "postgres"
-SCHEMES = ("http", "https", "tcp", "tcps")
 DEFAULT_HTTP_PORT = 9000
-DEFAULT_ILP_PORT = 9009
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost")
 DAGSTER_DATABASE = "dagster"
-# What a client string may show. Any other option is masked: a mistyped `pasword` holds a password all the same.
-_LIMITS = frozenset({"auth_timeout", "request_timeout", "retry_timeout", "request_min_throughput"})
-_BUFFERS = frozenset({"init_buf_size", "max_buf_size", "max_name_len"})
-_HARMLESS_OPTIONS = frozenset({"username", "protocol_version", "bind_interface", "tls_verify", "tls_ca", "tls_roots"}) | _LIMITS | _BUFFERS
+_CONF = "CHRONOS_QUESTDB_CONF"
 
 
 @dataclass(frozen=True)
@@ -39,8 +35,7 @@ class Connections:
     @property
     def questdb_url(self) -> str:
         """Base address for reading: `https` where the client string says so, else `http`."""
-        scheme = "https" if self.questdb_conf.startswith(("https::", "tcps::")) else "http"
-        return f"{scheme}://{self.questdb_http}"
+        return f"{parse_client_string(self.questdb_conf).read_scheme}://{self.questdb_http}"
 
 
 @dataclass(frozen=True)
@@ -53,54 +48,11 @@ class QuestDBAddress:
     password: str | None = field(repr=False)
 
 
-@dataclass(frozen=True)
-class ClientString:
-    """A QuestDB client string in parts."""
-
-    scheme: str
-    host: str
-    port: int
-    options: dict[str, str] = field(repr=False)
-
-    @property
-    def over_http(self) -> bool:
-        """Whether the address that takes rows also answers queries."""
-        return self.scheme in ("http", "https")
-
-
-def parse_client_string(conf: str, *, setting: str = "CHRONOS_QUESTDB_CONF") -> ClientString:
-    """Take `scheme::addr=host:port;key=value;...` apart (`;;` in a value stands for `;`).
-
-    Raises `UsageError` that names the setting and the fault, never the string itself: it may hold a password.
-    """
-    scheme, separator, rest = conf.strip().partition("::")
-    if not separator or scheme not in SCHEMES:
-        raise _bad_conf(setting, f"its scheme is not one of {', '.join(SCHEMES)}")
-    options = dict(_pairs(rest, setting))
-    address = options.pop("addr", "")
-    if not address:
-        raise _bad_conf(setting, "it has no addr=host:port")
-    default_port = DEFAULT_HTTP_PORT if scheme in ("http", "https") else DEFAULT_ILP_PORT
-    host, port = split_address(address, default_port, setting=f"{setting} (addr)")
-    return ClientString(scheme, host, port, options)
-
-
-def split_address(address: str, default_port: int, *, setting: str) -> tuple[str, int]:
-    """`host:port`, `host` or `[v6]:port` in parts; raises `UsageError` that names the setting."""
-    host, _, port = address.rpartition(":") if ":" in address.rpartition("]")[2] else (address, "", str(default_port))
-    bare = host.removeprefix("[").removesuffix("]")
-    if not bare or any(c in bare for c in "/@ ") or not port.isascii() or not port.isdigit() or not 1 <= int(port) <= 65535:
-        # user:password@host:port is what a URL would hold here
-        found = None if "@" in address else address
-        raise UsageError(f"{setting} is not an address", code="address_invalid", expected="host:port", found=found)
-    return host, int(port)
-
-
 def embeds_questdb(settings: Settings) -> bool:
     """Whether QuestDB is the embedded one: no client string is set, or one to its TCP listener, which the settings open."""
     if settings.questdb_conf is None:
         return True
-    parsed = parse_client_string(settings.questdb_conf.get_secret_value())
+    parsed = parse_client_string(settings.questdb_conf.get_secret_value(), setting=_CONF)
     return parsed.scheme == "tcp" and parsed.host in LOOPBACK_HOSTS and settings.questdb_ilp_tcp and not settings.questdb_http
 
 
@@ -112,7 +64,7 @@ def through_listener(embedded: QuestDBAddress, settings: Settings, listener: int
     if settings.questdb_conf is None:
         return embedded
     conf = settings.questdb_conf.get_secret_value().strip()
-    port = parse_client_string(conf).port
+    port = parse_client_string(conf, setting=_CONF).port
     if port != listener:
         raise UsageError(
             "CHRONOS_QUESTDB_CONF does not lead to the TCP listener of the embedded QuestDB",
@@ -128,7 +80,7 @@ def remote_questdb(settings: Settings) -> QuestDBAddress:
     """How to get into the QuestDB that the settings name."""
     assert settings.questdb_conf is not None
     conf = settings.questdb_conf.get_secret_value().strip()
-    parsed = parse_client_string(conf)
+    parsed = parse_client_string(conf, setting=_CONF)
     user = parsed.options.get("username") if parsed.over_http else None
     password = parsed.options.get("password") if parsed.over_http else None
     if settings.questdb_http:
@@ -206,38 +158,6 @@ def mask_url(text: str) -> str:
         userinfo = f"{userinfo.partition(':')[0]}:***"
     query = urlencode([(k, "***" if "pass" in k.lower() else v) for k, v in parse_qsl(parts.query)], safe="*/")
     return urlunsplit((parts.scheme, f"{userinfo}{at}{host}", parts.path, query, ""))
-
-
-def mask_client_string(conf: str) -> str:
-    """A QuestDB client string with every secret as asterisks (all of it where it cannot be read)."""
-    try:
-        parsed = parse_client_string(conf)
-    except UsageError:
-        return "***"
-    options = "".join(
-        f"{key}={value if key in _HARMLESS_OPTIONS or key.startswith('auto_flush') else '***'};" for key, value in parsed.options.items()
-    )
-    return f"{parsed.scheme}::addr={parsed.host}:{parsed.port};{options}"
-
-
-def _pairs(rest: str, setting: str) -> list[tuple[str, str]]:
-    pairs = []
-    for part in rest.replace(";;", "\0").split(";"):
-        if not part.strip():
-            continue
-        key, equals, value = part.partition("=")
-        if not equals or not key.strip().isidentifier():
-            raise _bad_conf(setting, "a part of it is not key=value")
-        pairs.append((key.strip(), value.replace("\0", ";")))
-    return pairs
-
-
-def _bad_conf(setting: str, why: str) -> UsageError:
-    return UsageError(
-        f"{setting} is not a QuestDB client string: {why}",
-        code="questdb_conf_invalid",
-        expected="http::addr=host:9000;username=u;password=p;",
-    )
 
 
 def _check_postgres_url(url: str, setting: str) -> None:

@@ -15,7 +15,6 @@ from chronos_assets.services.connections import (
     QUESTDB,
     embeds_questdb,
     mask_url,
-    parse_client_string,
     remote_postgres,
     remote_questdb,
 )
@@ -25,6 +24,7 @@ from chronos_assets.services.postgres import EmbeddedPostgres
 from chronos_assets.services.questdb import EmbeddedQuestDB
 from chronos_assets.services.state import Passwords, ServerRecord
 from chronos_assets.settings import Settings
+from chronos_assets.storage.client_string import parse_client_string
 
 
 @dataclass(frozen=True)
@@ -101,9 +101,9 @@ def _address(server: EmbeddedServer, record: ServerRecord | None) -> str:
 def _remote_questdb(settings: Settings) -> ServiceStatus:
     address = remote_questdb(settings)
     host, _, port = address.http.rpartition(":")
-    secure = parse_client_string(address.conf).scheme in ("https", "tcps")
     there = _listens(host, int(port))
-    return ServiceStatus(QUESTDB, "remote", running=there, answers=there, address=f"{'https' if secure else 'http'}://{address.http}")
+    url = f"{parse_client_string(address.conf).read_scheme}://{address.http}"
+    return ServiceStatus(QUESTDB, "remote", running=there, answers=there, address=url)
 
 
 def _remote_postgres(settings: Settings) -> ServiceStatus:

@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 
 from chronos_assets.errors import ServiceUnavailableError, StoreError, UsageError
-from chronos_assets.storage.client_string import ClientConf, parse_conf
+from chronos_assets.storage.client_string import ClientString, parse_client_string
 from chronos_assets.storage.frames import prepare
 from chronos_assets.storage.identifiers import quote_identifier, quote_literal
 from chronos_assets.storage.questdb_http import HttpReader, Patience, as_rows
@@ -34,7 +34,7 @@ class QuestDB:
     def __init__(
         self, conf: str, http_addr: str, user: str | None = None, password: str | None = None, *, patience: Patience | None = None
     ) -> None:
-        self.conf: ClientConf = parse_conf(conf)
+        self.conf: ClientString = parse_client_string(conf)
         options = self.conf.options
         self.http = HttpReader(
             f"{self.conf.read_scheme}://{http_addr}",

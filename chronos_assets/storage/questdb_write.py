@@ -22,7 +22,7 @@ import numpy.typing as npt
 import polars as pl
 
 from chronos_assets.errors import ChronosError, ServiceUnavailableError, StoreError, UsageError
-from chronos_assets.storage.client_string import ClientConf, Transport
+from chronos_assets.storage.client_string import ClientString, Transport
 from chronos_assets.storage.questdb_http import READ_ONLY
 
 RowsWritten = Callable[[int], None]
@@ -55,7 +55,7 @@ class WriteResult:
 class _Job:
     """State that the senders of one write share."""
 
-    conf: ClientConf
+    conf: ClientString
     table: str
     symbols: Sequence[str]
     at: str
@@ -73,7 +73,7 @@ class _Job:
                 self.progress(self.rows)
 
 
-def check_conf(conf: ClientConf) -> None:
+def check_conf(conf: ClientString) -> None:
     """Raise `UsageError` where the client would not take the string; nothing is connected to."""
     from questdb import QuestDBError, Sender
 
@@ -130,7 +130,7 @@ class _Part:
 
 
 def send(
-    conf: ClientConf,
+    conf: ClientString,
     parts: Iterable[Iterable[pl.DataFrame]],
     *,
     table: str,
@@ -280,7 +280,7 @@ def _worth_another_try(error: Exception) -> bool:
     return code in {Code.SocketError, Code.ConnectTimeout, Code.CouldNotResolveAddr}
 
 
-def wrapped(error: Exception, conf: ClientConf) -> ChronosError:
+def wrapped(error: Exception, conf: ClientString) -> ChronosError:
     """The client's error as one of ours, without the client string."""
     from questdb import QuestDBErrorCode
 

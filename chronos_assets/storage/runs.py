@@ -331,8 +331,9 @@ def run_artifacts(postgres: Postgres, run_ids: Sequence[str]) -> list[RunArtifac
 
 
 def delete_run(postgres: Postgres, run_id: str) -> None:
-    """Delete a run and its folds from Postgres. QuestDB has no row delete: its predictions stay there, unreachable."""
+    """Delete a run and its folds from Postgres; its trial stays. QuestDB has no row delete: its predictions stay there, unreachable."""
     with postgres.connection() as connection, connection.transaction():
+        connection.execute(query("trial_retire"), {"run_id": run_id})
         connection.execute(query("run_folds_delete"), {"run_id": run_id})
         connection.execute(query("run_delete"), {"run_id": run_id})
 

@@ -297,6 +297,53 @@ Table(
 )
 
 
+Table(
+    "walkforward_trials",
+    METADATA,
+    Column("run_id", Uuid, primary_key=True),
+    *(_text(name, null=False) for name in ("dataset_id", "lineage", "target_column")),
+    _text("content_hash"),
+    _json("request"),
+    _count("signals"),
+    *(Column(name, Double, nullable=False) for name in ("effective_signals", "sharpe")),
+    _json("series"),
+    _utc("created_at", null=False, default=_NOW),
+    _utc("retired_at"),
+    Index(
+        "walkforward_trials_lineage",
+        "lineage",
+        "target_column",
+        text("created_at DESC"),
+        info={"about": "all trials on a lineage (a dataset in all its versions) and target, which a deflated Sharpe ratio counts"},
+    ),
+    info={
+        "about": "One row per walk-forward run that has shown numbers: what was asked for, how its signals did, their returns summed in "
+        "buckets of time. It stays when the run is retired: a trial that was looked at counts for ever.",
+    },
+)
+
+Table(
+    "sweeps",
+    METADATA,
+    Column("sweep_id", Uuid, primary_key=True),
+    *(_text(name, null=False) for name in ("dataset_id", "target")),
+    _json("grid"),
+    _utc("created_at", null=False, default=_NOW),
+    Index("sweeps_dataset_created", "dataset_id", text("created_at DESC"), info={"about": "the sweeps of a dataset, the newest first"}),
+    info={"about": "One row per sweep, written before its first run starts: the dataset, the target and the grid. Never deleted."},
+)
+
+Table(
+    "sweep_runs",
+    METADATA,
+    Column("sweep_id", Uuid, ForeignKey("sweeps.sweep_id", name="sweep_runs_sweep_id_fkey"), primary_key=True),
+    Column("run_id", Uuid, primary_key=True),
+    _json("changes"),
+    Index("sweep_runs_run", "run_id", info={"about": "the sweeps that asked for a run"}),
+    info={"about": "Which runs a sweep asked for, and what each changed. The run may be retired meanwhile; its trial is not."},
+)
+
+
 def is_ours(item: Any, name: str | None, kind: str, reflected: bool, compare_to: Any) -> bool:
     """True for our tables and what belongs to them: other programs may keep theirs in the same database."""
     table = name if kind == "table" else getattr(getattr(item, "table", None), "name", None)

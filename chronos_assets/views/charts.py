@@ -155,6 +155,26 @@ def histogram_chart(edges: Sequence[float], counts: Sequence[int], marks: Sequen
     return "".join([*parts, "</svg>"])
 
 
+def heat_map(names: Sequence[str], starts: Sequence[int], rows: Sequence[Sequence[float]], *, label: str) -> str:
+    """One row of cells per name, one column per slice of time; a cell is the darker the larger its share (0 to 1) is among all."""
+    left, row = 190, 18
+    width = (WIDTH - left - RIGHT) / max(1, len(starts))
+    height = row * len(names) + BOTTOM + 8
+    largest = max((value for values in rows for value in values), default=0.0) or 1.0
+    parts = [_svg_open(height, label)]
+    for k, (name, values) in enumerate(zip(names, rows, strict=True)):
+        y = 8 + k * row
+        parts.append(f'<text class="tick" x="{left - 8}" y="{y + row - 5}" text-anchor="end">{escape(name[:28])}</text>')
+        for j, value in enumerate(values):
+            title = f"{name}, from {datetime.fromtimestamp(starts[j], tz=UTC):%Y-%m-%d}: {100 * value:.0f} %"
+            place = f'x="{left + j * width:.1f}" y="{y}" width="{width - 0.5:.1f}" height="{row - 2}"'
+            parts.append(f'<rect class="cell" {place} fill-opacity="{value / largest:.2f}"><title>{escape(title)}</title></rect>')
+    for j in range(0, len(starts), max(1, len(starts) // 8)):
+        text = datetime.fromtimestamp(starts[j], tz=UTC).strftime("%Y-%m")
+        parts.append(f'<text class="tick" x="{left + j * width:.1f}" y="{height - 5}">{text}</text>')
+    return "".join([*parts, "</svg>"])
+
+
 def _svg_open(height: int, label: str) -> str:
     return f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(label)}">'
 

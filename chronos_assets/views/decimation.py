@@ -49,18 +49,18 @@ def min_max_last(columns: Sequence[str]) -> dict[str, tuple[str, Rule]]:
 def _bucketed(values: Floats, starts: npt.NDArray[np.int64], rule: Rule) -> npt.NDArray[np.float64] | npt.NDArray[np.int64]:
     if not len(starts):
         return np.zeros(0)
-    if rule == "min":
-        return np.fmin.reduceat(values, starts)
-    if rule == "max":
-        return np.fmax.reduceat(values, starts)
+    if rule in {"min", "max"}:
+        return (np.fmin if rule == "min" else np.fmax).reduceat(values, starts)
     if rule == "count":
         return np.add.reduceat((np.nan_to_num(values) != 0).astype(np.int64), starts)
+    ends = np.r_[starts[1:], len(values)]
+    edges = values[ends - 1] if rule == "last" else values[starts]
+    if not np.isnan(edges).any():
+        return edges
     # The first or last row of the bucket that has a value: rows without one point at the nearest row that has one.
     rows = np.arange(len(values))
     if rule == "last":
-        ends = np.r_[starts[1:], len(values)] - 1
-        filled = np.maximum.accumulate(np.where(np.isnan(values), -1, rows))[ends]
+        filled = np.maximum.accumulate(np.where(np.isnan(values), -1, rows))[ends - 1]
         return np.where(filled >= starts, values[np.maximum(filled, 0)], np.nan)
-    ends = np.r_[starts[1:], len(values)]
     following = np.minimum.accumulate(np.where(np.isnan(values), len(values), rows)[::-1])[::-1][starts]
     return np.where(following < ends, values[np.minimum(following, len(values) - 1)], np.nan)

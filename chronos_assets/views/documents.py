@@ -471,6 +471,9 @@ class Sweep(Document):
     ranked_by: str
     trials: list[SweepTrial]
     warnings: list[Warn]
+    sweep_id: str | None = None
+    overfitting: Json | None = Field(None, description="`probability` (CSCV), `spa_p_value` (Hansen), `runs`, `bars`; null for one run.")
+    trials_on_record: int = Field(0, description="All trials ever made on this data and target; each `deflated` counts them.")
 
 
 class Check(Document):

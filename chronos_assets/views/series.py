@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import numpy as np
 import polars as pl
 
+from chronos_assets.pipeline.simulation.prices import price_columns
 from chronos_assets.storage.datasets import DatasetColumn, DatasetRecord, iter_bars
 from chronos_assets.storage.delivery import bars_of
 from chronos_assets.storage.runs import get_run, read_predictions
@@ -18,6 +19,7 @@ from chronos_assets.storage.stores import Stores
 from chronos_assets.views.decimation import Rule, decimate, min_max_last
 from chronos_assets.views.documents import Run
 from chronos_assets.views.frame_cache import FrameCache
+from chronos_assets.views.tear_sheet import buy_and_hold
 from chronos_assets.views.trades import load_equity
 
 EQUITY_RULES: dict[str, tuple[str, Rule]] = {
@@ -58,21 +60,21 @@ def equity_series(stores: Stores, simulation: SimulationRecord, span: Span, cach
     """Equity, drawdown and position per bar, beside the starting capital held from the first close on."""
 
     def read() -> pl.DataFrame:
-        from chronos_assets.views.tear_sheet import buy_and_hold  # loads numba
-
         equity = load_equity(stores, simulation, cache)
         held = buy_and_hold(simulation, get_run(stores.postgres, simulation.run_id), stores, equity["timestamp_unix"].to_numpy())
         values = np.full(equity.height, np.nan) if held is None else held
         return equity.with_columns(buy_and_hold=pl.Series(values, dtype=pl.Float64).fill_nan(None))
 
-    return _cut(cache.get(("held", simulation.simulation_id, simulation.completed_at), read), span, EQUITY_RULES)
+    key = ("held", simulation.simulation_id, simulation.completed_at)
+    return _cut(cache.get(key, read), span, EQUITY_RULES, cache, key)
 
 
 def prediction_series(
     stores: Stores, run: Run, span: Span, cache: FrameCache, *, fold: int | None = None, signal: str | None = None
 ) -> Series:
     """Predictions of a run's test rows. `signal`: `long`, `short` or `any`, only rows that give one."""
-    frame = cache.get(("predictions", run.run_id, run.completed_at, run.folds_present), lambda: read_predictions(stores, run.run_id))
+    key = ("predictions", run.run_id, run.completed_at, run.folds_present)
+    frame = cache.get(key, lambda: read_predictions(stores, run.run_id))
     long = (pl.col("prediction") >= pl.col("long_threshold")).fill_null(value=False)
     short = (pl.col("prediction") <= pl.col("short_threshold")).fill_null(value=False)
     if fold is not None:
@@ -81,7 +83,7 @@ def prediction_series(
         frame = frame.filter({"long": long & ~short, "short": short & ~long, "any": long ^ short}[signal])
     counted = frame.with_columns(long_signal=long & ~short, short_signal=short & ~long) if span.points else frame
     counts: dict[str, tuple[str, Rule]] = {"long_signals": ("long_signal", "count"), "short_signals": ("short_signal", "count")}
-    return _cut(counted, span, min_max_last(["prediction"]) | counts)
+    return _cut(counted, span, min_max_last(["prediction"]) | counts, cache, (*key, fold, signal))
 
 
 def bar_series(stores: Stores, record: DatasetRecord, names: Sequence[str] | None, span: Span, cache: FrameCache) -> Series:
@@ -92,13 +94,11 @@ def bar_series(stores: Stores, record: DatasetRecord, names: Sequence[str] | Non
         return _streamed(stores, record, columns, span)
     key = ("bars", record.dataset_id, record.revision, tuple(column.name for column in columns))
     frame = cache.get(key, lambda: pl.concat(list(iter_bars(stores.questdb, record, columns))))
-    return _cut(frame, span, bar_rules(record, [column.name for column in columns]))
+    return _cut(frame, span, bar_rules(record, [column.name for column in columns]), cache, key)
 
 
 def bar_rules(record: DatasetRecord, names: Sequence[str]) -> dict[str, tuple[str, Rule]]:
     """First open, highest high, lowest low, last close; of every other column the smallest, largest and last value."""
-    from chronos_assets.pipeline.simulation.prices import price_columns  # loads numba
-
     known = {column.name: kind for kind, column in price_columns(record).items()}
     rules: dict[str, tuple[str, Rule]] = {}
     for name in names:
@@ -106,15 +106,17 @@ def bar_rules(record: DatasetRecord, names: Sequence[str]) -> dict[str, tuple[st
     return rules
 
 
-def _cut(frame: pl.DataFrame, span: Span, rules: dict[str, tuple[str, Rule]]) -> Series:
+def _cut(frame: pl.DataFrame, span: Span, rules: dict[str, tuple[str, Rule]], cache: FrameCache, key: Hashable) -> Series:
+    """The part of `frame` that `span` asks for; one in few points is kept, since pages ask for it again and again."""
     times = frame["timestamp_unix"]
     first = 0 if span.start is None else int(times.search_sorted(span.start.timestamp(), "left"))
     last = frame.height if span.end is None else int(times.search_sorted(span.end.timestamp(), "left"))
     part = frame.slice(first, max(0, last - first))
-    if span.points is None or part.height <= span.points:
-        return Series.of(part if span.points is None else decimate(part, max(1, part.height), rules))
-    small = decimate(part, span.points, rules, offset=first)
-    return Series.of(small, f"{part.height}/{small.height}")
+    if span.points is None:
+        return Series.of(part)
+    points = min(span.points, max(1, part.height))
+    small = cache.get((key, first, last, points), lambda: decimate(part, points, rules, offset=first))
+    return Series.of(small, f"{part.height}/{small.height}" if part.height > points else None)
 
 
 def _streamed(stores: Stores, record: DatasetRecord, columns: Sequence[DatasetColumn], span: Span) -> Series:

@@ -13,8 +13,10 @@ import polars as pl
 
 from chronos_assets.domain.slug import Slug
 from chronos_assets.errors import RefusedError
+from chronos_assets.pipeline.simulation.judgement import deflated, tests_of_page
 from chronos_assets.pipeline.simulation.price_artifacts import read_prices
 from chronos_assets.pipeline.simulation.prices import price_columns
+from chronos_assets.pipeline.walkforward.summary import basis_lines
 from chronos_assets.storage.atomic_write import write_file
 from chronos_assets.storage.datasets import get_dataset, read_range
 from chronos_assets.storage.runs import FoldRecord, RunRecord, get_folds, get_run
@@ -76,6 +78,9 @@ def render_tearsheet(simulation: SimulationRecord, stores: Stores) -> str:
         monthly=monthly_returns(equity, float(simulation.config["capital"])),
         trades=_shown_trades(trades),
         trades_left_out=max(0, trades.height - TRADES_SHOWN),
+        tests={test.test: test for test in tests_of_page({simulation.mode: simulation.summary_metrics})},
+        deflated=deflated(stores, run.run_id, [simulation.simulation_id])[simulation.simulation_id],
+        basis=basis_lines(run.summary_metrics or {}),
         rows=statistics_rows(simulation.summary_metrics),
         parameters=flat_parameters({k: v for k, v in simulation.config.items() if k not in {"prices", "code_version", "mode"}}),
         provenance=provenance_rows(simulation, run, folds),

@@ -21,7 +21,7 @@ from chronos_assets_tests.walkforward_data import make_bars, publish
 
 CHRONOS = [sys.executable, "-c", "from chronos_assets.cli.main import main; main()"]
 OPTIONS = ["--train-size", "200", "--test-size", "5", "--gap", "2", "--set", "model.eta=0.02", "--set", "model.early_stopping=0"]
-OPTIONS += ["--set", "model.rounds=150", "--target", "target_a", "--workers", "1", "--json"]
+OPTIONS += ["--set", "model.rounds=150", "--target", "target_a", "--horizon", "3", "--workers", "1", "--json"]
 PLANNED = 79
 
 

@@ -78,3 +78,42 @@ def test_a_sweep_compares_learners(stores: Stores, unique_slug: str) -> None:
     assert runs["ridge"].hyperparameters == {"learner": "ridge", "alpha": 1.0}
     assert runs["xgboost"].hyperparameters["rounds"] == 30
     assert pl.Series([trial.metrics["n_signals"] for trial in result.trials]).min() > 0
+
+
+def test_a_baseline_stands_beside_its_run(stores: Stores, unique_slug: str) -> None:
+    """`baseline: ridge` makes the ridge's own run, keeps its metrics beside the run's, and changes neither run's id nor numbers."""
+    publish(stores, unique_slug, make_bars(200))
+    options = {"horizon": 3, "horizon_assumed": False}
+    plain = run_walkforward(unique_slug, small_profile(), stores, **options)
+    result = run_walkforward(unique_slug, small_profile(baseline="ridge"), stores, **options)
+    ridge = run_walkforward(unique_slug, small_profile(model={"learner": "ridge"}), stores, **options)
+    entry = result.summary_metrics["baseline"]
+    assert (result.run_id, result.folds_trained, ridge.folds_trained) == (plain.run_id, 0, 0)
+    assert (entry["learner"], entry["run_id"], entry["both"]) == ("ridge", ridge.run_id, ridge.summary_metrics["both"])
+    assert get_run(stores.postgres, ridge.run_id).requested_by == "chronos, as baseline"
+    assert get_run(stores.postgres, plain.run_id).summary_metrics == plain.summary_metrics | {"baseline": entry}
+    check = "the baseline is that of its own run"
+    assert [c.passed for c in validate_run(plain.run_id, stores).checks if c.name == check] == [True]
+    with stores.postgres.connection() as connection:
+        connection.execute(
+            "UPDATE walkforward_runs SET summary_metrics = jsonb_set(summary_metrics, '{baseline,both,mean}', '999') WHERE run_id = %s",
+            [plain.run_id],
+        )
+    assert [c.name for c in validate_run(plain.run_id, stores).checks if c.passed is False] == [check]
+    again = run_walkforward(unique_slug, small_profile(baseline="ridge"), stores, **options)
+    assert again.summary_metrics["baseline"] == entry
+    own = run_walkforward(unique_slug, small_profile(model={"learner": "ridge"}, baseline="ridge"), stores, **options)
+    assert "baseline" not in own.summary_metrics
+
+
+def test_a_baseline_that_fails_is_a_warning(stores: Stores, unique_slug: str) -> None:
+    """A run whose baseline cannot be trained is complete, and says why it has none."""
+    publish(stores, unique_slug, make_bars(150))
+    LEARNERS.register("broken", "chronos_assets_tests.nearest_learner:Broken")
+    try:
+        result = run_walkforward(unique_slug, small_profile(baseline="broken"), stores, horizon=3, horizon_assumed=False)
+    finally:
+        LEARNERS.forget("broken")
+    (warning,) = [warning for warning in result.warnings if warning["code"] == "baseline_failed"]
+    assert "it never learns" in warning["message"]
+    assert (result.status, "baseline" in result.summary_metrics) == ("completed", False)

@@ -164,6 +164,26 @@ def test_bars_missing_from_the_price_file_are_said_and_not_traded(stores: Stores
     assert equity["equity"].n_unique() == 1
 
 
+@pytest.mark.parametrize("from_file", [False, True])
+def test_impossible_prices_are_told_again(stores: Stores, trained: Callable[..., str], tmp_path: Path, *, from_file: bool) -> None:
+    """High below Low, a close a hundred times too large and a price below zero are counted with their first bar, whatever the source."""
+    row = pl.int_range(pl.len())
+    frame = bars_frame().with_columns(
+        High=pl.when(row == 180).then(1.0).otherwise("High"),
+        Close=pl.when(row == 200).then(pl.col("Close") * 100).otherwise("Close"),
+        Open=pl.when(row == 220).then(-5.0).otherwise("Open"),
+    )
+    run_id = trained(frame)
+    path = price_file(tmp_path, frame) if from_file else None
+    (result,) = simulate_run(run_id, PROFILE.model_copy(update={"modes": ["dual"]}), stores, ohlcv_path=path)
+    found = {warning["code"]: warning["message"] for warning in result.warnings}
+    first = pl.from_epoch(frame["timestamp_unix"])[180]
+    assert found["price_high_below_low"] == f"High is below Low in 1 bar, first in {first:%Y-%m-%d %H:%M}"
+    assert "in 1 bar, first in" in found["price_negative"]
+    assert "in 2 bars, first in" in found["price_jump"]
+    assert found.keys() >= {"price_outside_range", "prices_incomplete", "prices_missing_bars"}
+
+
 def test_a_changed_trade_is_found(stores: Stores, trained: Callable[..., str]) -> None:
     """When a stored trade is changed behind our back, the accounting check says so."""
     run_id = trained()

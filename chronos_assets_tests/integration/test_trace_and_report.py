@@ -16,13 +16,14 @@ import pytest
 
 from chronos_assets.domain.profiles.simulation import SimulationProfile
 from chronos_assets.errors import NotPublishedError, RefusedError, UsageError
+from chronos_assets.pipeline.simulation.judgement import deflated
 from chronos_assets.pipeline.simulation.run import SimulationResult, simulate_run
 from chronos_assets.pipeline.simulation.trace import trace_trade
 from chronos_assets.pipeline.walkforward.sweep import run_sweep
 from chronos_assets.storage.simulations import begin_simulation, get_simulation, read_trades
 from chronos_assets.storage.stores import Stores
 from chronos_assets.views.tear_sheet import write_tearsheet
-from chronos_assets_tests.trained_market import WALK, bars_frame, price_file, publish, train
+from chronos_assets_tests.trained_market import WALK, bars_frame, price_file, train
 
 PROFILE = SimulationProfile.model_validate({"modes": ["dual"], "statistics": {"bootstraps": 40, "permutations": 40}})
 
@@ -134,17 +135,20 @@ def test_buy_and_hold_is_drawn_from_the_prices_of_a_second_file(stores: Stores, 
     assert 'class="hold"' in write_tearsheet(result.simulation_id, stores, tmp_path / "sheet.html").read_text(encoding="utf-8")
 
 
-def test_a_run_that_a_sweep_chose_is_deflated(stores: Stores, unique_slug: str) -> None:
-    """The simulation of a sweep's run says among how many trials it was chosen."""
-    publish(stores, unique_slug, bars_frame())
+def test_a_simulation_is_deflated_by_all_trials_when_it_is_read(stores: Stores, unique_slug: str) -> None:
+    """A run by hand, four of a sweep: the simulation counts five trials, and its identity and summary know none of them."""
+    train(stores, unique_slug)
     sweep = run_sweep(unique_slug, WALK, {"model.eta": [0.05, 0.1], "model.max_depth": [2, 3]}, stores, horizon_of=lambda _: (1, False))
     run_id = sweep.trials[0].run_id
     assert run_id is not None
     (result,) = simulate_run(run_id, PROFILE, stores)
-    deflated = result.summary_metrics["deflated_sharpe"]
-    assert deflated["trials"] == 4
-    assert 0.0 <= deflated["probability"] <= 1.0
-    assert np.isfinite(deflated["expected_best_of_chance"])
+    assert "deflated_sharpe" not in result.summary_metrics
+    found = deflated(stores, run_id, [result.simulation_id])[result.simulation_id]
+    assert found is not None
+    assert (found.trials, 1 <= found.different_trials <= 5) == (5, True)
+    assert 0.0 <= found.probability <= 1.0
+    assert found.effective_observations <= found.observations
+    assert np.isfinite(found.expected_best_of_chance)
 
 
 def test_the_command_line_simulates_traces_and_reports(

@@ -30,6 +30,7 @@ from chronos_assets.storage.queries import query
 from chronos_assets.storage.runs import FILES, get_folds, get_run, list_runs, read_predictions
 from chronos_assets.storage.stores import Stores
 from chronos_assets.storage.tables import WALKFORWARD_PREDICTIONS
+from chronos_assets.storage.trials import list_sweeps
 from chronos_assets_tests.walkforward_data import make_bars, publish, small_profile
 
 
@@ -188,6 +189,24 @@ def test_the_audit_of_a_real_run_can_fail(stores: Stores, unique_slug: str) -> N
         look_ahead_audit(stores, run_id)
 
 
+def test_the_audit_checks_the_gap_against_what_the_bars_show(stores: Stores, unique_slug: str) -> None:
+    """A gap that suits a declared or an assumed horizon fails if the bars show a longer one."""
+    bars = make_bars(200)
+    publish(stores, unique_slug, bars.with_columns(target_a=(pl.col("Close").shift(-5) / pl.col("Close")).log()))
+    run_id = make_run(stores, unique_slug)
+    assert {(f.what, f.expected, f.found) for f in look_ahead_audit(stores, run_id, 2).findings} == {("gap", "at least 4", 2)}
+    publish(stores, unique_slug, make_bars(210))
+    run_id = make_run(stores, unique_slug)
+    assert look_ahead_audit(stores, run_id, 1).clean
+    assumed = 'UPDATE walkforward_runs SET walk_config = walk_config || \'{"horizon": 1, "horizon_assumed": true}\' WHERE run_id = %s'
+    sql(stores, assumed, run_id)
+    assert look_ahead_audit(stores, run_id, 1).clean, "a gap of 2 holds for 3 empty bars at the end"
+    publish(stores, unique_slug, make_bars(220, trailing_nulls=6))
+    run_id = make_run(stores, unique_slug)
+    sql(stores, assumed, run_id)
+    assert {(f.what, f.expected, f.found) for f in look_ahead_audit(stores, run_id, 1).findings} == {("gap", "at least 5", 2)}
+
+
 def _scaled(data: RunData) -> RunData:
     """Features scaled by what the whole dataset holds."""
     features = data.arrays.features
@@ -319,6 +338,12 @@ def test_a_sweep_ranks_runs_and_warns(stores: Stores, unique_slug: str) -> None:
     assert factors == sorted(factors, reverse=True)
     assert all(trial.deflated is not None and trial.deflated.trials == 2 for trial in ran)
     assert [warning["code"] for warning in result.warnings] == ["many_trials"]
+    assert (result.trials_on_record, result.overfitting is not None and result.overfitting.runs) == (2, 2)
+    (record,) = list_sweeps(stores.postgres, unique_slug)
+    assert (record.sweep_id, record.target, record.grid) == (result.sweep_id, "target_a", axes)
+    assert {(run["run_id"], run["changes"]["model"]["max_depth"]) for run in record.runs} == {
+        (trial.run_id, trial.changes["model"]["max_depth"]) for trial in ran
+    }
     for bad in ({"model.etta": [0.1]}, {"test_size": [0]}, {}):
         with pytest.raises(ProfileError):
             run_sweep(unique_slug, small_profile(), bad, stores, horizon_of=lambda _: (3, False))

@@ -231,7 +231,7 @@ def test_requests_that_cannot_be_are_refused_before_anything_is_written(stores: 
 
 def test_a_fold_that_lost_predictions_is_trained_again(stores: Stores, unique_slug: str) -> None:
     """Where QuestDB lost rows of a completed run, the same request trains just that fold and both stores agree again."""
-    publish(stores, unique_slug, make_bars(130))
+    publish(stores, unique_slug, make_bars(130, trailing_nulls=1))
     first = run_walkforward(unique_slug, small_profile(), stores)
     before = read_predictions(stores, first.run_id)
     stores.questdb.rows(f"UPDATE walkforward_predictions SET run_id = 'lost' WHERE run_id = '{first.run_id}' AND fold = '1'")

@@ -8,8 +8,12 @@ from collections.abc import Iterator
 import polars as pl
 import pytest
 
+from chronos_assets.domain.profiles.lfs import LfsProfile
 from chronos_assets.domain.profiles.simulation import SimulationProfile
+from chronos_assets.domain.profiles.walkforward import WalkforwardProfile
 from chronos_assets.errors import ServiceUnavailableError
+from chronos_assets.pipeline.selection.request import plan_lfs
+from chronos_assets.pipeline.selection.run import run_request
 from chronos_assets.pipeline.simulation.run import simulate_run
 from chronos_assets.services import Connections
 from chronos_assets.settings import Settings
@@ -31,6 +35,16 @@ def run_id(servers: Connections, settings: Settings) -> str:
 def simulation_id(servers: Connections, settings: Settings, run_id: str) -> str:
     [simulated] = simulate_run(run_id, PROFILE, open_stores(servers, settings))
     return simulated.simulation_id
+
+
+@pytest.fixture(scope="module")
+def lfs_id(servers: Connections, settings: Settings, run_id: str) -> str:
+    assert run_id  # its dataset is published
+    stores = open_stores(servers, settings)
+    profile = LfsProfile.model_validate({"max_kept": 2, "iterations": 1, "permutations": 3, "end_row": "all"})
+    request = plan_lfs(SLUG, profile, stores, horizon_of=lambda _: (1, False), walkforward=WalkforwardProfile(train_size=100, test_size=20))
+    run_request(request, stores, requested_by="test")
+    return request.lfs_id
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +103,18 @@ def test_a_filter_of_trades_shows_and_downloads_the_same_trades(web: Web, simula
     table = pl.read_parquet(web.ask(link.replace("&amp;", "&")).content)
     assert table["trade_no"].sort().to_list() == sorted(row["trade_no"] for row in rows)
     assert web.ask(f"/simulations/{simulation_id}?exit_reason=luck").status_code == 422
+
+
+def test_a_selection_is_shown_as_table_over_time_in_pairs_and_against_chance(web: Web, lfs_id: str) -> None:
+    """Each view of a selection is an address of its own; the table holds every feature, the map one cell per feature and slice."""
+    assert f'href="/lfs/{lfs_id}"' in web.ask(f"/lfs?dataset={SLUG}").text
+    pages = {tab: web.ask(f"/lfs/{lfs_id}?tab={tab}") for tab in ("table", "over-time", "pairs", "null", "setup")}
+    assert {answer.status_code for answer in pages.values()} == {200}
+    assert "few permutations" in pages["table"].text
+    assert pages["over-time"].text.count('class="cell"') % 60 == 0 < pages["over-time"].text.count('class="cell"')
+    assert "Lift" in pages["pairs"].text
+    assert "3 permutations" in pages["null"].text
+    assert web.ask(f"/lfs/{lfs_id}?tab=luck").status_code == 422
 
 
 def test_nonsense_is_answered_by_a_page(web: Web) -> None:

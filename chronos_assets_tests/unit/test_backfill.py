@@ -11,8 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chronos_assets.pipeline.upkeep.changes import Digests, Found, Known, decide, decode_known, encode_known, forget, survey
+from chronos_assets.pipeline.upkeep.changes import Found, Known, decide, decode_known, encode_known, forget, survey
 from chronos_assets.settings import Settings, load_settings
+from chronos_assets.storage import file_digests
+from chronos_assets.storage.file_digests import Digests
 from chronos_assets_tests.dagster_data import bars, checksum, rewrite, write_dataset
 
 
@@ -151,8 +153,9 @@ def test_an_unreadable_manifest_is_named_with_its_reason(settings: Settings) -> 
     assert "gone_1d_v1.csv" in found["gone_1d_v1"].problem
 
 
-def test_digests_survive_a_restart_and_a_torn_file(tmp_path: Path) -> None:
+def test_digests_survive_a_restart_and_a_torn_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Digests are kept between processes, and a memory that was cut short is begun again."""
+    monkeypatch.setattr(file_digests, "SETTLED_SECONDS", 0.0)
     source, memory = tmp_path / "a.csv", tmp_path / "digests.json"
     source.write_text("a")
     digests = Digests(memory)
@@ -162,3 +165,13 @@ def test_digests_survive_a_restart_and_a_torn_file(tmp_path: Path) -> None:
     assert Digests(memory).of(source) == digest
     memory.write_text('{"a')
     assert Digests(memory).of(source) == digest
+
+
+def test_a_file_that_was_just_written_is_read_again(tmp_path: Path) -> None:
+    """Two contents of one size within one tick of the clock look alike: a digest is remembered only of a file that has settled."""
+    source, digests = tmp_path / "a.csv", Digests()
+    source.write_text("a")
+    first, times = digests.of(source), source.stat()
+    source.write_text("b")
+    os.utime(source, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert digests.of(source) != first

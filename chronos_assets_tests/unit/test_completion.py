@@ -17,7 +17,7 @@ MAIN = [sys.executable, "-c", "import sys; sys.argv[0] = 'chronos'; from chronos
 def offered(line: str, **environment: str) -> list[str]:
     own = {**os.environ, **environment, "_CHRONOS_COMPLETE": "bash_complete", "COMP_WORDS": line, "COMP_CWORD": str(line.count(" "))}
     answer = subprocess.run(MAIN, env=own, capture_output=True, text=True, check=True)
-    return [text.partition(",")[2] for text in answer.stdout.splitlines()]
+    return [text.partition(",")[2] for text in answer.stdout.splitlines() if text]
 
 
 def test_commands_datasets_and_parameters_are_offered(tmp_path: Path) -> None:

@@ -15,15 +15,13 @@ from chronos_assets.services.connections import (
     QuestDBAddress,
     as_postgres_url,
     embeds_questdb,
-    mask_client_string,
     mask_url,
-    parse_client_string,
     remote_postgres,
     remote_questdb,
-    split_address,
     through_listener,
 )
 from chronos_assets.settings import Settings, load_settings
+from chronos_assets.storage.client_string import mask_client_string, parse_client_string, split_address
 
 SECRET = "s3cr;t"
 DSN = "postgresql://me:s3cret@db.example:5433/bars?sslmode=require&sslpassword=s3cret"
@@ -67,7 +65,7 @@ def test_the_port_has_the_default_of_its_scheme(conf: str, host: str, port: int)
 def test_a_malformed_client_string_is_a_usage_error_without_its_password(conf: str) -> None:
     """The message names the setting and what is expected, and nothing that could be secret."""
     with pytest.raises(UsageError, match="CHRONOS_QUESTDB_CONF") as caught:
-        parse_client_string(conf)
+        parse_client_string(conf, setting="CHRONOS_QUESTDB_CONF")
     assert "s3cret" not in str(caught.value)
     assert "s3cret" not in str(caught.value.as_dict())
 

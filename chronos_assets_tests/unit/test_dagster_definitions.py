@@ -60,7 +60,10 @@ def test_every_check_has_a_description_and_the_gates_block() -> None:
     assert all(spec.description for spec in specs.values())
     assert {name for name, spec in specs.items() if not spec.blocking} == {
         "columns_are_useful",
+        "values_are_possible",
+        "bars_are_causal",
         "no_unexpected_gaps",
+        "well_founded",
         "enough_signals",
         "enough_trades",
     }

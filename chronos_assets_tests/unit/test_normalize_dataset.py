@@ -12,6 +12,7 @@ from chronos_assets.errors import BarsError, ManifestError, SourceChangedError
 from chronos_assets.ingest.source import file_checksum
 from chronos_assets.pipeline.export.normalize import normalize_dataset
 from chronos_assets.settings import Settings, load_settings
+from chronos_assets.storage import file_digests
 from chronos_assets_tests.bars_case import lines, table
 
 
@@ -112,3 +113,25 @@ def test_a_missing_or_bad_source_is_refused_and_leaves_nothing(tmp_path: Path) -
     with pytest.raises(BarsError, match="does not exist"):
         normalize_dataset(loaded, settings)
     assert not [path for path in settings.home.rglob("*") if path.is_file()]
+
+
+def test_the_steps_of_a_run_hash_an_unchanged_source_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many ask, the file is read for its checksum once, and once more to be parsed; a changed one is noticed at once."""
+    read: list[Path] = []
+
+    def counted(path: Path) -> str:
+        read.append(path)
+        return file_checksum(path)
+
+    monkeypatch.setattr(file_digests, "SETTLED_SECONDS", 0.0)
+    loaded, settings = dataset(tmp_path, table())
+    monkeypatch.setattr("chronos_assets.pipeline.export.normalize.file_checksum", counted)
+    for _ in range(5):
+        normalize_dataset(loaded, settings)
+    assert len(read) == 1
+    loaded.source_path.write_bytes(table(lines()[:-1]))
+    with pytest.raises(SourceChangedError):
+        normalize_dataset(loaded, settings)
+    assert len(read) == 2
+    normalize_dataset(loaded, settings, published=lambda: file_checksum(loaded.source_path), afresh=True)
+    assert len(read) == 3

@@ -12,11 +12,11 @@ import pytest
 
 from chronos_assets.pipeline.export.write import frame_rows, warming_up, year_spans
 from chronos_assets.storage import questdb_write
-from chronos_assets.storage.client_string import parse_conf
+from chronos_assets.storage.client_string import parse_client_string
 
 
 def send(frames: Iterator[pl.DataFrame]) -> None:
-    conf = parse_conf("http::addr=127.0.0.1:1;")
+    conf = parse_client_string("http::addr=127.0.0.1:1;")
     questdb_write.send(conf, [frames], table="t", symbols=[], at="timestamp", batch_rows=10, senders=2, progress=None)
 
 

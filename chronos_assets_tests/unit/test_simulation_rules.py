@@ -10,10 +10,12 @@ import pytest
 
 from chronos_assets.domain.profiles.simulation import SimulationProfile
 from chronos_assets.domain.simulation.engine import Signals, Simulation, simulate
-from chronos_assets.domain.simulation.prices import average_true_range, price_bars
+from chronos_assets.domain.simulation.prices import price_bars
+from chronos_assets.domain.simulation.ranges import average_true_range
 from chronos_assets.domain.simulation.rules import rules_of
 from chronos_assets.domain.simulation.summary import buckets_of, summary_of
 from chronos_assets.errors import RefusedError
+from chronos_assets.pipeline.simulation.ruin import ruin_warnings
 
 NAN = float("nan")
 QUIET = {"opposite_threshold": False, "signal_decay": None, "sign_flip": False}
@@ -310,6 +312,27 @@ def test_a_bar_with_some_prices_only_is_a_bar_without_prices() -> None:
     simulation = run([(10,) * 4, (10, NAN, 10, 10), (10,) * 4, (10,) * 4], [2, 0, 0, 0])
     assert simulation.bars.incomplete == 1
     assert simulation.trades.height == 0
+
+
+def test_a_few_prices_below_zero_are_missing_prices() -> None:
+    """One bar of 200 is a mistake: nothing is filled there, and the rest is traded."""
+    bars = flat(10, 200)
+    bars[2] = (10, 10, -1, 10)
+    simulation = run(bars, [0, 2] + [0] * 198)
+    assert simulation.bars.incomplete == 1
+    assert simulation.trades.height == 0
+
+
+def test_a_loss_of_more_than_the_account_says_why() -> None:
+    """A short that is marked at a price a hundred times too large names its bar, entry and the impossible price; a calm one is silent."""
+    bars = [*flat(10, 4), (10, 10, 10, 1000), *flat(10, 2)]
+    simulation = run(bars, [-2, 0, 0, 0, 0, 0, 0], sizing={"method": "fixed_units", "units": 5_000.0})
+    doubts = {"price_jump": np.arange(7) == 4, "price_zero": np.arange(7) == 0}
+    (warning,) = ruin_warnings(simulation, doubts)
+    assert warning["code"] == "drawdown_over_100"
+    assert "below zero at 1970-01-05 00:00, when a short of 5000 units entered at 10 was marked at 1000" in warning["message"]
+    assert "(price_jump)" in warning["message"]
+    assert ruin_warnings(run(flat(10, 7), [-2, 0, 0, 0, 0, 0, 0]), doubts) == []
 
 
 def test_a_price_below_zero_is_refused() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from chronos_assets.domain.metrics import profit_factor, side_returns, signal_metrics
 from chronos_assets.domain.profiles.walkforward import ThresholdProfile
-from chronos_assets.domain.statistics.deflation import deflated_sharpe, expected_best_sharpe, grid, merged
+from chronos_assets.domain.statistics.deflation import grid, merged
 from chronos_assets.domain.targets import TargetTransform, case_returns, is_binary
 from chronos_assets.domain.thresholds import Thresholds, choose_thresholds, least_cases, optimal_cut
 
@@ -147,15 +147,12 @@ def test_grid_expands_dotted_keys() -> None:
     assert merged({"model": {"seed": 1}}, points[0]) == {"model": {"seed": 1, "eta": 0.1}, "train_size": 50}
 
 
-def test_deflated_sharpe_falls_with_the_number_of_trials() -> None:
-    """The same returns are worth less among more trials of the same spread."""
-    returns = np.random.default_rng(3).normal(0.1, 1.0, 400)
-    few, many = (deflated_sharpe(returns, np.random.default_rng(4).normal(0, 0.05, n).tolist()) for n in (2, 200))
-    assert few is not None
-    assert many is not None
-    assert few.probability > many.probability
-    assert expected_best_sharpe([0.1]) == 0.0
-    assert deflated_sharpe(floats(1, 1, 1), [0.1, 0.2]) is None
+def test_a_side_says_how_many_cases_it_rests_on() -> None:
+    """Cases at or beyond the threshold, for each side by itself; a side that is off rests on none."""
+    predictions = floats(-2, -1, 1, 2)
+    chosen = choose_thresholds(predictions, floats(-3.0, 1.0, -1.0, 2.0), ThresholdProfile(min_fraction=0.25))
+    assert chosen.cases(predictions) == {"long": 1, "short": 1}
+    assert Thresholds(None, 1.0, "optimal", "validation", 4).cases(predictions) == {"long": None, "short": 3}
 
 
 def test_a_side_keeps_a_tenth_of_the_cases_by_default() -> None:

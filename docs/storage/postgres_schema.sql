@@ -49,6 +49,35 @@ CREATE TABLE indicator_datasets (
     CONSTRAINT indicator_datasets_range_check CHECK (first_bar_ts <= last_bar_ts)
 );
 
+CREATE TABLE sweeps (
+    sweep_id UUID NOT NULL,
+    dataset_id TEXT NOT NULL,
+    target TEXT NOT NULL,
+    grid JSONB NOT NULL,
+    created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    PRIMARY KEY (sweep_id)
+);
+
+CREATE INDEX sweeps_dataset_created ON sweeps (dataset_id, created_at DESC);
+
+CREATE TABLE walkforward_trials (
+    run_id UUID NOT NULL,
+    dataset_id TEXT NOT NULL,
+    lineage TEXT NOT NULL,
+    target_column TEXT NOT NULL,
+    content_hash TEXT,
+    request JSONB NOT NULL,
+    signals BIGINT NOT NULL,
+    effective_signals DOUBLE PRECISION NOT NULL,
+    sharpe DOUBLE PRECISION NOT NULL,
+    series JSONB NOT NULL,
+    created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    retired_at TIMESTAMP WITH TIME ZONE,
+    PRIMARY KEY (run_id)
+);
+
+CREATE INDEX walkforward_trials_lineage ON walkforward_trials (lineage, target_column, created_at DESC);
+
 CREATE TABLE lfs_runs (
     lfs_id UUID NOT NULL,
     dataset_id TEXT NOT NULL,
@@ -76,6 +105,16 @@ CREATE TABLE lfs_runs (
 );
 
 CREATE INDEX lfs_runs_dataset_created ON lfs_runs (dataset_id, created_at DESC);
+
+CREATE TABLE sweep_runs (
+    sweep_id UUID NOT NULL,
+    run_id UUID NOT NULL,
+    changes JSONB NOT NULL,
+    PRIMARY KEY (sweep_id, run_id),
+    CONSTRAINT sweep_runs_sweep_id_fkey FOREIGN KEY(sweep_id) REFERENCES sweeps (sweep_id)
+);
+
+CREATE INDEX sweep_runs_run ON sweep_runs (run_id);
 
 CREATE TABLE walkforward_runs (
     run_id UUID NOT NULL,

@@ -98,6 +98,11 @@ class Statistics(StrictModel):
     block_bars: float | None = Field(
         default=None, ge=1, allow_inf_nan=False, description="Mean block of the bootstrap; null: chosen from the returns."
     )
+    permutation_block_bars: int | None = Field(
+        default=None,
+        ge=2,
+        description="The trade test shuffles bars within blocks of so many; null: as long as volatility keeps its level.",
+    )
 
 
 class SimulationProfile(StrictModel):

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import ConfigDict, Field, SerializeAsAny, field_validator, model_validator
 
 from chronos_assets.domain.learners import LEARNERS, Learner
-from chronos_assets.domain.selectors import SELECTORS, Selector
+from chronos_assets.domain.selectors import SELECTORS, Selector, require_patterns
 from chronos_assets.domain.strict import StrictModel
 
 CALENDAR_WINDOW = re.compile(r"([1-9][0-9]{0,3})([dwMy])")
@@ -77,7 +77,7 @@ class WalkforwardProfile(StrictModel):
     @classmethod
     def _selector(cls, value: Any) -> Any:
         short = isinstance(value, (str, list))
-        return SELECTORS.parse({"from": value} if short else value)
+        return SELECTORS.parse({"from": require_patterns(value)} if short else value)
 
     @field_validator("model", mode="before")
     @classmethod

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from chronos_assets.domain.simulation.kernel import jit
 from chronos_assets.errors import RefusedError
 
 Floats = npt.NDArray[np.float64]
+_FEW_BELOW_ZERO = 0.01
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,7 @@ class PriceBars:
     highs: Floats
     lows: Floats
     closes: Floats
-    incomplete: int  # bars that had some of the four prices, not all (0 is none): treated as bars without prices
-    inconsistent: int  # bars whose High is below, or Low above, another of their prices: traded as they are
+    incomplete: int  # bars that had some of the four prices, not all (0 and less are none): treated as bars without prices
 
     @property
     def priced(self) -> npt.NDArray[np.bool_]:
@@ -40,16 +39,17 @@ class PriceBars:
 
 
 def price_bars(times: npt.NDArray[np.int64], opens: Floats, highs: Floats, lows: Floats, closes: Floats) -> PriceBars:
-    """Check four price columns (float64 [bars], NaN where missing); raises `RefusedError` for a price below zero.
+    """Check four price columns (float64 [bars], NaN where missing); raises `RefusedError` if more than one bar in 100 is below zero.
 
-    Percent levels, fractions of a value traded and percentages of return have no meaning below zero, so such bars are refused rather
-    than traded. A price of exactly zero is how many files write "unknown": it counts as missing.
+    Percent levels, fractions of a value traded and percentages of return have no meaning below zero, so a market that trades there is
+    refused. A few such bars are mistakes: their prices count as missing, and so does a price of exactly zero, which is how many files
+    write "unknown".
     """
     table = np.stack([np.asarray(column, dtype=np.float64) for column in (opens, highs, lows, closes)])
-    finite = np.isfinite(table) & (table != 0.0)
+    finite = np.isfinite(table) & (table > 0.0)
     complete = finite.all(axis=0)
-    wrong = np.flatnonzero((finite & (table < 0.0)).any(axis=0))
-    if wrong.size:
+    wrong = np.flatnonzero((table < 0.0).any(axis=0))
+    if wrong.size > _FEW_BELOW_ZERO * np.isfinite(table).any(axis=0).sum():
         bar = int(wrong[0])
         raise RefusedError(
             f"{wrong.size} bars have a price below zero; the first is bar {bar}",
@@ -60,38 +60,7 @@ def price_bars(times: npt.NDArray[np.int64], opens: Floats, highs: Floats, lows:
             bar_time=int(times[bar]),
         )
     table = np.where(complete, table, np.nan)
-    with np.errstate(invalid="ignore"):
-        bad = (table[1] < table.max(axis=0)) | (table[2] > table.min(axis=0))
     some = finite.any(axis=0) & ~complete
     four = [np.ascontiguousarray(row) for row in table]
     stamps = np.ascontiguousarray(times, dtype=np.int64)
-    return PriceBars(stamps, four[0], four[1], four[2], four[3], incomplete=int(some.sum()), inconsistent=int(bad.sum()))
-
-
-@jit
-def average_true_range(highs: Floats, lows: Floats, closes: Floats, bars: int) -> Floats:  # pragma: no cover - compiled
-    """Simple mean of the true range over the last `bars` bars that have prices, the current one included ([M]).
-
-    float64 [bars]; NaN until so many are known; a bar without prices repeats the value before it. The first true range is High - Low.
-    """
-    n = closes.shape[0]
-    out = np.full(n, np.nan)
-    ring = np.empty(bars)
-    seen = 0
-    previous = np.nan
-    value = np.nan
-    for t in range(n):
-        if not np.isnan(closes[t]):
-            high, low = highs[t], lows[t]
-            if not np.isnan(previous):
-                high, low = max(high, previous), min(low, previous)
-            ring[seen % bars] = high - low
-            seen += 1
-            previous = closes[t]
-            if seen >= bars:
-                value = 0.0
-                for k in range(bars):
-                    value += ring[k]
-                value /= bars
-        out[t] = value
-    return out
+    return PriceBars(stamps, four[0], four[1], four[2], four[3], incomplete=int(some.sum()))

@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from chronos_assets.domain.simulation.kernel import jit
+from chronos_assets.domain.statistics.returns import NO_VARIATION
+from chronos_assets.domain.statistics.trials import varies
 
 Floats = npt.NDArray[np.float64]
 
@@ -25,7 +27,7 @@ def bootstrap_intervals(
     Each of `STATISTICS` is `{low, high}`. None stands for a bound that is infinite (a profit factor without losses) or for a statistic
     that most resamples do not have. The mean block is that of Politis & White (2004) unless given.
     """
-    if returns is None or per_year is None or resamples < 1 or len(returns) < 3 or float(returns.std()) == 0.0:
+    if returns is None or per_year is None or resamples < 1 or len(returns) < 3 or not varies(returns):
         return None
     from arch.bootstrap import StationaryBootstrap
 
@@ -74,7 +76,7 @@ def resampled_statistics(returns: Floats, per_year: float) -> Floats:  # pragma:
         factor = gains / losses
     elif gains > 0.0:
         factor = np.inf
-    ratio = mean / spread * math.sqrt(per_year) if spread > 0.0 else np.nan
+    ratio = mean / spread * math.sqrt(per_year) if spread > NO_VARIATION * abs(mean) else np.nan
     return np.array([100.0 * (equity - 1.0), factor, ratio, 100.0 * worst])
 
 

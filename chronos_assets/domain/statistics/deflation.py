@@ -8,13 +8,15 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from statistics import NormalDist
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from chronos_assets.domain.parts import NAME_FIELDS
+from chronos_assets.domain.statistics.trials import Trial, clusters, sharpe_per_signal, varies
 from chronos_assets.domain.targets import Floats
 
 EULER_GAMMA = 0.5772156649015329
@@ -45,45 +47,73 @@ def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any
 
 @dataclass(frozen=True)
 class DeflatedSharpe:
-    """A run's Sharpe ratio per signal, the best that chance alone would give among as many trials, and the probability to beat it."""
+    """A Sharpe ratio per observation, the best that chance gives among as many trials, and the probability to be above that.
+
+    `trials` were made, `different_trials` of them are not nearly the same; `observations` are worth `effective_observations`.
+    """
 
     sharpe: float
     expected_best_of_chance: float
     probability: float
     trials: int
+    different_trials: int
+    observations: int
+    effective_observations: float
+
+    def as_json(self) -> dict[str, Any]:
+        """The form that is shown."""
+        return asdict(self)
 
 
-def expected_best_sharpe(sharpes: Sequence[float]) -> float:
-    """The greatest Sharpe ratio to expect from as many skill-less trials with the spread of `sharpes` [LP]."""
-    trials = len(sharpes)
-    if trials < 2:
-        return 0.0
-    normal = NormalDist()
-    spread = float(np.std(np.asarray(sharpes, dtype=np.float64), ddof=1))
-    first, second = normal.inv_cdf(1 - 1 / trials), normal.inv_cdf(1 - 1 / (trials * math.e))
-    return spread * ((1 - EULER_GAMMA) * first + EULER_GAMMA * second)
+@dataclass(frozen=True)
+class Chance:
+    """The best t statistic to expect by chance among `trials`, of which `different_trials` are not nearly the same."""
+
+    best: float
+    trials: int
+    different_trials: int
 
 
-def deflated_sharpe(returns: Floats, sharpes: Sequence[float]) -> DeflatedSharpe | None:
-    """Probability that the Sharpe ratio of `returns` (one per signal) is above the best that chance gives among `sharpes` [LP].
+def chance_among(trials: Sequence[Trial]) -> Chance:
+    """What chance alone makes of the best of `trials`, newest first."""
+    labels = clusters(trials)
+    return Chance(best_of_chance([trial.t_statistic for trial in trials], labels), len(trials), len(set(labels.tolist())))
 
-    Skewness and kurtosis of the returns are allowed for. None where there are fewer than three returns or they do not vary.
+
+def deflated_sharpe(returns: Floats, effective: float, chance: Chance) -> DeflatedSharpe | None:
+    """Probability that the Sharpe ratio of `returns` is above the best that chance gives among the trials made [LP].
+
+    `effective`: the independent observations that the returns are worth. Skewness and kurtosis of the returns are allowed for. None for
+    fewer than three effective observations, or returns that do not vary.
     """
-    n = len(returns)
-    if n < 3 or float(np.std(returns)) == 0.0:
+    if effective < 3 or not varies(returns):
         return None
-    sharpe = sharpe_per_signal(returns)
+    sharpe, root = sharpe_per_signal(returns), math.sqrt(effective - 1)
     z = (returns - returns.mean()) / returns.std()
     skewness, kurtosis = float(np.mean(z**3)), float(np.mean(z**4))
-    benchmark = expected_best_sharpe(sharpes)
     variance = 1 - skewness * sharpe + (kurtosis - 1) / 4 * sharpe**2
     if variance <= 0:
         return None
-    probability = NormalDist().cdf((sharpe - benchmark) * math.sqrt(n - 1) / math.sqrt(variance))
-    return DeflatedSharpe(sharpe, benchmark, probability, len(sharpes))
+    probability = NormalDist().cdf((sharpe * root - chance.best) / math.sqrt(variance))
+    return DeflatedSharpe(sharpe, chance.best / root, probability, chance.trials, chance.different_trials, len(returns), effective)
 
 
-def sharpe_per_signal(returns: Floats) -> float:
-    """Mean over standard deviation (n - 1) of signal returns; 0 where it has no value."""
-    spread = float(np.std(returns, ddof=1)) if len(returns) > 1 else 0.0
-    return float(np.mean(returns)) / spread if spread > 0 else 0.0
+def best_of_chance(t_statistics: Sequence[float], labels: npt.NDArray[np.int64]) -> float:
+    """The greatest t statistic to expect of trials without skill that differ as much from each other as these do [LP].
+
+    Reckoned over all trials, and over the means of clusters of nearly equal ones; the greater counts. Over all trials alone, a hundred
+    copies of one trial would hide how far the others lie apart; over clusters alone, the choice inside a cluster would be free.
+    """
+    values = np.asarray(t_statistics, dtype=np.float64)
+    means = np.bincount(labels, weights=values) / np.maximum(1, np.bincount(labels)) if len(values) else values
+    return max(_best_of(values), _best_of(means))
+
+
+def _best_of(values: Floats) -> float:
+    """Expected maximum of as many normal values with the spread of `values`; 0 for fewer than two."""
+    count = len(values)
+    if count < 2:
+        return 0.0
+    normal = NormalDist()
+    first, second = normal.inv_cdf(1 - 1 / count), normal.inv_cdf(1 - 1 / (count * math.e))
+    return float(np.std(values, ddof=1)) * ((1 - EULER_GAMMA) * first + EULER_GAMMA * second)

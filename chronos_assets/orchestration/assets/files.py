@@ -67,9 +67,9 @@ def observed(context: OpExecutionContext, workplace: Workplace, version: "Callab
 )
 def indicator_csv(context: OpExecutionContext, workplace: ResourceParam[Workplace]) -> DataVersionsByPartition:
     """Observe the file's checksum."""
-    from chronos_assets.ingest.source import file_checksum
+    from chronos_assets.pipeline.export.normalize import source_checksum
 
-    return versions_by_partition(observed(context, workplace, lambda loaded: file_checksum(loaded.source_path)))
+    return versions_by_partition(observed(context, workplace, lambda loaded: source_checksum(loaded, workplace.settings)))
 
 
 @observed_source(

@@ -100,6 +100,7 @@ def _metadata(stores: "Stores", done: list[ProfileSimulation]) -> Metadata:
         **{key: value for one in done for key, value in numbers(_plotted(one), f"{one.name}_").items()},
         "trades": sum(one.result.summary_metrics.get("trade_count") or 0 for one in done),
         "simulations": table([_row(one) for one in done]),
+        "could_it_be_luck": table(_luck(stores, done)),
         "provenance": table([_provenance(stores, one) for one in done]),
         "unchanged": all(one.result.reused for one in done),
         "trades_in_console": console_link(stores.questdb.http.base, sql),
@@ -150,6 +151,33 @@ def _provenance(stores: "Stores", one: ProfileSimulation) -> dict[str, object]:
         "file checksum": run.dataset_checksum,
         "follow a trade": f"chronos trace {one.result.simulation_id}/1",
     }
+
+
+def _luck(stores: "Stores", done: list[ProfileSimulation]) -> list[dict[str, object]]:
+    """p-values with those adjusted for their number, and deflated Sharpe ratios with the number of trials on record."""
+    from chronos_assets.pipeline.simulation.judgement import TESTS, deflated, tests_of_page
+
+    tests = {(test.name, test.test): test for test in tests_of_page({one.name: one.result.summary_metrics for one in done})}
+    chances = {
+        run_id: deflated(stores, run_id, [one.result.simulation_id for one in done if one.run_id == run_id])
+        for run_id in {one.run_id for one in done}
+    }
+    rows: list[dict[str, object]] = []
+    for one in done:
+        row: dict[str, object] = {"simulation": one.name}
+        for name in TESTS:
+            test = tests.get((one.name, name))
+            words = name.replace("_", " ")
+            row |= {f"{words} p": None if test is None else test.p_value, f"{words} p (Holm)": None if test is None else test.holm}
+        chance = chances[one.run_id][one.result.simulation_id]
+        row |= {
+            "tests": len(tests),
+            "deflated probability": None if chance is None else round(chance.probability, 4),
+            "trials on record": None if chance is None else chance.trials,
+            "different trials": None if chance is None else chance.different_trials,
+        }
+        rows.append(row)
+    return rows
 
 
 def _percent(value: float | None) -> str:

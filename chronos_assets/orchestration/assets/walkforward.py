@@ -223,7 +223,9 @@ def pooled_numbers(profile: str, summary: dict[str, Any]) -> dict[str, int | flo
     names = ("n_signals", "hit_rate", "signal_sum", "profit_factor")
     sides = {side: summary.get(side) or {} for side in ("long", "short", "both")}
     sides |= {f"baseline_{side}": (summary.get("baseline") or {}).get(side) or {} for side in sides}
-    return {k: v for side, m in sides.items() for k, v in numbers({n: m.get(n) for n in names}, f"{prefix}{side}_").items()}
+    pooled = {k: v for side, m in sides.items() for k, v in numbers({n: m.get(n) for n in names}, f"{prefix}{side}_").items()}
+    basis = {f"{side}_threshold_cases": cases["median"] for side, cases in summary.get("threshold_cases", {}).items()}
+    return pooled | numbers(basis | {"folds_learned_nothing": summary.get("folds_learned_nothing")}, prefix)
 
 
 def cumulative_sums(folds: "list[FoldRecord]") -> list[float | None]:
@@ -246,6 +248,8 @@ def _row(run: ProfileRun) -> dict[str, object]:
         "signals": both.get("n_signals"),
         "hit_rate": both.get("hit_rate"),
         "profit_factor": both.get("profit_factor"),
+        "learned_nothing": run.result.summary_metrics.get("folds_learned_nothing"),
+        **{f"{side}_cases": cases["median"] for side, cases in (run.result.summary_metrics.get("threshold_cases") or {}).items()},
         "baseline": baseline.get("learner"),
         "baseline profit_factor": (baseline.get("both") or {}).get("profit_factor"),
     }
@@ -258,6 +262,7 @@ def _fold_row(fold: "FoldRecord") -> dict[str, object]:
         "test from": str(fold.test_start_ts)[:16],
         "long from": fold.thresholds.get("long"),
         "short to": fold.thresholds.get("short"),
+        "cases": " / ".join(str(n or "-") for n in (fold.metrics.get("threshold_cases") or {}).values()) or None,
         "signals": both.get("n_signals"),
         "signal sum": both.get("signal_sum"),
     }

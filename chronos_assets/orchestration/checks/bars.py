@@ -1,6 +1,6 @@
 """Checks of bars: the Arrow file is sound, and QuestDB holds exactly what the file says. The second one is the gate of publication."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
 from dagster import AssetCheckExecutionContext, AssetCheckResult, MetadataValue, ResourceParam
@@ -26,6 +26,8 @@ MOSTLY_NULL = 0.5
 BARS_CHECKS = {
     "bars_are_sound": ("Types, keys and order of the Arrow file hold (a pandera schema), and its content is what its report says.", True),
     "columns_are_useful": ("No column is constant or mostly empty.", False),
+    "values_are_possible": ("No price is impossible, no cell holds a mark of a missing value, no date is far from all others.", False),
+    "bars_are_causal": ("No feature seems to know later bars, and no target looks further ahead than declared.", False),
     "no_unexpected_gaps": ("Bars are missing only where sessions or weekends explain it.", False),
 }
 
@@ -39,6 +41,8 @@ def bars_checks(context: AssetCheckExecutionContext, workplace: ResourceParam[Wo
         verdicts = {
             "bars_are_sound": _sound(bars, context.partition_key),
             "columns_are_useful": _useful(bars.report, inspect),
+            "values_are_possible": _possible(bars.report, inspect),
+            "bars_are_causal": _causal(bars.report, inspect),
             "no_unexpected_gaps": _gaps(bars.report, inspect),
         }
         selected = {key.name for key in context.selected_asset_check_keys}
@@ -126,6 +130,45 @@ def _useful(report: "BarsReport", inspect: str) -> Verdict:
         meaning="Such a column teaches a model nothing; take it out with `columns: {exclude: [...]}` in the manifest.",
         command=inspect,
         metadata={"columns": len(rows)},
+        warn_only=True,
+    )
+
+
+def _possible(report: "BarsReport", inspect: str) -> Verdict:
+    from chronos_assets.ingest.doubts import VALUE_DOUBTS
+
+    return _doubts(
+        report,
+        VALUE_DOUBTS,
+        good="no price, value or date looks impossible",
+        meaning="The bars are stored as the file has them, are trained on and traded on. Mend the file, or leave the columns out.",
+        command=inspect,
+    )
+
+
+def _causal(report: "BarsReport", inspect: str) -> Verdict:
+    from chronos_assets.ingest.doubts import CAUSAL_DOUBTS
+
+    return _doubts(
+        report,
+        CAUSAL_DOUBTS,
+        good="no feature seems to know later bars, and no target looks further than declared",
+        meaning="What knows the future cannot be had in trading. Exclude such features (`columns: {exclude: [...]}`), and declare in "
+        "`target_horizon` how far targets look.",
+        command=inspect,
+    )
+
+
+def _doubts(report: "BarsReport", codes: Collection[str], *, good: str, meaning: str, command: str) -> Verdict:
+    """The warnings of a report with one of `codes`, as a check that warns."""
+    rows = [{"warning": w.code, "found": w.message} for w in report.warnings if w.code in codes]
+    return Verdict(
+        passed=not rows,
+        message=f"{rows[0]['found']}"[:400] if rows else good,
+        rows=rows,
+        meaning=meaning,
+        command=command,
+        metadata={"warnings": len(rows)},
         warn_only=True,
     )
 

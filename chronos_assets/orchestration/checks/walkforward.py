@@ -1,7 +1,7 @@
 """Checks of walk-forward runs: complete, the same in both stores, blind to the future, and with signals enough to judge."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dagster import AssetCheckExecutionContext, AssetCheckResult, ResourceParam
 
@@ -23,6 +23,7 @@ CHECKS = {
     "complete": ("Every planned fold is stored once, and every test bar predicted once.", True),
     "stores_agree": ("Thresholds in QuestDB equal those in Postgres, and metrics follow from the stored predictions.", True),
     "no_look_ahead": ("Folds trained again on bars with another future come out bit-equal.", True),
+    "well_founded": ("Nearly all folds learned something, and their thresholds rest on enough cases.", False),
     "enough_signals": ("Both sides have enough signals to judge them by.", False),
 }
 
@@ -34,7 +35,13 @@ def walkforward_checks(context: AssetCheckExecutionContext, workplace: ResourceP
         manifest, stores = workplace.manifest(context.partition_key).manifest, workplace.stores
         launch = last_launch(context.instance, context.partition_key)
         runs = {name: finished_run_id(stores, manifest, name, launch) for name in launch.names(manifest)}
-        asked = {"complete": _complete, "stores_agree": _stores_agree, "no_look_ahead": _no_look_ahead, "enough_signals": _enough_signals}
+        asked = {
+            "complete": _complete,
+            "stores_agree": _stores_agree,
+            "no_look_ahead": _no_look_ahead,
+            "well_founded": _well_founded,
+            "enough_signals": _enough_signals,
+        }
         selected = {key.name for key in context.selected_asset_check_keys}
         yield from report_all(ASSET, {name: ask(stores, runs) for name, ask in asked.items() if name in selected})
 
@@ -102,6 +109,35 @@ def _enough_signals(stores: "Stores", runs: dict[str, str]) -> Verdict:
         "min_fraction gives more signals; fewer, better ones may be what you want.",
         command=f"chronos runs show {next(iter(runs.values()))}",
         metadata={"signals": total},
+        warn_only=True,
+    )
+
+
+def _well_founded(stores: "Stores", runs: dict[str, str]) -> Verdict:
+    from chronos_assets.pipeline.walkforward.store import LEARNED_NOTHING
+    from chronos_assets.pipeline.walkforward.summary import FEW_CASES, WARN_SHARE, threshold_cases
+    from chronos_assets.storage.runs import get_folds
+
+    rows: list[dict[str, Any]] = []
+    total = 0
+    for name, run_id in runs.items():
+        folds = get_folds(stores.postgres, run_id)
+        nothing = sum(LEARNED_NOTHING in fold.metrics.get("notes", []) for fold in folds)
+        total += nothing
+        rows.append({"profile": name, "what": "folds that learned nothing", "folds": nothing, "of": len(folds)})
+        for side, cases in threshold_cases(folds).items():
+            what = f"{side} thresholds on fewer than {FEW_CASES} cases"
+            rows.append({"profile": name, "what": what, "folds": cases["few"], "of": cases["folds"]})
+    many = [row for row in rows if row["of"] and row["folds"] > WARN_SHARE * row["of"]]
+    named = "; ".join(f"{row['profile']}: {row['folds']} of {row['of']} {row['what']}" for row in many[:4])
+    return Verdict(
+        passed=not many,
+        message=f"{total} folds learned nothing, and thresholds rest on {FEW_CASES} cases or more" if not many else f"weak folds: {named}",
+        rows=many,
+        meaning="A fold whose model stops at its first round, or predicts a constant, adds luck to the run. A threshold on a handful of "
+        "cases is their luck. Longer training windows, other features or a larger thresholds.min_fraction help.",
+        command=f"chronos runs show {next(iter(runs.values()))}",
+        metadata={"folds_learned_nothing": total},
         warn_only=True,
     )
 

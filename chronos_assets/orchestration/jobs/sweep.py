@@ -76,10 +76,18 @@ def _metadata(result: "SweepResult") -> dict[str, Any]:
         "ranking": table([_row(trial) for trial in result.trials]),
         "trials": len(result.trials),
         "ranked_by": result.ranked_by,
+        "sweep_id": result.sweep_id or "",
+        "trials_on_record": result.trials_on_record,
+        **_overfitting(result),
         "warnings": MetadataValue.md("\n\n".join(w["message"] for w in result.warnings) or "none"),
         "runs": MetadataValue.json([{"run_id": t.run_id, "changes": t.changes, "error": t.error} for t in result.trials[:MOST_KEPT]]),
         **({} if best is None else numbers({k: best.metrics.get(k) for k in ("n_signals", "signal_sum", "profit_factor")}, "best_")),
     }
+
+
+def _overfitting(result: "SweepResult") -> dict[str, Any]:
+    found = result.overfitting
+    return {} if found is None else numbers({"probability_of_overfitting": found.probability, "spa_p_value": found.spa_p_value})
 
 
 def _row(trial: "Trial") -> dict[str, object]:

@@ -26,8 +26,9 @@ from chronos_assets.ingest.report import BarsReport
 from chronos_assets.ingest.source import file_checksum
 from chronos_assets.settings import Settings
 from chronos_assets.storage.atomic_write import remove_abandoned, write_file
+from chronos_assets.storage.file_digests import Digests
 
-READER_VERSION = 5
+READER_VERSION = 6
 """Raised when the same file would give other bars or another report."""
 
 
@@ -40,14 +41,20 @@ class NormalizedBars:
 
 
 def normalize_dataset(
-    loaded: LoadedManifest, settings: Settings, *, published: Callable[[], str | None] | None = None, progress: Progress | None = None
+    loaded: LoadedManifest,
+    settings: Settings,
+    *,
+    published: Callable[[], str | None] | None = None,
+    progress: Progress | None = None,
+    afresh: bool = False,
 ) -> NormalizedBars:
     """Normalized bars of a dataset, from its file or, where nothing changed, from an earlier reading.
 
     A file that differs from the manifest's checksum is refused (`SourceChangedError`) unless `on_change: grow`, or `published()` names its
-    checksum as the one in the registry. `report.checksum` is always that of the file as it was read.
+    checksum as the one in the registry. `report.checksum` is always that of the file as it was read. `afresh`: read the file even if its
+    checksum is remembered.
     """
-    checksum = file_checksum(loaded.source_path)
+    checksum = file_checksum(loaded.source_path) if afresh else source_checksum(loaded, settings)
     _refuse_change(loaded, checksum, published)
     spec = loaded.manifest.bars_spec()
     folder = settings.artifacts_dir / "bars" / loaded.manifest.dataset
@@ -62,6 +69,17 @@ def normalize_dataset(
         _write_report(path, report)
     _refuse_unknown_horizons(loaded, report)
     return NormalizedBars(path, report)
+
+
+def source_checksum(loaded: LoadedManifest, settings: Settings) -> str:
+    """`sha256:<64 hex>` of the source file, remembered by its size and times: the steps of a run read an unchanged file once."""
+    digests = Digests.of_home(settings.home)
+    try:
+        digest = digests.of(loaded.source_path, read=lambda path: file_checksum(path).removeprefix("sha256:"))
+    except OSError:
+        return file_checksum(loaded.source_path)  # says in words of its own what is wrong with the file
+    digests.save()
+    return f"sha256:{digest}"
 
 
 def cached_bars(loaded: LoadedManifest, settings: Settings) -> NormalizedBars | None:

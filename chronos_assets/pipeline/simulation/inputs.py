@@ -1,4 +1,4 @@
-"""What a simulation stands on, read once for all modes of a run: bars, signals and the cases of the signal test."""
+"""What a simulation stands on, read once for all modes of a run: bars and signals."""
 
 from __future__ import annotations
 
@@ -13,20 +13,18 @@ import polars as pl
 from chronos_assets.domain.profiles.walkforward import ThresholdProfile
 from chronos_assets.domain.simulation.engine import NO_FOLD, Signals
 from chronos_assets.domain.simulation.prices import PriceBars
-from chronos_assets.domain.statistics.signal_significance import FoldCases
-from chronos_assets.domain.targets import case_returns
 from chronos_assets.errors import RefusedError, StoreError
+from chronos_assets.ingest.price_checks import price_fields
 from chronos_assets.pipeline.simulation.prices import (
     PriceFile,
     RunPrices,
     missing_bars,
-    price_columns,
     prices_from_columns,
     prices_from_file,
     require_prices,
 )
+from chronos_assets.pipeline.walkforward.request import assumed_horizon
 from chronos_assets.storage.datasets import DatasetRecord, get_dataset, read_range
-from chronos_assets.storage.fold_artifacts import FoldArtifacts
 from chronos_assets.storage.runs import FoldRecord, RunRecord, get_folds, get_run, read_predictions
 from chronos_assets.storage.stores import Stores
 
@@ -54,7 +52,7 @@ class SimulationInputs:
         """What a reader of the results should know."""
         said = [*self.prices.warnings, *missing_bars(self.bars)]
         if (self.run.walk_config or {}).get("horizon_assumed"):
-            message = f"no target_horizon is declared for {self.run.target_column}: {self.horizon} is assumed"
+            message = assumed_horizon(self.run.target_column, self.horizon)
             said.append({"code": "target_horizon_assumed", "message": message})
         return said
 
@@ -62,6 +60,11 @@ class SimulationInputs:
     def horizon(self) -> int:
         """Bars that the target looks ahead."""
         return int((self.run.walk_config or {}).get("horizon") or 1)
+
+    @property
+    def binary(self) -> bool:
+        """Whether the target is 0/1."""
+        return bool((self.run.summary_metrics or {}).get("binary_target"))
 
     @property
     def thresholds(self) -> ThresholdProfile:
@@ -91,32 +94,6 @@ def read_inputs(run_id: str, stores: Stores, file: PriceFile | None) -> Simulati
     return SimulationInputs(run, record, folds, predictions, prices, signals_of(predictions, start, end), start, end)
 
 
-def fold_cases(inputs: SimulationInputs, stores: Stores) -> list[FoldCases] | None:
-    """The cases of the signal test; None if no fold has its files here, or an older program stored some without a hash.
-
-    Raises `FileError` if those of some folds are missing or damaged: a test on the others would pass for one on all.
-    """
-    artifacts = FoldArtifacts(stores.artifacts)
-    states = set(artifacts.states(fold.files for fold in inputs.folds))
-    if states <= {"missing"} or "unrecorded" in states:
-        return None
-    binary = bool((inputs.run.summary_metrics or {}).get("binary_target"))
-    cases = []
-    scored = inputs.predictions.filter(pl.col("target_value").is_not_null()).partition_by("fold", as_dict=True)
-    for fold in inputs.folds:
-        chosen = artifacts.validation(fold.files)
-        test = scored.get((fold.fold_number,), inputs.predictions.clear())
-        cases.append(
-            FoldCases(
-                chosen.predictions,
-                case_returns(chosen.targets, binary=binary),
-                test["prediction"].to_numpy(),
-                case_returns(test["target_value"].to_numpy(), binary=binary),
-            )
-        )
-    return cases
-
-
 def _require_completed(run: RunRecord) -> None:
     if run.status != "completed":
         raise RefusedError(
@@ -141,9 +118,10 @@ def _require_complete(run: RunRecord, folds: Sequence[FoldRecord], predictions: 
 
 
 def _read_prices(stores: Stores, record: DatasetRecord, last: int) -> pl.DataFrame:
-    """Times of all bars up to `last`, with the price columns that the dataset has."""
+    """Times of all bars up to `last`, with the columns of prices and volume that the dataset has."""
     first = int(record.first_bar_ts.timestamp())
-    return read_range(stores.questdb, record.questdb_tag, list(price_columns(record).values()), first=first, last=last)
+    columns = [record.column(name) for name in price_fields(record.names("price")).values()]
+    return read_range(stores.questdb, record.questdb_tag, columns, first=first, last=last)
 
 
 def _require_same_bars(table: pl.DataFrame, predictions: pl.DataFrame, record: DatasetRecord) -> None:

@@ -70,7 +70,7 @@ def _holds(table: pl.DataFrame | None, content_hash: str) -> bool:
     if table is None:
         return False
     opens, highs, lows, closes = (table[name].to_numpy() for name in FIELDS)
-    bars = PriceBars(table["timestamp_unix"].to_numpy(), opens, highs, lows, closes, incomplete=0, inconsistent=0)
+    bars = PriceBars(table["timestamp_unix"].to_numpy(), opens, highs, lows, closes, incomplete=0)
     return prices_hash(bars) == content_hash
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +22,7 @@ from chronos_assets.domain.simulation.prices import Floats, PriceBars, price_bar
 from chronos_assets.domain.slug import granularity_seconds
 from chronos_assets.errors import RefusedError
 from chronos_assets.ingest import BarsSpec, FormatSpec, normalize
+from chronos_assets.ingest.price_checks import fault_masks, price_faults, price_fields
 from chronos_assets.storage.datasets import DatasetColumn, DatasetRecord
 
 FIELDS = ("open", "high", "low", "close")
@@ -46,17 +47,14 @@ class RunPrices:
     bars: PriceBars
     source: dict[str, Any]
     warnings: list[dict[str, str]]
+    doubts: dict[str, npt.NDArray[np.bool_]] = field(default_factory=dict)
+    """Bars whose prices look impossible, by the code of the warning."""
 
 
 def price_columns(record: DatasetRecord) -> dict[str, DatasetColumn]:
     """The dataset's price columns by field (`open`, `high`, `low`, `close`): the name in any case, else the only one that holds it."""
-    prices = [column for column in record.columns if column.role == "price"]
-    found: dict[str, DatasetColumn] = {}
-    for name in FIELDS:
-        exact = [c for c in prices if c.name.casefold() == name] or [c for c in prices if name in c.name.casefold()]
-        if len(exact) == 1:
-            found[name] = exact[0]
-    return found
+    found = price_fields(record.names("price"))
+    return {name: record.column(found[name]) for name in FIELDS if name in found}
 
 
 def require_prices(record: DatasetRecord, file: PriceFile | None) -> None:
@@ -76,10 +74,14 @@ def require_prices(record: DatasetRecord, file: PriceFile | None) -> None:
 def prices_from_columns(record: DatasetRecord, table: pl.DataFrame) -> RunPrices:
     """Prices from the dataset's own columns; `table` holds `timestamp_unix` and the price columns under their dataset names."""
     columns = price_columns(record)
-    arrays = [_floats(table[columns[name].name]) for name in FIELDS]
-    bars = price_bars(table["timestamp_unix"].to_numpy(), arrays[0], arrays[1], arrays[2], arrays[3])
+    arrays = {name: _floats(table[columns[name].name]) for name in FIELDS}
+    times = table["timestamp_unix"].to_numpy()
+    bars = price_bars(times, *arrays.values())
+    volume = price_fields(record.names("price")).get("volume")
+    if volume in table.columns:
+        arrays["volume"] = _floats(table[volume])
     source = {"source": "columns", "columns": {name: columns[name].name for name in FIELDS}, "checksum": record.checksum}
-    return RunPrices(bars, source | {"content_hash": prices_hash(bars)}, _warnings(bars))
+    return RunPrices(bars, source | {"content_hash": prices_hash(bars)}, _warnings(bars, arrays), fault_masks(arrays))
 
 
 def prices_from_file(record: DatasetRecord, table: pl.DataFrame, file: PriceFile) -> RunPrices:
@@ -105,7 +107,8 @@ def prices_from_file(record: DatasetRecord, table: pl.DataFrame, file: PriceFile
         _require_agreement(times, matched[3], known, file)
     bars = price_bars(times, matched[0], matched[1], matched[2], matched[3])
     source = {"source": "ohlcv_file", "file": file.path.name, "checksum": report["checksum"], "shift_seconds": shift}
-    return RunPrices(bars, source | {"content_hash": prices_hash(bars)}, said + _warnings(bars))
+    arrays = dict(zip(FIELDS, matched, strict=True))
+    return RunPrices(bars, source | {"content_hash": prices_hash(bars)}, said + _warnings(bars, arrays), fault_masks(arrays))
 
 
 def prices_hash(bars: PriceBars) -> str:
@@ -191,14 +194,13 @@ def _require_agreement(times: npt.NDArray[np.int64], closes: Floats, known: Floa
         )
 
 
-def _warnings(bars: PriceBars) -> list[dict[str, str]]:
-    said = []
+def _warnings(bars: PriceBars, columns: Mapping[str, Floats]) -> list[dict[str, str]]:
+    """What there is to say about the prices, as they were before those that cannot be traded on were taken out."""
+    said = [_say(fault.code, fault.sentence(_iso(int(bars.times[fault.first])))) for fault in price_faults(columns)]
     if bars.incomplete:
         said.append(
             _say("prices_incomplete", f"{bars.incomplete} bars lack some of their four prices and are traded as bars without prices")
         )
-    if bars.inconsistent:
-        said.append(_say("prices_inconsistent", f"{bars.inconsistent} bars have a High below or a Low above another of their prices"))
     return said
 
 

@@ -29,10 +29,11 @@ from chronos_assets.domain.statistics.significance import PermutationResult
 from chronos_assets.errors import ChronosError, ConflictError, ValidationFailedError
 from chronos_assets.ingest import FormatSpec
 from chronos_assets.pipeline.progress import Progress, silent
-from chronos_assets.pipeline.simulation.inputs import SimulationInputs, fold_cases, read_inputs
+from chronos_assets.pipeline.simulation.cases import fold_cases
+from chronos_assets.pipeline.simulation.inputs import SimulationInputs, read_inputs
 from chronos_assets.pipeline.simulation.price_artifacts import keep_prices
 from chronos_assets.pipeline.simulation.prices import PriceFile
-from chronos_assets.pipeline.simulation.trials import SweepTrials
+from chronos_assets.pipeline.simulation.ruin import ruin_warnings
 from chronos_assets.storage.runs import read_predictions
 from chronos_assets.storage.simulations import (
     SimulationRecord,
@@ -50,7 +51,7 @@ from chronos_assets.storage.simulations import (
 from chronos_assets.storage.stores import Stores
 
 # Part of every simulation_id: raise it when the same inputs would give other trades, equity or statistics.
-SIMULATION_CODE_VERSION = "2"
+SIMULATION_CODE_VERSION = "3"
 NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "chronos_assets/simulation")
 # The signal test that belongs to each mode.
 SIDE_OF_MODE = {"long": "long", "short": "short", "dual": "best"}
@@ -117,7 +118,6 @@ class _Work:
 
     def __init__(self, inputs: SimulationInputs, profile: SimulationProfile, stores: Stores) -> None:
         self.inputs, self.profile, self.stores = inputs, profile, stores
-        self._trials = SweepTrials(inputs, stores)
 
     def simulate(self, mode: Mode) -> SimulationResult:
         """The stored simulation of one mode, made where it is missing."""
@@ -149,7 +149,7 @@ class _Work:
             **summary_of(simulation),
             **self._statistics(simulation, rules, mode),
             "checks": [check.as_json() for check in checks],
-            "warnings": inputs.warnings,
+            "warnings": [*inputs.warnings, *ruin_warnings(simulation, {k: m[inputs.start :] for k, m in inputs.prices.doubts.items()})],
             "prices": inputs.prices.source,
         }
         complete_simulation(self.stores.postgres, name, summary=summary, buckets=buckets_of(simulation))
@@ -182,6 +182,7 @@ class _Work:
             lead=lead,
             permutations=wanted.permutations,
             seed=seed,
+            block_bars=wanted.permutation_block_bars,
         )
         sides = self._signal_tests
         own = None if sides is None else sides[SIDE_OF_MODE[mode]]
@@ -198,8 +199,7 @@ class _Work:
             "trade_test": None if trade is None else trade.as_json(),
             "signal_test": None
             if sides is None or own is None
-            else {**own.as_json(), "side": SIDE_OF_MODE[mode], "fitted_on": "validation", **_p_values(sides)},
-            "deflated_sharpe": self._trials.deflated(simulation, rules),
+            else {**own.as_json(), "side": SIDE_OF_MODE[mode], "fitted_on": inputs.thresholds.data, **_p_values(sides)},
             "seed": seed,
         }
 

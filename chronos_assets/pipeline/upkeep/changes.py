@@ -18,14 +18,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from stat import S_ISREG
-from typing import Any
 
 from chronos_assets.domain.manifest import LoadedManifest, find_manifests, load_manifest
 from chronos_assets.errors import ChronosError
 from chronos_assets.settings import Settings
-from chronos_assets.storage.atomic_write import write_file
-
-_BLOCK_BYTES = 1 << 20
+from chronos_assets.storage.file_digests import Digests
 
 
 @dataclass(frozen=True)
@@ -143,7 +140,7 @@ def decode_known(cursor: str | None) -> dict[str, Known]:
 def survey(settings: Settings, digests: Digests | None = None, *, slugs: Iterable[str] | None = None) -> list[Found]:
     """Look at every manifest (or those of `slugs`) and its files, in alphabetical order."""
     wanted = None if slugs is None else set(slugs)
-    digests = digests or Digests(settings.home / "digests.json")
+    digests = digests or Digests.of_home(settings.home)
     paths = [path for path in sorted(find_manifests(settings.exports_dir)) if wanted is None or path.stem in wanted]
     found = [_look(path, settings, digests) for path in paths]
     digests.save()
@@ -184,7 +181,7 @@ def content_name(loaded: LoadedManifest, sums: Iterable[str]) -> str:
 
 def content_as_read(loaded: LoadedManifest, checksum: str, settings: Settings) -> str:
     """`content_name` where the source was read with `checksum` (`sha256:...`), as the sensor names it."""
-    digests = Digests(settings.home / "digests.json")
+    digests = Digests.of_home(settings.home)
     prices = [] if loaded.ohlcv_path is None else [digests.of(loaded.ohlcv_path)]
     return content_name(loaded, [checksum.removeprefix("sha256:"), *prices])
 
@@ -226,46 +223,3 @@ def _has_writer(path: Path) -> bool:
             return error.errno == errno.EAGAIN
         fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_UNLCK)
     return False
-
-
-class Digests:
-    """SHA-256 of files, remembered by path, size and times. Losing the memory costs reading the files again, nothing else."""
-
-    def __init__(self, path: Path | None = None) -> None:
-        self._path = path
-        self._changed = False
-        self._known: dict[str, list[Any]] = {}
-        if path is not None and path.is_file():
-            try:
-                self._known = json.loads(path.read_text())
-            except ValueError:
-                self._known = {}  # cut short by a crash of an older writer: read the files again
-
-    def of(self, path: Path) -> str:
-        """64 hex digits of the file's bytes."""
-        stat = path.stat()
-        if not S_ISREG(stat.st_mode):
-            raise OSError(errno.EINVAL, "it is not a regular file", str(path))
-        stamp = [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
-        known = self._known.get(str(path))
-        if known is not None and known[0] == stamp:
-            return str(known[1])
-        digest = _sha256(path)
-        self._known[str(path)] = [stamp, digest]
-        self._changed = True
-        return digest
-
-    def save(self) -> None:
-        """Keep what is known for the next process."""
-        if self._path is None or not self._changed:
-            return
-        write_file(self._path, json.dumps(self._known).encode())
-        self._changed = False
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK_BYTES):
-            digest.update(block)
-    return digest.hexdigest()

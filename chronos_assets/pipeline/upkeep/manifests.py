@@ -41,6 +41,11 @@ class NewManifest:
     report: BarsReport
     copied_to: Path | None
 
+    @property
+    def proposed_horizons(self) -> dict[str, int]:
+        """Horizons of more than one bar that were written as the file shows them."""
+        return {column.name: column.horizon for column in self.report.columns if column.horizon is not None and column.horizon > 1}
+
 
 @dataclass(frozen=True)
 class Refreshed:
@@ -136,7 +141,7 @@ def manifest_text(slug: str, relative: str, report: BarsReport, spec: BarsSpec) 
     unit = spec.format.time_unit
     time = {"time_format": report.time_format} if unit is None else {"time": unit}
     form: dict[str, Any] = {"delimiter": report.delimiter, **time, "timezone": report.timezone}
-    form |= {"market": report.market or None, "bar_time": report.bar_time}
+    form |= {"market": report.market or None, "bar_time": report.bar_time, "rename": spec.format.rename or None}
     columns = {"targets": spec.columns.targets, "prices": spec.columns.prices or [], "exclude": spec.columns.exclude}
     lines = [
         f"dataset: {slug}",
@@ -152,14 +157,27 @@ def manifest_text(slug: str, relative: str, report: BarsReport, spec: BarsSpec) 
     if spec.target_horizon:
         lines.append(f"target_horizon: {_flow(dict(spec.target_horizon))}")
     elif targets:
-        lines += [
-            "# The largest h such that the target of bar t uses any price of bar t+h. Undeclared counts as 1, with a warning:",
-            f"# target_horizon: {_flow({'default': 1, targets[0]: 1})}",
-        ]
+        lines += _proposed_horizons(report)
     if targets:
         others = f"  # or {', '.join(map(_scalar, targets[1:_TARGETS_NAMED]))}" if len(targets) > 1 else ""
         lines += ["walkforward:", f"  default: {_flow({'target': targets[0]})}{others}"]
     return "\n".join(lines) + "\n"
+
+
+def _proposed_horizons(report: BarsReport) -> list[str]:
+    """What the file shows of the targets' horizons, as a proposal to be checked; a comment if it shows no more than one bar."""
+    targets = [column for column in report.columns if column.role == "target"]
+    lines = ["# The largest h such that the target of bar t uses any price of bar t+h."]
+    shown = {column.name: column.horizon_shown or 1 for column in targets}
+    if max(shown.values()) > 1:
+        lines.append("# Proposed from the file, which shows a lower bound. CHECK EACH: a horizon that is too small leaks into training.")
+        lines += [f"#   {c.name}: {c.horizon_reason}" for c in targets if shown[c.name] > 1]
+        return [*lines, f"target_horizon: {_flow({name: bars for name, bars in shown.items() if bars > 1})}"]
+    return [
+        *lines,
+        "# The file shows no more than 1, which is assumed, with a warning, until it is declared:",
+        f"# target_horizon: {_flow(shown)}",
+    ]
 
 
 def _flow(value: dict[str, Any]) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from chronos_assets.errors import ConflictError
+from chronos_assets.pipeline.walkforward.trials import keep_trial_of_old_run
 from chronos_assets.storage.fold_artifacts import FoldArtifacts
 from chronos_assets.storage.runs import (
     RunArtifact,
@@ -66,11 +67,11 @@ def run_spaces(stores: Stores, run_ids: Sequence[str]) -> dict[str, RunSpace]:
 
 
 def retire_run(stores: Stores, run_id: str) -> RunSpace:
-    """Delete a run's rows in Postgres and the files that only it uses; returns what it took.
+    """Delete a run's rows in Postgres and the files that only it uses; returns what it took. That it was tried stays on record.
 
     Raises `ConflictError` where a process works on the run, or simulations stand on it.
     """
-    get_run(stores.postgres, run_id)
+    run = get_run(stores.postgres, run_id)
     with run_lock(stores.postgres, run_id):
         space = run_space(stores, run_id)
         if space.simulations:
@@ -80,6 +81,7 @@ def retire_run(stores: Stores, run_id: str) -> RunSpace:
                 found=", ".join(space.simulations[:5]),
                 hint="A run that was simulated is kept: its trades would lead nowhere.",
             )
+        keep_trial_of_old_run(stores, run)
         with files_lock(stores.postgres):
             own = [row.fold_key for row in run_artifacts(stores.postgres, [run_id]) if row.own]
             delete_run(stores.postgres, run_id)

@@ -161,7 +161,7 @@ def _file_check(  # noqa: PLR0917 - one caller
     if loaded is None:
         return None, Check(name, None, None, "there is no manifest at hand")
     try:
-        normalized = normalize_dataset(loaded, stores.settings, published=lambda: record.checksum)
+        normalized = normalize_dataset(loaded, stores.settings, published=lambda: record.checksum, afresh=True)
     except ChronosError as error:
         return None, Check(name, None, None, f"the file cannot be read: {error}")
     source = Source.of(loaded, normalized)

@@ -24,6 +24,7 @@ from chronos_assets.pipeline.walkforward.baseline import baseline_entry
 from chronos_assets.pipeline.walkforward.checks import Finding, same
 from chronos_assets.pipeline.walkforward.data import feature_matrix
 from chronos_assets.pipeline.walkforward.request import IDENTITY_RULES, layout_of, learner_of, name_run, profile_of
+from chronos_assets.pipeline.walkforward.store import THRESHOLD_CASES
 from chronos_assets.storage.fold_artifacts import FoldArtifacts, ValidationCases
 from chronos_assets.storage.runs import FoldRecord, RunRecord, find_run
 from chronos_assets.storage.stores import Stores
@@ -149,10 +150,11 @@ def threshold_findings(stores: Stores, run: RunRecord, record: FoldRecord, *, bi
     if profile.data != "validation" or artifacts.state(record.files) != "whole":
         return None
     cases = artifacts.validation(record.files)
-    due = choose_thresholds(cases.predictions, case_returns(cases.targets, binary=binary), profile).as_json()
-    return (
-        [] if same(due, record.thresholds) else [Finding(record.fold_number, "thresholds of the validation cases", due, record.thresholds)]
-    )
+    chosen = choose_thresholds(cases.predictions, case_returns(cases.targets, binary=binary), profile)
+    pairs = {"thresholds of the validation cases": (chosen.as_json(), record.thresholds)}
+    if (stored := record.metrics.get(THRESHOLD_CASES)) is not None:
+        pairs["cases that thresholds rest on"] = (chosen.cases(cases.predictions), stored)
+    return [Finding(record.fold_number, name, due, found) for name, (due, found) in pairs.items() if not same(due, found)]
 
 
 def model_findings(stores: Stores, run: RunRecord, record: FoldRecord, features: pl.DataFrame, part: pl.DataFrame) -> list[Finding] | None:

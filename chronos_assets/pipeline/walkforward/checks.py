@@ -127,7 +127,7 @@ def recompute_run_metrics(stores: Stores, run_id: str, folds: Sequence[int] | No
     parts = _by_fold(predictions)
     findings = [finding for record in records for finding in _metric_findings(record, parts.get(record.fold_number), binary=binary)]
     if folds is None and run.status == "completed":
-        findings += _summary_findings(run, summarize(stores, run_id, run.feature_columns, binary=binary))
+        findings += _summary_findings(run, summarize(stores, run_id, run.feature_columns, predictions, binary=binary))
     return findings
 
 

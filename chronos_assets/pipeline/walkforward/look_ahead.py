@@ -1,7 +1,8 @@
 """The look-ahead audit: folds of a real run are trained again on bars whose future was changed, and must not notice.
 
 Perturb every feature at rows >= test_start and every target at rows >= train_end: model and thresholds stay bit-equal. Perturb everything
-at rows > t: the prediction at t stays. And the gap holds what the target's horizon asks for. (DEFINITIONS, Training.)
+at rows > t: the prediction at t stays. And the gap holds what the target's horizon asks for, as declared and as the published bars show
+it, for an assumption proves nothing. (DEFINITIONS, Training and Horizon.)
 
 What is perturbed there are arrays, so a leak inside the loading would be in both trainings alike. Therefore each fold's bars are also read
 again, the same way, from a dataset that ends where its test window begins: what was read of the bars before must be the same bits.
@@ -18,10 +19,12 @@ from numpy.typing import NDArray
 
 from chronos_assets.domain.folds import Fold
 from chronos_assets.errors import ConflictError
+from chronos_assets.ingest.horizon import HorizonShown
 from chronos_assets.learning.devices import Device
 from chronos_assets.learning.training import FoldData, FoldResult, FoldSpec, Recipe, train_fold
 from chronos_assets.pipeline.walkforward.checks import Finding
 from chronos_assets.pipeline.walkforward.data import RunData, make_recipe, read_run_data
+from chronos_assets.pipeline.walkforward.horizon import shown_horizon
 from chronos_assets.pipeline.walkforward.request import WalkforwardRequest, layout_of, profile_of
 from chronos_assets.storage.datasets import get_dataset
 from chronos_assets.storage.runs import FoldRecord, RunRecord, get_folds, get_run, read_predictions
@@ -61,13 +64,23 @@ def look_ahead_audit(
     ends = list(dict.fromkeys([0, len(records) - 1][: max(0, n_folds)])) if records else []
     rest = [i for i in range(len(records)) if i not in ends]
     ends += chance.choice(rest, size=min(len(rest), max(0, n_folds - len(ends))), replace=False).tolist()
+    shown = shown_horizon(stores, request.record, request.target)
+    horizon = required_horizon(request, shown)
     findings: list[Finding] = []
     for record in (records[i] for i in sorted(ends)):
         fold = Fold(record.fold_number, record.train_start_idx, record.train_end_idx, record.test_start_idx, record.test_end_idx)
         ratio = request.profile.val_split_ratio
-        base, found = audit_fold(data.arrays, fold, recipe, val_split_ratio=ratio, horizon=request.horizon, chance=chance, train=train)
+        base, found = audit_fold(data.arrays, fold, recipe, val_split_ratio=ratio, horizon=horizon, chance=chance, train=train)
         findings += audit_reading(stores, request, data, fold, read) + found + _differs_from_stored(stores, record, base)
     return LookAheadReport([records[i].fold_number for i in sorted(ends)], findings)
+
+
+def required_horizon(request: WalkforwardRequest, shown: HorizonShown) -> int:
+    """The horizon that gaps must allow for: what the published bars show, and what was declared, but never a mere assumption.
+
+    A declared target may be empty at the end for a reason of its own; that it moves with later prices has no other reason.
+    """
+    return shown.bars if request.horizon_assumed else max(request.horizon, shown.moves_with)
 
 
 def audit_fold(

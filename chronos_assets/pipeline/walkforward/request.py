@@ -109,7 +109,7 @@ class WalkforwardRequest:
         """What a reader of the results should know."""
         if not self.horizon_assumed:
             return []
-        message = f"no target_horizon is declared for {self.target}: {self.horizon} is assumed"
+        message = assumed_horizon(self.target, self.horizon)
         return [{"code": "target_horizon_assumed", "message": message}]
 
     def row(self, requested_by: str) -> dict[str, Any]:
@@ -128,6 +128,11 @@ class WalkforwardRequest:
             "code_version": self.code_version,
             "device": self.device,
         }
+
+
+def assumed_horizon(target: str, horizon: int) -> str:
+    """The warning of a horizon that nobody declared."""
+    return f"no target_horizon is declared for {target}: {horizon} is assumed, and the published bars show no more"
 
 
 def name_run(*, dataset: str, content: str, profile: WalkforwardProfile, features: Sequence[str], horizon: int, code_version: str) -> str:

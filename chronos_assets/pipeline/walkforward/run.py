@@ -29,10 +29,12 @@ from chronos_assets.learning.training import FoldData, FoldFailure, FoldSpec, Re
 from chronos_assets.pipeline.progress import Progress, silent
 from chronos_assets.pipeline.walkforward.baseline import baseline_entry, baseline_profile
 from chronos_assets.pipeline.walkforward.data import RunData, make_recipe, read_run_data
+from chronos_assets.pipeline.walkforward.horizon import refuse_undeclared
 from chronos_assets.pipeline.walkforward.request import WalkforwardRequest, resolve_request, resolve_target
 from chronos_assets.pipeline.walkforward.reuse import copy_known_folds, find_known_folds
 from chronos_assets.pipeline.walkforward.store import FoldWriter
 from chronos_assets.pipeline.walkforward.summary import remarks, summarize
+from chronos_assets.pipeline.walkforward.trials import keep_trial
 from chronos_assets.storage.datasets import get_dataset, read_bars
 from chronos_assets.storage.fold_artifacts import FoldArtifacts
 from chronos_assets.storage.runs import (
@@ -43,6 +45,7 @@ from chronos_assets.storage.runs import (
     find_run,
     keep_in_summary,
     predictions_by_fold,
+    read_predictions,
     run_lock,
     stored_fold_files,
 )
@@ -81,8 +84,13 @@ def open_executor(stores: Stores) -> FoldExecutor:
 def plan_request(
     slug: str, profile: WalkforwardProfile, stores: Stores, *, horizon: int, horizon_assumed: bool, executor: FoldExecutor | None = None
 ) -> WalkforwardRequest:
-    """Resolve a request against the published dataset, without training anything."""
+    """Resolve a request against the published dataset, without training anything.
+
+    Raises `ProfileError` (`target_horizon_undeclared`) if the horizon is an assumption that the published bars contradict.
+    """
     record = get_dataset(stores.postgres, slug)
+    if horizon_assumed:
+        refuse_undeclared(stores, record, resolve_target(record, profile))
 
     def timestamps() -> NDArray[np.int64]:
         return read_bars(stores, record, [])["timestamp_unix"].to_numpy()
@@ -284,7 +292,9 @@ class _Attempt:
         return f"{self.trained} trained, {self.copied} copied{failed}, about {left:.0f} s left"
 
     def _summarize(self, recipe: Recipe) -> None:
-        summary = summarize(self.stores, self.request.run_id, self.request.features, binary=recipe.binary)
+        predictions = read_predictions(self.stores, self.request.run_id)
+        keep_trial(self.stores, self.request.run_id, predictions, binary=recipe.binary)
+        summary = summarize(self.stores, self.request.run_id, self.request.features, predictions, binary=recipe.binary)
         self.present = summary["folds_present"]
         self.warnings = [*self.request.warnings, *remarks(summary)]
         about = {"folds_planned": len(self.request.folds), "learner": recipe.learner.name, "warnings": self.warnings}

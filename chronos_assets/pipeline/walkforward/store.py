@@ -31,8 +31,10 @@ from chronos_assets.storage.runs import FoldRecord, store_folds
 from chronos_assets.storage.stores import Stores
 
 LEARNED_NOTHING = "learned_nothing"
-# What a fold's metrics hold besides metrics: remarks, and the features that its selector chose.
-NOTES = ("notes", "features")
+# How many cases each side's threshold rests on, `{long, short}`; None for a side that is off.
+THRESHOLD_CASES = "threshold_cases"
+# What a fold's metrics hold besides metrics: remarks, the features that its selector chose, and the cases of its thresholds.
+NOTES = ("notes", "features", THRESHOLD_CASES)
 LEAST_PAUSE_SECONDS, MOST_PAUSE_SECONDS, PAUSE_PER_COST = 0.5, 5.0, 10.0
 MOST_BUFFERED_ROWS, MOST_BUFFERED_BYTES = 50_000, 64_000_000
 
@@ -177,7 +179,9 @@ class FoldWriter:
 
 def _notes(result: FoldResult, request: WalkforwardRequest) -> dict[str, Any]:
     """What the fold itself says of its training."""
-    notes: dict[str, Any] = {"notes": [LEARNED_NOTHING]} if result.learned_nothing else {}
+    notes: dict[str, Any] = {THRESHOLD_CASES: result.threshold_cases}
+    if result.learned_nothing:
+        notes["notes"] = [LEARNED_NOTHING]
     if request.profile.features.name != SELECTORS.default:
         notes["features"] = list(result.chosen)
     return notes

@@ -1,29 +1,42 @@
-"""Many walk-forward runs over a grid of profile parameters, ranked, with a warning that grows with the number of trials.
+"""Many walk-forward runs over a grid of profile parameters, ranked, with what the number of trials does to the best of them.
 
-Each point of the grid is a run of its own: it has a `run_id`, resumes, and can be simulated. The ranking is by pooled signal metrics
-of the test rows; the best of many trials is flattered by chance, so the deflated Sharpe ratio stands beside it ([LP], `domain.selection`).
+Each point of the grid is a run of its own: it has a `run_id`, resumes, and can be simulated. The sweep is a record before its first run
+starts. The ranking is by pooled signal metrics of the test rows. The best of many is flattered by chance, so three numbers stand beside it:
+the deflated Sharpe ratio among all trials ever made on the lineage and target, the probability of backtest overfitting and Hansen's test of
+superior ability over the runs of this sweep ([LP], `domain.statistics`).
 """
 
 from __future__ import annotations
 
+import json
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from chronos_assets.domain.metrics import SideReturns
+import numpy as np
+
 from chronos_assets.domain.profiles.walkforward import WalkforwardProfile
-from chronos_assets.domain.statistics.deflation import MOST_TRIALS, DeflatedSharpe, deflated_sharpe, grid, merged, sharpe_per_signal
+from chronos_assets.domain.statistics.deflation import MOST_TRIALS, DeflatedSharpe, chance_among, deflated_sharpe, grid, merged
+from chronos_assets.domain.statistics.signal_significance import BLOCK_HORIZONS
+from chronos_assets.domain.statistics.significance import probability_of_overfitting, superior_ability
+from chronos_assets.domain.statistics.trials import Signals, sharpe_per_signal
 from chronos_assets.domain.strict import parse_strict
+from chronos_assets.domain.targets import Floats
 from chronos_assets.errors import FoldsFailedError, ProfileError
 from chronos_assets.learning.executor import FoldExecutor
 from chronos_assets.pipeline.progress import Progress, silent
 from chronos_assets.pipeline.walkforward.run import HorizonOf, WalkforwardResult, open_executor, resolve_target, run_walkforward
-from chronos_assets.pipeline.walkforward.summary import pooled_returns
-from chronos_assets.storage.datasets import get_dataset
+from chronos_assets.pipeline.walkforward.trials import all_trials, signals_of
+from chronos_assets.storage.datasets import DatasetRecord, get_dataset
 from chronos_assets.storage.runs import read_predictions
 from chronos_assets.storage.stores import Stores
+from chronos_assets.storage.trials import begin_sweep, link_sweep
 
 RANKINGS = ("profit_factor", "signal_sum", "mean", "hit_rate", "sharpe")
+NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "chronos_assets/sweep")
+# Rows, and cells of rows x runs, over which the runs of a sweep are compared; more bars are summed up into fewer rows.
+MOST_ROWS, MOST_CELLS = 2_000, 2_000_000
 
 
 @dataclass(frozen=True)
@@ -39,16 +52,43 @@ class Trial:
 
 
 @dataclass(frozen=True)
+class Overfitting:
+    """How much of a sweep's best owes to the choice: over `bars` that all `runs` predicted.
+
+    `probability`: of backtest overfitting (CSCV); `spa_p_value`: Hansen's, that the best beats doing nothing by luck only.
+    """
+
+    probability: float | None
+    spa_p_value: float | None
+    runs: int
+    bars: int
+
+
+@dataclass(frozen=True)
 class SweepResult:
-    """Trials, best first, and what to keep in mind about them."""
+    """Trials, best first, and what to keep in mind about them. `trials_on_record`: all ever made on the lineage and target."""
 
     ranked_by: str
     trials: list[Trial]
     warnings: list[dict[str, str]] = field(default_factory=list)
+    sweep_id: str | None = None
+    overfitting: Overfitting | None = None
+    trials_on_record: int = 0
 
     def as_json(self) -> dict[str, Any]:
         """The form that `chronos sweep --json` prints."""
         return asdict(self)
+
+
+@dataclass(frozen=True)
+class _Made:
+    """A run of the sweep: its target, signals, horizon, and the rows it predicted."""
+
+    target: str
+    signals: Signals
+    horizon: int
+    start: int
+    end: int
 
 
 def expand(profile: WalkforwardProfile, axes: Mapping[str, Sequence[Any]]) -> list[tuple[dict[str, Any], WalkforwardProfile]]:
@@ -99,39 +139,96 @@ def run_sweep(
     points = expand(profile, axes)
     executor = executor or open_executor(stores)
     record = get_dataset(stores.postgres, slug)
-    trials, returns = [], {}
+    target = resolve_target(record, profile)
+    sweep_id = sweep_id_of(record, target, profile, axes)
+    begin_sweep(stores.postgres, sweep_id, dataset_id=record.dataset_id, target=target, grid=axes)
+    trials: list[Trial] = []
+    made: dict[str, _Made] = {}
     with executor.session():
         for number, (changes, point) in enumerate(points):
             progress("trials", number, len(points), str(changes))
-            horizon, assumed = horizon_of(resolve_target(record, point))
+            own_target = resolve_target(record, point)
+            horizon, assumed = horizon_of(own_target)
             try:
                 result = run_walkforward(
                     slug, point, stores, horizon=horizon, horizon_assumed=assumed, requested_by=requested_by, executor=executor
                 )
             except (ProfileError, FoldsFailedError) as error:
+                if error.code == "target_horizon_undeclared":
+                    raise  # the manifest is to be completed, whatever the point
                 trials.append(Trial(changes, None, {}, None, error=str(error)))
                 continue
-            returns[result.run_id] = _returns(stores, result)
-            trials.append(_trial(changes, result, returns[result.run_id]))
+            link_sweep(stores.postgres, sweep_id, result.run_id, changes)
+            made[result.run_id] = _made(stores, result, own_target, horizon)
+            trials.append(_trial(changes, result, made[result.run_id].signals))
     progress("trials", len(points), len(points))
-    return SweepResult(rank_by, _ranked(trials, returns, rank_by), _warnings(trials))
+    judged, on_record = _deflated(stores, record.dataset_id, trials, made)
+    return SweepResult(rank_by, _ranked(judged, rank_by), _warnings(trials, on_record), sweep_id, overfitting(made), on_record)
 
 
-def _returns(stores: Stores, result: WalkforwardResult) -> SideReturns:
-    return pooled_returns(read_predictions(stores, result.run_id), binary=bool(result.summary_metrics.get("binary_target")))
+def sweep_id_of(record: DatasetRecord, target: str, profile: WalkforwardProfile, axes: Mapping[str, Sequence[Any]]) -> str:
+    """UUIDv5 of dataset and content, target, profile and grid: the same request is the same sweep."""
+    parts = {
+        "dataset": record.dataset_id,
+        "content": record.content_hash,
+        "target": target,
+        "profile": profile.model_dump(mode="json", exclude_defaults=True),
+        "grid": {key: list(values) for key, values in axes.items()},
+    }
+    return str(uuid.uuid5(NAMESPACE, json.dumps(parts, sort_keys=True)))
 
 
-def _trial(changes: dict[str, Any], result: WalkforwardResult, returns: SideReturns) -> Trial:
-    return Trial(changes, result.run_id, dict(result.summary_metrics.get("both", {})), sharpe_per_signal(returns.both))
+def overfitting(made: Mapping[str, _Made]) -> Overfitting | None:
+    """Probability of overfitting and Hansen's p-value over the bars that all runs predicted; None for fewer than two runs."""
+    runs = list(made.values())
+    if len(runs) < 2:
+        return None
+    start, end = max(run.start for run in runs), min(run.end for run in runs)
+    if end <= start:
+        return Overfitting(None, None, len(runs), 0)
+    width = max(1, -(-(end - start) // MOST_ROWS), -(-(end - start) * len(runs) // MOST_CELLS))
+    returns = np.column_stack([_summed(run.signals, start, end, width) for run in runs])
+    block = max(1, -(-BLOCK_HORIZONS * max(run.horizon for run in runs) // width))
+    return Overfitting(probability_of_overfitting(returns), superior_ability(returns, block_rows=block), len(runs), end - start)
 
 
-def _ranked(trials: Sequence[Trial], returns: Mapping[str, SideReturns], rank_by: str) -> list[Trial]:
+def _summed(signals: Signals, start: int, end: int, width: int) -> Floats:
+    """Signal returns summed over every `width` bars of `[start, end)`, 0 without signals."""
+    inside = (signals.rows >= start) & (signals.rows < end)
+    rows = -(-(end - start) // width)
+    return np.asarray(
+        np.bincount((signals.rows[inside] - start) // width, weights=signals.returns[inside], minlength=rows), dtype=np.float64
+    )
+
+
+def _made(stores: Stores, result: WalkforwardResult, target: str, horizon: int) -> _Made:
+    predictions = read_predictions(stores, result.run_id)
+    rows = predictions["bar_index"].to_numpy()
+    signals = signals_of(predictions, binary=bool(result.summary_metrics.get("binary_target")))
+    return _Made(target, signals, horizon, int(rows.min()), int(rows.max()) + 1)
+
+
+def _trial(changes: dict[str, Any], result: WalkforwardResult, signals: Signals) -> Trial:
+    return Trial(changes, result.run_id, dict(result.summary_metrics.get("both", {})), sharpe_per_signal(signals.returns))
+
+
+def _deflated(stores: Stores, dataset_id: str, trials: Sequence[Trial], made: Mapping[str, _Made]) -> tuple[list[Trial], int]:
+    """Trials with their deflated Sharpe ratios among all on record for their target, and how many those are (the most of any target)."""
+    known = {target: all_trials(stores, dataset_id, target) for target in {run.target for run in made.values()}}
+    chances = {target: chance_among(list(others.values())) for target, others in known.items()}
+    judged = []
+    for trial in trials:
+        if trial.run_id is None:
+            judged.append(trial)
+            continue
+        run = made[trial.run_id]
+        deflated = deflated_sharpe(run.signals.returns, known[run.target][trial.run_id].effective_signals, chances[run.target])
+        judged.append(Trial(**(vars(trial) | {"deflated": deflated})))
+    return judged, max(map(len, known.values()), default=0)
+
+
+def _ranked(trials: Sequence[Trial], rank_by: str) -> list[Trial]:
     """Best first; a trial without a value comes last, one without losses first."""
-    sharpes = [trial.sharpe for trial in trials if trial.sharpe is not None]
-    deflated = [
-        trial if trial.run_id is None else Trial(**(vars(trial) | {"deflated": deflated_sharpe(returns[trial.run_id].both, sharpes)}))
-        for trial in trials
-    ]
 
     def merit(trial: Trial) -> float:
         if rank_by == "profit_factor" and trial.metrics.get("no_losses"):
@@ -139,15 +236,15 @@ def _ranked(trials: Sequence[Trial], returns: Mapping[str, SideReturns], rank_by
         value = trial.sharpe if rank_by == "sharpe" else trial.metrics.get(rank_by)
         return float("-inf") if value is None else float(value)
 
-    return sorted(deflated, key=merit, reverse=True)
+    return sorted(trials, key=merit, reverse=True)
 
 
-def _warnings(trials: Sequence[Trial]) -> list[dict[str, str]]:
+def _warnings(trials: Sequence[Trial], on_record: int) -> list[dict[str, str]]:
     ran = sum(trial.run_id is not None for trial in trials)
-    if ran < 2:
+    if max(ran, on_record) < 2:
         return []
     message = (
-        f"{ran} trials were compared: the best of them is flattered by chance. Read its deflated probability, and judge it on bars that "
-        "no trial has seen."
+        f"{ran} trials were compared here and {on_record} are on record for this data and target: the best of them is flattered by chance. "
+        "Read its deflated probability, and judge it on bars that no trial has seen."
     )
     return [{"code": "many_trials", "message": message}]

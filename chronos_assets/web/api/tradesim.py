@@ -9,10 +9,12 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from chronos_assets.domain.simulation.rules import EXIT_REASONS
+from chronos_assets.pipeline.simulation.trace import trace_trade
 from chronos_assets.storage.simulations import SimulationRecord
 from chronos_assets.views import documents as doc
 from chronos_assets.views import simulations as views
 from chronos_assets.views.series import Series, Span, equity_series
+from chronos_assets.views.tear_sheet import monthly_returns
 from chronos_assets.views.trades import SORTS, TradeFilters, choose_trades, load_equity, load_trades
 from chronos_assets.web.answers import answer, next_page, page_answer
 from chronos_assets.web.api.walkforward import Statuses
@@ -124,8 +126,6 @@ def list_trades(
 @router.get("/runs/{simulation_id}/trades/{trade_no}", response_model=doc.Trace, responses={409: PROBLEMS[400]}, operation_id="get_trade")
 def get_trade(request: Request, simulation_id: str, trade_no: Annotated[int, Path(ge=1, le=10**18 - 1)]) -> Response:
     """Where a trade came from: its fold, the fold's model, the bars that decided, entered and left, its run and its file."""
-    from chronos_assets.pipeline.simulation.trace import trace_trade  # loads numba
-
     stores = stores_of(request)
     record = views.completed(stores.postgres, simulation_id)
     return answer(request, doc.Trace(**trace_trade(f"{record.simulation_id}/{trade_no}", stores)), doc.Trace)
@@ -161,8 +161,6 @@ def get_equity(
 )
 def get_monthly(request: Request, simulation_id: str) -> Response:
     """Returns of the account by month and year, in percent."""
-    from chronos_assets.views.tear_sheet import monthly_returns  # loads numba
-
     stores = stores_of(request)
     record = views.completed(stores.postgres, simulation_id)
     rows = monthly_returns(load_equity(stores, record, frames_of(request)), float(record.config["capital"]))

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from chronos_assets.domain.byte_size import byte_size
+
 DASH = "\u2013"
 MINUS = "\u2212"
 THIN = "\u00a0"
@@ -71,13 +73,7 @@ def seconds(milliseconds: float | None) -> str:
 
 def size(count: float | None) -> str:
     """Bytes as people read them."""
-    if count is None:
-        return DASH
-    for unit in ("B", "kB", "MB", "GB"):
-        if abs(count) < 1000 or unit == "GB":
-            return f"{count:,.0f}{THIN}{unit}" if unit == "B" else f"{count:,.1f}{THIN}{unit}"
-        count /= 1000.0
-    return DASH
+    return DASH if count is None else byte_size(count, THIN)
 
 
 def short(identifier: str) -> str:

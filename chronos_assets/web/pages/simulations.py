@@ -9,9 +9,11 @@ import polars as pl
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from chronos_assets.domain.simulation.rules import EXIT_REASONS
+from chronos_assets.pipeline.simulation.trace import trace_trade
 from chronos_assets.storage.runs import get_folds, get_run
 from chronos_assets.storage.simulations import SimulationRecord
 from chronos_assets.views import simulations as views
+from chronos_assets.views import tear_sheet
 from chronos_assets.views.charts import Line, bar_strip, line_chart
 from chronos_assets.views.series import Span, equity_series
 from chronos_assets.views.trades import TradeFilters, choose_trades, load_equity, load_trades
@@ -93,8 +95,6 @@ def show_simulation(
 @router.get("/{simulation_id}/trades/{trade_no}")
 def show_trade(request: Request, simulation_id: str, trade_no: Annotated[int, Path(ge=1, le=10**18 - 1)]) -> Response:
     """The trace of one trade: fills, decision, fold, model, bars, run and file."""
-    from chronos_assets.pipeline.simulation.trace import trace_trade  # loads numba
-
     stores = stores_of(request)
     record = views.completed(stores.postgres, simulation_id)
     count = int((record.summary_metrics or {}).get("trade_count") or 0)
@@ -104,8 +104,6 @@ def show_trade(request: Request, simulation_id: str, trade_no: Annotated[int, Pa
 
 def _whole(request: Request, record: SimulationRecord, span: Span) -> dict[str, Any]:
     """What a whole page shows beside the trades: charts for readers without a script, months, statistics, parameters, provenance."""
-    from chronos_assets.views import tear_sheet  # loads numba
-
     stores, frames = stores_of(request), frames_of(request)
     run, folds = get_run(stores.postgres, record.run_id), get_folds(stores.postgres, record.run_id)
     equity, summary = load_equity(stores, record, frames), record.summary_metrics or {}

@@ -1,0 +1,71 @@
+"""`/lfs` and `/lfs/{id}`: Local Feature Selections as a list, and one with its table, shares over time, pairs and null."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from fastapi import APIRouter, Query, Request, Response
+
+from chronos_assets.errors import FileError, NotPublishedError
+from chronos_assets.views import documents as doc
+from chronos_assets.views import selections as views
+from chronos_assets.views.charts import heat_map, histogram_chart
+from chronos_assets.views.folds import histogram
+from chronos_assets.web.context import Exact, stores_of
+from chronos_assets.web.pages.rendering import page
+
+router = APIRouter(prefix="/lfs", include_in_schema=False)
+Tab = Literal["table", "over-time", "pairs", "null", "setup"]
+SHOWN = 40
+PAIRS = 60
+SLICES = 60
+
+
+@router.get("")
+def list_selections(
+    request: Request, dataset: Exact = None, target: Exact = None, status: Annotated[str | None, Query(max_length=20)] = None
+) -> Response:
+    """Selections, the newest first."""
+    found = views.list_selections(stores_of(request).postgres, dataset or None, target=target or None, status=status or None)
+    return page(request, "lfs_list.html", selections=found, filters={"dataset": dataset, "target": target, "status": status})
+
+
+@router.get("/{lfs_id}")
+def show_selection(
+    request: Request,
+    lfs_id: str,
+    tab: Tab = "table",
+    max_p: Annotated[float | None, Query(ge=0, le=1)] = None,
+) -> Response:
+    """One selection; `tab` says which view, `max_p` hides features whose unbiased p-value is larger."""
+    stores = stores_of(request)
+    selection = views.read_selection(stores.postgres, lfs_id)
+    features = [one for one in selection.features if max_p is None or (one.p_unbiased is not None and one.p_unbiased <= max_p)]
+    values: dict[str, Any] = {"selection": selection, "run": selection.run, "features": features, "tab": tab, "max_p": max_p}
+    try:
+        values |= _view(request, tab, selection)
+        values["missing"] = ""
+    except (FileError, NotPublishedError) as error:
+        values["missing"] = str(error)
+    return page(request, "lfs.html", **values)
+
+
+def _view(request: Request, tab: Tab, selection: doc.LfsSelection) -> dict[str, Any]:
+    """What the chosen tab shows beyond the table; raises `FileError` if this machine does not have the selection's files."""
+    stores, lfs_id = stores_of(request), selection.run.lfs_id
+    if tab == "over-time":
+        shares = views.read_shares(stores, lfs_id, SLICES)
+        names, rows = [one.feature for one in shares.features[:SHOWN]], [one.shares for one in shares.features[:SHOWN]]
+        starts = [one.first_unix for one in shares.slices]
+        return {"shares": shares, "map": heat_map(names, starts, rows, label="Share of the cases that chose each feature, over time")}
+    if tab == "pairs":
+        return {"pairs": views.read_pairs(stores, lfs_id, limit=PAIRS)}
+    if tab == "null":
+        null = views.read_null(stores, lfs_id)
+        best = selection.features[0] if selection.features else None
+        marks = [best.pct] if best is not None and best.pct is not None else []
+        found = histogram(np.array(null.best, dtype=np.float64))
+        chart = histogram_chart(found.edges, found.counts, marks, label="Best share under permuted targets, in percent") if found else ""
+        return {"null": null, "chart": chart, "best": best}
+    return {}
