@@ -1,4 +1,4 @@
-"""`chronos dev`: the servers, the HTTP API, the Dagster UI and its daemon, until Ctrl-C, and nothing left over afterwards."""
+"""`chronos dev`: the servers, the dashboard and API, the Dagster UI and its daemon, until Ctrl-C, and nothing left over afterwards."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _POLL_SECONDS = 0.25
 @click.option("--expose", is_flag=True, help="Allow a CHRONOS_DAGSTER_HOST that other machines reach. The UI has no password.")
 @click.option("--verbose", is_flag=True, help="Show Dagster's own log here, in full, instead of writing it to a file.")
 def dev(port: int | None, expose: bool, verbose: bool) -> None:
-    """Start the servers, the HTTP API, the Dagster UI and its daemon; Ctrl-C stops all of it."""
+    """Start the servers, the dashboard, the HTTP API, the Dagster UI and its daemon; Ctrl-C stops all of it."""
     check_platform()
     settings = load_settings(**({"dagster_port": port} if port else {}), **({"dagster_expose": True} if expose else {}))
     _check_bind(settings)
@@ -125,9 +125,9 @@ def _api_line(settings: Settings, api: subprocess.Popen[bytes]) -> str:
     deadline = time.monotonic() + API_SECONDS
     while api.poll() is None and time.monotonic() < deadline:
         if any(url := api_url(settings, pid=process.pid) for process in session_members(api.pid)):
-            return f"HTTP API    {url}/api"
+            return f"Dashboard   {url}\nHTTP API    {url}/api"
         time.sleep(_POLL_SECONDS)
-    return f"HTTP API    does not run; its log is {_log_path(settings).with_name('api.log')}"
+    return f"Dashboard   does not run; its log is {_log_path(settings).with_name('api.log')}"
 
 
 def _target(folder: Path) -> list[str]:

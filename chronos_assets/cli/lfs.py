@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from chronos_assets.cli.common import emit, json_option, say
-from chronos_assets.errors import ManifestError, ProfileError, UsageError
+from chronos_assets.errors import ManifestError, UsageError
 
 if TYPE_CHECKING:
     from chronos_assets.domain.profiles.lfs import LfsProfile
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 MARKS = {"strong": "***", "good": "**", "weak": "*", "noise": "", None: ""}
 PAIRS_SHOWN = 5
+COLUMNS_SHOWN = 5
 
 
 @click.command()
@@ -95,13 +96,13 @@ def read_profiles(
     from chronos_assets.cli.workplace import find_manifest
     from chronos_assets.domain.profiles.lfs import LfsProfile
     from chronos_assets.domain.profiles.walkforward import WalkforwardProfile
-    from chronos_assets.domain.strict import parse_strict
+    from chronos_assets.pipeline.selection.request import changed_profile
 
     loaded = find_manifest(settings, slug, manifest_file)
     if loaded is None and name != "default":
         raise ManifestError(f"there is no manifest of {slug} to take profile {name!r} from", code="manifest_missing", slug=slug)
     profile = LfsProfile() if loaded is None else loaded.manifest.lfs_profile(name)
-    changed = parse_strict(LfsProfile, profile.model_dump(exclude_unset=True) | changes, error=ProfileError, what="the lfs profile")
+    changed = changed_profile(profile, changes)
     if loaded is None:
         return changed, WalkforwardProfile(), lambda _: (1, True)
     return changed, loaded.manifest.walkforward_profile(), loaded.manifest.horizon
@@ -110,10 +111,11 @@ def read_profiles(
 def _preview_text(d: dict[str, Any]) -> str:
     from chronos_assets.domain.lfs.estimate import in_words
 
-    lost = ", ".join(f"{name} {n:,}" for name, n in d["left_out_by_column"].items())
+    costliest = sorted(d["left_out_by_column"].items(), key=lambda item: -item[1])[:COLUMNS_SHOWN]
+    lost = ", ".join(f"{name} {n:,}" for name, n in costliest)
     lines = [
         f"selection {d['lfs_id']} of {d['dataset']}, target {d['target']}",
-        f"rows      {d['rows'][0]:,} to {d['rows'][1]:,}; {d['cases']:,} cases, {d['left_out']:,} rows left out{lost and f' ({lost})'}",
+        f"rows      {d['rows'][0]:,} to {d['rows'][1]:,}; {d['cases']:,} cases, {d['left_out']:,} left out{lost and f' (most by {lost})'}",
         f"features  {d['features']}" + (f", constant: {', '.join(d['constant'])}" if d["constant"] else ""),
         *(f"class     {c['low']:.6g} to {c['high']:.6g}: {c['n']:,} cases" for c in d["classes"]),
         f"time      {in_words(d['seconds'])} with {d['permutations']} permutations",

@@ -16,7 +16,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "run": ("chronos_assets.cli.run", "run", "Take one manifest through the whole lineage, through Dagster."),
     "backfill": ("chronos_assets.cli.run", "backfill", "Run datasets whose manifest or file changed, through Dagster."),
     "dev": ("chronos_assets.cli.dev", "dev", "Start the servers, the HTTP API, the Dagster UI and its daemon."),
-    "serve": ("chronos_assets.cli.serve", "serve", "Serve the HTTP API."),
+    "serve": ("chronos_assets.cli.serve", "serve", "Serve the dashboard and the HTTP API."),
     "services": ("chronos_assets.cli.services", "services", "Start, stop or show the embedded servers."),
     "config": ("chronos_assets.cli.config", "config", "Show every setting, its value and where it came from."),
     "inspect": ("chronos_assets.cli.inspect", "inspect", "Say what an indicator file holds, or why it is refused."),

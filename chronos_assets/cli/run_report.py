@@ -10,6 +10,7 @@ STEP_WORDS = {
     "indicator_bars_post_export_diff": "read back and compare",
     "indicator_datasets": "publish in the registry",
     "walkforward_predictions": "walk-forward",
+    "feature_selection": "select features",
     "trading_simulations": "simulate",
 }
 

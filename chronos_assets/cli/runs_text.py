@@ -68,6 +68,9 @@ def show_text(
         more = f" of {len(importance)}" if len(importance) > FEATURES_SHOWN else ""
         lines.append(f"features by mean |SHAP|{f' (the first {FEATURES_SHOWN}{more})' if more else ''}")
         lines += [f"  {one.rank:>3}  {one.feature:<32} {one.shap:>10.4g}  gain {one.gain:.4g}" for one in importance[:FEATURES_SHOWN]]
+    if chosen := (run.summary_metrics or {}).get("features_chosen"):
+        lines.append(f"features that folds selected, of {space.folds} folds:")
+        lines += [f"{count:>6}  {name}" for name, count in chosen.items()]
     lines += [f"warning {one.code}: {one.message}" for one in warnings]
     lines += [_simulation(one) for one in simulations]
     if run.status == "completed":

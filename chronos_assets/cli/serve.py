@@ -1,4 +1,4 @@
-"""`chronos serve`: the HTTP API, until Ctrl-C. It starts no servers: while a store is down, answers name it."""
+"""`chronos serve`: the dashboard and the HTTP API, until Ctrl-C. It starts no servers: while a store is down, answers name it."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ SHUTDOWN_SECONDS = 3
 @click.option("--host", help="Address to bind to (default: CHRONOS_API_HOST, 127.0.0.1). Beyond loopback CHRONOS_API_TOKEN is needed.")
 @click.option("--port", type=click.IntRange(1, 65535), help="Preferred port (default: CHRONOS_API_PORT, 3100); else a free one.")
 def serve(host: str | None, port: int | None) -> None:
-    """Serve the HTTP API; Ctrl-C stops it."""
+    """Serve the dashboard and the HTTP API; Ctrl-C stops both."""
     settings = load_settings(**({"api_host": host} if host else {}), **({"api_port": port} if port else {}))
     check_bind(settings)
     listening = listen(settings)
     with noted(settings, address_of(settings, listening)):
-        run(settings, listening, lambda url: say(f"HTTP API    {url}/api  (Ctrl-C stops it)"))
+        run(settings, listening, lambda url: say(f"Dashboard   {url}\nHTTP API    {url}/api\nCtrl-C stops both."))
 
 
 def check_bind(settings: Settings) -> None:

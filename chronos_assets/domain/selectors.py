@@ -1,6 +1,6 @@
 """What a feature selector is: parameters, and the choice of a fold's features from its own fitted rows.
 
-One class in one file below `compute/selectors/`, and one line in `SELECTORS`. A profile names it as `features: {select: NAME, from: ...}`;
+One class in one file below `learning/selectors/`, and one line in `SELECTORS`. A profile names it as `features: {select: NAME, from: ...}`;
 `features: all` and a list of patterns are short for `{select: all, from: ...}`. Which columns a selector may choose from is settled by
 `from` before any fold trains; what it chooses is settled fold by fold.
 """
@@ -59,5 +59,11 @@ class Selector(Part):
 
 
 SELECTORS: Catalogue[Selector] = Catalogue(
-    "selector", "select", "all", {"all": "chronos_assets.learning.selectors.all_features:AllFeatures"}
+    "selector",
+    "select",
+    "all",
+    {
+        "all": "chronos_assets.learning.selectors.all_features:AllFeatures",
+        "lfs": "chronos_assets.learning.selectors.local_features:LocalFeatures",
+    },
 )

@@ -38,7 +38,7 @@ def grid_of(seconds: Int64s, counts: Int64s, interval: int | None) -> Grid | Non
     bars = int(counts.sum())
     if not bars:
         return None
-    step = interval if interval is not None and interval < DAY_SECONDS else _usual_distance(seconds[counts * 100 >= counts.max()])
+    step = interval if interval is not None and interval < DAY_SECONDS else _usual_distance(seconds[counts * 10 >= counts.max()])
     phases, where = np.unique(seconds % step, return_inverse=True)
     support = np.bincount(where, weights=counts)
     held = support >= max(_SUPPORT * bars, 2 if bars >= _FEW_BARS else 1)

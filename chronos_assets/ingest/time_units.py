@@ -18,6 +18,8 @@ from chronos_assets.ingest.times import DAY_SECONDS, seconds_of_day
 
 _LAST_HOUR = 24
 _LAST_OF_HOUR = 59
+_LAST_MINUTE = 1_439
+_WHOLE_DAY = 0.9
 _MOSTLY = 0.8
 _PLENTY = 0.25
 
@@ -49,7 +51,7 @@ def unit_of_times(values: Int64s, days: int, chosen: TimeFormat) -> Unit | None:
     if len(values) < 2:
         return None
     if days > 1 and values[-1] <= _LAST_OF_HOUR:
-        return HOURS if values[-1] <= _LAST_HOUR else BAR_NUMBER
+        return HOURS if values[-1] <= _LAST_HOUR and not _may_be_numbers(values, _LAST_HOUR) else BAR_NUMBER
     seconds, bad = seconds_of_day(values, chosen)
     if bad is None and even_round_the_clock(seconds):
         return None
@@ -70,6 +72,8 @@ def unit_of_numbers(values: Int64s) -> Unit | None:
         return _of_large(values)
     if len(values) < 3 or not _evenly_apart(values) or min(_bad_share(values, "hhmm"), _bad_share(values, "hhmmss")) < _PLENTY:
         return None
+    if _may_be_numbers(values, _LAST_MINUTE):
+        return BAR_NUMBER
     return MINUTES if largest < 1_440 else SECONDS if largest < DAY_SECONDS else None
 
 
@@ -99,6 +103,11 @@ def _of_large(values: Int64s) -> Unit | None:
     if seconds_of_day(large // 1000, "hhmmss")[1] is None:
         return FRACTIONS
     return MILLISECONDS if values[-1] < DAY_SECONDS * 1000 else UNIX if values[-1] >= 100_000_000 else None
+
+
+def _may_be_numbers(values: Int64s, last: int) -> bool:
+    """Whether the bars of a day may simply be numbered, from 0 or 1 on: 1 to 7 are the hours of a session rather than of the night."""
+    return bool(values[0] <= 1 and values[-1] - values[0] == len(values) - 1 and values[-1] < _WHOLE_DAY * last)
 
 
 def _evenly_apart(values: Int64s) -> bool:

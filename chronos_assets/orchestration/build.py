@@ -9,6 +9,7 @@ from dagster import AssetSelection, Definitions, define_asset_job
 from chronos_assets.orchestration.assets import ASSETS, SOURCE_NAMES, SOURCES
 from chronos_assets.orchestration.checks import CHECKS
 from chronos_assets.orchestration.executors import lineage_executor
+from chronos_assets.orchestration.jobs.lfs import lfs_job
 from chronos_assets.orchestration.jobs.sweep import sweep_job
 from chronos_assets.orchestration.jobs.validate_dataset import validate_job
 from chronos_assets.orchestration.nightly.nightly_summary import night_summary
@@ -36,7 +37,7 @@ def build_defs(resource_overrides: Mapping[str, object] | None = None) -> Defini
         return Definitions(
             assets=[*SOURCES, *ASSETS, night_summary],
             asset_checks=CHECKS,
-            jobs=[whole_way, validate_job(), sweep_job()],
+            jobs=[whole_way, validate_job(), sweep_job(), lfs_job()],
             schedules=[nightly(whole_way, workplace)],
             sensors=[manifest_sensor(whole_way, workplace), night_watch(workplace), failure_alert(workplace)],
             resources={"workplace": workplace, **(resource_overrides or {})},

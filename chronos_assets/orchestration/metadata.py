@@ -69,13 +69,36 @@ def fold_strip(sums: Sequence[float], caption: str) -> MarkdownMetadataValue:
     return MetadataValue.md(f"{text}\n\n![](data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()})")
 
 
+def share_strips(rows: Sequence[tuple[str, Sequence[float]]], caption: str) -> MarkdownMetadataValue:
+    """One strip per name below `caption`: shares (0 to 1) from left to right, the darker the greater, in five steps."""
+    if not rows:
+        return MetadataValue.md(f"{caption}: none")
+    cells = [[min(int(5 * share), 4) for share in _sample(list(shares))] for _, shares in rows]
+    paths = "".join(
+        f"<path stroke='#258' stroke-opacity='{level / 4:g}' d='{d}'/>"
+        for level in range(1, 5)
+        if (d := "".join(_strokes([one == level for one in row], 2 * y + 1) for y, row in enumerate(cells)))
+    )
+    width, height = max(len(row) for row in cells), 2 * len(cells)
+    size = f"width='{6 * width}' height='{6 * height}' viewBox='0 0 {width} {height}'"
+    svg = f"<svg xmlns='http://www.w3.org/2000/svg' {size} stroke-width='1.6' style='background:#eee'>{paths}</svg>"
+    names = ", ".join(plain(name) for name, _ in rows)
+    text = f"{caption}; from top to bottom {names}; white below 20 %, darkest from 80 %"
+    return MetadataValue.md(f"{text}\n\n![](data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()})")
+
+
 def _runs_of(marks: Sequence[int], sign: int) -> str:
     """Horizontal strokes over the cells that bear `sign`, neighbours in one stroke."""
+    return _strokes([mark == sign for mark in marks], 1)
+
+
+def _strokes(cells: Sequence[bool], y: int) -> str:
+    """Horizontal strokes at height `y` over the cells that are true, neighbours in one stroke."""
     strokes, start = [], 0
-    for mark, group in itertools.groupby(marks):
+    for marked, group in itertools.groupby(cells):
         length = len(list(group))
-        if mark == sign:
-            strokes.append(f"M{start} 1h{length}")
+        if marked:
+            strokes.append(f"M{start} {y}h{length}")
         start += length
     return "".join(strokes)
 

@@ -138,6 +138,12 @@ def unqueue_lfs(postgres: Postgres, lfs_id: str, before: LfsRecord | None) -> No
             connection.execute(query("lfs_restore"), binds)
 
 
+def end_queued(postgres: Postgres, lfs_id: str) -> None:
+    """Set a request that still waits to `failed`."""
+    with postgres.connection() as connection:
+        connection.execute(query("lfs_restore"), {"lfs_id": lfs_id, "status": "failed", "completed_at": None})
+
+
 def tell_progress(lock: psycopg.Connection[DictRow], lfs_id: str, progress: Mapping[str, Any]) -> bool:
     """Write how far a selection is; True if it was asked to stop."""
     row = lock.execute(query("lfs_progress"), {"lfs_id": lfs_id, "progress": Jsonb(dict(progress))}).fetchone()

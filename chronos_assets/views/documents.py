@@ -449,6 +449,24 @@ class Trace(Document):
     file: Json
 
 
+class PageTest(Document):
+    """A test of a simulation: its p-value, and the one adjusted for the `tests` that are shown together (Holm)."""
+
+    name: str
+    test: str
+    p_value: float
+    holm: float
+    tests: int
+
+
+class Judgement(Document):
+    """How far a simulation could be luck, among all trials and tests that are known now; null without trials or variation."""
+
+    simulation_id: str
+    deflated_sharpe: Json | None
+    tests: list[PageTest]
+
+
 # Sweeps, validations, nights
 
 
@@ -474,6 +492,37 @@ class Sweep(Document):
     sweep_id: str | None = None
     overfitting: Json | None = Field(None, description="`probability` (CSCV), `spa_p_value` (Hansen), `runs`, `bars`; null for one run.")
     trials_on_record: int = Field(0, description="All trials ever made on this data and target; each `deflated` counts them.")
+
+
+class SweepRow(Document):
+    """One row of `sweeps`: the grid that was asked for, and how many runs it asked for."""
+
+    sweep_id: str
+    dataset_id: str
+    target: str
+    grid: Json
+    created_at: datetime
+    runs: int
+
+
+class SweepRanked(Document):
+    """One run of a sweep: what was changed, and its pooled metrics. `status` null: the run was retired, its trial is kept."""
+
+    rank: int
+    run_id: str
+    changes: Json
+    status: Status | None
+    metrics: Json
+    sharpe: float | None = Field(description="Per signal, as the run's trial keeps it.")
+
+
+class SweepDetail(Document):
+    """A sweep with its runs, the best first, and what to keep in mind about them."""
+
+    sweep: SweepRow
+    ranked_by: str
+    trials: list[SweepRanked]
+    warnings: list[Warn]
 
 
 class Check(Document):
@@ -571,6 +620,12 @@ class LfsSelection(Document):
     warnings: list[Warn]
 
 
+class LfsDetail(LfsSelection):
+    """A selection with where what belongs to it is served."""
+
+    links: dict[str, str]
+
+
 class LfsSlice(Document):
     """A stretch of cases in time order."""
 
@@ -641,7 +696,9 @@ DOCUMENTS: tuple[type[Document], ...] = (
     PredictionBucket,
     MonthlyReturns,
     Trace,
+    Judgement,
     Sweep,
+    SweepDetail,
     Validation,
     Night,
     LfsSelection,

@@ -10,6 +10,7 @@ from chronos_assets.storage.listing import SIMULATIONS, list_page
 from chronos_assets.storage.postgres import Postgres
 from chronos_assets.storage.reading import NOTHING_STORED
 from chronos_assets.storage.simulations import SimulationRecord, get_buckets, get_simulation
+from chronos_assets.storage.stores import Stores
 from chronos_assets.views import documents as doc
 from chronos_assets.views.liveness import with_dead_simulations
 from chronos_assets.views.pages import Page, after_of, cursor_of
@@ -41,9 +42,22 @@ def read_simulation_detail(postgres: Postgres, simulation_id: str) -> doc.Simula
     simulation = read_simulation(postgres, simulation_id)
     buckets = [doc.Bucket(**{**row, "simulation_id": simulation.simulation_id}) for row in get_buckets(postgres, simulation.simulation_id)]
     base = f"/api/tradesim/runs/{simulation.simulation_id}"
-    links = {name: f"{base}/{name}" for name in ("trades", "equity", "monthly")}
+    links = {name: f"{base}/{name}" for name in ("trades", "equity", "monthly", "judgement")}
     links |= {"self": base, "run": f"/api/walkforward/runs/{simulation.run_id}", "dataset": f"/api/datasets/{simulation.dataset_id}"}
     return doc.SimulationDetail(run=simulation, buckets=buckets, warnings=warnings_of(simulation), links=links)
+
+
+def read_judgement(stores: Stores, simulation: SimulationRecord) -> doc.Judgement:
+    """How far a completed simulation could be luck, by what is known now: trials on record, and its own tests."""
+    from chronos_assets.pipeline.simulation.judgement import deflated, tests_of_page
+
+    sharpe = deflated(stores, simulation.run_id, [simulation.simulation_id])[simulation.simulation_id]
+    tests = tests_of_page({simulation.mode: simulation.summary_metrics or {}})
+    return doc.Judgement(
+        simulation_id=simulation.simulation_id,
+        deflated_sharpe=None if sharpe is None else sharpe.as_json(),
+        tests=[doc.PageTest.model_validate(test) for test in tests],
+    )
 
 
 def completed(postgres: Postgres, simulation_id: str) -> SimulationRecord:

@@ -62,7 +62,8 @@ def create_app(settings: Settings, open_stores: Callable[[], Stores]) -> FastAPI
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _of_http)
     token = settings.api_token.get_secret_value() if settings.api_token else None
-    app.add_middleware(AccessGuard, tokens=TokenCheck(token), origins=settings.api_cors_origins)
+    app.state.tokens = TokenCheck(token)
+    app.add_middleware(AccessGuard, tokens=app.state.tokens, origins=settings.api_cors_origins)
     app.add_middleware(
         CORSMiddleware,
         allow_origins=list(settings.api_cors_origins),

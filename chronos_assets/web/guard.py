@@ -9,14 +9,15 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Iterable
+from urllib.parse import urlencode
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chronos_assets.domain.web_requests import AllowedHosts, from_own_page
 from chronos_assets.web.problems import bare_problem
-from chronos_assets.web.tokens import TokenCheck, Verdict
+from chronos_assets.web.tokens import LOGIN, TokenCheck, Verdict
 
 LOG = logging.getLogger(__name__)
 MOST_BODY_BYTES = 256_000
@@ -98,6 +99,10 @@ class AccessGuard:
             answer = bare_problem(
                 429, "too many wrong tokens", code="token_tries", path=path, request_id=request_id, hint="Wait a minute.", Retry_After="60"
             )
+        elif verdict is Verdict.REFUSED and scope["method"] == "GET" and not path.startswith("/api/"):
+            wanted = path + (f"?{scope['query_string'].decode('latin-1')}" if scope["query_string"] else "")
+            root = str(scope.get("root_path", "")).rstrip("/")
+            answer = RedirectResponse(f"{root}{LOGIN}?{urlencode({'next': wanted})}", 303, {"Cache-Control": "no-store"})
         elif verdict is Verdict.REFUSED:
             answer = bare_problem(
                 401,

@@ -25,9 +25,16 @@ _STATUS: tuple[tuple[type[errors.ChronosError], int], ...] = (
     (errors.ServiceStartError, 503),
     (errors.DeviceError, 503),
     (errors.StoreError, 502),
+    (errors.FileError, 502),
 )
 # Codes that say more about the status than their class does.
-_CODES = {"series_too_long": 413, "not_acceptable": 406, "parameter_invalid": 422, "postgres_cancelled": 503}
+_CODES = {
+    "artifact_missing": 404,
+    "series_too_long": 413,
+    "not_acceptable": 406,
+    "parameter_invalid": 422,
+    "postgres_cancelled": 503,
+}
 
 
 class Problem(BaseModel):

@@ -24,8 +24,10 @@ from chronos_assets.orchestration.liveness import WORKER_TAG, fail_dead_runs
 from chronos_assets.orchestration.preview import accepted
 from chronos_assets.orchestration.resources import Workplace
 from chronos_assets.orchestration.summary import summary_of
+from chronos_assets.pipeline.export import normalize
 from chronos_assets.services import Connections
 from chronos_assets.settings import Settings
+from chronos_assets.storage import file_digests
 from chronos_assets.storage.audits import list_attempts
 from chronos_assets.storage.datasets import find_dataset, get_dataset
 from chronos_assets.storage.runs import get_folds, list_runs
@@ -41,6 +43,7 @@ ALL_STEPS = {
     "indicator_bars",
     "indicator_bars_post_export_diff",
     "indicator_datasets",
+    "feature_selection",
     "walkforward_predictions",
     "walkforward_checks",
     "trading_simulations",
@@ -70,10 +73,27 @@ def workplace(servers: Connections, settings: Settings, tmp_path_factory: pytest
 
 
 @pytest.fixture(scope="module")
-def published(workplace: Workplace, instance: DagsterInstance) -> RunOutcome:
+def hashed() -> Iterator[list[Path | None]]:
+    """Source files in the order they were read for their checksum, None where the first run ends; a file counts as settled at once."""
+    read: list[Path | None] = []
+
+    def counted(path: Path) -> str:
+        read.append(path)
+        return file_checksum(path)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(file_digests, "SETTLED_SECONDS", 0.0)
+        patch.setattr(normalize, "file_checksum", counted)
+        yield read
+
+
+@pytest.fixture(scope="module")
+def published(workplace: Workplace, instance: DagsterInstance, hashed: list[Path | None]) -> RunOutcome:
     """A dataset that one run has taken all the way; bars that are appended to its file are taken."""
     write_dataset(workplace.settings.exports_dir, "whole_1d_v1", change=lambda m: m.update(on_change="grow"))
-    return run_partition("whole_1d_v1", workplace, instance)
+    outcome = run_partition("whole_1d_v1", workplace, instance)
+    hashed.append(None)
+    return outcome
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +130,12 @@ def test_one_run_takes_a_file_to_trades(workplace: Workplace, published: RunOutc
     )
     assert document["walkforward"][0]["folds_trained"] == 6
     assert document["simulations"][0]["trades"] > 0
+
+
+def test_a_run_reads_its_source_for_the_checksum_once(workplace: Workplace, published: RunOutcome, hashed: list[Path | None]) -> None:
+    """However many steps ask for it; the file is read once more as it is parsed."""
+    first_run = hashed[: hashed.index(None)]
+    assert first_run.count(workplace.settings.exports_dir / "whole_1d_v1.csv") == 1
 
 
 def test_a_trade_price_leads_back_to_the_columns_of_the_file(instance: DagsterInstance, published: RunOutcome) -> None:
@@ -151,7 +177,9 @@ def stale_marks(workplace: Workplace, instance: DagsterInstance, slug: str) -> d
     with accepted():
         graph = build_defs({"workplace": workplace}).resolve_asset_graph()
     resolver = CachingStaleStatusResolver(instance, graph, LoadingContextForTest(instance))
-    return {key.to_user_string(): resolver.get_status(key, slug) for key in graph.materializable_asset_keys}
+    marks = {key.to_user_string(): resolver.get_status(key, slug) for key in graph.materializable_asset_keys}
+    assert marks.pop("feature_selection") is StaleStatus.MISSING  # the manifest has no lfs profile
+    return marks
 
 
 def test_a_second_run_changes_nothing_and_says_so(workplace: Workplace, instance: DagsterInstance, published: RunOutcome) -> None:

@@ -44,15 +44,14 @@ def model_path(stores: Stores, fold: FoldRecord) -> Path:
     return path
 
 
-def damages(path: Path) -> list[tuple[str, Path]]:
-    """Each way of losing a fold's files, done to `path`'s fold one after the other: what happened, and the file it happened to."""
-    return [
-        ("emptied", path),
-        ("emptied", path.with_suffix(".npy")),
-        ("one bit", path),
-        ("gone", path.with_suffix(".npy")),
-        ("longer", path),
-    ]
+# What happened to which file of a fold, and how validation calls it.
+DAMAGES = [
+    ("emptied", ".ubj", "damaged"),
+    ("emptied", ".npy", "damaged"),
+    ("one bit", ".ubj", "damaged"),
+    ("gone", ".npy", "missing"),
+    ("longer", ".ubj", "damaged"),
+]
 
 
 def damage(how: str, path: Path) -> None:
@@ -113,20 +112,21 @@ def test_files_are_on_the_disk_before_their_row_commits(stores: Stores, unique_s
 
 
 def test_lost_and_damaged_files_are_named_and_trained_again(stores: Stores, unique_slug: str) -> None:
-    """Empty, changed by a bit, longer or gone: validation names the fold, and the same request trains just that one, to the same bytes."""
-    bars.publish(stores, unique_slug, bars.make_bars(130))
+    """Empty, changed by a bit, longer or gone: validation names the folds, and the same request trains just those, to the same bytes."""
+    bars.publish(stores, unique_slug, bars.make_bars(150))
     first = run(stores, unique_slug)
     folds, before = get_folds(stores.postgres, first.run_id), read_predictions(stores, first.run_id)
-    content = model_path(stores, folds[2]).read_bytes()
-    for how, path in damages(model_path(stores, folds[2])):
+    paths = [model_path(stores, fold).with_suffix(suffix) for fold, (_, suffix, _) in zip(folds, DAMAGES, strict=False)]
+    content = [path.read_bytes() for path in paths]
+    for path, (how, _, _) in zip(paths, DAMAGES, strict=True):
         damage(how, path)
-        report = validate_run(first.run_id, stores)
-        assert [check.name for check in report.checks if check.passed is False] == [FILES], (how, path)
-        assert [(f["fold"], f["found"]) for f in report.findings] == [(2, "missing" if how == "gone" else "damaged")]
-        again = run(stores, unique_slug)
-        assert (again.run_id, again.folds_trained, again.folds_present) == (first.run_id, 1, first.folds_planned), (how, path)
-        assert validate_run(first.run_id, stores).passed
-    assert model_path(stores, folds[2]).read_bytes() == content
+    report = validate_run(first.run_id, stores)
+    assert [check.name for check in report.checks if check.passed is False] == [FILES]
+    assert [(f["fold"], f["found"]) for f in report.findings] == [(n, state) for n, (_, _, state) in enumerate(DAMAGES)]
+    again = run(stores, unique_slug)
+    assert (again.run_id, again.folds_trained, again.folds_present) == (first.run_id, len(DAMAGES), first.folds_planned)
+    assert validate_run(first.run_id, stores).passed
+    assert [path.read_bytes() for path in paths] == content
     assert get_folds(stores.postgres, first.run_id) == folds
     assert read_predictions(stores, first.run_id).equals(before)
 

@@ -18,11 +18,14 @@ from chronos_assets.domain.profiles.walkforward import WalkforwardProfile
 from chronos_assets.errors import ConflictError, NotPublishedError, ProfileError, RunCancelledError
 from chronos_assets.pipeline.selection.request import KEYS_WITHOUT_EFFECT, RESOLVED_KEYS, LfsRequest, plan_lfs
 from chronos_assets.pipeline.selection.run import run_request
+from chronos_assets.pipeline.walkforward.look_ahead import look_ahead_audit
+from chronos_assets.pipeline.walkforward.run import run_walkforward
 from chronos_assets.storage.lfs import ask_to_cancel, declare_dead_lfs, find_lfs, get_lfs, lfs_lock
 from chronos_assets.storage.lfs_artifacts import LfsArtifacts
+from chronos_assets.storage.runs import get_folds
 from chronos_assets.storage.stores import Stores
 from chronos_assets.views.selections import list_selections, read_cases, read_null, read_pairs, read_selection, read_shares
-from chronos_assets_tests.walkforward_data import make_bars, publish
+from chronos_assets_tests.walkforward_data import make_bars, publish, small_profile
 
 ROWS = 260
 CHRONOS = [sys.executable, "-c", "from chronos_assets.cli.main import main; main()"]
@@ -121,7 +124,7 @@ def test_everything_that_can_change_a_result_names_another_selection(stores: Sto
     assert set(other) == set(LfsProfile.model_fields)
     for key, value in other.items():
         assert (request_of(stores, slug, **{key: value}).lfs_id == base.lfs_id) == (key in KEYS_WITHOUT_EFFECT), key
-    assert set(other) >= RESOLVED_KEYS
+    assert set(other) >= set(RESOLVED_KEYS)
     publish(stores, slug, make_bars(ROWS, seed=2).with_columns(feat_still=pl.lit(2.0)), tag=f"{slug}@2")
     assert request_of(stores, slug).lfs_id != base.lfs_id
 
@@ -218,3 +221,23 @@ def test_refusals_leave_a_failed_selection_with_its_reason(stores: Stores, slug:
     assert (failed.status, (failed.summary_metrics or {})["error"]["code"]) == ("failed", "lfs_too_many_cases")
     with pytest.raises(ProfileError, match="different rotations"):
         run_request(request_of(stores, slug, permutations=300), stores, requested_by="test")
+
+
+def test_folds_select_their_own_features(stores: Stores, slug: str) -> None:
+    """`select: lfs` keeps features fold by fold, says in how many folds each was kept, and passes the look-ahead audit."""
+    features = {"select": "lfs", "from": ["feat_*"], "keep": 2, "bins": 2, "max_kept": 1, "iterations": 2}
+    profile = small_profile(train_size=120, test_size=40, features=features)
+    result = run_walkforward(slug, profile, stores, horizon=3, horizon_assumed=False)
+    folds = get_folds(stores.postgres, result.run_id)
+    kept = [fold.metrics["features"] for fold in folds]
+    assert len(kept) == result.folds_planned >= 3
+    assert all(len(names) == 2 and "feat_still" not in names for names in kept)
+    assert len({tuple(names) for names in kept}) > 1  # each fold selects for itself
+    chosen = result.summary_metrics["features_chosen"]
+    assert chosen == {name: sum(name in names for names in kept) for name in chosen}
+    assert sum(chosen.values()) == 2 * len(kept)
+    importance = result.summary_metrics["feature_importance"]
+    assert importance["feat_still"]["splits"] == 0
+    report = look_ahead_audit(stores, result.run_id, 2)
+    assert report.findings == []
+    assert run_walkforward(slug, profile, stores, horizon=3, horizon_assumed=False).folds_trained == 0

@@ -10,7 +10,7 @@ from chronos_assets.domain.metrics import METRIC_NAMES, METRICS_VERSION, SignalM
 from chronos_assets.pipeline.walkforward.checks import recompute_run_metrics
 from chronos_assets.pipeline.walkforward.run import run_walkforward
 from chronos_assets.pipeline.walkforward.summary import SUMMARY_NAMES, summarize
-from chronos_assets.storage.runs import get_folds, get_run
+from chronos_assets.storage.runs import get_folds, get_run, read_predictions
 from chronos_assets.storage.stores import Stores
 from chronos_assets_tests.walkforward_data import make_bars, publish, small_profile
 
@@ -29,7 +29,7 @@ def test_a_new_metric_makes_no_stored_fold_wrong(stores: Stores, unique_slug: st
     publish(stores, unique_slug, make_bars(150))
     run_id = run_walkforward(unique_slug, small_profile(), stores, horizon=3, horizon_assumed=False).run_id
     run = get_run(stores.postgres, run_id)
-    again = summarize(stores, run_id, run.feature_columns, binary=False)
+    again = summarize(stores, run_id, run.feature_columns, read_predictions(stores, run_id), binary=False)
     assert METRIC_NAMES[METRICS_VERSION] == set(SignalMetrics.__dataclass_fields__)
     assert SUMMARY_NAMES[METRICS_VERSION] == again.keys() - {"metrics_version"}
     assert {fold.metrics["version"] for fold in get_folds(stores.postgres, run_id)} == {METRICS_VERSION}

@@ -19,13 +19,14 @@ from pydantic import SecretStr
 from chronos_assets.domain.profiles.simulation import SimulationProfile
 from chronos_assets.pipeline.simulation.run import simulate_run
 from chronos_assets.pipeline.simulation.trace import trace_trade
+from chronos_assets.pipeline.walkforward.sweep import run_sweep
 from chronos_assets.services import Connections
 from chronos_assets.settings import Settings
 from chronos_assets.storage.reading import open_reading
 from chronos_assets.storage.runs import read_predictions
 from chronos_assets.storage.simulations import begin_simulation, read_trades
 from chronos_assets.storage.stores import Stores
-from chronos_assets_tests.trained_market import bars_frame, train
+from chronos_assets_tests.trained_market import WALK, bars_frame, publish, train
 from chronos_assets_tests.web_process import Web, running
 
 PROFILE = SimulationProfile.model_validate({"modes": ["long", "dual"], "statistics": {"bootstraps": 40, "permutations": 40}})
@@ -441,3 +442,24 @@ def test_listeners_are_told_of_progress(web: Web, market: tuple[str, list[str]],
     assert found[0][0]["id"] > first["id"]
     assert web.ask("/api/events?topics=run:1").json()["code"] == "topic_unknown"
     assert web.ask("/api/events").status_code == 422
+
+
+def test_sweeps_and_judgements_are_read_with_what_they_were_chosen_among(web: Web, stores: Stores, unique_slug: str) -> None:
+    """A sweep's runs come ranked, with the warning; a simulation of its best run is judged among all trials on record."""
+    publish(stores, unique_slug, bars_frame())
+    made = run_sweep(unique_slug, WALK, {"model.eta": [0.05, 0.1]}, stores, horizon_of=lambda _: (1, False))
+    (row,) = web.get("/api/sweeps", dataset=unique_slug)
+    assert (row["target"], row["runs"], row["grid"]) == ("TGT_NEXT", 2, {"model.eta": [0.05, 0.1]})
+    found = web.get(f"/api/sweeps/{row['sweep_id']}")
+    assert [one["run_id"] for one in found["trials"]] == [trial.run_id for trial in made.trials]
+    assert [one["metrics"]["profit_factor"] for one in found["trials"]] == [trial.metrics["profit_factor"] for trial in made.trials]
+    assert found["warnings"][0]["code"] == "many_trials"
+    by_mean = web.get(f"/api/sweeps/{row['sweep_id']}", rank_by="mean")["trials"]
+    assert by_mean[0]["metrics"]["mean"] >= by_mean[1]["metrics"]["mean"]
+    assert web.ask("/api/sweeps/none").json()["code"] == "sweep_unknown"
+    assert made.trials[0].run_id is not None
+    simulation_id = simulate_run(made.trials[0].run_id, PROFILE, stores)[1].simulation_id
+    judged = web.get(f"/api/tradesim/runs/{simulation_id}/judgement")
+    assert judged["deflated_sharpe"]["trials"] >= 2
+    assert {one["test"] for one in judged["tests"]} == {"trade_test", "signal_test"}
+    assert all(one["holm"] >= one["p_value"] and one["tests"] == 2 for one in judged["tests"])

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import polars as pl
 import pytest
+from pydantic import SecretStr
 
 from chronos_assets.domain.profiles.lfs import LfsProfile
 from chronos_assets.domain.profiles.simulation import SimulationProfile
@@ -154,3 +155,24 @@ def test_a_store_that_is_down_is_a_page_that_asks_again(settings: Settings) -> N
         assert answer.status_code == 503
         assert "chronos services start" in answer.text
         assert "data-retry" in answer.text
+
+
+def test_a_person_gives_the_token_once(servers: Connections, settings: Settings, run_id: str) -> None:
+    """With a token set a page leads to a form; the right token leads on with a cookie that is not the token, a wrong one does not."""
+    guarded = settings.model_copy(update={"api_token": SecretStr("canary-8ZQ2")})
+    with running(guarded, lambda: open_reading(servers, settings)) as web:
+        asked = web.ask(f"/runs/{run_id}", allow_redirects=False)
+        assert (asked.status_code, asked.headers["location"]) == (303, f"/login?next=%2Fruns%2F{run_id}")
+        own = {"Origin": web.url, "Sec-Fetch-Site": "same-origin"}
+        wrong = web.ask("/login", "POST", own, data={"token": "canary", "next": "/runs"}, allow_redirects=False)
+        assert (wrong.status_code, "That is not the token" in wrong.text) == (401, True)
+        right = web.ask("/login", "POST", own, data={"token": "canary-8ZQ2", "next": "//evil.example"}, allow_redirects=False)
+        assert (right.status_code, right.headers["location"]) == (303, "/")
+        cookie = right.headers["set-cookie"]
+        assert "canary" not in cookie
+        assert {"HttpOnly", "SameSite=strict"} <= {part.strip() for part in cookie.split(";")}
+        session = {"Cookie": cookie.partition(";")[0]}
+        assert web.ask(f"/runs/{run_id}", headers=session).status_code == 200
+        assert web.ask("/api/datasets", headers=session).status_code == 200
+        forged = {"Cookie": "chronos_session=99999999999." + "0" * 64}
+        assert web.ask("/api/datasets", headers=forged).status_code == 401

@@ -80,7 +80,7 @@ def ask(operation: Any, ids: dict[str, str]) -> int:
             case.query.pop(name, None)
         if "runs" in case.query:
             case.query["runs"] = f"{ids['run_id']},{ids['other_id']}"
-        case.call_and_validate()
+        case.call_and_validate(timeout=120)  # the first trace loads xgboost
 
     send()
     return len(cases)

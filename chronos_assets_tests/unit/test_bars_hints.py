@@ -18,7 +18,7 @@ from chronos_assets.errors import BarsError, UsageError
 from chronos_assets.ingest import BarsSpec
 from chronos_assets_tests.bars_case import read
 
-PERSON = ("find out which row is right", "Hours go to 23", "in one format")
+PERSON = ("find out which row is right", "Hours go to 23", "in one format", "(0 to 2359")
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,7 @@ STEPS: list[tuple[str, Callable[[Case, BarsError, re.Match[str]], list[Case]]]] 
     (r"orrect the granularity", lambda case, error, _: [replace(case, declared={**case.declared, "granularity": interval_found(error)})]),
     (r"call the column Market", lambda case, *_: [replace(case, lines=[case.lines[0].replace("Symbol", "Market"), *case.lines[1:]])]),
     (r"format: \{market: (\S+?)\}", lambda case, _, found: [case.declaring(market=found[1])]),
+    (r"Leave out the bars before (\d+)", lambda case, _, found: [replace(case, lines=[x for x in case.lines if not "1" <= x < found[1]])]),
     (r"Line (\d+) names", lambda case, _, found: [replace(case, lines=case.lines[int(found[1]) - 1 :])]),
 ]
 
@@ -147,6 +148,9 @@ CASES: dict[str, Case] = {
     "two symbols": Case(*two_markets(50)),
     "two symbols, the column left out": Case(*two_markets(50), {"columns": {"exclude": ["Symbol"]}}),
     "two markets": Case([line.replace("Symbol", "Market") for line in two_markets(50)[0]], two_markets(50)[1]),
+    "newest first": Case([lines(FOUR_HOURS, hhmm)[0], *lines(FOUR_HOURS, hhmm)[:0:-1]], FOUR_HOURS),
+    "before 1970": Case(lines(bars(240, 400, "1969-12-01T00:00"), hhmm), bars(240, 400, "1969-12-01T00:00")[186:]),
+    "numbered bars": Case([lines(AUTUMN, hhmm)[0], *(f"{m:%Y%m%d},{m.hour},1" for m in AUTUMN if m.hour < 7)], []),
     "lines above the header": Case(["made by a program", "on a day", *lines(FOUR_HOURS, hhmm)], FOUR_HOURS),
 }
 

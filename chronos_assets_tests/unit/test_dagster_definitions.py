@@ -65,6 +65,8 @@ def test_every_check_has_a_description_and_the_gates_block() -> None:
         "no_unexpected_gaps",
         "well_founded",
         "enough_signals",
+        "enough_cases",
+        "sees_no_test_rows",
         "enough_trades",
     }
 

@@ -13,11 +13,12 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import Ridge as SklearnRidge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
 import chronos_assets
 from chronos_assets.domain.fold_layout import Layout
 from chronos_assets.domain.folds import Fold, plan_folds
-from chronos_assets.domain.learners import LEARNERS
+from chronos_assets.domain.learners import LEARNERS, Cases
 from chronos_assets.domain.parts import documentation_row
 from chronos_assets.domain.profiles.walkforward import WalkforwardProfile
 from chronos_assets.domain.selectors import SELECTORS, Selector
@@ -118,6 +119,17 @@ def test_the_number_of_workers_changes_no_bit_of_a_ridge() -> None:
         assert result.model == alone[result.fold.number]
 
 
+def test_the_threads_of_blas_change_no_bit_of_a_ridge() -> None:
+    """A wide ridge gives the same bits whether BLAS may use one thread or all: other machines have other numbers of cores."""
+    data = make_data(rows=2400, features=300)
+    cases = Cases(data.features, data.targets)
+    models = []
+    for limit in (1, 2):
+        with threadpool_limits(limits=limit, user_api="blas"):
+            models.append(Ridge().fit(cases, cases, names=(), device="cpu", stop=None)[0].save({}))
+    assert models[0] == models[1]
+
+
 class FirstAndLast(Selector):
     """Keeps the columns that its parameter names, whatever they hold."""
 
@@ -162,3 +174,23 @@ def test_a_selector_sees_the_fitted_rows_and_no_other() -> None:
     rows = [row for row in range(split.fit_start, split.fit_end) if row not in (50, 60)]
     assert np.array_equal(seen[0][0], data.features[rows], equal_nan=True)
     assert seen[0][1].tolist() == data.targets[rows].tolist()
+
+
+def test_local_selection_keeps_the_most_frequent_features() -> None:
+    """`select: lfs` keeps the features that the most cases choose, in column order; a constant column and one without a case stay out."""
+    rng = np.random.default_rng(3)
+    features = rng.normal(size=(160, 6)).astype(np.float32)
+    features[:, 2] = 1.0
+    targets = np.where(np.arange(160) < 80, features[:, 4], features[:, 1]).astype(np.float64)
+    wanted = {"select": "lfs", "keep": 2, "bins": 2, "max_kept": 2, "iterations": 2}
+    selector = SELECTORS.parse(wanted)
+    assert selector.choose(features, targets, names="abcdef", stop=None).tolist() == [1, 4]
+    everything = SELECTORS.parse(wanted | {"keep": 6}).choose(features, targets, names="abcdef", stop=None).tolist()
+    assert 2 not in everything
+    assert set(everything) >= {1, 4}
+    with pytest.raises(ChronosError, match="too few cases"):
+        selector.choose(features[:40], targets[:40], names="abcdef", stop=None)
+    with pytest.raises(ChronosError, match="interrupted"):
+        selector.choose(features, targets, names="abcdef", stop=lambda: True)
+    with pytest.raises(ChronosError, match="max_cases"):
+        SELECTORS.parse(wanted | {"max_cases": 100}).choose(features, targets, names="abcdef", stop=None)

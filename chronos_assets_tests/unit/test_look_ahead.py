@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from chronos_assets.domain.folds import Fold
-from chronos_assets.domain.targets import TargetTransform
+from chronos_assets.domain.learners import Features, Stop
+from chronos_assets.domain.selectors import Selector
+from chronos_assets.domain.targets import Floats, TargetTransform
+from chronos_assets.learning.selectors.all_features import AllFeatures
+from chronos_assets.learning.selectors.local_features import LocalFeatures
 from chronos_assets.learning.training import FoldData, FoldResult, FoldSpec, Recipe, train_fold
 from chronos_assets.pipeline.walkforward.checks import Finding
 from chronos_assets.pipeline.walkforward.look_ahead import TrainFold, audit_fold
 from chronos_assets_tests.unit.test_training import make_data, make_recipe
 
 FOLD = Fold(3, 40, 240, 244, 264)
+SEED = 8  # two features are about equally frequent: one row decides
 
 
 def audit(data: FoldData, recipe: Recipe, train: TrainFold = train_fold, fold: Fold = FOLD, horizon: int = 5) -> list[Finding]:
@@ -30,6 +37,31 @@ def test_honest_training_passes(transform: str, window_start: int) -> None:
     fold = replace(FOLD, train_start=window_start)
     assert audit(data, make_recipe(transform=transform), fold=fold) == []
     assert audit(make_data(binary=True), make_recipe("binary:logistic"), fold=fold) == []
+
+
+class OfTheLastRow(AllFeatures):
+    """Keeps the features that are positive in the last row that it is given."""
+
+    def choose(self, features: Features, targets: Floats, *, names: Sequence[str], stop: Stop | None) -> NDArray[np.int64]:
+        positive = np.flatnonzero(features[-1] > 0)
+        return positive if len(positive) else np.arange(1, dtype=np.int64)
+
+    @property
+    def name(self) -> str:
+        return "last"
+
+
+@pytest.mark.parametrize("selector", [OfTheLastRow(), LocalFeatures(keep=2, max_kept=1, iterations=2, bins=2)], ids=["last row", "lfs"])
+def test_a_selection_that_sees_one_validation_row_is_caught(selector: Selector) -> None:
+    """A selection on the fitted rows passes; given one row after them as well, it notices what comes later."""
+    data = replace(make_data(seed=SEED), targets=np.random.default_rng(SEED).normal(size=300))
+    recipe = make_recipe(selector=selector)
+    assert audit(data, recipe) == []
+
+    def one_row_more(data: FoldData, spec: FoldSpec) -> FoldResult:
+        return train_fold(data, replace(spec, split=replace(spec.split, fit_end=spec.split.fit_end + 1)))
+
+    assert {finding.what for finding in audit(data, recipe, one_row_more)} >= {"selected features"}
 
 
 def test_training_into_the_gap_is_caught() -> None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from chronos_assets.domain.folds import plan_folds, resolve_layout
+from chronos_assets.domain.identity import canonical, identity_of
 from chronos_assets.domain.profiles.lfs import MOST_FEATURES, LfsProfile
 from chronos_assets.domain.profiles.walkforward import WalkforwardProfile
 from chronos_assets.domain.slug import granularity_seconds
+from chronos_assets.domain.strict import parse_strict
 from chronos_assets.errors import ProfileError
 from chronos_assets.learning.selectors.lfs import LFS_CODE_VERSION
 from chronos_assets.pipeline.walkforward.request import resolve_features, resolve_target
@@ -23,8 +25,8 @@ from chronos_assets.storage.stores import Stores
 NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "chronos_assets/lfs")
 DEVICE = "cpu"
 # Keys that enter an lfs_id as what they were resolved to, and keys that change no result.
-RESOLVED_KEYS = {"target", "features", "start_row", "end_row"}
-KEYS_WITHOUT_EFFECT = {"threads", "max_cases"}
+RESOLVED_KEYS = dict.fromkeys(("target", "features", "start_row", "end_row"), "enters as what it was resolved to")
+KEYS_WITHOUT_EFFECT = {"threads": "gives the same bits", "max_cases": "refuses, and changes nothing else"}
 
 Warnings = list[dict[str, str]]
 
@@ -53,11 +55,11 @@ class LfsRequest:
             "rows": [self.start_row, self.end_row],
             "target": self.target,
             "features": sorted(self.features),
-            "parameters": self.profile.model_dump(exclude=RESOLVED_KEYS | KEYS_WITHOUT_EFFECT, exclude_defaults=True),
+            "parameters": identity_of(self.profile, ignored=RESOLVED_KEYS | KEYS_WITHOUT_EFFECT),
             "horizon": self.horizon,
             "code": self.code_version,
         }
-        return str(uuid.uuid5(NAMESPACE, json.dumps(parts, sort_keys=True)))
+        return str(uuid.uuid5(NAMESPACE, canonical(parts)))
 
     @property
     def code_version(self) -> str:
@@ -95,7 +97,7 @@ class LfsRequest:
 
     def row(self, requested_by: str) -> dict[str, Any]:
         """The request as a row of `lfs_runs`."""
-        config = self.profile.model_dump(exclude=RESOLVED_KEYS | KEYS_WITHOUT_EFFECT)
+        config = self.profile.model_dump(exclude=set(RESOLVED_KEYS | KEYS_WITHOUT_EFFECT))
         rows = {"start_row": self.start_row, "end_row": self.end_row, "first_test_row": self.first_test_row}
         return {
             "lfs_id": self.lfs_id,
@@ -140,6 +142,11 @@ def plan_lfs(slug: str, profile: LfsProfile, stores: Stores, *, horizon_of: Hori
             slug=slug,
         )
     return LfsRequest(record, profile, target, features, horizon, assumed, profile.start_row, end, first_test_row)
+
+
+def changed_profile(profile: LfsProfile, changes: Mapping[str, Any]) -> LfsProfile:
+    """`profile` with `changes`, validated as a manifest's would be; raises `ProfileError`."""
+    return parse_strict(LfsProfile, profile.model_dump(exclude_unset=True) | dict(changes), error=ProfileError, what="the lfs profile")
 
 
 def _target(record: DatasetRecord, profile: LfsProfile, walkforward: WalkforwardProfile) -> str:

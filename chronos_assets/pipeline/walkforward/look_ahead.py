@@ -1,8 +1,9 @@
 """The look-ahead audit: folds of a real run are trained again on bars whose future was changed, and must not notice.
 
 Perturb every feature at rows >= test_start and every target at rows >= train_end: model and thresholds stay bit-equal. Perturb everything
-at rows > t: the prediction at t stays. And the gap holds what the target's horizon asks for, as declared and as the published bars show
-it, for an assumption proves nothing. (DEFINITIONS, Training and Horizon.)
+after the fitted rows: the selected features stay. Perturb everything at rows > t: the prediction at t stays. And the gap holds what the
+target's horizon asks for, as declared and as the published bars show it, for an assumption proves nothing. (DEFINITIONS, Training and
+Horizon.)
 
 What is perturbed there are arrays, so a leak inside the loading would be in both trainings alike. Therefore each fold's bars are also read
 again, the same way, from a dataset that ends where its test window begins: what was read of the bars before must be the same bits.
@@ -18,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chronos_assets.domain.folds import Fold
+from chronos_assets.domain.selectors import SELECTORS
 from chronos_assets.errors import ConflictError
 from chronos_assets.ingest.horizon import HorizonShown
 from chronos_assets.learning.devices import Device
@@ -110,12 +112,25 @@ def audit_fold(
         findings.append(Finding(fold.number, "validation targets", "those before the gap", "targets at rows >= train_end"))
     if other.thresholds != base.thresholds:
         findings.append(Finding(fold.number, "thresholds", base.thresholds.as_json(), other.thresholds.as_json()))
+    findings += _selection_findings(window, spec, base, chance, train)
     for t in sorted({here.test_start, (here.test_start + here.test_end - 1) // 2, here.test_end - 1}):
         later = train(perturb(window, t + 1, t + 1, recipe, chance), spec)
         upto = t + 1 - here.test_start
         if later.predictions[:upto].tobytes() != base.predictions[:upto].tobytes():
             findings.append(Finding(fold.number, f"predictions up to row {t + start}", "unchanged by later rows", "changed"))
     return base, findings
+
+
+def _selection_findings(window: FoldData, spec: FoldSpec, base: FoldResult, chance: np.random.Generator, train: TrainFold) -> list[Finding]:
+    """Features are selected on fitted rows: train again on bars that are others from the end of those on, and compare the choice."""
+    recipe, end = spec.recipe, spec.split.fit_end
+    if recipe.selector.name == SELECTORS.default:
+        return []
+    other = train(perturb(window, end, end, recipe, chance), spec)
+    if other.chosen == base.chosen:
+        return []
+    expected = f"{', '.join(base.chosen)}, whatever comes after the fitted rows"
+    return [Finding(spec.fold.number, "selected features", expected, ", ".join(other.chosen))]
 
 
 def audit_reading(stores: Stores, request: WalkforwardRequest, data: RunData, fold: Fold, read: ReadData = read_run_data) -> list[Finding]:

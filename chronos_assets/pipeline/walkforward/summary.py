@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -63,6 +64,7 @@ def summarize(stores: Stores, run_id: str, features: Sequence[str], predictions:
         "folds_learned_nothing": sum(LEARNED_NOTHING in fold.metrics.get("notes", []) for fold in folds),
         "threshold_cases": threshold_cases(folds),
         "best_iteration_median": float(np.median(iterations)) if iterations else None,
+        **_chosen(folds),
         "feature_importance": _importance(pooled_importance(stores.postgres, run_id), features),
     }
 
@@ -111,6 +113,12 @@ def remarks(summary: dict[str, Any]) -> list[dict[str, str]]:
             message = f"the {side} threshold rests on fewer than {FEW_CASES} cases in {cases['few']} of {cases['folds']} folds"
             found.append({"code": f"{side}_few_cases", "message": f"{message} (least {cases['least']}): raise thresholds.min_fraction"})
     return found
+
+
+def _chosen(folds: Sequence[FoldRecord]) -> dict[str, Any]:
+    """`features_chosen`: feature -> folds whose selector kept it, the most frequent first; nothing if no fold selected."""
+    counts = Counter(name for fold in folds for name in fold.metrics.get("features", ()))
+    return {"features_chosen": dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))} if counts else {}
 
 
 def _importance(pooled: Sequence[FeatureImportance], features: Sequence[str]) -> dict[str, dict[str, float]]:

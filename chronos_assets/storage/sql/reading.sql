@@ -53,3 +53,10 @@ FROM walkforward_runs r
 WHERE r.run_id = ANY(%(run_ids)s::uuid[])
    OR (%(all)s AND (r.status IN ('queued', 'running') OR r.completed_at > now() - interval '1 minute'))
 ORDER BY r.created_at, r.run_id
+
+-- Runs of a sweep with their trials; a retired run has a trial and no row.
+-- name: sweep_runs_shown
+SELECT i.run_id::text AS run_id, r.status, r.summary_metrics - 'feature_importance' AS summary_metrics, t.sharpe
+FROM unnest(%(run_ids)s::uuid[]) AS i (run_id)
+LEFT JOIN walkforward_runs r USING (run_id)
+LEFT JOIN walkforward_trials t USING (run_id)

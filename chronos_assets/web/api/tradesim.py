@@ -167,6 +167,14 @@ def get_monthly(request: Request, simulation_id: str) -> Response:
     return answer(request, [doc.MonthlyReturns(**row) for row in rows], list[doc.MonthlyReturns])
 
 
+@router.get("/runs/{simulation_id}/judgement", response_model=doc.Judgement, responses={409: PROBLEMS[400]}, operation_id="get_judgement")
+def get_judgement(request: Request, simulation_id: str) -> Response:
+    """How far the simulation could be luck: its Sharpe ratio deflated by all trials on record, its p-values adjusted for their number."""
+    stores = stores_of(request)
+    record = views.completed(stores.postgres, simulation_id)
+    return answer(request, views.read_judgement(stores, record), doc.Judgement)
+
+
 def _etag(request: Request, kind: Format, record: SimulationRecord) -> str:
     return series_etag(request, kind, record.simulation_id, record.status, record.completed_at)
 

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from chronos_assets.web.pages import datasets, folds, home, lfs, runs, simulations
+from chronos_assets.web.pages import datasets, folds, home, lfs, login, runs, simulations
 
-ROUTERS: tuple[APIRouter, ...] = (home.router, datasets.router, runs.router, folds.router, simulations.router, lfs.router)
+ROUTERS: tuple[APIRouter, ...] = (home.router, datasets.router, runs.router, folds.router, simulations.router, lfs.router, login.router)

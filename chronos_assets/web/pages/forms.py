@@ -26,3 +26,8 @@ def one_of(name: str, text: str, known: Sequence[str]) -> str:
     if text not in known:
         raise UsageError("there is no such choice", code="parameter_invalid", field=name, found=text, expected=f"one of {', '.join(known)}")
     return text
+
+
+def own_path(text: str) -> str:
+    """`text` if it is a path of this server, else `/`: a form never leads to another site."""
+    return text if text.startswith("/") and not text.startswith(("//", "/\\")) and text.isprintable() else "/"

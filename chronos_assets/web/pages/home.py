@@ -12,6 +12,7 @@ from chronos_assets.views import datasets as dataset_views
 from chronos_assets.views import runs as run_views
 from chronos_assets.views import simulations as simulation_views
 from chronos_assets.web.context import Words, stores_of
+from chronos_assets.web.pages.forms import own_path
 from chronos_assets.web.pages.rendering import THEMES, page
 
 router = APIRouter(include_in_schema=False)
@@ -58,8 +59,7 @@ async def choose_theme(request: Request) -> Response:
     """Remember light or dark in a cookie and go back to the page; works without a script."""
     form = parse_qs((await request.body()).decode("utf-8", "replace"))
     theme, back = form.get("theme", [""])[0], form.get("back", ["/"])[0]
-    target = back if back.startswith("/") and not back.startswith(("//", "/\\")) else "/"
-    answer = RedirectResponse(target, 303)
+    answer = RedirectResponse(own_path(back), 303)
     if theme in THEMES:
         answer.set_cookie("theme", theme, max_age=A_YEAR_SECONDS, samesite="strict", httponly=True)
     return answer

@@ -115,7 +115,7 @@
         }
       }
       marks.setMarkers(shown.sort((a, b) => a.time - b.time));
-      price.dataset.markers = String(shown.length);
+      Object.assign(price.dataset, { markers: String(shown.length), first: String(first), last: String(last) });
       chart.timeScale().fitContent();
       for (const one of rows()) one.toggleAttribute("data-selected", one === row);
     } catch (error) { say(price, error); }
