@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from chronos_assets import services
+from chronos_assets.cli import completion
 from chronos_assets.cli.common import emit, json_option, say
 from chronos_assets.cli.workplace import open_for_reading
 from chronos_assets.domain.byte_size import byte_size
@@ -32,7 +33,7 @@ def list_(as_json: bool) -> None:
 
 
 @datasets.command()
-@click.argument("slug")
+@click.argument("slug", shell_complete=completion.slugs)
 @json_option
 def show(slug: str, as_json: bool) -> None:
     """Show one dataset: columns, revisions and the space they take, audits, runs."""
@@ -42,7 +43,7 @@ def show(slug: str, as_json: bool) -> None:
 
 
 @datasets.command()
-@click.argument("slug")
+@click.argument("slug", shell_complete=completion.slugs)
 @click.option("--with-runs", is_flag=True, help="Also take out the walk-forward runs and simulations that stand on it.")
 @json_option
 def retire(slug: str, with_runs: bool, as_json: bool) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import textwrap
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from chronos_assets.cli.common import json_option, print_json
 from chronos_assets.errors import ChronosError, RefusedError, UsageError
 
 _SHOWN = 12
+_WIDTH = 110
 
 
 @click.command()
@@ -49,7 +52,8 @@ def inspect(
     if as_json:
         print_json(document)
     else:
-        click.echo(_text(file, document), err=not document["accepted"])
+        given_again = _again({"--format": formats, "--target": targets, "--exclude": exclude})
+        click.echo(_text(file, document, given_again), err=not document["accepted"])
     return 0 if document["accepted"] else RefusedError.exit_code
 
 
@@ -100,7 +104,7 @@ def refused(error: ChronosError) -> dict[str, Any]:
     }
 
 
-def _text(file: Path, document: dict[str, Any]) -> str:
+def _text(file: Path, document: dict[str, Any], given: str) -> str:
     if not document["accepted"]:
         return f"refused: {document['error']['message']} {document['error']['hint'] or ''}".strip()
     roles = Counter(column["role"] for column in document["columns"])
@@ -113,6 +117,8 @@ def _text(file: Path, document: dict[str, Any]) -> str:
         f"  written   {document['file_kind']}, {written}, time {document['time_format']}, zone {document['timezone']}",
         f"  gaps      {document['gaps']} ({document['missing_bars']} bars), {document['unexpected_gaps']} of them unexpected",
     ]
+    for role, label in (("target", "targets"), ("feature", "features"), ("price", "prices"), ("key", "keys"), ("excluded", "left out")):
+        lines += _named(label, [column["name"] for column in document["columns"] if column["role"] == role])
     if document["market"]:
         lines.append(f"  market    {document['market']}")
     empty = [f"{c['name']} {c['nulls']}" for c in document["columns"] if c["nulls"]]
@@ -120,4 +126,15 @@ def _text(file: Path, document: dict[str, Any]) -> str:
         more = f" and {len(empty) - _SHOWN} more" if len(empty) > _SHOWN else ""
         lines.append(f"  nulls     {', '.join(empty[:_SHOWN])}{more}")
     lines += [f"  warning   {warning['code']}: {warning['message']}" for warning in document["warnings"]]
-    return "\n".join(lines)
+    return "\n".join([*lines, f"next: chronos manifest new {shlex.quote(str(file))}{given}"])
+
+
+def _named(label: str, names: list[str]) -> list[str]:
+    """All names of a role, over as many lines as they take."""
+    lines = textwrap.wrap(", ".join(names), _WIDTH, break_long_words=False, break_on_hyphens=False)
+    return [f"  {label if n == 0 else '':<9} {line}" for n, line in enumerate(lines)]
+
+
+def _again(options: dict[str, tuple[str, ...]]) -> str:
+    """Options of this call that the next command needs as well."""
+    return "".join(f" {option} {shlex.quote(value)}" for option, values in options.items() for value in values)

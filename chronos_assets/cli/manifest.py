@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from chronos_assets.cli import completion
 from chronos_assets.cli.common import emit, json_option, say
 from chronos_assets.cli.inspect import parse_formats
 from chronos_assets.errors import UsageError
@@ -49,7 +50,7 @@ def new(file: Path, slug: str | None, exports: Path | None, formats: tuple[str, 
 
 
 @manifest.command()
-@click.argument("slug")
+@click.argument("slug", shell_complete=completion.slugs)
 @_exports
 @click.option("--dry-run", is_flag=True, help="Show what changed and leave the manifest as it is.")
 @json_option
@@ -81,6 +82,12 @@ def _new_text(document: dict[str, Any]) -> str:
     ]
     if document["copied_to"]:
         lines.append(f"copied the file to {document['copied_to']}")
+    targets = [column["name"] for column in report["columns"] if column["role"] == "target"]
+    if targets:
+        others = f"; {len(targets) - 1} more can be named under `walkforward`" if len(targets) > 1 else ""
+        lines.append(f"trained on target {targets[0]}{others}")
+    else:
+        lines.append("no target: nothing can be trained; name one with --target")
     return "\n".join([*lines, f"next: chronos run {document['dataset']}"])
 
 

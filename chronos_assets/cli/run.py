@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from chronos_assets.cli import completion
 from chronos_assets.cli.common import emit, json_option, say
 from chronos_assets.cli.run_report import backfill_text, gate_text, run_text
 from chronos_assets.domain.slug import Slug
@@ -31,7 +32,7 @@ NEXT = "See it in the UI: `chronos dev`, then Assets > indicator_bars, or Runs. 
 
 
 @click.command()
-@click.argument("slug")
+@click.argument("slug", shell_complete=completion.slugs)
 @click.option("--force", is_flag=True, help="Write and verify all rows again under a fresh tag, even where nothing changed.")
 @json_option
 def run(slug: str, force: bool, as_json: bool) -> int:
@@ -119,7 +120,7 @@ def _opened(settings: Settings) -> Iterator[tuple[Workplace, DagsterInstance]]:
 
 
 @click.command()
-@click.argument("slugs", nargs=-1)
+@click.argument("slugs", nargs=-1, shell_complete=completion.slugs)
 @click.option("--all", "everything", is_flag=True, help="Every manifest in exports/.")
 @click.option("--force", is_flag=True, help="Run datasets too that did not change since their last successful run.")
 @click.option("--workers", type=click.IntRange(1, 64), default=2, show_default=True, help="Datasets side by side.")

@@ -9,18 +9,27 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from chronos_assets.cli import completion
 from chronos_assets.cli.common import emit, json_option
 from chronos_assets.cli.workplace import open_for_reading
+from chronos_assets.storage.ids import full_id
 
 if TYPE_CHECKING:
     from chronos_assets.domain.profiles.simulation import SimulationProfile
 
 
 @click.command()
-@click.argument("run_id")
+@click.argument("run_id", shell_complete=completion.run_ids)
 @click.option("--profile", "profile_name", default=None, help="Simulation profile of the manifest (default: `default`).")
 @click.option("--mode", "modes", multiple=True, type=click.Choice(["long", "short", "dual"]), help="Only this mode (repeatable).")
-@click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change a key of the profile, for example exits.max_bars=5.")
+@click.option(
+    "--set",
+    "changes",
+    multiple=True,
+    metavar="KEY=VALUE",
+    shell_complete=completion.simulation_keys,
+    help="Change a key of the profile, for example exits.max_bars=5.",
+)
 @click.option(
     "--manifest", "manifest_file", type=click.Path(path_type=Path), default=None, help="Manifest to use instead of the dataset's."
 )
@@ -38,7 +47,7 @@ def simulate(
     from chronos_assets.storage.runs import get_run
 
     stores = open_stores_of()
-    run = get_run(stores.postgres, run_id)
+    run = get_run(stores.postgres, full_id(stores.postgres, "run", run_id))
     loaded = find_manifest(stores.settings, run.dataset_id, manifest_file)
     if loaded is None and profile_name not in {None, "default"}:
         raise ManifestError(f"there is no manifest to take profile {profile_name!r} from", code="manifest_missing", slug=run.dataset_id)
@@ -67,20 +76,21 @@ def simulate(
 
 
 @click.command()
-@click.argument("trade")
+@click.argument("trade", shell_complete=completion.simulation_ids)
 @json_option
 def trace(trade: str, as_json: bool) -> None:
     """Follow a trade, named SIMULATION_ID/TRADE_NO, back to its fold, model, bars and file."""
     from chronos_assets.pipeline.simulation.trace import parse_trade, trace_trade
     from chronos_assets.views.documents import Trace
 
-    parse_trade(trade)
-    document = trace_trade(trade, open_for_reading())
+    simulation_id, number = parse_trade(trade)
+    stores = open_for_reading()
+    document = trace_trade(f"{full_id(stores.postgres, 'simulation', simulation_id)}/{number}", stores)
     emit(Trace(**document), as_json, lambda _: _trace_text(document))
 
 
 @click.command()
-@click.argument("simulation_id")
+@click.argument("simulation_id", shell_complete=completion.simulation_ids)
 @click.option(
     "--output", type=click.Path(path_type=Path, dir_okay=False), default=None, help="File to write (default: in the reports folder)."
 )
@@ -90,7 +100,9 @@ def report(simulation_id: str, output: Path | None, show: bool, as_json: bool) -
     """Write the tear sheet of SIMULATION_ID as one HTML file that opens offline."""
     from chronos_assets.views.tear_sheet import write_tearsheet
 
-    path = write_tearsheet(simulation_id, open_for_reading(), output)
+    stores = open_for_reading()
+    simulation_id = full_id(stores.postgres, "simulation", simulation_id)
+    path = write_tearsheet(simulation_id, stores, output)
     if show:
         webbrowser.open(path.as_uri())
     emit({"simulation_id": simulation_id, "file": str(path), "bytes": path.stat().st_size}, as_json, lambda d: d["file"])

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from chronos_assets.cli import completion
 from chronos_assets.cli.common import emit, json_option, say
 from chronos_assets.cli.walkforward import parse_change, profile_options, read_profile
 from chronos_assets.cli.workplace import open_stores_of
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("slug")
+@click.argument("slug", shell_complete=completion.slugs)
 @click.option(
     "--grid", "axes", multiple=True, required=True, metavar="KEY=[V1, V2]", help="Values to try, for example model.eta=[0.01, 0.05]."
 )

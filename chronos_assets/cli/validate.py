@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from chronos_assets.cli import completion
 from chronos_assets.cli.common import emit, json_option, run_command, say
 from chronos_assets.cli.progress import Reporter
 from chronos_assets.errors import ChronosError, UsageError, ValidationFailedError
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("slug", required=False)
+@click.argument("slug", required=False, shell_complete=completion.slugs)
 @click.option("--run", "run_id", help="Validate this walk-forward run instead of a dataset.")
 @click.option("--fold", "folds", type=click.IntRange(min=0), multiple=True, help="Only this fold of the run (repeatable).")
 @json_option
@@ -26,6 +27,7 @@ def validate(slug: str | None, run_id: str | None, folds: tuple[int, ...], as_js
     """Compare dataset SLUG, or a run, in both stores."""
     from chronos_assets import services
     from chronos_assets.pipeline.validation.dataset import validate_dataset, validate_run
+    from chronos_assets.storage.ids import full_id
     from chronos_assets.storage.stores import open_stores
     from chronos_assets.views.documents import Validation
 
@@ -36,7 +38,7 @@ def validate(slug: str | None, run_id: str | None, folds: tuple[int, ...], as_js
     settings = load_settings()
     stores = open_stores(services.connect(settings, progress=say), settings)
     if run_id is not None:
-        report = validate_run(run_id, stores, list(folds) or None)
+        report = validate_run(full_id(stores.postgres, "run", run_id), stores, list(folds) or None)
     else:
         assert slug is not None
         with Reporter(slug) as progress:

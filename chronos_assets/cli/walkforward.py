@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from chronos_assets.cli import completion
 from chronos_assets.cli.common import emit, json_option, say
 from chronos_assets.cli.metrics_table import metrics_table
 from chronos_assets.cli.workplace import find_manifest, open_stores_of
@@ -36,7 +38,14 @@ def profile_options(command: Command) -> Command:
     options = [
         click.option("--profile", "profile_name", default="default", show_default=True, help="Walk-forward profile of the manifest."),
         click.option("--manifest", "manifest_file", type=click.Path(path_type=Path), help="Manifest to use instead of the dataset's."),
-        click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change a parameter, for example model.eta=0.05."),
+        click.option(
+            "--set",
+            "changes",
+            multiple=True,
+            metavar="KEY=VALUE",
+            shell_complete=completion.walkforward_keys,
+            help="Change a parameter, for example model.eta=0.05.",
+        ),
         click.option("--target", help="Target column."),
         click.option("--horizon", type=click.IntRange(min=1), help="Bars that the target looks ahead; default: as the manifest declares."),
         click.option("--window", type=click.Choice(["rolling", "anchored"]), help="Layout of the train window."),
@@ -56,7 +65,7 @@ def profile_options(command: Command) -> Command:
 
 
 @click.command()
-@click.argument("slug", required=False)
+@click.argument("slug", required=False, shell_complete=completion.slugs)
 @click.option("--rows", type=click.IntRange(min=0), help="Plan for this many bars, without a dataset.")
 @profile_options
 @json_option
@@ -74,11 +83,11 @@ def folds(slug: str | None, rows: int | None, as_json: bool, **options: Any) -> 
     plan = plan_folds(layout, bars, timestamps=timestamps, interval_seconds=interval)
     if not plan:
         say(f"no fold fits into {bars} bars")
-    emit([fold.as_row() for fold in plan], as_json, lambda _: _plan_text(plan, bars))
+    emit([fold.as_row() for fold in plan], as_json, lambda _: _plan_text(plan, bars, timestamps))
 
 
 @click.command()
-@click.argument("slug")
+@click.argument("slug", shell_complete=completion.slugs)
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="Device of this run.")
 @click.option("--executor", type=click.Choice(["threads", "ray"]), help="Where folds run; default: the setting.")
 @click.option("--workers", type=click.IntRange(min=1), help="Folds trained at the same time; default: the setting.")
@@ -215,11 +224,18 @@ def _bars_of_file(settings: Settings, loaded: LoadedManifest) -> tuple[list[str]
     return bars.report.by_role("target"), pl.read_ipc(bars.path, columns=["timestamp_unix"])["timestamp_unix"].to_numpy(), refuse
 
 
-def _plan_text(plan: Sequence[Fold], rows: int) -> str:
-    lines = [f"{'fold':>6} {'train_start':>12} {'train_end':>10} {'test_start':>11} {'test_end':>9}"]
+def _plan_text(plan: Sequence[Fold], rows: int, timestamps: NDArray[np.int64] | None = None) -> str:
+    dates = "" if timestamps is None else f"  {'first train bar':<17} {'first test bar':<17} {'last test bar':<17}"
+    lines = [f"{'fold':>6} {'train_start':>12} {'train_end':>10} {'test_start':>11} {'test_end':>9}{dates}"]
     for fold in plan:
-        lines.append(f"{fold.number:>6} {fold.train_start:>12} {fold.train_end:>10} {fold.test_start:>11} {fold.test_end:>9}")
+        edges = f"{fold.number:>6} {fold.train_start:>12} {fold.train_end:>10} {fold.test_start:>11} {fold.test_end:>9}"
+        named = () if timestamps is None else (timestamps[row] for row in (fold.train_start, fold.test_start, fold.test_end - 1))
+        lines.append(edges + "".join(f"{'  ' if n == 0 else ' '}{_minute(int(second)):<17}" for n, second in enumerate(named)).rstrip())
     return "\n".join([*lines, "", picture(plan, rows), f"{len(plan)} folds over {rows} bars; = train, # test"])
+
+
+def _minute(second: int) -> str:
+    return f"{datetime.fromtimestamp(second, UTC):%Y-%m-%d %H:%M}"
 
 
 def picture(plan: Sequence[Fold], rows: int) -> str:

@@ -18,12 +18,14 @@ class StrictModel(BaseModel):
 
 
 Model = TypeVar("Model", bound=BaseModel)
+_SHORT = 5
+_SHORT_CUTOFF, _CUTOFF = 0.65, 0.6  # similarity as difflib counts it: in a short name one letter weighs more
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that looks most like `name`, or None where none does."""
+    """The known name that looks most like `name`, or None if none is near: a suggestion that is far off helps nobody."""
     by_fold = {k.casefold(): k for k in known}
-    found = difflib.get_close_matches(name.casefold(), by_fold, n=1, cutoff=0.5)
+    found = difflib.get_close_matches(name.casefold(), by_fold, n=1, cutoff=_SHORT_CUTOFF if len(name) < _SHORT else _CUTOFF)
     return by_fold[found[0]] if found else None
 
 
@@ -36,7 +38,7 @@ def parse_strict(model: type[Model], data: Mapping[str, Any], *, error: type[Chr
         path = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
             known = _known_keys(model, first["loc"][:-1], data)
-            close = nearest(str(first["loc"][-1]), known)
+            close = _elsewhere(model, str(first["loc"][-1])) or nearest(str(first["loc"][-1]), known)
             hint = f"Did you mean {close!r}?" if close else ""
             raise error(
                 f"{what} has the unknown key {path!r}",
@@ -79,6 +81,21 @@ def _chosen(model: Any, data: Any) -> Any:
     """The class that `data` asks for if `model` is the base of several."""
     choose = getattr(model, "class_for", None)
     return choose(data) if choose is not None else model
+
+
+def _elsewhere(model: type[BaseModel], name: str, path: str = "") -> str | None:
+    """The dotted name of a key called `name` in a model below `model`: `eta` is `model.eta`."""
+    for field, info in model.model_fields.items():
+        default = info.get_default(call_default_factory=True)
+        inner = type(default) if isinstance(default, BaseModel) else None
+        if inner is None:
+            continue
+        if name in inner.model_fields:
+            return f"{path}{field}.{name}"
+        found = _elsewhere(inner, name, f"{path}{field}.")
+        if found is not None:
+            return found
+    return None
 
 
 def _inner_model(annotation: Any) -> Any:

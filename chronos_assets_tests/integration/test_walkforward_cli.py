@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from typing import Any
@@ -71,10 +72,33 @@ def test_run_list_sweep_and_retire(stores: Stores, unique_slug: str, cli_environ
     assert all(run["space"]["artifact_bytes"] >= run["space"]["own_artifact_bytes"] > 0 for run in runs)
     code, shown, _ = chronos("runs", "show", result["run_id"], "--json", env=cli_environment)
     assert (code, shown["space"]["prediction_rows"]) == (0, 90)
+    people_find_their_way(unique_slug, result["run_id"], cli_environment)
     code, text, _ = chronos("runs", "retire", result["run_id"], env=cli_environment)
     assert code == 0
     assert "90 rows stay in QuestDB" in text
     assert chronos("runs", "show", result["run_id"], env=cli_environment)[0] == 3
+
+
+def people_find_their_way(slug: str, run_id: str, environment: dict[str, str]) -> None:
+    """The texts name dates, parameters that differ, thresholds and the next command; the beginning of an id is enough."""
+    _, plan, _ = chronos("folds", slug, *SMALL, env=environment)
+    assert "first test bar" in plan
+    assert re.search(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2} ", plan), plan
+    _, listed, _ = chronos("runs", "list", slug, env=environment)
+    assert "rolling 60/10, gap 2, model.eta 0.2, model.rounds 20" in listed
+    assert "`chronos runs show RUN_ID`" in listed
+    code, shown, error = chronos("runs", "show", run_id[:8].upper(), env=environment)
+    assert code == 0, error
+    for part in (
+        f"run {run_id} of {slug}: completed",
+        "parameters  ",
+        "  eta 0.2",
+        "threshold long ",
+        "in use now: ",
+        "warning target_horizon_assumed",
+    ):
+        assert part in shown, (part, shown)
+    assert shown.rstrip().endswith(f"next: chronos simulate {run_id}")
 
 
 def test_an_undeclared_horizon_that_the_bars_contradict_is_refused(
@@ -96,6 +120,7 @@ def test_refusals_have_their_exit_codes(stores: Stores, unique_slug: str, cli_en
     cases = [
         (["walkforward", "nowhere_1d_v1"], 3, "not published"),
         (["walkforward", unique_slug, "--set", "model.etta=1"], 3, "eta"),
+        (["walkforward", unique_slug, "--set", "eta=1"], 3, "Did you mean 'model.eta'?"),
         (["walkforward", unique_slug, "--set", "model"], 2, "KEY=VALUE"),
         (["walkforward", unique_slug, "--set", "features=feat_0,feat_1"], 3, "features: `all`, or a list"),
         (["walkforward", unique_slug, "--set", "step=0"], 3, "step: a whole number of bars"),

@@ -29,6 +29,7 @@ from chronos_assets.storage.atomic_write import replacing
 _CHECKSUM_LINE = re.compile(r"^(\s*checksum\s*:[ \t]*)([^\s#,}]+|\"[^\"\n]*\"|'[^'\n]*')?", re.MULTILINE)
 _ENDINGS = frozenset({"csv", "txt", "tsv", "dat", "prn", "gz", "zst", "parquet", "arrow", "ipc", "feather"})
 _INTERVAL_WORDS = frozenset({"minutely", "hourly", "daily", "weekly", "monthly", "quarterly", "yearly"})
+_TARGETS_NAMED = 9
 _NO_CHECKSUM = "sha256:" + "0" * 64
 
 
@@ -157,6 +158,9 @@ def manifest_text(slug: str, relative: str, report: BarsReport, spec: BarsSpec) 
         lines.append(f"target_horizon: {_flow(dict(spec.target_horizon))}")
     elif targets:
         lines += _proposed_horizons(report)
+    if targets:
+        others = f"  # or {', '.join(map(_scalar, targets[1:_TARGETS_NAMED]))}" if len(targets) > 1 else ""
+        lines += ["walkforward:", f"  default: {_flow({'target': targets[0]})}{others}"]
     return "\n".join(lines) + "\n"
 
 
