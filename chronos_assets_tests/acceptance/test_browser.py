@@ -120,9 +120,9 @@ def test_charts_follow_the_theme_and_zoom_is_in_the_address(browser: Browser, we
                 page.mouse.down()
                 page.mouse.move(box["x"] + 0.6 * box["width"], box["y"] + 20, steps=5)
                 page.mouse.up()
-                page.wait_for_function("location.search.includes('from=')")
+                page.wait_for_url(lambda url: "from=" in url, wait_until="commit")
                 page.go_back()
-                page.wait_for_function("!location.search.includes('from=')")
+                page.wait_for_url(lambda url: "from=" not in url, wait_until="commit")
                 watch.must_be_clean()
     assert pictures[0] != pictures[1]
 
