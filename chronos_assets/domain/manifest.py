@@ -99,7 +99,7 @@ class Manifest(StrictModel):
     def _profile_names(cls, value: dict[str, Any]) -> dict[str, Any]:
         for name in value:
             if not _PROFILE_NAME.fullmatch(name):
-                raise ValueError(f"{name!r} is no name of a profile: letters, digits and _ . -, at most 63")
+                raise ValueError(f"{name!r} is not a valid profile name: use letters, digits and _ . -, at most 63")
         return value
 
     @model_validator(mode="after")
@@ -252,7 +252,7 @@ def _inside(relative: str, key: str, manifest: Path, roots: list[Path]) -> Path:
     """The file that `relative` names, symlinks followed; raises where that is outside all of `roots`."""
     where = {"file": str(manifest), "key": key}
     if not relative or "\x00" in relative:
-        raise ManifestError(f"{key} is no path", code="path_invalid", found=repr(relative), **where)
+        raise ManifestError(f"{key} is not a path", code="path_invalid", found=repr(relative), **where)
     given = Path(relative)
     if given.is_absolute() or re.match(r"[A-Za-z]:[\\/]|\\\\|~[^\\/]*[\\/]|~$", relative):
         raise ManifestError(

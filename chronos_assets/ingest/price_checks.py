@@ -31,7 +31,7 @@ _MIN_STEPS = 20
 
 KINDS = {
     "price_high_below_low": "High is below Low in {bars}",
-    "price_outside_range": "Open or Close lies outside High and Low in {bars}",
+    "price_outside_range": "Open or Close is outside High and Low in {bars}",
     "price_zero": "a price is zero in {bars}",
     "price_negative": "a price is below zero in {bars}",
     "price_jump": f"a price jumps by more than {_JUMP_RANGES:g} times the usual range and back in {{bars}}",

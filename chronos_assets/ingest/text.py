@@ -291,7 +291,7 @@ def _check_quotes(block: TextBlock, separator: int, name: str) -> None:
     stray = np.flatnonzero(stray_open | stray_close)
     if len(stray):
         raise BarsError(
-            "a quote stands in the middle of a cell",
+            "there is a quote in the middle of a cell",
             code="quote_stray",
             file=name,
             row=block.line_at(int(quotes[2 * stray[0]])),

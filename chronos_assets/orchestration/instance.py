@@ -193,7 +193,7 @@ def _lost_records(error: Exception) -> ChronosError:
         operational = isinstance(driver, psycopg2.OperationalError)
         said = said_by_postgres(text, driver.pgcode or "", operational=operational, address="of Dagster's records")
         if said.code == "postgres_denied":
-            said.hint = "Check CHRONOS_DAGSTER_POSTGRES_URL, or CHRONOS_POSTGRES_DSN where that is not set."
+            said.hint = "Check CHRONOS_DAGSTER_POSTGRES_URL, or CHRONOS_POSTGRES_DSN if that is not set."
         if said.code != "postgres_unreachable":
             return said
     return ServiceUnavailableError(

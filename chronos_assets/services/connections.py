@@ -91,7 +91,7 @@ def remote_questdb(settings: Settings) -> QuestDBAddress:
         raise UsageError(
             f"CHRONOS_QUESTDB_CONF is {parsed.scheme}::, which can only write, and no address for reading is set",
             code="questdb_http_missing",
-            hint="Set CHRONOS_QUESTDB_HTTP=host:9000 (and CHRONOS_QUESTDB_USER, CHRONOS_QUESTDB_PASSWORD where it asks for them); for the "
+            hint="Set CHRONOS_QUESTDB_HTTP=host:9000 (and CHRONOS_QUESTDB_USER, CHRONOS_QUESTDB_PASSWORD if it asks for them); for the "
             "embedded server on 127.0.0.1 set CHRONOS_QUESTDB_ILP_TCP=true instead.",
         )
     if settings.questdb_user:

@@ -130,7 +130,7 @@ def publish(connection: Connection, audit: AuditRecord, publication: Publication
         row = connection.execute(query("publish_growth" if audit.base_revision else "publish_first"), binds).fetchone()
     if row is None:
         raise ConflictError(
-            f"dataset {audit.dataset_id} was published by somebody else meanwhile",
+            f"dataset {audit.dataset_id} was published by another process meanwhile",
             code="revision_conflict",
             expected=f"revision {audit.base_revision}" if audit.base_revision else "no such dataset",
             found="no such dataset" if record is None else f"revision {record.revision}",

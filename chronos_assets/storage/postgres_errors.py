@@ -46,7 +46,7 @@ _REFUSALS = {
 _OTHER = (
     "postgres_refused",
     "Postgres refused a statement",
-    "The log of the Postgres server says more; a table of ours that was changed by hand is the usual cause.",
+    "The log of the Postgres server says more; the usual cause is a table that was changed by hand.",
 )
 
 

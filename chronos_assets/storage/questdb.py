@@ -287,7 +287,7 @@ def _columns_missing(table: str, error: StoreError) -> StoreError:
         f"QuestDB's table {table!r} does not have all columns that were written to it",
         code="columns_missing",
         found=error.found,
-        hint="It was changed or made anew behind the registry: `chronosflow_export SLUG --replace` writes all bars of a dataset again.",
+        hint="It was changed or recreated behind the registry: `chronosflow_export SLUG --replace` writes all bars of a dataset again.",
     )
 
 

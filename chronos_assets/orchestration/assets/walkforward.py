@@ -42,7 +42,7 @@ LAUNCH = "launch"
 class WalkforwardConfig(Config):
     """What a launch may choose, and change; the profiles themselves stand in the manifest."""
 
-    profiles: list[str] = Field(default_factory=list, description="Names of walk-forward profiles to run; all of the manifest where empty.")
+    profiles: list[str] = Field(default_factory=list, description="Names of walk-forward profiles to run; if empty, all of the manifest.")
     changes: dict[str, Any] = Field(
         default_factory=dict,
         description="Parameters that this launch changes in each of them, as a manifest writes them or by dotted key: "

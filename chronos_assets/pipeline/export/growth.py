@@ -146,7 +146,7 @@ class _Comparison:
             gone, new = np.setdiff1d(before, after), np.setdiff1d(after, before)
             raise _changed(
                 self._record,
-                "bars that are published are gone from the file, or others stand among them",
+                "published bars are missing from the file, or other bars are among them",
                 expected=f"the bar of {_bar(gone[0])}" if gone.size else None,
                 found=f"a bar of {_bar(new[0])}" if new.size else None,
             )

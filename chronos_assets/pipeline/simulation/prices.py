@@ -153,12 +153,12 @@ def _found_shift(prices: pl.DataFrame, times: npt.NDArray[np.int64], known: Floa
     """Seconds to add to the file's labels so that all closes agree, and what to say about it."""
     if known is None:
         return 0, [
-            _say("price_labels_assumed", "no close stands in both files: the price file is taken to label its bars as the dataset does")
+            _say("price_labels_assumed", "no close is in both files: we assume that the price file labels its bars as the dataset does")
         ]
     for shift in (0, step, -step):
         closes = _match(prices, times, shift)[3]
         if _both(closes, known).any() and not _differs(closes, known).any():
-            said = f"the price file labels its bars otherwise: its times were moved by {shift} s, where all closes agree"
+            said = f"the price file labels its bars differently: its times were moved by {shift} s, so that all closes agree"
             return shift, [_say("prices_shifted", said)] if shift else []
     return 0, []
 

@@ -19,7 +19,7 @@ from chronos_assets.storage.stores import Stores
 
 RECLAIM = (
     "QuestDB has no row delete. To get the space back: stop exports, DROP TABLE indicator_bars in QuestDB, then "
-    "`chronosflow_export --all --replace`, which writes every dataset that still has its manifest anew."
+    "`chronosflow_export --all --replace`, which writes every dataset again that still has its manifest."
 )
 AUDITS_SHOWN = 10
 
@@ -99,7 +99,7 @@ def retire(stores: Stores, slug: str, *, with_runs: bool = False) -> dict[str, A
 
 def _in_use(slug: str, standing: Standing) -> ConflictError:
     return ConflictError(
-        f"{standing.runs} walk-forward runs stand on dataset {slug}",
+        f"{standing.runs} walk-forward runs depend on dataset {slug}",
         code="dataset_in_use",
         found=f"{standing.runs} runs, {standing.simulations} simulations",
         hint=f"`chronos datasets retire {slug} --with-runs` takes them out of the registry too.",

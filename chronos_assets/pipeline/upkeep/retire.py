@@ -76,7 +76,7 @@ def retire_run(stores: Stores, run_id: str) -> RunSpace:
         space = run_space(stores, run_id)
         if space.simulations:
             raise ConflictError(
-                f"{len(space.simulations)} simulations stand on run {run_id}",
+                f"{len(space.simulations)} simulations depend on run {run_id}",
                 code="run_in_use",
                 found=", ".join(space.simulations[:5]),
                 hint="A run that was simulated is kept: its trades would lead nowhere.",

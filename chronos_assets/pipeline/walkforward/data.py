@@ -40,7 +40,7 @@ def read_run_data(stores: Stores, request: WalkforwardRequest) -> RunData:
     bars = read_bars(stores, record, request.columns)
     if get_dataset(stores.postgres, record.dataset_id).revision != record.revision:
         raise ConflictError(
-            f"dataset {record.dataset_id} was published anew while its bars were read", code="dataset_moved", hint="Run the command again."
+            f"dataset {record.dataset_id} was published again while its bars were read", code="dataset_moved", hint="Run the command again."
         )
     weight = request.profile.weight_column
     weights = None if weight is None else _doubles(bars[weight])
