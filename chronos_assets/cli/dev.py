@@ -93,7 +93,7 @@ def _servers(settings: Settings) -> Iterator[list[str]]:
 
 
 def _serve(settings: Settings, note: Path, addresses: list[str], *, verbose: bool) -> int:
-    """Run Dagster until it ends or we are told to stop; its exit status, 0 where we stopped it."""
+    """Run Dagster until it ends or we are told to stop; its exit status, 0 if we stopped it."""
     from chronos_assets.orchestration.instance import config_dir, environment_of, fail_dead_runs_of, free_port
 
     port = free_port(settings.dagster_host, settings.dagster_port)

@@ -190,7 +190,7 @@ def _counter(first: int) -> Callable[[int], int]:
 def _read_checked(
     text: bytes, dialect: Dialect, schema: pl.Schema, columns: Sequence[Column], *, spec: BarsSpec, name: str
 ) -> pl.DataFrame | None:
-    """The frame of a block brought to one form, or None where anything about it needs the strict reader (which then says what)."""
+    """The frame of a block brought to one form, or None if anything about it needs the strict reader (which then says what)."""
     try:
         block = check_block(text, 1, dialect, name, ends_file=False)
     except BarsError:

@@ -23,7 +23,7 @@ BLANKS = " \t"
 
 
 def read_strictly(block: TextBlock, dialect: Dialect, columns: Sequence[Column], name: str) -> RawBatch | None:
-    """The raw frame of the block, None where it holds blank lines only; raises `BarsError` at its first row that cannot be taken."""
+    """The raw frame of the block, None if it holds blank lines only; raises `BarsError` at its first row that cannot be taken."""
     lines = _Lines(block)
     _refuse_ragged(lines, dialect, columns, name)
     row_of = lines.row_of()

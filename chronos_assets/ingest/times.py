@@ -79,7 +79,7 @@ def padding_of(cells: pl.Series) -> Padding:
 
 
 def seconds_of_day(times: Int64s, time_format: TimeFormat) -> tuple[Int64s, int | None]:
-    """Seconds since midnight, and the position of the first value that is no time (None where all are)."""
+    """Seconds since midnight, and the position of the first value that is no time (None if all are)."""
     if time_format == "none":
         return np.zeros_like(times), None
     # By divisions alone: NumPy divides by a constant several times faster than it takes remainders.

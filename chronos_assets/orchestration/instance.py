@@ -48,7 +48,7 @@ class ServicesStopped(click.ClickException):
 
 
 def storage_url(settings: Settings) -> str:
-    """The SQLAlchemy URL of Dagster's own records; raises `ServiceUnavailableError` where nothing runs."""
+    """The SQLAlchemy URL of Dagster's own records; raises `ServiceUnavailableError` if nothing runs."""
     from chronos_assets.services import Connections, connect, dagster_postgres_url
 
     nowhere = Connections("", "", None, None, "")  # a URL of its own needs no servers of ours

@@ -59,7 +59,7 @@ def embeds_questdb(settings: Settings) -> bool:
 def through_listener(embedded: QuestDBAddress, settings: Settings, listener: int | None) -> QuestDBAddress:
     """`embedded`, written to by the client string of the settings where there is one; `listener` is the port of its TCP listener.
 
-    Raises `UsageError` where the string leads elsewhere.
+    Raises `UsageError` if the string leads elsewhere.
     """
     if settings.questdb_conf is None:
         return embedded
@@ -110,7 +110,7 @@ def remote_postgres(settings: Settings) -> str:
 
 
 def as_postgres_url(dsn: str) -> str:
-    """A Postgres address as a URL, also where it is given as libpq's `host=... password=...`; as it is where it cannot be read."""
+    """A Postgres address as a URL, also where it is given as libpq's `host=... password=...`; as it is if it cannot be read."""
     if "://" in dsn or "=" not in dsn:
         return dsn
     from psycopg import ProgrammingError

@@ -67,7 +67,7 @@ class Places:
         return self.home / "logs" / f"{name}.log"
 
     def create(self) -> None:
-        """Make the folders; raises `ServiceStartError` where the home cannot be written or the disk is full."""
+        """Make the folders; raises `ServiceStartError` if the home cannot be written or the disk is full."""
         try:
             private_home(self.home)
             for folder in (self.folder, self.home / "logs"):

@@ -82,7 +82,7 @@ def list_attempts(postgres: Postgres, slug: str) -> list[AuditRecord]:
 
 
 def find_attempt(postgres: Postgres, slug: str, audit_id: int | None = None) -> AuditRecord:
-    """One attempt, by default the last; raises `NotPublishedError` where there is none."""
+    """One attempt, by default the last; raises `NotPublishedError` if there is none."""
     with postgres.connection() as connection:
         row = connection.execute(query("attempt"), {"slug": slug, "audit_id": audit_id}).fetchone()
     if row is None:
@@ -141,7 +141,7 @@ def publish(connection: Connection, audit: AuditRecord, publication: Publication
 
 
 def is_published(record: DatasetRecord, audit: AuditRecord) -> bool:
-    """True where `record` is what publishing `audit` writes."""
+    """True if `record` is what publishing `audit` writes."""
     return record.revision == audit.base_revision + 1 and (record.questdb_tag, record.checksum, record.content_hash, record.row_count) == (
         audit.questdb_tag,
         audit.checksum,

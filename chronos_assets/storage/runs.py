@@ -123,7 +123,7 @@ def lock_key(run_id: str) -> str:
 
 
 def run_lock(postgres: Postgres, run_id: str, *, wait_seconds: float = 0) -> AbstractContextManager[psycopg.Connection[DictRow]]:
-    """The session lock of a run, as the connection that holds it; raises `ConflictError` where another process works on the run."""
+    """The session lock of a run, as the connection that holds it; raises `ConflictError` if another process works on the run."""
     return postgres.session_lock(lock_key(run_id), wait_seconds=wait_seconds, what=f"run {run_id}")
 
 

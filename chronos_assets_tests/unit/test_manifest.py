@@ -1,4 +1,4 @@
-"""Manifests: what is read from them, what is refused in them, and where their files may lie."""
+"""Manifests: what is read from them, what is refused in them, and if their files may lie."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def price_columns(record: DatasetRecord) -> dict[str, DatasetColumn]:
 
 
 def require_prices(record: DatasetRecord, file: PriceFile | None) -> None:
-    """Raise `RefusedError` that names the manifest keys where a dataset has no prices to trade on."""
+    """Raise `RefusedError` that names the manifest keys if a dataset has no prices to trade on."""
     missing = [name for name in FIELDS if name not in price_columns(record)]
     if file is None and missing:
         raise RefusedError(
@@ -164,7 +164,7 @@ def _found_shift(prices: pl.DataFrame, times: npt.NDArray[np.int64], known: Floa
 
 
 def _match(prices: pl.DataFrame, times: npt.NDArray[np.int64], shift: int) -> list[Floats]:
-    """The four prices at exactly `times`, NaN where the file has no such bar."""
+    """The four prices at exactly `times`, NaN if the file has no such bar."""
     stamps = prices["timestamp_unix"].to_numpy() + shift
     place = np.minimum(np.searchsorted(stamps, times), len(stamps) - 1)
     found = stamps[place] == times

@@ -1,7 +1,7 @@
 """Published datasets seen from outside: what there is, what their revisions take in space, and how one is retired.
 
 QuestDB has no row delete. A retired dataset, like an old revision, is out of every reader's reach but stays on disk until the table is
-made anew.
+made again.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def tag_space(stores: Stores, record: DatasetRecord) -> list[TagSpace]:
 def retire(stores: Stores, slug: str, *, with_runs: bool = False) -> dict[str, Any]:
     """Take a dataset out of the registry; says what stays in QuestDB.
 
-    Raises `ConflictError` where runs stand on it (unless `with_runs`: then they and their simulations go too) or an export works on it.
+    Raises `ConflictError` if runs stand on it (unless `with_runs`: then they and their simulations go too) or an export works on it.
     """
     record = get_dataset(stores.postgres, slug)
     with stores.postgres.session_lock(lock_key(slug), what=f"dataset {slug}") as connection:

@@ -35,7 +35,7 @@ _NO_CHECKSUM = "sha256:" + "0" * 64
 
 @dataclass(frozen=True)
 class NewManifest:
-    """A manifest that was written. `copied_to` is where the source was copied, None where it already lay in place."""
+    """A manifest that was written. `copied_to` is where the source was copied, None if it already lay in place."""
 
     path: Path
     report: BarsReport
@@ -49,7 +49,7 @@ class NewManifest:
 
 @dataclass(frozen=True)
 class Refreshed:
-    """The outcome of a refresh. `change` is None where the bars as they were before are not at hand."""
+    """The outcome of a refresh. `change` is None if the bars as they were before are not at hand."""
 
     path: Path
     old_checksum: str
@@ -231,7 +231,7 @@ def _write_atomically(path: Path, text: str) -> None:
 def refresh_manifest(slug: str, settings: Settings, *, write: bool = True) -> Refreshed:
     """Compare the source with what was normalized last, and put its checksum into the manifest.
 
-    The manifest stays as it is where the file cannot be taken as bars, or `write` is false.
+    The manifest stays as it is if the file cannot be taken as bars, or `write` is false.
     """
     path = manifest_path(settings.exports_dir, slug)
     text = read_manifest_text(path)

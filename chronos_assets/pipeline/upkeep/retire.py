@@ -40,7 +40,7 @@ class RunSpace:
 
 
 def run_space(stores: Stores, run_id: str) -> RunSpace:
-    """Measure a run; raises `NotPublishedError` where there is none."""
+    """Measure a run; raises `NotPublishedError` if there is none."""
     get_run(stores.postgres, run_id)
     return run_spaces(stores, [run_id])[run_id]
 
@@ -69,7 +69,7 @@ def run_spaces(stores: Stores, run_ids: Sequence[str]) -> dict[str, RunSpace]:
 def retire_run(stores: Stores, run_id: str) -> RunSpace:
     """Delete a run's rows in Postgres and the files that only it uses; returns what it took. That it was tried stays on record.
 
-    Raises `ConflictError` where a process works on the run, or simulations stand on it.
+    Raises `ConflictError` if a process works on the run, or simulations stand on it.
     """
     run = get_run(stores.postgres, run_id)
     with run_lock(stores.postgres, run_id):

@@ -37,7 +37,7 @@ _COLUMNS = "columns and roles are those that were published"
 def validate_dataset(slug: str, stores: Stores, *, loaded: LoadedManifest | None = None, progress: Progress = silent) -> ValidationReport:
     """Compare what QuestDB holds of a published dataset with the registry, and with its file where `loaded` leads to the same content.
 
-    Raises `NotPublishedError` where the registry does not know it.
+    Raises `NotPublishedError` if the registry does not know it.
     """
     started = time.monotonic()
     record = get_dataset(stores.postgres, slug)

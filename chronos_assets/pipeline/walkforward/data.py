@@ -35,7 +35,7 @@ class RunData:
 
 
 def read_run_data(stores: Stores, request: WalkforwardRequest) -> RunData:
-    """Read the request's columns; raises `ConflictError` where the dataset was published anew meanwhile."""
+    """Read the request's columns; raises `ConflictError` if the dataset was published again meanwhile."""
     record = request.record
     bars = read_bars(stores, record, request.columns)
     if get_dataset(stores.postgres, record.dataset_id).revision != record.revision:
