@@ -236,7 +236,7 @@ def _ticks(low: float, high: float, wanted: int = 4) -> list[float]:
 
 
 def _log_ticks(low: float, high: float) -> list[float]:
-    """1, 2 and 5 times powers of ten that enclose `[low, high]`; powers alone where those would be many."""
+    """1, 2 and 5 times powers of ten that enclose `[low, high]`; powers alone if those would be many."""
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     every = (1, 2, 5) if len(powers) <= 4 else (1,)
     marks = sorted({k * 10.0**p for p in powers for k in every})
