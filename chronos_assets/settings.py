@@ -48,7 +48,7 @@ class Settings(BaseSettings):
     )
     exports_dir: Path = Field(default_factory=lambda: find_project() / "exports", description="Folder of the manifests.")
     data_roots: Annotated[tuple[Path, ...], NoDecode] = Field(
-        default=(), description="Further folders that a manifest's source_file may lie in, separated as PATH is."
+        default=(), description="Further folders that a manifest's source_file may be in, separated as PATH is."
     )
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="WARNING", description="What commands log on stderr.")
@@ -58,16 +58,16 @@ class Settings(BaseSettings):
         default=None, description="QuestDB client string, for example http::addr=host:9000;username=u;password=p;"
     )
     questdb_http: str | None = Field(
-        default=None, description="host:port for reading from QuestDB where questdb_conf is tcp:: (which can only write)."
+        default=None, description="host:port for reading from QuestDB if questdb_conf is tcp:: (which can only write)."
     )
-    questdb_user: str | None = Field(default=None, description="User for reading from QuestDB where questdb_conf carries none.")
+    questdb_user: str | None = Field(default=None, description="User for reading from QuestDB if questdb_conf carries none.")
     questdb_password: SecretStr | None = Field(default=None, description="Password that goes with questdb_user.")
     postgres_dsn: SecretStr | None = Field(
         default=None, description="Postgres connection, for example postgresql://user:password@host:5432/chronos"
     )
 
     # Embedded servers
-    questdb_http_port: int = Field(default=9000, ge=1, le=65535, description="Preferred HTTP port; a free one is taken where it is in use.")
+    questdb_http_port: int = Field(default=9000, ge=1, le=65535, description="Preferred HTTP port; if it is in use, a free one is taken.")
     questdb_pg_port: int = Field(default=8812, ge=1, le=65535, description="Preferred PGWire port of QuestDB.")
     questdb_ilp_port: int = Field(default=9009, ge=1, le=65535, description="Preferred ILP/TCP port of QuestDB.")
     questdb_ilp_tcp: bool = Field(default=False, description="Open the ILP/TCP listener (it has no password).")
@@ -104,7 +104,7 @@ class Settings(BaseSettings):
     )
     dagster_postgres_url: SecretStr | None = Field(
         default=None,
-        description="Postgres of Dagster itself, as postgresql+psycopg2://user:password@host:5432/dagster (default: beside ours).",
+        description="Postgres of Dagster itself, as postgresql+psycopg2://user:password@host:5432/dagster (default: beside our tables).",
     )
     nightly_cron: str = Field(default="0 2 * * *", description="When the nightly backfill starts, as five cron fields.")
     nightly_timezone: str = Field(default="UTC", description="Time zone that nightly_cron is read in.")

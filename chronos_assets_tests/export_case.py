@@ -91,7 +91,7 @@ class ExportCase:
         return self.stores.questdb.read(f"SELECT {names} FROM indicator_bars WHERE dataset = '{tag}' ORDER BY timestamp")
 
     def holds_the_file(self, tag: str) -> bool:
-        """True where the tag holds exactly the bars of the file, once."""
+        """True if the tag holds exactly the bars of the file, once."""
         sent = self.rows_as_sent(tag).select("timestamp_unix", *self.values)
         return self.stored(tag).equals(sent)
 

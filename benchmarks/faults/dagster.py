@@ -62,7 +62,7 @@ class Dev:
         self.session = next(c.pid for c in psutil.Process(self.process.pid).children() if "keeper" in " ".join(c.cmdline()))
 
     def kill(self, target: str, random_: random.Random) -> bool:
-        """SIGKILL one process of that kind (there are two code servers, one within the other); False where there is none at the moment."""
+        """SIGKILL one process of that kind (there are two code servers, one within the other); False if there is none at the moment."""
         if target == "chronos dev":
             self.process.kill()
             return True
@@ -84,7 +84,7 @@ class Dev:
 
 
 def command(process: psutil.Process) -> str:
-    """Its command line, empty where it is gone."""
+    """Its command line, empty if it is gone."""
     try:
         return " ".join(process.cmdline())
     except psutil.NoSuchProcess:

@@ -56,7 +56,7 @@ def row_versions(stores: Stores, slug: str) -> dict[int, str]:
 
 
 def run_once(stores: Stores, slug: str, chance: random.Random | None = None) -> dict[str, Any] | None:
-    """One process; None where it was killed (with `chance`), else the document that it printed."""
+    """One process; None if it was killed (with `chance`), else the document that it printed."""
     command = [*COMMAND, slug, *SIZES, "--json"]
     with subprocess.Popen(command, env=environment(stores), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         if chance is not None and survive(stores, slug, process, chance):
@@ -69,7 +69,7 @@ def run_once(stores: Stores, slug: str, chance: random.Random | None = None) -> 
 
 
 def survive(stores: Stores, slug: str, process: subprocess.Popen[bytes], chance: random.Random) -> bool:
-    """Wait for a random moment: mostly a little after it has stored folds, now and then at its start; False where it ended before."""
+    """Wait for a random moment: mostly a little after it has stored folds, now and then at its start; False if it ended before."""
     before, at_the_start = len(row_versions(stores, slug)), chance.random() < 0.2
     while not at_the_start and process.poll() is None and len(row_versions(stores, slug)) <= before:
         time.sleep(0.1)

@@ -39,7 +39,7 @@ def run_command(command: click.Command) -> NoReturn:
         if (moved := moved_checkout()) is not None:
             say(f"this project was moved from {moved.project}; its home is still {moved.home}")
     for name, close in unknown_variables().items():
-        say(f"warning: {name} is no setting" + (f"; did you mean {close}?" if close else ""))
+        say(f"warning: unknown setting {name}" + (f"; did you mean {close}?" if close else ""))
     try:
         outcome = command.main(standalone_mode=False)
         code = outcome if isinstance(outcome, int) else 0

@@ -44,7 +44,7 @@ def show(slug: str, as_json: bool) -> None:
 
 @datasets.command()
 @click.argument("slug", shell_complete=completion.slugs)
-@click.option("--with-runs", is_flag=True, help="Also take out the walk-forward runs and simulations that stand on it.")
+@click.option("--with-runs", is_flag=True, help="Also retire the walk-forward runs and simulations that depend on it.")
 @json_option
 def retire(slug: str, with_runs: bool, as_json: bool) -> None:
     """Take a dataset out of the registry; its rows stay in QuestDB, out of every reader's reach."""

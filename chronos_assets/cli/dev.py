@@ -36,7 +36,7 @@ _POLL_SECONDS = 0.25
 
 
 @click.command()
-@click.option("--port", type=int, help="Preferred port of the UI (default: CHRONOS_DAGSTER_PORT, 3000); a free one where it is taken.")
+@click.option("--port", type=int, help="Preferred port of the UI (default: CHRONOS_DAGSTER_PORT, 3000); a free one if it is in use.")
 @click.option("--expose", is_flag=True, help="Allow a CHRONOS_DAGSTER_HOST that other machines reach. The UI has no password.")
 @click.option("--verbose", is_flag=True, help="Show Dagster's own log here, in full, instead of writing it to a file.")
 def dev(port: int | None, expose: bool, verbose: bool) -> None:
@@ -68,7 +68,7 @@ def _check_bind(settings: Settings) -> None:
             expected="a loopback address such as 127.0.0.1",
             hint="Use an SSH tunnel, or a proxy that asks for a password. `--expose` (or CHRONOS_DAGSTER_EXPOSE=true) binds it anyway.",
         )
-    say(f"warning: whoever reaches {host} can start, stop and delete runs; the Dagster UI has no password")
+    say(f"warning: everybody who can reach {host} can start, stop and delete runs; the Dagster UI has no password")
 
 
 @contextmanager
@@ -93,7 +93,7 @@ def _servers(settings: Settings) -> Iterator[list[str]]:
 
 
 def _serve(settings: Settings, note: Path, addresses: list[str], *, verbose: bool) -> int:
-    """Run Dagster until it ends or we are told to stop; its exit status, 0 where we stopped it."""
+    """Run Dagster until it ends or we are told to stop; its exit status, 0 if we stopped it."""
     from chronos_assets.orchestration.instance import config_dir, environment_of, fail_dead_runs_of, free_port
 
     port = free_port(settings.dagster_host, settings.dagster_port)

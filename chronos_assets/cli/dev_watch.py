@@ -51,7 +51,7 @@ def _watch(url: str, stop: threading.Event) -> None:
 
 
 def _ask(url: str, query: str, seconds: float, **variables: str) -> dict[str, Any]:
-    """The data of an answer; empty where the webserver had none to give."""
+    """The data of an answer; empty if the webserver had none to give."""
     with requests.Session() as session:
         session.trust_env = False  # a proxy of the environment is not meant for our own webserver
         answer = session.post(f"{url}/graphql", json={"query": query, "variables": variables}, timeout=seconds)

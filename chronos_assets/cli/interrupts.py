@@ -29,7 +29,7 @@ def listen() -> None:
 
 
 def exit_code_asked() -> int | None:
-    """130 after Ctrl-C, 143 after SIGTERM, None where nobody asked this process to end."""
+    """130 after Ctrl-C, 143 after SIGTERM, None if nobody asked this process to end."""
     if not _asked:
         return None
     return INTERRUPTED if _asked[-1] == signal.SIGINT else TERMINATED

@@ -33,7 +33,7 @@ NEXT = "See it in the UI: `chronos dev`, then Assets > indicator_bars, or Runs. 
 
 @click.command()
 @click.argument("slug", shell_complete=completion.slugs)
-@click.option("--force", is_flag=True, help="Write and verify all rows again under a fresh tag, even where nothing changed.")
+@click.option("--force", is_flag=True, help="Write and verify all rows again under a new tag, even if nothing changed.")
 @json_option
 def run(slug: str, force: bool, as_json: bool) -> int:
     """Take one manifest through the whole lineage."""
@@ -41,7 +41,7 @@ def run(slug: str, force: bool, as_json: bool) -> int:
 
 
 @click.command()
-@click.option("--force", is_flag=True, help="Write and verify all rows again under a fresh tag, even where nothing changed.")
+@click.option("--force", is_flag=True, help="Write and verify all rows again under a new tag, even if nothing changed.")
 @click.option(
     "--gate", is_flag=True, help="Show the gate instead: change one stored cell before the audit, and see that nothing is published."
 )
@@ -102,7 +102,7 @@ def _run(slug: str, workplace: Workplace, instance: DagsterInstance, *, force: b
 
     with RunProgress(slug, sys.stderr) as progress:
         workplace.report_to(progress.reporter)
-        why = "asked for by hand, all rows anew" if force else "asked for by hand"
+        why = "asked for by hand, all rows again" if force else "asked for by hand"
         outcome = run_partition(slug, workplace, instance, tags={WHY_TAG: why}, replace=force, listener=progress.take)
     return summary_of(outcome, workplace.stores), outcome.exit_code, outcome.message
 

@@ -24,7 +24,7 @@ def open_stores_of(**overrides: Any) -> Stores:
 
 
 def find_manifest(settings: Settings, slug: str, given: Path | None) -> LoadedManifest | None:
-    """The dataset's manifest; None where none was given and none lies in its place."""
+    """The dataset's manifest; None if none was given and none lies in its place."""
     from chronos_assets.domain.manifest import load_manifest, manifest_path
 
     path = given or manifest_path(settings.exports_dir, slug)

@@ -90,7 +90,7 @@ def _holds_only(ordered: Iterable[Attempt], tag: str, content_hash: str) -> bool
 
 
 def _grows_in_place(ordered: Sequence[Attempt], published: Published, checksum: str, content_hash: str) -> bool:
-    """True where the registered tag holds the published bars and at most the bars of this same file."""
+    """True if the registered tag holds the published bars and at most the bars of this same file."""
     on_tag = [a for a in ordered if a.tag == published.tag]
     own = [a.audit_id for a in on_tag if a.verdict == "passed" and a.content_hash == published.content_hash]
     later = [a for a in on_tag if not own or a.audit_id > max(own)]

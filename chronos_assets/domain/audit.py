@@ -64,7 +64,7 @@ class Tolerance:
             if name not in folded and name.casefold() not in folded:
                 close = nearest(name, known)
                 raise UsageError(
-                    f"a tolerance is given for {name!r}, which is no column of the file",
+                    f"a tolerance is given for {name!r}, which is not a column of the file",
                     code="tolerance_column",
                     hint=f"Did you mean {close!r}?" if close else "",
                 )

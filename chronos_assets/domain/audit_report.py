@@ -60,7 +60,7 @@ class AuditReport:
 
     @property
     def first_failure(self) -> str:
-        """The first failing row or cell, in brackets and after a space; empty where there is none."""
+        """The first failing row or cell, in brackets and after a space; empty if there is none."""
         if not self.examples:
             return ""
         row = self.examples[0]

@@ -141,7 +141,7 @@ def _bar_edges(layout: Layout, rows: int) -> list[tuple[int, tuple[int, int, int
 
 
 def require_folds(folds: Sequence[Fold], layout: Layout, rows: int) -> None:
-    """Raise `ProfileError` where the plan is empty, saying how many bars one fold needs."""
+    """Raise `ProfileError` if the plan is empty, saying how many bars one fold needs."""
     if folds:
         return
     if isinstance(layout.train, int) and isinstance(layout.test, int):
@@ -158,7 +158,7 @@ def require_folds(folds: Sequence[Fold], layout: Layout, rows: int) -> None:
 
 
 def require_fitted_rows(folds: Sequence[Fold], val_split_ratio: float) -> None:
-    """Raise `ProfileError` where the embargo before the validation part leaves a fold without rows to fit or to validate."""
+    """Raise `ProfileError` if the embargo before the validation part leaves a fold without rows to fit or to validate."""
     for fold in folds:
         split = fold.split(val_split_ratio)
         if split.fit_end <= split.fit_start or split.val_end <= split.val_start:

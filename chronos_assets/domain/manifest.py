@@ -99,7 +99,7 @@ class Manifest(StrictModel):
     def _profile_names(cls, value: dict[str, Any]) -> dict[str, Any]:
         for name in value:
             if not _PROFILE_NAME.fullmatch(name):
-                raise ValueError(f"{name!r} is no name of a profile: letters, digits and _ . -, at most 63")
+                raise ValueError(f"{name!r} is not a valid profile name: use letters, digits and _ . -, at most 63")
         return value
 
     @model_validator(mode="after")
@@ -179,7 +179,7 @@ def load_manifest(path: Path, *, data_roots: Iterable[Path] = (), replace_checks
     """Read the manifest at `path`; raises `ManifestError` that names the key, line or path that is wrong.
 
     The files it names need not exist yet; their paths are resolved against the folder of the manifest and must stay inside it or one of
-    `data_roots`. A checksum that is missing or malformed is refused, or taken to be `replace_checksum` where that is given.
+    `data_roots`. A checksum that is missing or malformed is refused, or taken to be `replace_checksum` if that is given.
     """
     text = read_manifest_text(path)
     data = parse_yaml(text, path)
@@ -206,7 +206,7 @@ def load_manifest(path: Path, *, data_roots: Iterable[Path] = (), replace_checks
 
 
 def read_manifest_text(path: Path) -> str:
-    """The text of the manifest at `path`; raises `ManifestError` where it cannot be read."""
+    """The text of the manifest at `path`; raises `ManifestError` if it cannot be read."""
     try:
         data = _read_regular(path)
         if len(data) > MAX_MANIFEST_BYTES:
@@ -249,10 +249,10 @@ def parse_yaml(text: str, path: Path) -> dict[str, Any]:
 
 
 def _inside(relative: str, key: str, manifest: Path, roots: list[Path]) -> Path:
-    """The file that `relative` names, symlinks followed; raises where that is outside all of `roots`."""
+    """The file that `relative` names, symlinks followed; raises if that is outside all of `roots`."""
     where = {"file": str(manifest), "key": key}
     if not relative or "\x00" in relative:
-        raise ManifestError(f"{key} is no path", code="path_invalid", found=repr(relative), **where)
+        raise ManifestError(f"{key} is not a path", code="path_invalid", found=repr(relative), **where)
     given = Path(relative)
     if given.is_absolute() or re.match(r"[A-Za-z]:[\\/]|\\\\|~[^\\/]*[\\/]|~$", relative):
         raise ManifestError(
@@ -285,7 +285,7 @@ def _inside(relative: str, key: str, manifest: Path, roots: list[Path]) -> Path:
 
 
 def _links_followed(path: Path) -> Path:
-    """Where `path` leads; raises `OSError` or `RuntimeError` where its links go in a circle."""
+    """Where `path` leads; raises `OSError` or `RuntimeError` if its links go in a circle."""
     real = path.resolve()
     if real.is_symlink():  # Python 3.13 leaves such a link as it is, where older ones raise
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))

@@ -77,7 +77,7 @@ def least_cases(n: int, min_fraction: float) -> int:
 
 
 def optimal_cut(predictions: Floats, returns: Floats, min_fraction: float) -> float | None:
-    """The smallest prediction kept by the cut with the best profit factor among cases kept from the top; None where the best is <= 1.
+    """The smallest prediction kept by the cut with the best profit factor among cases kept from the top; None if the best is <= 1.
 
     Cuts lie at observed predictions, keep at least `least_cases` cases, and never split ties. Equal profit factors: more cases.
     O(n log n): one sort and cumulative sums.
@@ -100,7 +100,7 @@ def optimal_cut(predictions: Floats, returns: Floats, min_fraction: float) -> fl
 
 
 def _ratios(gains: Floats, losses: Floats) -> Floats:
-    """Profit factors; infinite without losses, and 0 where there are neither gains nor losses."""
+    """Profit factors; infinite without losses, and 0 if there are neither gains nor losses."""
     with np.errstate(divide="ignore", invalid="ignore"):
         factors = gains / losses
     return np.where(losses > 0, factors, np.where(gains > 0, np.inf, 0.0))

@@ -1,4 +1,4 @@
-"""Indicator files: read as they come, refused where they lie, written as one Arrow file of normalized bars.
+"""Indicator files: read as they come, refused if they lie, written as one Arrow file of normalized bars.
 
 source    bytes of a file: checksum, gzip and zstd, blocks that end at a line
 dialect   header line: delimiter, names                     names     clean names, collisions, roles, QuestDB names

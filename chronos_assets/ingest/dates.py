@@ -92,13 +92,13 @@ def _broken_date(value: int) -> tuple[str, str]:
     year, month, day = value // 10_000, value // 100 % 100, value % 100
     if 1 <= month <= 12 and 1 <= day <= 31:
         if 1500 <= year < FIRST_YEAR:
-            return "date_too_early", f"Date is before {FIRST_YEAR}, where the store of bars begins"
+            return "date_too_early", f"Date is before {FIRST_YEAR}, the first year that QuestDB stores"
         if year > LAST_YEAR and not 1900 <= value % 10_000 <= 2199:
-            return "date_too_late", f"Date lies after {LAST_YEAR}"
+            return "date_too_late", f"Date is after {LAST_YEAR}"
         if FIRST_YEAR <= year <= LAST_YEAR:
             return "date_invalid", f"{year:04d}-{month:02d} has no day {day}"
     if FIRST_YEAR <= value % 10_000 <= LAST_YEAR and 1 <= value // 1_000_000 <= 31:
         return "date_order", "Date looks like DDMMYYYY or MMDDYYYY"
     if year > LAST_YEAR:
-        return "date_too_late", f"Date lies after {LAST_YEAR}"
+        return "date_too_late", f"Date is after {LAST_YEAR}"
     return "date_invalid", "Date is not a day of the calendar"

@@ -173,7 +173,7 @@ def _strongest(values: Floats) -> float:
 
 
 def _correlations(part: Floats, steps: Floats, spread: Floats) -> Floats:
-    """Correlations [columns, steps]; 0 where nothing but rounding is left of a column."""
+    """Correlations [columns, steps]; 0 if nothing but rounding is left of a column."""
     size = np.sqrt((part * part).sum(axis=0))
     left = size > _EXPLAINED * spread
     return np.where(left[:, None], (part.T @ steps) / np.where(left, size, 1.0)[:, None], 0.0)

@@ -154,7 +154,7 @@ def _functions(x: Floats, target: Floats) -> dict[int, float]:
 
 
 def _xi(order: npt.NDArray[np.int64], y: Floats) -> Floats:
-    """Chatterjee's xi of `y` as a function of each column of x, whose rows come in this order; 0 where `y` is constant."""
+    """Chatterjee's xi of `y` as a function of each column of x, whose rows come in this order; 0 if `y` is constant."""
     ordered = np.sort(y)
     at_most, at_least = np.searchsorted(ordered, y, "right"), len(y) - np.searchsorted(ordered, y, "left")
     spread = float((at_least * (len(y) - at_least)).sum())

@@ -198,7 +198,7 @@ def _checked_name(text: str, position: int, count: int, where: dict[str, Any]) -
             f"the name of column {position + 1} holds a control character or an invisible one",
             code="column_name_invalid",
             found=ascii(name[:60]),
-            hint="Type the name anew.",
+            hint="Type the name again.",
             **where,
         )
     return name

@@ -97,7 +97,7 @@ def _header(texts: Iterator[bytes], kind: Kind, spec: BarsSpec, name: str) -> tu
                         "the header line is too long",
                         code="line_too_long",
                         expected=f"at most {spec.max_line_bytes} bytes",
-                        hint="The line end behind the header is damaged, or this is no table: export the file again.",
+                        hint="The line end behind the header is damaged, or this is not a table: export the file again.",
                         file=name,
                         row=lines,
                     )

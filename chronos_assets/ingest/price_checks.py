@@ -31,7 +31,7 @@ _MIN_STEPS = 20
 
 KINDS = {
     "price_high_below_low": "High is below Low in {bars}",
-    "price_outside_range": "Open or Close lies outside High and Low in {bars}",
+    "price_outside_range": "Open or Close is outside High and Low in {bars}",
     "price_zero": "a price is zero in {bars}",
     "price_negative": "a price is below zero in {bars}",
     "price_jump": f"a price jumps by more than {_JUMP_RANGES:g} times the usual range and back in {{bars}}",
@@ -194,7 +194,7 @@ def _jumps(bars: Mapping[str, Floats], usual_range: float) -> Mask:
 
 
 def _ranges(bars: Mapping[str, Floats]) -> Floats:
-    """log(High / Low) of each bar, NaN where it is not above 0 or unknown."""
+    """log(High / Low) of each bar, NaN if it is not above 0 or unknown."""
     if "high" not in bars or "low" not in bars:
         return np.full(len(bars[_anchor(bars)]), np.nan)
     spans = _log(bars["high"]) - _log(bars["low"])
@@ -220,7 +220,7 @@ def _median_before(level: Floats) -> Floats:
 
 
 def _usual_range(bars: Mapping[str, Floats]) -> float:
-    """Median of log(High / Low) or of the steps between closes, the larger one; 0 where too few bars moved."""
+    """Median of log(High / Low) or of the steps between closes, the larger one; 0 if too few bars moved."""
     if not any(field in bars for field in PRICES):
         return 0.0
     usual = 0.0

@@ -32,7 +32,7 @@ class ReportColumn(BaseModel):
     source_name: str | None = None
     position: int = 0
     constant: bool = False
-    horizon: int | None = Field(default=None, description="Targets: bars looked ahead, as declared; 1 where nothing is declared.")
+    horizon: int | None = Field(default=None, description="Targets: bars looked ahead, as declared; 1 if nothing is declared.")
     horizon_shown: int | None = Field(default=None, description="Targets: bars looked ahead at least, as the file shows.")
     horizon_reason: str | None = Field(default=None, description="Targets: how the file shows it.")
 

@@ -25,7 +25,7 @@ _LAST_TIMESTAMP = 7_258_118_400  # 2200-01-01
 
 @dataclass
 class NormalizedVerdict:
-    """Outcome of a check: `lines` say what failed, one sentence each (at most 20); empty where all is well."""
+    """Outcome of a check: `lines` say what failed, one sentence each (at most 20); empty if all is well."""
 
     rows: int = 0
     lines: list[str] = field(default_factory=list)

@@ -62,7 +62,7 @@ def file_checksum(path: Path) -> str:
 
 
 def open_source(path: Path) -> io.BufferedReader:
-    """The file, opened for reading; raises `BarsError` where it is missing, no plain file, or not readable."""
+    """The file, opened for reading; raises `BarsError` if it is missing, no plain file, or not readable."""
     try:
         if path.exists() and not path.is_file():
             raise BarsError(
@@ -101,7 +101,7 @@ def _is_tar(head: bytes) -> bool:
 
 
 def refuse_packed_twice(head: bytes, kind: Kind, name: str) -> None:
-    """Raise `BarsError` where what came out of a gzip or zstd file is no text either."""
+    """Raise `BarsError` if what came out of a gzip or zstd file is no text either."""
     names = [*((magic, f"{inner} data") for magic, inner in _MAGIC), *((magic, what) for magic, what, _ in _REFUSED)]
     found = next((what for magic, what in names if head.startswith(magic)), "a tar archive" if _is_tar(head) else None)
     if kind in {"gzip", "zstd"} and found is not None:
@@ -169,7 +169,7 @@ class HashingReader(io.RawIOBase):
         return state.st_size, state.st_mtime_ns
 
     def refuse_changed(self, name: str) -> None:
-        """Raise `SourceChangedError` where the file was written to since it was opened: what was read may be half old, half new."""
+        """Raise `SourceChangedError` if the file was written to since it was opened: what was read may be half old, half new."""
         if self._state() != self._found:
             raise SourceChangedError(
                 "the file changed while it was read", code="source_changed", file=name, hint="Wait until it is written, then try again."
@@ -191,7 +191,7 @@ def text_blocks(file: HashingReader, kind: Kind, spec: BarsSpec, name: str) -> I
 
 
 def expanded(file: HashingReader, kind: Kind, spec: BarsSpec, name: str) -> Iterator[bytes]:
-    """Pieces of text of a gzip or zstd file; raises `BarsError` where it is cut short, damaged, or grows beyond the limits."""
+    """Pieces of text of a gzip or zstd file; raises `BarsError` if it is cut short, damaged, or grows beyond the limits."""
     total = 0
     for piece in _gunzip(file, name) if kind == "gzip" else _unzstd(file, name):
         total += len(piece)

@@ -118,7 +118,7 @@ class Spacing:
                 heapq.heappop(self._longest)
 
     def usual(self) -> int:
-        """The most frequent step (the shorter of two as frequent); 0 where there is none."""
+        """The most frequent step (the shorter of two as frequent); 0 if there is none."""
         return min(self.steps, key=lambda step: (-self.steps[step], step), default=0)
 
     def summary(self) -> Steps:

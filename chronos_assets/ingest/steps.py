@@ -26,7 +26,7 @@ class PriceSteps:
     """
 
     def __init__(self, opens: Floats | None, closes: Floats | None) -> None:
-        """Prices as `usable_prices` gives them: NaN where one cannot be used."""
+        """Prices as `usable_prices` gives them: NaN if one cannot be used."""
         if closes is None:
             assert opens is not None
             closes, opens = ahead(opens, 1), None
@@ -59,7 +59,7 @@ class PriceSteps:
 
 
 def price_steps(names: Mapping[str, int], values: Floats) -> PriceSteps | None:
-    """Steps from the columns `open` and `close` of `values`, where `names` says which those are; None where neither is usable."""
+    """Steps from the columns `open` and `close` of `values`, where `names` says which those are; None if neither is usable."""
     found = {field: usable_prices(values[:, names[field]]) for field in ("open", "close") if field in names}
     found = {field: column for field, column in found.items() if np.isfinite(column).sum() >= max(_MIN_PRICES, len(values) // 2)}
     return PriceSteps(found.get("open"), found.get("close")) if found else None
@@ -89,7 +89,7 @@ def unexplained(values: Floats, basis: Floats) -> Floats:
 
 
 def without_outliers(values: Floats, spread: float) -> Floats:
-    """The values [rows] or [rows, columns], NaN where one is further from the median than `spread` times the usual distance.
+    """The values [rows] or [rows, columns], NaN if one is further from the median than `spread` times the usual distance.
 
     Both are those of every fourth row.
     """
@@ -104,7 +104,7 @@ def without_outliers(values: Floats, spread: float) -> Floats:
 
 
 def usable_prices(prices: Floats) -> Floats:
-    """The prices, NaN where one is not above zero or alone far away: by more than 15 usual steps from the median of the 11 around it."""
+    """The prices, NaN if one is not above zero or alone far away: by more than 15 usual steps from the median of the 11 around it."""
     with np.errstate(invalid="ignore"):
         positive = np.isfinite(prices) & (prices > 0)
     usable = np.where(positive, prices, np.nan)
@@ -128,7 +128,7 @@ def _filled(level: Floats) -> Floats:
 
 
 def _steps(steps: Floats) -> Floats:
-    """Steps of 0 where they are unknown, and of at most 30 times the usual one."""
+    """Steps of 0 if they are unknown, and of at most 30 times the usual one."""
     known = np.where(np.isfinite(steps), steps, 0.0)
     moved = np.abs(known[known != 0])
     usual = float(np.median(moved)) if moved.size else 0.0

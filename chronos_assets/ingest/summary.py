@@ -21,7 +21,7 @@ def horizon_of(target: str, horizons: dict[str, int]) -> tuple[int, bool]:
 
 
 def summarize(file: OpenedFile, spec: BarsSpec, keys: Keys, stats: Stats, *, blank_lines: int) -> BarsReport:
-    """The report of a file that has been read to its end, its content hash left open; raises where the granularity contradicts the bars."""
+    """The report of a file that has been read to its end, its content hash left open; raises if the granularity contradicts the bars."""
     granularity = spec.granularity
     if granularity is None:
         granularity = keys.spacing.granularity()

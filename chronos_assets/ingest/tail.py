@@ -29,7 +29,7 @@ class Tail:
             self._bars -= self._parts.popleft().height
 
     def values(self) -> npt.NDArray[np.float64]:
-        """Float64 [bars, names], NaN where a cell is null."""
+        """Float64 [bars, names], NaN if a cell is null."""
         table = np.empty((self._bars, len(self.names)), order="F")
         start = 0
         for part in self._parts:

@@ -190,7 +190,7 @@ def _counter(first: int) -> Callable[[int], int]:
 def _read_checked(
     text: bytes, dialect: Dialect, schema: pl.Schema, columns: Sequence[Column], *, spec: BarsSpec, name: str
 ) -> pl.DataFrame | None:
-    """The frame of a block brought to one form, or None where anything about it needs the strict reader (which then says what)."""
+    """The frame of a block brought to one form, or None if anything about it needs the strict reader (which then says what)."""
     try:
         block = check_block(text, 1, dialect, name, ends_file=False)
     except BarsError:
@@ -291,7 +291,7 @@ def _check_quotes(block: TextBlock, separator: int, name: str) -> None:
     stray = np.flatnonzero(stray_open | stray_close)
     if len(stray):
         raise BarsError(
-            "a quote stands in the middle of a cell",
+            "there is a quote in the middle of a cell",
             code="quote_stray",
             file=name,
             row=block.line_at(int(quotes[2 * stray[0]])),

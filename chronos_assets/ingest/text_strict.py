@@ -23,7 +23,7 @@ BLANKS = " \t"
 
 
 def read_strictly(block: TextBlock, dialect: Dialect, columns: Sequence[Column], name: str) -> RawBatch | None:
-    """The raw frame of the block, None where it holds blank lines only; raises `BarsError` at its first row that cannot be taken."""
+    """The raw frame of the block, None if it holds blank lines only; raises `BarsError` at its first row that cannot be taken."""
     lines = _Lines(block)
     _refuse_ragged(lines, dialect, columns, name)
     row_of = lines.row_of()
@@ -98,7 +98,7 @@ def _refuse_ragged(lines: _Lines, dialect: Dialect, columns: Sequence[Column], n
             row=row,
             hint="The file was probably copied while it was written; export or copy it again.",
         )
-    hint = "Every row must have as many fields as the header; a comment or a sum below the table is no row: take it out."
+    hint = "Every row must have as many fields as the header; a comment or a sum below the table is not a row: remove it."
     if dialect.delimiter == "blanks":
         hint = "A name or a missing value with a blank in it counts as two fields, an empty cell as none; write commas or tabs instead."
     elif count > len(columns):
@@ -153,15 +153,15 @@ _ADVICE: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"[+-]?\d{1,3}([,' _\u00a0\u202f]\d{3})+(\.\d+)?"), "Write numbers without thousands separators."),
     (re.compile(r".*%|[$€£¥].*"), "Write plain numbers, without units."),
     (re.compile("'.*"), "Write numbers without single quotes."),
-    (re.compile("\ufeff.*"), "A second byte order mark stands here: two files were joined."),
-    (re.compile(r".*[^\x20-\x7e].*"), "Type the cell anew: digits, sign and blanks must be those of ASCII."),
+    (re.compile("\ufeff.*"), "There is a second byte order mark here: two files were joined."),
+    (re.compile(r".*[^\x20-\x7e].*"), "Type the cell again: digits, sign and blanks must be those of ASCII."),
 )
 
 
 def _advice(value: str, column: str) -> str:
     """What to do about a cell, judged by its looks."""
     if value == column:
-        return "The header stands here again: two exports were joined; take this line out."
+        return "The header is here a second time: two exports were joined; remove this line."
     if value.casefold() in _BOOLEANS:
         return "Write booleans as 1 and 0."
     if value.casefold() in _MISSING:

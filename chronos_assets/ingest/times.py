@@ -79,7 +79,7 @@ def padding_of(cells: pl.Series) -> Padding:
 
 
 def seconds_of_day(times: Int64s, time_format: TimeFormat) -> tuple[Int64s, int | None]:
-    """Seconds since midnight, and the position of the first value that is no time (None where all are)."""
+    """Seconds since midnight, and the position of the first value that is no time (None if all are)."""
     if time_format == "none":
         return np.zeros_like(times), None
     # By divisions alone: NumPy divides by a constant several times faster than it takes remainders.
@@ -96,7 +96,7 @@ def checked_seconds(times: Int64s, time_format: TimeFormat) -> Int64s:
     """Seconds since midnight; raises `UnclearTimeError` at the first value that is no time."""
     seconds, bad = seconds_of_day(times, time_format)
     if bad is not None:
-        raise UnclearTimeError("time_invalid", f"Time is no {time_format.upper()}", bad, HOURS_HINT)
+        raise UnclearTimeError("time_invalid", f"Time is not {time_format.upper()}", bad, HOURS_HINT)
     return seconds
 
 
@@ -109,10 +109,10 @@ def decide(days: Int64s, times: Int64s, padding: Padding, *, declared: TimeForma
         raise UnclearTimeError("time_negative", "Time is negative", negative, "Write Time as HHMM or HHMMSS.")
     if (large := _first(times > 235_959)) is not None:
         raise UnclearTimeError(
-            "time_invalid", "Time is no time of day", large, "Write Time as HHMM or HHMMSS; midnight is 0 of the next day."
+            "time_invalid", "Time is not a time of day", large, "Write Time as HHMM or HHMMSS; midnight is 0 of the next day."
         )
     if (neither := _first(_beyond_hhmm(times) & ((times // 100 % 100 >= 60) | (times % 100 >= 60)))) is not None:
-        raise UnclearTimeError("time_invalid", "Time is no time of day", neither, HOURS_HINT)
+        raise UnclearTimeError("time_invalid", "Time is not a time of day", neither, HOURS_HINT)
     if declared is not None:
         _refuse_contradiction(declared, padding)
         return Decision(declared, firm=True)
@@ -156,7 +156,7 @@ def _with_large_values(days: Int64s, times: Int64s, big: npt.NDArray[np.bool_]) 
     if days[0] == days[-1] and _even_within_days(days, times):
         return Decision("hhmmss", firm=True)
     raise UnclearTimeError(
-        "time_mixed", "Time is no HHMM, as most of the column seems to be", int(np.argmax(big)), ONE_FORMAT_HINT, may_clear=True
+        "time_mixed", "Time is not HHMM, as most of the column seems to be", int(np.argmax(big)), ONE_FORMAT_HINT, may_clear=True
     )
 
 
@@ -169,7 +169,7 @@ def _without_evidence(days: Int64s, times: Int64s, interval: int | None) -> Deci
             return Decision("hhmmss", firm=False)
         if beyond.sum() >= _SEVERAL and _goes_on_evenly(days, times):
             return Decision("hhmmss", firm=False)
-        raise UnclearTimeError("time_invalid", "Time is no time of day", int(np.argmax(beyond)), HOURS_HINT, may_clear=True)
+        raise UnclearTimeError("time_invalid", "Time is not a time of day", int(np.argmax(beyond)), HOURS_HINT, may_clear=True)
     if even_across_midnight(days, times):
         return Decision("hhmm", firm=True)
     if interval is not None:

@@ -87,7 +87,7 @@ def _horizons(report: BarsReport, spec: BarsSpec) -> Iterator[ReportWarning]:
 def _keys(report: BarsReport, keys: Keys) -> Iterator[ReportWarning]:
     if keys.time_assumed:
         yield ReportWarning(
-            code="time_format_assumed", message="Time was read as HHMM because the bars of each day would else lie within 24 minutes"
+            code="time_format_assumed", message="Time was read as HHMM because the bars of each day would otherwise be within 24 minutes"
         )
     if keys.dropped_times:
         yield ReportWarning(
@@ -96,13 +96,13 @@ def _keys(report: BarsReport, keys: Keys) -> Iterator[ReportWarning]:
     if report.clock["repeated_hour"]:
         yield ReportWarning(
             code="repeated_hour",
-            message=f"{report.clock['repeated_hour']} bars lie in an hour that {report.timezone} repeats: "
+            message=f"{report.clock['repeated_hour']} bars are in an hour that {report.timezone} repeats: "
             "each was read by the bar before it",
         )
     if report.clock["missing_hour"]:
         yield ReportWarning(
             code="missing_hour",
-            message=f"{report.clock['missing_hour']} bars lie in an hour that {report.timezone} skips: "
+            message=f"{report.clock['missing_hour']} bars are in an hour that {report.timezone} skips: "
             "read with the offset from before the change",
         )
     if keys.timestamp_mismatches:

@@ -50,7 +50,7 @@ class ZoneClock:
         return utc
 
     def _day_offset(self, day: int) -> int | None:
-        """Offset that holds all through the wall clock day, or None where it changes on it."""
+        """Offset that holds all through the wall clock day, or None if it changes on it."""
         if day not in self._offsets:
             midnight = _EPOCH + dt.timedelta(days=day)
             edges = {self._offset(midnight + dt.timedelta(hours=hours), fold) for hours in (-3, 0, 12, 24, 27) for fold in (0, 1)}

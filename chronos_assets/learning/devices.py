@@ -42,7 +42,7 @@ def count_cuda_devices() -> int:
 def read_table(path: Path | None) -> Table:
     """The measured table in the JSON file `{"auto_table": [[features, fitted_rows], ...]}`; empty without a file.
 
-    Raises `DeviceError` where the file cannot be read or holds something else.
+    Raises `DeviceError` if the file cannot be read or holds something else.
     """
     if path is None:
         return ()
@@ -67,7 +67,7 @@ def _counts(row: Any) -> tuple[int, int]:
 
 
 def resolve_device(wanted: str, *, gpus: Callable[[], int], fitted_rows: int, features: int, table: Table = ()) -> Device:
-    """`cpu` or `cuda`; raises `DeviceError` where cuda is asked for and no GPU is there. `gpus` is asked only where it matters."""
+    """`cpu` or `cuda`; raises `DeviceError` if cuda is asked for and no GPU is there. `gpus` is asked only where it matters."""
     if wanted == "cuda" and gpus() < 1:
         raise DeviceError(
             "device cuda was asked for, and no GPU can be used here",

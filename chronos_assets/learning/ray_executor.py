@@ -141,7 +141,7 @@ class RayExecutor:
                 _require_listener(self.address)
             with _own_sigterm():
                 self._ray.init(**options)
-        except Exception as error:  # Ray raises a bare Exception where its node does not come up in time
+        except Exception as error:  # Ray raises a bare Exception if its node does not come up in time
             self._ray.shutdown()
             raise DeviceError(
                 "Ray cannot be reached" if self.address else "a local Ray cannot be started",
@@ -152,7 +152,7 @@ class RayExecutor:
 
 
 def _require_listener(address: str) -> None:
-    """Raise `OSError` where nobody listens at `host:port`: Ray itself would try for minutes."""
+    """Raise `OSError` if nobody listens at `host:port`: Ray itself would try for minutes."""
     host, _, port = address.rpartition("//")[2].rpartition(":")
     if host and port.isdigit():
         socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_SECONDS).close()

@@ -24,9 +24,9 @@ PREDICTION_WORDS = {
     "target": "the target that was learned",
     "bar_index": "position of the bar in the dataset as the run saw it",
     "prediction": "out of sample, in units of the target",
-    "target_value": "what really came; null where it is not known yet",
-    "long_threshold": "long where the prediction is at or above; null: the side is off in this fold",
-    "short_threshold": "short where the prediction is at or below; null: the side is off in this fold",
+    "target_value": "the value that came true; null if it is not known yet",
+    "long_threshold": "long if the prediction is at or above; null: the side is off in this fold",
+    "short_threshold": "short if the prediction is at or below; null: the side is off in this fold",
     "score": "raw output of the booster",
     "timestamp": "time of the bar predicted, UTC",
 }

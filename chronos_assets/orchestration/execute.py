@@ -160,7 +160,7 @@ class _Watch:
         self._interrupted = False
 
     def take(self, event: DagsterEvent) -> bool:
-        """Note one event, then hand it on; True where it is the first that says "interrupted"."""
+        """Note one event, then hand it on; True if it is the first that says "interrupted"."""
         key = event.step_key or ""
         if event.event_type is DagsterEventType.STEP_START:
             self._started[key] = time.monotonic()

@@ -48,7 +48,7 @@ class ServicesStopped(click.ClickException):
 
 
 def storage_url(settings: Settings) -> str:
-    """The SQLAlchemy URL of Dagster's own records; raises `ServiceUnavailableError` where nothing runs."""
+    """The SQLAlchemy URL of Dagster's own records; raises `ServiceUnavailableError` if nothing runs."""
     from chronos_assets.services import Connections, connect, dagster_postgres_url
 
     nowhere = Connections("", "", None, None, "")  # a URL of its own needs no servers of ours
@@ -193,7 +193,7 @@ def _lost_records(error: Exception) -> ChronosError:
         operational = isinstance(driver, psycopg2.OperationalError)
         said = said_by_postgres(text, driver.pgcode or "", operational=operational, address="of Dagster's records")
         if said.code == "postgres_denied":
-            said.hint = "Check CHRONOS_DAGSTER_POSTGRES_URL, or CHRONOS_POSTGRES_DSN where that is not set."
+            said.hint = "Check CHRONOS_DAGSTER_POSTGRES_URL, or CHRONOS_POSTGRES_DSN if that is not set."
         if said.code != "postgres_unreachable":
             return said
     return ServiceUnavailableError(

@@ -31,7 +31,7 @@ def numbers(values: Mapping[str, Any], prefix: str = "") -> dict[str, int | floa
 
 
 def sparkline(values: Sequence[float | None], caption: str) -> MarkdownMetadataValue:
-    """`values` as one line of at most 60 points, drawn inline below `caption` (the caption alone where there is no line)."""
+    """`values` as one line of at most 60 points, drawn inline below `caption` (the caption alone if there is no line)."""
     known = [float(v) for v in values if v is not None and math.isfinite(v)]
     if len(known) < 2:
         return MetadataValue.md(caption)

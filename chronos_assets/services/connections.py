@@ -59,7 +59,7 @@ def embeds_questdb(settings: Settings) -> bool:
 def through_listener(embedded: QuestDBAddress, settings: Settings, listener: int | None) -> QuestDBAddress:
     """`embedded`, written to by the client string of the settings where there is one; `listener` is the port of its TCP listener.
 
-    Raises `UsageError` where the string leads elsewhere.
+    Raises `UsageError` if the string leads elsewhere.
     """
     if settings.questdb_conf is None:
         return embedded
@@ -91,7 +91,7 @@ def remote_questdb(settings: Settings) -> QuestDBAddress:
         raise UsageError(
             f"CHRONOS_QUESTDB_CONF is {parsed.scheme}::, which can only write, and no address for reading is set",
             code="questdb_http_missing",
-            hint="Set CHRONOS_QUESTDB_HTTP=host:9000 (and CHRONOS_QUESTDB_USER, CHRONOS_QUESTDB_PASSWORD where it asks for them); for the "
+            hint="Set CHRONOS_QUESTDB_HTTP=host:9000 (and CHRONOS_QUESTDB_USER, CHRONOS_QUESTDB_PASSWORD if it asks for them); for the "
             "embedded server on 127.0.0.1 set CHRONOS_QUESTDB_ILP_TCP=true instead.",
         )
     if settings.questdb_user:
@@ -110,7 +110,7 @@ def remote_postgres(settings: Settings) -> str:
 
 
 def as_postgres_url(dsn: str) -> str:
-    """A Postgres address as a URL, also where it is given as libpq's `host=... password=...`; as it is where it cannot be read."""
+    """A Postgres address as a URL, also where it is given as libpq's `host=... password=...`; as it is if it cannot be read."""
     if "://" in dsn or "=" not in dsn:
         return dsn
     from psycopg import ProgrammingError

@@ -75,7 +75,7 @@ class EmbeddedServer(Protocol):
         """Ask the server, with our password."""
 
     def after_start(self, record: ServerRecord) -> None:
-        """What a fresh server still needs (databases); does nothing where it is there already."""
+        """What a fresh server still needs (databases); does nothing if it is there already."""
 
     def reset_password(self, lock: int) -> None:
         """Put our password into the data of a server that does not run."""

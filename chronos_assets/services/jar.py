@@ -95,7 +95,7 @@ def _fetch_verified(folder: Path, fetch: Fetch, jar: Path) -> Path:
         try:
             fetched = fetch(target)
         except (OSError, RuntimeError) as error:
-            # requests raises OSError's children; jgo raises RuntimeError where no repository has the file.
+            # requests raises OSError's children; jgo raises RuntimeError if no repository has the file.
             if attempt == _ATTEMPTS - 1:
                 raise _download_failed(jar, error) from error
             log.info("attempt %d to fetch the jar failed: %s", attempt + 1, error)

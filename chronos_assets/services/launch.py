@@ -91,7 +91,7 @@ class Launch:
 
 
 def _adopt(server: EmbeddedServer, say: Say) -> ServerRecord | None:
-    """Take over what already runs on our data; ends what cannot be taken over. None where nothing runs (any more)."""
+    """Take over what already runs on our data; ends what cannot be taken over. None if nothing runs (any more)."""
     found = settled_processes(server)
     main = [p for p in found if server.owns(p)]
     record = state.load_records(server.places.state).get(server.name)

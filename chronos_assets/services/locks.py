@@ -22,7 +22,7 @@ _POLL_SECONDS = 0.1
 
 
 def try_lock(path: Path) -> int | None:
-    """Take the lock at `path` and return its file descriptor, or None where another process holds it."""
+    """Take the lock at `path` and return its file descriptor, or None if another process holds it."""
     check_platform()
     import fcntl  # does not exist on every platform, and the message above is clearer than its absence
 

@@ -67,7 +67,7 @@ class Places:
         return self.home / "logs" / f"{name}.log"
 
     def create(self) -> None:
-        """Make the folders; raises `ServiceStartError` where the home cannot be written or the disk is full."""
+        """Make the folders; raises `ServiceStartError` if the home cannot be written or the disk is full."""
         try:
             private_home(self.home)
             for folder in (self.folder, self.home / "logs"):
@@ -127,7 +127,7 @@ def is_marked(folder: Path) -> bool:
 def foreign_folder(folder: Path, kind: str) -> ServiceStartError:
     """The one sentence for data of somebody else in the place of ours."""
     return ServiceStartError(
-        f"the folder for {kind} holds something that is not ours", code="foreign_data_directory", hint=_FOREIGN_HINT, folder=folder
+        f"the folder for {kind} holds files of another program", code="foreign_data_directory", hint=_FOREIGN_HINT, folder=folder
     )
 
 
@@ -155,9 +155,7 @@ def cannot_write(path: Path, error: OSError, *, setting: str = "CHRONOS_HOME") -
         return ServiceStartError(f"{what} is closed to this user", code="permission_denied", found=reason, hint=hint, folder=place)
     if error.errno in (errno.EEXIST, errno.ENOTDIR):
         hint = f"Move it away, or {elsewhere}."
-        return ServiceStartError(
-            f"{what} cannot be used: something that is no folder lies there", code="home_unusable", hint=hint, file=place
-        )
+        return ServiceStartError(f"{what} cannot be used: a file is in its place", code="home_unusable", hint=hint, file=place)
     reason = (error.strerror or str(error)).lower()
     hint = f"{elsewhere[:1].upper()}{elsewhere[1:]}."
     return ServiceStartError(f"{what} cannot be used: {reason}", code="home_unusable", hint=hint, folder=place)

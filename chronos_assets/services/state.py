@@ -44,7 +44,7 @@ class Passwords:
 
 
 def load_records(path: Path) -> dict[str, ServerRecord]:
-    """The records at `path`; empty where there is none, or none that can be read."""
+    """The records at `path`; empty if there is none, or none that can be read."""
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
         known = {f.name for f in fields(ServerRecord)}
@@ -72,7 +72,7 @@ def passwords(path: Path) -> Passwords:
 
 
 def read_passwords(path: Path) -> Passwords | None:
-    """The passwords at `path`, or None where there are none; raises `ServiceStartError` where they are somebody else's."""
+    """The passwords at `path`, or None if there are none; raises `ServiceStartError` if they are somebody else's."""
     try:
         document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         if path.stat().st_mode & 0o077:

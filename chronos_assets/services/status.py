@@ -136,7 +136,7 @@ class _Cost:
 
 
 def _cost(process: psutil.Process) -> _Cost | None:
-    """What a living process takes; None where it ended meanwhile."""
+    """What a living process takes; None if it ended meanwhile."""
     try:
         return _Cost(round(time.time() - process.create_time(), 1), process.memory_info().rss, _memory(process))
     except psutil.NoSuchProcess:

@@ -82,7 +82,7 @@ def list_attempts(postgres: Postgres, slug: str) -> list[AuditRecord]:
 
 
 def find_attempt(postgres: Postgres, slug: str, audit_id: int | None = None) -> AuditRecord:
-    """One attempt, by default the last; raises `NotPublishedError` where there is none."""
+    """One attempt, by default the last; raises `NotPublishedError` if there is none."""
     with postgres.connection() as connection:
         row = connection.execute(query("attempt"), {"slug": slug, "audit_id": audit_id}).fetchone()
     if row is None:
@@ -130,7 +130,7 @@ def publish(connection: Connection, audit: AuditRecord, publication: Publication
         row = connection.execute(query("publish_growth" if audit.base_revision else "publish_first"), binds).fetchone()
     if row is None:
         raise ConflictError(
-            f"dataset {audit.dataset_id} was published by somebody else meanwhile",
+            f"dataset {audit.dataset_id} was published by another process meanwhile",
             code="revision_conflict",
             expected=f"revision {audit.base_revision}" if audit.base_revision else "no such dataset",
             found="no such dataset" if record is None else f"revision {record.revision}",
@@ -141,7 +141,7 @@ def publish(connection: Connection, audit: AuditRecord, publication: Publication
 
 
 def is_published(record: DatasetRecord, audit: AuditRecord) -> bool:
-    """True where `record` is what publishing `audit` writes."""
+    """True if `record` is what publishing `audit` writes."""
     return record.revision == audit.base_revision + 1 and (record.questdb_tag, record.checksum, record.content_hash, record.row_count) == (
         audit.questdb_tag,
         audit.checksum,

@@ -41,7 +41,7 @@ class DatasetColumn:
 
 @dataclass(frozen=True)
 class DatasetRecord:
-    """One row of `indicator_datasets`. `checksum` and `content_hash` are empty where an older program published it."""
+    """One row of `indicator_datasets`. `checksum` and `content_hash` are empty if an older program published it."""
 
     dataset_id: str
     symbol: str

@@ -64,7 +64,7 @@ def _where(tag: str, first: datetime | None, last: datetime | None) -> str:
 
 
 def table_bytes(questdb: QuestDB) -> float:
-    """Bytes on disk per row of `indicator_bars`, all tags together; 0 where the server does not say."""
+    """Bytes on disk per row of `indicator_bars`, all tags together; 0 if the server does not say."""
     rows = questdb.rows(f"SELECT rowCount, diskSize FROM table_storage() WHERE tableName = {quote_literal(INDICATOR_BARS.name)}")  # noqa: S608 - quoted
     return float(rows[0]["diskSize"]) / rows[0]["rowCount"] if rows and rows[0]["rowCount"] else 0.0
 

@@ -19,7 +19,7 @@ def is_identifier(name: str) -> bool:
 
 
 def quote_identifier(name: str) -> str:
-    """`name` in double quotes; raises `StoreError` where it is not a plain identifier."""
+    """`name` in double quotes; raises `StoreError` if it is not a plain identifier."""
     if not is_identifier(name):
         raise StoreError(
             f"{str(name)[:80]!r} cannot be the name of a column or table",

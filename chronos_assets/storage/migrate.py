@@ -26,7 +26,7 @@ def newest_version() -> str:
 
 
 def migrate(postgres: Postgres, target: str | None = None) -> None:
-    """Upgrade to `target` (default: the newest). Raises `StoreError` where the database is newer than this program."""
+    """Upgrade to `target` (default: the newest). Raises `StoreError` if the database is newer than this program."""
     newest = newest_version()
     if current_version(postgres) == (target or newest):
         return
@@ -45,7 +45,7 @@ def migrate(postgres: Postgres, target: str | None = None) -> None:
 
 
 def current_version(postgres: Postgres) -> str | None:
-    """Version of the schema in the database, or None where there is none yet."""
+    """Version of the schema in the database, or None if there is none yet."""
     with postgres.connection() as connection:
         present: Any = connection.execute(query("schema_version_exists")).fetchone()
         if not present["present"]:

@@ -104,7 +104,7 @@ class Postgres:
             time.sleep(_LOCK_POLL_SECONDS)
 
     def lock_is_free(self, key: str) -> bool:
-        """True where nobody holds the advisory lock of `key`."""
+        """True if nobody holds the advisory lock of `key`."""
         with self.connection() as connection:
             return not _one(connection, "lock_is_held", key=lock_number(key))
 

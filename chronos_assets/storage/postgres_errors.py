@@ -46,7 +46,7 @@ _REFUSALS = {
 _OTHER = (
     "postgres_refused",
     "Postgres refused a statement",
-    "The log of the Postgres server says more; a table of ours that was changed by hand is the usual cause.",
+    "The log of the Postgres server says more; the usual cause is a table that was changed by hand.",
 )
 
 
@@ -57,7 +57,7 @@ def as_ours(error: psycopg.Error, address: str) -> ChronosError:
 
 
 def said_by_postgres(text: str, state: str, *, operational: bool, address: str) -> ChronosError:
-    """The same from the words of any driver, the SQLSTATE (empty where there is none), and whether it calls the error operational."""
+    """The same from the words of any driver, the SQLSTATE (empty if there is none), and whether it calls the error operational."""
     first_line = text.splitlines()[0]
     refused_at_the_door = _at_the_door(text, state, address)
     if refused_at_the_door is not None:
@@ -76,7 +76,7 @@ def said_by_postgres(text: str, state: str, *, operational: bool, address: str) 
 
 
 def _at_the_door(text: str, state: str, address: str) -> ChronosError | None:
-    """What a server says to somebody whom it does not let in; None where it did."""
+    """What a server says to somebody whom it does not let in; None if it did."""
     if state == "53300" or (not state and any(words in text for words in _FULL_HOUSE)):
         return ServiceUnavailableError(
             "Postgres takes no more connections",

@@ -27,6 +27,6 @@ def _queries() -> dict[str, LiteralString]:
         parts = _NAME.split(file.read_text(encoding="utf-8"))
         for name, body in zip(parts[1::2], parts[2::2], strict=True):
             if name in queries:
-                raise StoreError(f"query {name!r} stands in two places", code="query_twice", file=file.name)
+                raise StoreError(f"query {name!r} is in two places", code="query_twice", file=file.name)
             queries[name] = body.strip()
     return queries

@@ -84,7 +84,7 @@ class QuestDB:
     # Tables
 
     def has_table(self, table: str) -> bool:
-        """True where the table exists."""
+        """True if the table exists."""
         return bool(self.rows(f"SELECT 1 FROM tables() WHERE table_name = {quote_literal(table)}"))  # noqa: S608 - quoted
 
     def columns(self, table: str) -> dict[str, dict[str, Any]]:
@@ -92,7 +92,7 @@ class QuestDB:
         return {row["column"]: row for row in self.rows(f"SHOW COLUMNS FROM {quote_identifier(table)}")}
 
     def ensure_table(self, spec: TableSpec) -> None:
-        """Create the table where it is missing; raises `StoreError` where one of that name has another shape."""
+        """Create the table where it is missing; raises `StoreError` if one of that name has another shape."""
         self._ddl(spec.ddl())
         shape = self._shape(spec)
         found = {name.casefold(): row for name, row in self.columns(spec.name).items()}
@@ -116,7 +116,7 @@ class QuestDB:
         return rows[0]["designatedTimestamp"], rows[0]["partitionBy"], rows[0]["walEnabled"], rows[0]["dedup"]
 
     def ensure_columns(self, table: str, double_names: Iterable[str]) -> None:
-        """Add DOUBLE columns one statement at a time and wait until they are there; raises `StoreError` where one has another type.
+        """Add DOUBLE columns one statement at a time and wait until they are there; raises `StoreError` if one has another type.
 
         Then none is added.
         """
@@ -164,7 +164,7 @@ class QuestDB:
     # Rows in
 
     def check_conf(self) -> None:
-        """Raise `UsageError` where the client that sends rows would not take the client string; nothing is connected to."""
+        """Raise `UsageError` if the client that sends rows would not take the client string; nothing is connected to."""
         check_conf(self.conf)
 
     def write(
@@ -287,7 +287,7 @@ def _columns_missing(table: str, error: StoreError) -> StoreError:
         f"QuestDB's table {table!r} does not have all columns that were written to it",
         code="columns_missing",
         found=error.found,
-        hint="It was changed or made anew behind the registry: `chronosflow_export SLUG --replace` writes all bars of a dataset again.",
+        hint="It was changed or recreated behind the registry: `chronosflow_export SLUG --replace` writes all bars of a dataset again.",
     )
 
 

@@ -3,7 +3,7 @@
 Over HTTP a batch is acknowledged (it is in the WAL). Over TCP nothing is; only reading back proves delivery. An error while
 flushing leaves it open what arrived, so the slice is sent again: the table's DEDUP keys keep one copy.
 
-Rows come in parts that senders take one each. Rows that arrive out of order make the server write the table's partition anew, so parts
+Rows come in parts that senders take one each. Rows that arrive out of order make the server write the table's partition again, so parts
 are best whole partitions: two senders then never meet in one.
 """
 
@@ -74,7 +74,7 @@ class _Job:
 
 
 def check_conf(conf: ClientString) -> None:
-    """Raise `UsageError` where the client would not take the string; nothing is connected to."""
+    """Raise `UsageError` if the client would not take the string; nothing is connected to."""
     from questdb import QuestDBError, Sender
 
     try:
@@ -267,7 +267,7 @@ class _ClientFrames:
 
 
 def _worth_another_try(error: Exception) -> bool:
-    """True where nobody looked at the rows: the connection broke, or nobody answers (yet, after a restart)."""
+    """True if nobody looked at the rows: the connection broke, or nobody answers (yet, after a restart)."""
     from questdb import QuestDBErrorCode as Code
 
     code = getattr(error, "code", None)

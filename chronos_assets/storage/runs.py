@@ -123,7 +123,7 @@ def lock_key(run_id: str) -> str:
 
 
 def run_lock(postgres: Postgres, run_id: str, *, wait_seconds: float = 0) -> AbstractContextManager[psycopg.Connection[DictRow]]:
-    """The session lock of a run, as the connection that holds it; raises `ConflictError` where another process works on the run."""
+    """The session lock of a run, as the connection that holds it; raises `ConflictError` if another process works on the run."""
     return postgres.session_lock(lock_key(run_id), wait_seconds=wait_seconds, what=f"run {run_id}")
 
 
@@ -282,10 +282,10 @@ def read_predictions(stores: Stores, run_id: str, folds: Sequence[int] | None = 
     odd = frame.filter(~pl.col("fold").fill_null("").str.contains(r"^[0-9]+$"))
     if odd.height:
         raise StoreError(
-            f"{odd.height} predictions of run {run_id} stand under a fold that is no number",
+            f"{odd.height} predictions of run {run_id} have a fold that is not a number",
             code="fold_label",
             found=odd["fold"][0],
-            hint=f"`validate_dataset --run {run_id}` says more; QuestDB's rows were changed by somebody else.",
+            hint=f"`validate_dataset --run {run_id}` says more; another program changed QuestDB's rows.",
         )
     seconds = (pl.col(TIMESTAMP).dt.timestamp("ns") // 1_000_000_000).alias("timestamp_unix")
     doubles = [pl.col(name).cast(pl.Float64).fill_nan(None) for name in PREDICTION_COLUMNS[1:]]

@@ -51,7 +51,7 @@ class SimulationRecord:
 
 
 def simulation_lock(postgres: Postgres, simulation_id: str) -> AbstractContextManager[psycopg.Connection[DictRow]]:
-    """The session lock of a simulation; raises `ConflictError` where another process works on it."""
+    """The session lock of a simulation; raises `ConflictError` if another process works on it."""
     return postgres.session_lock(lock_key(simulation_id), what=f"simulation {simulation_id}")
 
 

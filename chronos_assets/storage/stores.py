@@ -39,7 +39,7 @@ class Stores:
 
 
 def open_questdb(connections: ConnectionsLike) -> QuestDB:
-    """QuestDB with all four tables in place; raises `StoreError` where one has another shape."""
+    """QuestDB with all four tables in place; raises `StoreError` if one has another shape."""
     questdb = QuestDB(connections.questdb_conf, connections.questdb_http, connections.questdb_user, connections.questdb_password)
     for spec in TABLES:
         questdb.ensure_table(spec)

@@ -175,6 +175,35 @@ def heat_map(names: Sequence[str], starts: Sequence[int], rows: Sequence[Sequenc
     return "".join([*parts, "</svg>"])
 
 
+def value_map(across: Sequence[str], down: Sequence[str], cells: Sequence[Sequence[float | None]], *, label: str) -> str:
+    """A cell per pair of settings with its value written in it, the darker the larger; a pair without a value is empty.
+
+    `cells` has a row per name of `down` and a value per name of `across`. The darkest is half opaque: ink stays readable on it.
+    """
+    left, row = 190, 34
+    width = (WIDTH - left - RIGHT) / max(1, len(across))
+    known = [value for values in cells for value in values if value is not None]
+    low, high = min(known, default=0.0), max(known, default=0.0)
+    height = row * len(down) + BOTTOM + 8
+    parts = [_svg_open(height, label)]
+    for k, (name, values) in enumerate(zip(down, cells, strict=True)):
+        y = 8 + k * row
+        parts.append(f'<text class="tick" x="{left - 8}" y="{y + row / 2 + 3:.1f}" text-anchor="end">{escape(name[:28])}</text>')
+        for j, value in enumerate(values):
+            if value is None:
+                continue
+            title = escape(f"{across[j]}, {name}: {value:.4g}")
+            shade = 0.05 + 0.45 * ((value - low) / (high - low) if high > low else 0.5)
+            place = f'x="{left + j * width:.1f}" y="{y}" width="{width - 2:.1f}" height="{row - 2}"'
+            parts.append(f'<rect class="cell" {place} fill-opacity="{shade:.2f}"><title>{title}</title></rect>')
+            middle = f'x="{left + (j + 0.5) * width:.1f}" y="{y + row / 2 + 3:.1f}"'
+            parts.append(f'<text class="value" {middle} text-anchor="middle">{_short(value)}</text>')
+    for j, name in enumerate(across):
+        place = f'x="{left + (j + 0.5) * width:.1f}" y="{height - 5}"'
+        parts.append(f'<text class="tick" {place} text-anchor="middle">{escape(name[:28])}</text>')
+    return "".join([*parts, "</svg>"])
+
+
 def _svg_open(height: int, label: str) -> str:
     return f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(label)}">'
 
@@ -207,7 +236,7 @@ def _ticks(low: float, high: float, wanted: int = 4) -> list[float]:
 
 
 def _log_ticks(low: float, high: float) -> list[float]:
-    """1, 2 and 5 times powers of ten that enclose `[low, high]`; powers alone where those would be many."""
+    """1, 2 and 5 times powers of ten that enclose `[low, high]`; powers alone if those would be many."""
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     every = (1, 2, 5) if len(powers) <= 4 else (1,)
     marks = sorted({k * 10.0**p for p in powers for k in every})

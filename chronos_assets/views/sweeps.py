@@ -2,20 +2,38 @@
 
 from __future__ import annotations
 
+import json
+from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from statistics import fmean
 from typing import Any, Literal, get_args
+
+import polars as pl
 
 from chronos_assets.errors import NotPublishedError
 from chronos_assets.storage.postgres import Postgres
 from chronos_assets.storage.queries import query
 from chronos_assets.storage.reading import NOTHING_STORED
+from chronos_assets.storage.runs import get_run
+from chronos_assets.storage.stores import Stores
 from chronos_assets.storage.trials import SweepRecord
 from chronos_assets.storage.trials import list_sweeps as records
 from chronos_assets.views import documents as doc
+from chronos_assets.views.frame_cache import FrameCache
 from chronos_assets.views.liveness import with_dead_runs
 
 Ranking = Literal["profit_factor", "signal_sum", "mean", "hit_rate", "sharpe"]
 RANKINGS = get_args(Ranking)
+
+
+@dataclass(frozen=True)
+class ValueGrid:
+    """A metric over two axes of a grid: labels of columns and rows, and per row a value per column; None if no run has one."""
+
+    across: list[str]
+    down: list[str]
+    cells: list[list[float | None]]
 
 
 def list_sweeps(postgres: Postgres, dataset: str | None = None) -> list[doc.SweepRow]:
@@ -39,6 +57,53 @@ def read_sweep(postgres: Postgres, sweep_id: str, *, rank_by: Ranking = "profit_
         trials=[_ranked(number, run, known.get(run["run_id"], {})) for number, run in enumerate(trials, 1)],
         warnings=_warnings(len(known)),
     )
+
+
+def axes_of(detail: doc.SweepDetail) -> list[str]:
+    """The parameters that the grid varies, as dotted keys; those with one value only come last."""
+    return sorted(detail.sweep.grid, key=lambda axis: len(detail.sweep.grid[axis]) < 2)
+
+
+def setting_of(changes: Mapping[str, Any], axis: str) -> str:
+    """The value that nested `changes` give to a dotted key, as text."""
+    value: Any = changes
+    for part in axis.split("."):
+        value = value[part]
+    return _text(value)
+
+
+def value_grid(detail: doc.SweepDetail, across: str, down: str) -> ValueGrid:
+    """The metric that `detail` is ranked by over two of its axes; a cell is the mean of the runs that have these two values."""
+    found: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for one in detail.trials:
+        value = one.sharpe if detail.ranked_by == "sharpe" else one.metrics.get(detail.ranked_by)
+        if value is not None:
+            found[setting_of(one.changes, across), setting_of(one.changes, down)].append(float(value))
+    columns, rows = ([_text(value) for value in detail.sweep.grid[axis]] for axis in (across, down))
+    cells = [[fmean(found[column, row]) if (column, row) in found else None for column in columns] for row in rows]
+    return ValueGrid(columns, rows, cells)
+
+
+def read_overfitting(stores: Stores, detail: doc.SweepDetail, frames: FrameCache) -> dict[str, Any] | None:
+    """`probability`, `spa_p_value`, `runs` and `bars` of a sweep's completed runs, as `chronos sweep` prints them; None for less than two.
+
+    Computed from the stored predictions and kept in `frames`: a completed run never changes.
+    """
+    from chronos_assets.pipeline.walkforward.overfitting import overfitting, read_signals
+
+    run_ids = sorted(one.run_id for one in detail.trials if one.status == "completed")
+    if len(run_ids) < 2:
+        return None
+
+    def compute() -> pl.DataFrame:
+        found = overfitting({run_id: read_signals(get_run(stores.postgres, run_id), stores) for run_id in run_ids})
+        return pl.DataFrame([] if found is None else [asdict(found)])
+
+    return next(iter(frames.get(("overfitting", *run_ids), compute).iter_rows(named=True)), None)
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _records(postgres: Postgres, dataset: str | None) -> list[SweepRecord]:

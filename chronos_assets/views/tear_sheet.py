@@ -134,7 +134,7 @@ def _fold_chart(trades: pl.DataFrame, folds: list[FoldRecord]) -> dict[str, str]
 
 
 def buy_and_hold(simulation: SimulationRecord, run: RunRecord, stores: Stores, times: npt.NDArray[np.int64]) -> Floats | None:
-    """The starting capital held from the first close to the last, at the bars of the simulation; None where the closes are gone."""
+    """The starting capital held from the first close to the last, at the bars of the simulation; None if the closes are gone."""
     closes = _closes(simulation, run, stores, times)
     if closes is None or not np.isfinite(closes).any():
         return None

@@ -39,7 +39,7 @@ class StoreSource:
             return self._stores
 
     def forget(self) -> None:
-        """Look for the servers again at the next request: embedded ones may have been started anew, on other ports."""
+        """Look for the servers again at the next request: embedded ones may have been started again, on other ports."""
         with self._guard:
             stores, self._stores = self._stores, None
         if stores is not None and isinstance(stores.postgres, ReadingPostgres):

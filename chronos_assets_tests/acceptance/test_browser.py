@@ -15,13 +15,14 @@ from chronos_assets.errors import ServiceUnavailableError
 from chronos_assets.pipeline.selection.request import plan_lfs
 from chronos_assets.pipeline.selection.run import run_request
 from chronos_assets.pipeline.simulation.run import simulate_run
+from chronos_assets.pipeline.walkforward.sweep import run_sweep
 from chronos_assets.services import Connections
 from chronos_assets.settings import Settings
 from chronos_assets.storage.reading import open_reading
 from chronos_assets.storage.stores import Stores, open_stores
 from chronos_assets_tests.browser import browser as a_browser
 from chronos_assets_tests.browser import watched
-from chronos_assets_tests.trained_market import train
+from chronos_assets_tests.trained_market import WALK, train
 from chronos_assets_tests.web_process import Web, running
 
 SLUG = "browsed_1d_v1"
@@ -35,14 +36,22 @@ class Made:
     run_id: str
     simulation_id: str
     lfs_id: str
+    sweep_id: str
 
     def pages(self) -> list[str]:
         """Every kind of page, full, empty and in error."""
         simulation = f"/simulations/{self.simulation_id}"
         lfs = [f"/lfs/{self.lfs_id}?tab={tab}" for tab in ("table", "over-time", "pairs", "null", "setup")]
         full = ["/", "/datasets", f"/datasets/{SLUG}", "/runs", f"/runs/{self.run_id}", f"/runs/{self.run_id}/folds/1"]
-        full += ["/simulations", simulation, f"{simulation}/trades/1", "/lfs", *lfs]
-        return [*full, "/runs?dataset=nothing_1d_v1", "/simulations?q=zzz", f"{simulation}?pnl_lt=-1000000000", "/nothing-here"]
+        full += ["/simulations", simulation, f"{simulation}/trades/1", "/lfs", *lfs, "/sweeps", f"/sweeps/{self.sweep_id}"]
+        return [
+            *full,
+            "/runs?dataset=nothing_1d_v1",
+            "/simulations?q=zzz",
+            "/sweeps?dataset=nothing_1d_v1",
+            f"{simulation}?pnl_lt=-1000000000",
+            "/nothing-here",
+        ]
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +63,10 @@ def made(servers: Connections, settings: Settings) -> Made:
     profile = LfsProfile.model_validate({"max_kept": 2, "iterations": 1, "permutations": 3, "end_row": "all"})
     request = plan_lfs(SLUG, profile, stores, horizon_of=lambda _: (1, False), walkforward=WalkforwardProfile(train_size=100, test_size=20))
     run_request(request, stores, requested_by="test")
-    return Made(run_id, simulation.simulation_id, request.lfs_id)
+    axes = {"model.eta": [0.05, 0.1], "model.max_depth": [2, 3]}
+    sweep = run_sweep(SLUG, WALK, axes, stores, horizon_of=lambda _: (1, False))
+    assert sweep.sweep_id is not None
+    return Made(run_id, simulation.simulation_id, request.lfs_id, sweep.sweep_id)
 
 
 @pytest.fixture(scope="module")

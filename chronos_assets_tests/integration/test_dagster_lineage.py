@@ -74,7 +74,7 @@ def workplace(servers: Connections, settings: Settings, tmp_path_factory: pytest
 
 @pytest.fixture(scope="module")
 def hashed() -> Iterator[list[Path | None]]:
-    """Source files in the order they were read for their checksum, None where the first run ends; a file counts as settled at once."""
+    """Source files in the order they were read for their checksum, None if the first run ends; a file counts as settled at once."""
     read: list[Path | None] = []
 
     def counted(path: Path) -> str:

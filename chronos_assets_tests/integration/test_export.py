@@ -270,7 +270,7 @@ def test_a_tolerance_lets_small_differences_pass_and_no_others(case: ExportCase)
 
 def test_a_tolerance_for_a_column_that_is_not_there_is_refused_before_anything_is_written(case: ExportCase) -> None:
     """A mistyped column must not silently leave the audit exact, or loose."""
-    with pytest.raises(UsageError, match="no column of the file"):
+    with pytest.raises(UsageError, match="not a column of the file"):
         case.export(tolerance=Tolerance(columns={"RSJ": (1.0, 0.0)}))
     assert list_attempts(case.stores.postgres, case.slug) == []
     assert case.export(tolerance=Tolerance(columns={"rsi": (1.0, 0.0)})).published

@@ -151,7 +151,7 @@ REGISTRY_DAMAGES = [
     ("first_bar_ts", "first_bar_ts + interval '1 day'", "bars, first and last are those that were audited"),
     ("last_bar_ts", "last_bar_ts + interval '1 day'", "last bar"),
     ("content_hash", "repeat('0', 64)", "content hash"),
-    ("checksum", "'sha256:0'", "a passed full audit stands behind it"),
+    ("checksum", "'sha256:0'", "it has a passed full audit"),
     ("questdb_tag", "dataset_id || '@2'", "bars"),
     ("symbol", "'other'", "symbol and granularity are those of the slug"),
     ("granularity", "'4h'", "source and granularity of every bar"),

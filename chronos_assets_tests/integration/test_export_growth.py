@@ -285,7 +285,7 @@ def test_publishing_needs_the_revision_that_the_attempt_started_from(case: Expor
     assert audit_bars(normalized, loaded, case.stores).passed
     case.export(replace=True)
     overtaken = get_dataset(case.stores.postgres, case.slug)
-    with pytest.raises(Exception, match="published by somebody else meanwhile"):
+    with pytest.raises(Exception, match="published by another process meanwhile"):
         publish_dataset(normalized, loaded, case.stores, audit_id=attempt.audit_id)
     assert get_dataset(case.stores.postgres, case.slug) == overtaken
 

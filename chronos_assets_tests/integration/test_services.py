@@ -254,7 +254,7 @@ def test_a_file_in_the_place_of_a_folder_is_named(
     file.touch()
     own = {name: Path(value.format(file=file)) for name, value in overrides.items()}
     settings = settings_for(questdb_jar=None, **{"home": tmp_path / "home", **own})
-    with pytest.raises(ServiceStartError, match=rf"something that is no folder lies there .*{file}.* set {setting}"):
+    with pytest.raises(ServiceStartError, match=rf"a file is in its place .*{file}.* set {setting}"):
         services.start(settings, durable=False)
 
 

@@ -258,7 +258,7 @@ def test_retiring_a_run_frees_what_only_it_uses(stores: Stores, unique_slug: str
     columns = "simulation_id, run_id, dataset_id, mode, config, status"
     insert = f"INSERT INTO simulation_runs ({columns}) VALUES (gen_random_uuid(), %s, %s, 'long', '{{}}', 'completed')"
     sql(stores, insert, first, unique_slug)
-    with pytest.raises(ConflictError, match="1 simulations stand on run"):
+    with pytest.raises(ConflictError, match="1 simulations depend on run"):
         retire_run(stores, first)
     sql(stores, "DELETE FROM simulation_runs WHERE run_id = %s", first)
     retire_run(stores, first)

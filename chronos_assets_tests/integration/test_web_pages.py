@@ -16,11 +16,13 @@ from chronos_assets.errors import ServiceUnavailableError
 from chronos_assets.pipeline.selection.request import plan_lfs
 from chronos_assets.pipeline.selection.run import run_request
 from chronos_assets.pipeline.simulation.run import simulate_run
+from chronos_assets.pipeline.walkforward.run import run_walkforward
+from chronos_assets.pipeline.walkforward.sweep import SweepResult, run_sweep
 from chronos_assets.services import Connections
 from chronos_assets.settings import Settings
 from chronos_assets.storage.reading import open_reading
 from chronos_assets.storage.stores import Stores, open_stores
-from chronos_assets_tests.trained_market import train
+from chronos_assets_tests.trained_market import WALK, train
 from chronos_assets_tests.web_process import Web, running
 
 SLUG = "pagemarket_1d_v1"
@@ -36,6 +38,22 @@ def run_id(servers: Connections, settings: Settings) -> str:
 def simulation_id(servers: Connections, settings: Settings, run_id: str) -> str:
     [simulated] = simulate_run(run_id, PROFILE, open_stores(servers, settings))
     return simulated.simulation_id
+
+
+@pytest.fixture(scope="module")
+def sweep(servers: Connections, settings: Settings, run_id: str) -> SweepResult:
+    assert run_id  # its dataset is published
+    axes = {"model.eta": [0.05, 0.1], "model.max_depth": [2, 3]}
+    return run_sweep(SLUG, WALK, axes, open_stores(servers, settings), horizon_of=lambda _: (1, False))
+
+
+@pytest.fixture(scope="module")
+def chosen_run_id(servers: Connections, settings: Settings, run_id: str) -> str:
+    """A run with a baseline beside it and a selector inside its folds."""
+    assert run_id  # its dataset is published
+    choice = {"select": "lfs", "keep": 1}
+    profile = WalkforwardProfile.model_validate({**WALK.model_dump(exclude_unset=True), "baseline": "ridge", "features": choice})
+    return run_walkforward(SLUG, profile, open_stores(servers, settings), horizon=1, horizon_assumed=False, requested_by="test").run_id
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +134,70 @@ def test_a_selection_is_shown_as_table_over_time_in_pairs_and_against_chance(web
     assert "Lift" in pages["pairs"].text
     assert "3 permutations" in pages["null"].text
     assert web.ask(f"/lfs/{lfs_id}?tab=luck").status_code == 422
+
+
+def test_a_simulation_says_how_far_it_could_be_luck(web: Web, simulation_id: str) -> None:
+    """The deflated Sharpe ratio has its number of trials and every p-value its adjusted one with its count, as the API computes them."""
+    found = web.get(f"/api/tradesim/runs/{simulation_id}/judgement")
+    part = web.ask(f"/simulations/{simulation_id}").text.partition('id="judgement"')[2].partition("</section>")[0]
+    sharpe = found["deflated_sharpe"]
+    assert f"<b>{sharpe['probability']:.3f}</b>" in part
+    assert re.search(rf"among {sharpe['trials']} trials?\b", part)
+    assert len(found["tests"]) == 2
+    for one in found["tests"]:
+        assert f"p {one['p_value']:.3f}; adjusted for the 2 tests of this page (Holm) <b>{one['holm']:.3f}</b>" in part
+    assert "each bar by itself" in part or re.search(r"blocks of \d+ bar", part)
+
+
+def test_a_run_is_shown_beside_its_baseline(web: Web, run_id: str, chosen_run_id: str) -> None:
+    """The page and the list give the baseline's numbers; the page says what thresholds rest on and how often features were chosen."""
+    summary = web.get(f"/api/walkforward/runs/{chosen_run_id}")["run"]["summary_metrics"]
+    text, baseline = web.ask(f"/runs/{chosen_run_id}").text, summary["baseline"]
+    table = text.partition('id="baseline"')[2].partition("</section>")[0]
+    assert f'href="/runs/{baseline["run_id"]}"' in table
+    assert f"<td>{baseline['both']['n_signals']:,}</td>" in table
+    assert f"rests on {summary['threshold_cases']['long']['median']:g} cases" in table
+    chosen = text.partition("<h2>Features chosen")[2].partition("</section>")[0]
+    for name, count in summary["features_chosen"].items():
+        assert re.search(rf"{name}</th><td>{count}</td>", chosen)
+    shown = f"{baseline['both']['profit_factor']:.2f}"
+    assert re.search(rf'href="/runs/{baseline["run_id"]}" title="Profit factor of ridge[^"]*">{shown}<', web.ask("/runs").text)
+    assert "None was run beside it" in web.ask(f"/runs/{run_id}").text
+
+
+def test_a_run_that_waits_has_pages_without_numbers(web: Web, servers: Connections, settings: Settings, run_id: str) -> None:
+    """While a run has no metrics its page and every list that holds it are whole, with dashes for what is not known yet."""
+    with open_stores(servers, settings).postgres.connection() as connection:
+        [waiting] = connection.execute(
+            "INSERT INTO walkforward_runs (run_id, dataset_id, target_column, feature_columns, hyperparameters, walk_config, status)"
+            " SELECT gen_random_uuid(), dataset_id, target_column, feature_columns, hyperparameters, walk_config, 'queued'"
+            " FROM walkforward_runs WHERE run_id = %s RETURNING run_id::text AS run_id",
+            (run_id,),
+        ).fetchall()
+    for path in ("/", "/runs", f"/datasets/{SLUG}", f"/runs/{waiting['run_id']}"):
+        answer = web.ask(path)
+        assert answer.status_code == 200, path
+        assert waiting["run_id"] in answer.text, path
+
+
+def test_a_sweep_is_ranked_judged_and_mapped(web: Web, sweep: SweepResult) -> None:
+    """The page has the order, probability of overfitting and SPA p-value of the command, links to runs, and a cell per pair of settings."""
+    assert f'href="/sweeps/{sweep.sweep_id}"' in web.ask(f"/sweeps?dataset={SLUG}").text
+    assert "No sweep of" in web.ask("/sweeps?dataset=nowhere_1d_v1").text
+    text = web.ask(f"/sweeps/{sweep.sweep_id}").text
+    assert re.findall(r'<th scope="row" class="text mono"><a href="/runs/([^"]+)"', text) == [one.run_id for one in sweep.trials]
+    found = sweep.overfitting
+    assert found is not None
+    assert re.search(rf"<b>{found.probability:.3f}</b><span[^>]*>probability of backtest overfitting", text)
+    assert re.search(rf"<b>{found.spa_p_value:.3f}</b><span[^>]*>SPA p-value", text)
+    best = sweep.trials[0]
+    eta, depth = best.changes["model"]["eta"], best.changes["model"]["max_depth"]
+    assert text.count('class="cell"') == 4
+    assert f"<title>{eta}, {depth}: {best.metrics['profit_factor']:.4g}</title>" in text
+    turned = web.ask(f"/sweeps/{sweep.sweep_id}?x=model.max_depth&y=model.eta&rank_by=mean").text
+    assert f"<title>{depth}, {eta}: {best.metrics['mean']:.4g}</title>" in turned
+    assert web.ask(f"/sweeps/{sweep.sweep_id}?x=model.luck").status_code == 422
+    assert web.ask("/sweeps/none").status_code == 404
 
 
 def test_nonsense_is_answered_by_a_page(web: Web) -> None:

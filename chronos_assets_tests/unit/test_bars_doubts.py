@@ -73,7 +73,7 @@ def test_impossible_prices_are_told_with_their_row(tmp_path: Path) -> None:
     }
     found = warned(read(tmp_path, with_columns(168, **columns)))
     assert found["price_high_below_low"] == "High is below Low in 1 bar, first in row 42"
-    assert found["price_outside_range"] == "Open or Close lies outside High and Low in 3 bars, first in row 42"
+    assert found["price_outside_range"] == "Open or Close is outside High and Low in 3 bars, first in row 42"
     assert found["price_negative"] == "a price is below zero in 2 bars, first in row 62"
     assert found["volume_negative"] == "Volume is below zero in 1 bar, first in row 9"
 

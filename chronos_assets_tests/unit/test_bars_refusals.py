@@ -32,7 +32,7 @@ CASES: dict[str, tuple[bytes, str, int | None, str | None, str]] = {
     "header again": (bend(7, HEADER), "not_a_number", 7, "Open", "two exports were joined"),
     "lines above the header": (b"Exported by TSSB\n\n" + table(), "date_column_missing", 1, None, "Line 3 names a Date column"),
     "Excel's separator line": (b"sep=,\n" + table(), "date_column_missing", 1, None, "Line 2 names a Date column"),
-    "comment": (bend(7, "# a note"), "row_ragged", 7, None, "take it out"),
+    "comment": (bend(7, "# a note"), "row_ragged", 7, None, "remove it"),
     "typographic minus": (bend(7, "20240501,2000,105,\u22121,1"), "not_a_number", 7, "RSI", "ASCII"),
     "Git LFS pointer": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", "file_kind", None, None, "git lfs pull"),
     "web page": (b"<!DOCTYPE html>\n<html></html>\n", "file_kind", None, None, "web page"),

@@ -84,7 +84,7 @@ def test_a_file_that_begins_at_midnight_is_hhmmss_all_the_same(tmp_path: Path) -
 
 
 def test_the_interval_resolves_what_the_column_leaves_open(tmp_path: Path) -> None:
-    """100, 200, 300 are hours for 1h bars, minutes for 1m bars, and refused where nobody says."""
+    """100, 200, 300 are hours for 1h bars, minutes for 1m bars, and refused if nobody says."""
     content = table([f"20240501,{i}00,{i}" for i in range(1, 8)], "Date,Time,RSI")
     assert read(tmp_path, content, BarsSpec(granularity="1h")).first_bar == "2024-05-01T01:00:00Z"
     assert read(tmp_path, content, BarsSpec(granularity="1m")).first_bar == "2024-05-01T00:01:00Z"

@@ -65,7 +65,7 @@ def test_an_incomplete_last_window_is_no_fold(rows: int, count: int) -> None:
 
 
 def test_gap_below_the_horizon_is_refused() -> None:
-    """A gap smaller than the horizon less one is refused; where none is given it is exactly that."""
+    """A gap smaller than the horizon less one is refused; if none is given it is exactly that."""
     profile = WalkforwardProfile(train_size=5, test_size=2, gap=3)
     assert resolve_layout(profile, rows=50, horizon=4).gap == 3
     with pytest.raises(ProfileError, match="gap >= 4"):
@@ -74,7 +74,7 @@ def test_gap_below_the_horizon_is_refused() -> None:
 
 
 def test_step_below_the_test_size_is_refused() -> None:
-    """A step that would predict a bar twice is refused, also where the test size is a default."""
+    """A step that would predict a bar twice is refused, also if the test size is a default."""
     with pytest.raises(ProfileError, match="predicted twice"):
         parse_strict(WalkforwardProfile, {"train_size": 5, "test_size": 3, "step": 2}, error=ProfileError, what="the profile")
     with pytest.raises(ProfileError, match="predicted twice"):

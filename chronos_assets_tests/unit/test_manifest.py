@@ -1,8 +1,9 @@
-"""Manifests: what is read from them, what is refused in them, and where their files may lie."""
+"""Manifests: what is read from them, what is refused in them, and if their files may lie."""
 
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -90,14 +91,14 @@ REFUSED: dict[str, tuple[str, str]] = {
     "a horizon in words": (REQUIRED + "target_horizon: {TGT: five}\n", "five"),
     "a market that YAML takes for a number": (REQUIRED + "format: {market: 600519}\n", "600519"),
     "a source with blanks": (REQUIRED + "source: my source\n", "short word"),
-    "a profile without a name": (REQUIRED + "walkforward: {'': {}}\n", "no name of a profile"),
+    "a profile without a name": (REQUIRED + "walkforward: {'': {}}\n", "not a valid profile name"),
     "a way up": (REQUIRED.replace("btc_4h.csv", "../btc_4h.csv"), "'..'"),
     "a way up inside": (REQUIRED.replace("btc_4h.csv", "a/../../btc_4h.csv"), "'..'"),
     "a way up with backslashes": (REQUIRED.replace("btc_4h.csv", r"a\..\btc_4h.csv"), "'..'"),
     "an absolute path": (REQUIRED.replace("btc_4h.csv", "/etc/passwd"), "absolute"),
     "a path of Windows": (REQUIRED.replace("btc_4h.csv", r"C:\btc.csv"), "absolute"),
     "a home": (REQUIRED.replace("btc_4h.csv", "~/btc.csv"), "absolute"),
-    "no path": (REQUIRED.replace("btc_4h.csv", "''"), "no path"),
+    "no path": (REQUIRED.replace("btc_4h.csv", "''"), "is not a path"),
     "a home folder": (REQUIRED.replace("btc_4h.csv", "~me/btc.csv"), "absolute"),
     "a path that is too long": (REQUIRED.replace("btc_4h.csv", "x" * 5_000), "cannot be resolved"),
     "a path that is no Unicode": (REQUIRED.replace("btc_4h.csv", '"a\\ud800b"'), r"holds the character '\\ud800'"),
@@ -216,6 +217,7 @@ def test_a_pipe_or_a_device_is_refused_and_stops_no_other(tmp_path: Path) -> Non
     for name in ("pipe_4h_v1.yaml", "device_4h_v1.yaml"):
         with pytest.raises(ManifestError, match="not a regular file"):
             load_manifest(tmp_path / name)
+    time.sleep(0.02)  # longer than a file settles
     found = {one.slug: one for one in survey(load_settings(exports_dir=tmp_path, home=tmp_path / "home", manifest_settle_seconds=0.01))}
     assert {slug for slug, one in found.items() if one.content is None} == {"pipe_4h_v1", "device_4h_v1", "gone_4h_v1", "odd_4h_v1"}
     assert "not a regular file" in found["odd_4h_v1"].problem

@@ -49,7 +49,7 @@ def test_other_rules_are_another_file(tmp_path: Path) -> None:
 
 
 def test_a_damaged_arrow_file_is_not_mistaken_for_a_kept_one(tmp_path: Path) -> None:
-    """Without its report (a process that was killed in between) an Arrow file is made anew."""
+    """Without its report (a process that was killed in between) an Arrow file is made again."""
     loaded, settings = dataset(tmp_path, table())
     first = normalize_dataset(loaded, settings)
     first.path.with_suffix(".json").unlink()

@@ -343,7 +343,7 @@ def test_a_price_below_zero_is_refused() -> None:
 
 
 def test_a_price_of_zero_is_a_missing_price() -> None:
-    """Old daily files write 0 where the open is unknown: nothing can be filled there."""
+    """Old daily files write 0 if the open is unknown: nothing can be filled there."""
     simulation = run([(10,) * 4, (0, 10, 10, 10), (10,) * 4], [2, 0, 0])
     assert simulation.bars.incomplete == 1
     assert simulation.trades.height == 0

@@ -12,7 +12,7 @@ MOST_FEATURES = 500
 # Keys of the original program that have no meaning here.
 RANDOM_KEYS = ("monte_carlo_trials", "solver")
 NOTHING_RANDOM = (
-    "{} is no parameter here: the linear programs and their rounding are solved exactly, without a solver and without random trials. "
+    "there is no parameter {} here: the linear programs and their rounding are solved exactly, without a solver and without random trials. "
     "Nothing is random except permutations"
 )
 

@@ -33,7 +33,7 @@ class ThresholdProfile(StrictModel):
     @model_validator(mode="after")
     def _sides_apart(self) -> Self:
         if self.short_percentile >= self.long_percentile:
-            raise ValueError(f"short_percentile {self.short_percentile} must lie below long_percentile {self.long_percentile}")
+            raise ValueError(f"short_percentile {self.short_percentile} must be below long_percentile {self.long_percentile}")
         return self
 
 
@@ -42,7 +42,7 @@ class WalkforwardProfile(StrictModel):
 
     model_config = ConfigDict(allow_inf_nan=False)
 
-    target: str | None = Field(None, description="Target column; the dataset's first target where none is named.")
+    target: str | None = Field(None, description="Target column; default: the dataset's first target.")
     features: SerializeAsAny[Selector] = Field(
         default_factory=lambda: SELECTORS.parse({}),
         description="`all`, patterns (`RSI*`, `!RSI_L`), or a selector: `{select: NAME, from: ...}`.",
@@ -64,7 +64,7 @@ class WalkforwardProfile(StrictModel):
     val_split_ratio: float = Field(0.8, gt=0, lt=1, description="Share of the train window before the validation part.")
     target_transform: Literal["none", "standardize", "tanh"] = "none"
     tanh_k: float = Field(1.0, gt=0, le=100)
-    weight_column: str | None = Field(None, description="Column of sample weights; it is no feature then.")
+    weight_column: str | None = Field(None, description="Column of sample weights; it is then not a feature.")
     weight_half_life: Annotated[float, Field(gt=0)] | None = Field(None, description="Bars after which a training row weighs half.")
     device: Literal["auto", "cpu", "cuda"] | None = Field(None, description="Device of this run; default: the setting CHRONOS_DEVICE.")
     model: SerializeAsAny[Learner] = Field(
@@ -114,7 +114,7 @@ class WalkforwardProfile(StrictModel):
         if any(calendar) and (self.train_size is not None or self.test_size is not None):
             raise ValueError("give `train` and `test` (calendar) or `train_size` and `test_size` (bars), not both")
         if isinstance(self.step, str) != any(calendar) and self.step is not None:
-            raise ValueError("`step` is counted in bars where the windows are, and in calendar units where they are")
+            raise ValueError("`step` must be in bars if the windows are in bars, and in calendar units if they are")
         if self.end_fold is not None and self.end_fold <= self.start_fold:
             raise ValueError("end_fold must be greater than start_fold")
         if isinstance(self.step, int) and self.test_size is not None and self.step < self.test_size:

@@ -22,7 +22,7 @@ USUAL_BARS_PER_TRADE = 4
 
 @dataclass(frozen=True)
 class Signals:
-    """What the run says about each bar, [bars] each; NaN where there is no prediction or the side is off; fold -1 between tests."""
+    """What the run says about each bar, [bars] each; NaN if there is no prediction or the side is off; fold -1 between tests."""
 
     prediction: Floats
     long_threshold: Floats
@@ -59,7 +59,7 @@ class Simulation:
 def simulate(bars: PriceBars, signals: Signals, rules: Rules, *, atr: Floats | None = None) -> Simulation:
     """Run the rules over `bars`, all of which lie in the simulation; `atr` is that of each bar, reckoned with the bars before the first.
 
-    Raises `RefusedError` where there is no bar, or none with prices.
+    Raises `RefusedError` if there is no bar, or none with prices.
     """
     n = len(bars)
     if n == 0 or (np.isnan(bars.opens[0]) and not bars.priced.any()):

@@ -68,7 +68,7 @@ def trade_tables(rows: int) -> tuple[npt.NDArray[np.int64], Floats]:
 
 @inline
 def units_of(rules: Any, cash: float, fill: float, atr: float) -> float:  # pragma: no cover - compiled
-    """Units of a new position, 0 where none can be taken."""
+    """Units of a new position, 0 if none can be taken."""
     price = abs(fill)
     if cash <= 0.0 or price == 0.0:
         return 0.0
@@ -108,7 +108,7 @@ def levels_of(rules: Any, side: float, fill: float, atr: float) -> tuple[float, 
 def level_exit(
     side: float, open_: float, worst: float, reach: float, stop: float, trail: float, target: float, inside: bool
 ) -> tuple[int, float]:  # pragma: no cover - compiled
-    """What a bar does to a position: (reason, price), reason 0 where it stays. `worst` and `reach` are its extremes against and for it."""
+    """What a bar does to a position: (reason, price), reason 0 if it stays. `worst` and `reach` are its extremes against and for it."""
     level, reason = stop, STOP
     if (trail - stop) * side > 0.0:
         level, reason = trail, TRAIL
@@ -121,7 +121,7 @@ def level_exit(
 
 @inline
 def decided_exit(rules: Any, side: float, signal: float, p: float, entry_signal: float, held: int) -> int:  # pragma: no cover - compiled
-    """The reason to leave at the next open, 0 where there is none."""
+    """The reason to leave at the next open, 0 if there is none."""
     if rules.opposite and signal == -side:
         return OPPOSITE
     if rules.sign_flip and p * entry_signal < 0.0:
@@ -166,7 +166,7 @@ def next_event(
 
     Prices and predictions are compared times `side` (exact: it is 1 or -1), so that one comparison serves both sides.
     """
-    weak = rules.decay_share * abs(entry_signal)  # 0 where decay is off: no |prediction| is below it
+    weak = rules.decay_share * abs(entry_signal)  # 0 if decay is off: no |prediction| is below it
     flip = entry_signal if rules.sign_flip else 0.0
     trailing = rules.trail_fraction > 0.0 or rules.trail_atr > 0.0
     level, aim = side * stop, side * target

@@ -7,7 +7,7 @@ shuffled.
 
 Volatility comes in clusters, and predictions often grow with it. A shuffle over all bars then moves wild bars away from the signals that
 met them, so that luck looks like skill (9 % at a nominal 5 %); moving whole blocks does the same. So bars change places within blocks
-only, cut anew for every permutation and as short as volatility keeps its level: signals meet bars as wild as before, and only what comes
+only, cut again for every permutation and as short as volatility keeps its level: signals meet bars as wild as before, and only what comes
 next is shuffled. If volatility does not cluster, there is one block.
 """
 
@@ -40,7 +40,7 @@ def trade_test(
 
     `bars` begin `lead` bars before the simulation; `signals` cover the simulation only. Without `block_bars` the block is
     `volatility_block` of the closes; the result says which. On very long series fewer permutations are made (`MOST_BARS`); the result
-    says how many. None where nothing is to be permuted.
+    says how many. None if nothing is to be permuted.
     """
     priced = bars.priced[lead:]
     if permutations < 1 or priced.sum() < 3:

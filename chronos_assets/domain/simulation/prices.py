@@ -1,4 +1,4 @@
-"""The bars that a simulation trades on: checked once, NaN where a bar has no usable prices."""
+"""The bars that a simulation trades on: checked once, NaN if a bar has no usable prices."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ def summary_of(simulation: Simulation) -> dict[str, Any]:
 
 
 def trade_metrics(trades: pl.DataFrame) -> dict[str, Any]:
-    """Counts, win rate, expectancy and profit factor by trade; None where there is no trade."""
+    """Counts, win rate, expectancy and profit factor by trade; None if there is no trade."""
     pnl = trades["pnl"].to_numpy()
     count, wins = len(pnl), int((pnl > 0).sum())
     factor, no_losses = profit_factor(pnl)
@@ -111,7 +111,7 @@ def filled_closes(bars: PriceBars) -> Floats:
 
 
 def finite(value: float | None) -> float | None:
-    """`value`, or None where it is no finite number."""
+    """`value`, or None if it is no finite number."""
     return value if value is not None and math.isfinite(value) else None
 
 

@@ -22,7 +22,7 @@ MOST_BARS = 200_000_000
 def bootstrap_intervals(
     returns: Floats | None, per_year: float | None, *, resamples: int, confidence: float, block_bars: float | None, seed: int
 ) -> dict[str, Any] | None:
-    """Percentile intervals over resamples of per-bar `returns` (float64 [bars - 1]); None where there is nothing to resample.
+    """Percentile intervals over resamples of per-bar `returns` (float64 [bars - 1]); None if there is nothing to resample.
 
     Each of `STATISTICS` is `{low, high}`. None stands for a bound that is infinite (a profit factor without losses) or for a statistic
     that most resamples do not have. The mean block is that of Politis & White (2004) unless given.
@@ -52,7 +52,7 @@ def optimal_block(returns: Floats) -> float:
 
 @jit
 def resampled_statistics(returns: Floats, per_year: float) -> Floats:  # pragma: no cover - compiled
-    """The four `STATISTICS` of one path of per-bar returns; NaN where one has no value."""
+    """The four `STATISTICS` of one path of per-bar returns; NaN if one has no value."""
     n = returns.shape[0]
     equity = peak = 1.0
     gains = losses = total = worst = 0.0
@@ -88,7 +88,7 @@ def _interval(values: Floats, tail: float) -> dict[str, float | None]:
 
 
 def _quantile(ordered: Floats, share: float) -> float | None:
-    """Linear interpolation as numpy's, but None where it meets infinity."""
+    """Linear interpolation as numpy's, but None if it meets infinity."""
     place = share * (len(ordered) - 1)
     low, high = ordered[math.floor(place)], ordered[math.ceil(place)]
     value = low if low == high else low + (place - math.floor(place)) * (high - low)

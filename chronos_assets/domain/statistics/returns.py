@@ -74,7 +74,7 @@ def bars_per_year(times: npt.NDArray[np.int64]) -> float | None:
 
 
 def bar_returns(equity: Floats) -> Floats | None:
-    """Return of each bar over the one before, float64 [bars - 1]; None where equity was ever at or below zero before the last bar."""
+    """Return of each bar over the one before, float64 [bars - 1]; None if equity was ever at or below zero before the last bar."""
     before = equity[:-1]
     return None if bool((before <= 0.0).any()) else equity[1:] / before - 1.0
 
@@ -103,7 +103,7 @@ def sharpe(returns: Floats | None, per_year: float | None) -> float | None:
 
 
 def sortino(returns: Floats | None, per_year: float | None) -> float | None:
-    """`mean / downside deviation against 0 * sqrt(bars per year)` [ER]; None where no bar lost."""
+    """`mean / downside deviation against 0 * sqrt(bars per year)` [ER]; None if no bar lost."""
     if returns is None or per_year is None or len(returns) < 1:
         return None
     downside = math.sqrt(float(np.mean(np.minimum(returns, 0.0) ** 2)))
@@ -111,7 +111,7 @@ def sortino(returns: Floats | None, per_year: float | None) -> float | None:
 
 
 def annual_growth(factor: float, times: npt.NDArray[np.int64]) -> float | None:
-    """Compound growth per year of 365.25 days from the first bar to the last, as a fraction; None where it has no value."""
+    """Compound growth per year of 365.25 days from the first bar to the last, as a fraction; None if it has no value."""
     years = float(times[-1] - times[0]) / SECONDS_PER_YEAR
     if years <= 0.0 or factor <= 0.0:
         return None

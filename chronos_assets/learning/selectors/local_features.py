@@ -1,4 +1,4 @@
-"""The selector that keeps the features which separate the target's classes near each bar, found anew on every fold's fitted rows."""
+"""The selector that keeps the features which separate the target's classes near each bar, found again on every fold's fitted rows."""
 
 from __future__ import annotations
 

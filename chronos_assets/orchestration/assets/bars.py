@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 class ExportConfig(Config):
     """How bars are written. The defaults suit every dataset."""
 
-    replace: bool = Field(default=False, description="Write all rows under a fresh tag, also where published bars changed: a new revision.")
+    replace: bool = Field(default=False, description="Write all rows under a new tag, even if published bars changed: a new revision.")
     batch_rows: int = Field(default=0, ge=0, le=100_000, description="Rows in one request; 0: the setting CHRONOS_BATCH_ROWS.")
 
 
@@ -88,7 +88,7 @@ def _written(bars: "NormalizedBars", attempt: "ExportAttempt", stores: "Stores")
     owners=OWNERS,
     code_version=CODE_VERSION,
     description=(
-        "The dataset's row in the registry: the one place where readers learn which tag and which bars are good. Written only where a full "
+        "The dataset's row in the registry: the one place where readers learn which tag and which bars are good. Written only if a full "
         "audit of exactly this content has passed."
     ),
 )

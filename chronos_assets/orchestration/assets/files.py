@@ -105,7 +105,7 @@ def simulation_profiles(context: OpExecutionContext, workplace: ResourceParam[Wo
     code_version=CODE_VERSION,
     description=(
         "Bars of one dataset as a typed Arrow file: UTC times strictly increasing, every indicator, target and price a float64, missing "
-        "values as nulls. Refused where the file differs from the manifest's checksum (unless `on_change: grow`), or holds text."
+        "values as nulls. Refused if the file differs from the manifest's checksum (unless `on_change: grow`), or holds text."
     ),
 )
 def normalized_bars(context: AssetExecutionContext, workplace: ResourceParam[Workplace]) -> MaterializeResult[None]:

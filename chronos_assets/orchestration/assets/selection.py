@@ -24,7 +24,7 @@ STRIPS = 10
 class SelectionConfig(Config):
     """What a launch may choose; the profiles themselves are in the manifest."""
 
-    profiles: list[str] = Field(default_factory=list, description="Names of lfs profiles to run; all of the manifest where empty.")
+    profiles: list[str] = Field(default_factory=list, description="Names of lfs profiles to run; if empty, all of the manifest.")
 
 
 @asset(

@@ -26,7 +26,7 @@ PLOTTED = ("total_return_pct", "max_drawdown_pct", "sharpe", "trade_count", "win
 class SimulationConfig(Config):
     """What a launch may choose; the profiles themselves stand in the manifest."""
 
-    profiles: list[str] = Field(default_factory=list, description="Names of simulation profiles to run; all of the manifest where empty.")
+    profiles: list[str] = Field(default_factory=list, description="Names of simulation profiles to run; if empty, all of the manifest.")
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class ProfileSimulation:
     code_version=CODE_VERSION,
     description=(
         "Trades, bar-by-bar equity and buckets per side, for each mode. A decision at a close is filled at the next open; costs are "
-        "those of the profile; buy and hold stands beside every result."
+        "those of the profile; every result has buy and hold beside it."
     ),
 )
 def trading_simulations(

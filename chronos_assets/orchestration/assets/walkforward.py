@@ -42,7 +42,7 @@ LAUNCH = "launch"
 class WalkforwardConfig(Config):
     """What a launch may choose, and change; the profiles themselves stand in the manifest."""
 
-    profiles: list[str] = Field(default_factory=list, description="Names of walk-forward profiles to run; all of the manifest where empty.")
+    profiles: list[str] = Field(default_factory=list, description="Names of walk-forward profiles to run; if empty, all of the manifest.")
     changes: dict[str, Any] = Field(
         default_factory=dict,
         description="Parameters that this launch changes in each of them, as a manifest writes them or by dotted key: "
@@ -142,7 +142,7 @@ def chosen(names: list[str], wanted: list[str], what: str) -> list[str]:
 
 
 def request_of(stores: "Stores", manifest: "Manifest", profile: str, launch: Launch) -> "WalkforwardRequest":
-    """The resolved request of a profile; raises `NotPublishedError` where its dataset is not in the registry."""
+    """The resolved request of a profile; raises `NotPublishedError` if its dataset is not in the registry."""
     from chronos_assets.pipeline.walkforward.run import plan_request, resolve_target
     from chronos_assets.storage.datasets import get_dataset
 
@@ -152,7 +152,7 @@ def request_of(stores: "Stores", manifest: "Manifest", profile: str, launch: Lau
 
 
 def finished_run_id(stores: "Stores", manifest: "Manifest", profile: str, launch: Launch) -> str:
-    """`run_id` of a profile's completed run; raises `NotPublishedError` where it is not there."""
+    """`run_id` of a profile's completed run; raises `NotPublishedError` if it is not there."""
     from chronos_assets.storage.runs import find_run
 
     request = request_of(stores, manifest, profile, launch)

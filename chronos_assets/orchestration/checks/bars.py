@@ -80,9 +80,9 @@ def _diff(report: "AuditReport", slug: str) -> Verdict:
         passed=report.passed,
         message=report.summary if report.passed else f"QuestDB differs from the file of {slug}: {report.summary}{report.first_failure}",
         rows=[{name: row.get(name) for name in ("bar", "kind", "column", "expected", "found")} for row in report.examples],
-        meaning="What QuestDB holds is not what the file says, so the dataset is not published and nothing below it runs. Readers keep "
-        "what was published before. The next run writes all rows under a fresh tag (`chronos run "
-        f"{slug} --force` where the damage is in published bars).",
+        meaning="QuestDB differs from the file. So the dataset is not published and nothing below it runs. Readers keep "
+        "what was published before. The next run writes all rows under a new tag (`chronos run "
+        f"{slug} --force` if the damage is in published bars).",
         command=f"validate_dataset {slug}",
         metadata=metadata,
     )

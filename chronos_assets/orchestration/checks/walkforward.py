@@ -55,7 +55,7 @@ def _complete(stores: "Stores", runs: dict[str, str]) -> Verdict:
         {name: f.findings for name, f in found.items()},
         good=f"{folds:,} folds and {bars:,} predicted bars, as planned",
         bad="folds or predictions are missing",
-        meaning="A fold counts only where its row and all its predictions are stored. Training again makes the missing ones only.",
+        meaning="A fold counts only if its row and all its predictions are stored. The next run trains the missing folds only.",
         command=f"validate_dataset --run {next(iter(runs.values()))}",
         numbers={"folds_stored": folds, "bars_predicted": bars},
     )

@@ -162,7 +162,7 @@ def failure_of(instance: DagsterInstance, run_id: str) -> tuple[str, str]:
 
 
 def first_failure(entries: Iterable[EventLogEntry]) -> tuple[str, str]:
-    """(step, sentence) of the first failure among `entries`; empty where there is none.
+    """(step, sentence) of the first failure among `entries`; empty if there is none.
 
     A step that was stopped says nothing of its own: what stopped the run is told (a limit, somebody in the UI).
     """

@@ -81,7 +81,7 @@ def still_refused(instance: DagsterInstance, found: Iterable[Found]) -> dict[str
 
 
 def _failed_as(instance: DagsterInstance, run_id: str, kind: str) -> bool | None:
-    """What the first failed step that knows of `kind` (`passing`, `refused`) says of it; None where none does."""
+    """What the first failed step that knows of `kind` (`passing`, `refused`) says of it; None if none does."""
     for entry in instance.all_logs(run_id, of_type=DagsterEventType.STEP_FAILURE):
         event = entry.dagster_event
         data = None if event is None else event.step_failure_data.user_failure_data

@@ -47,7 +47,7 @@ def manifest_sensor(job: UnresolvedAssetJobDefinition, workplace: Workplace) -> 
         job=job,
         minimum_interval_seconds=workplace.settings.manifest_poll_seconds,
         default_status=DefaultSensorStatus.RUNNING,
-        description="Adds a partition for each manifest in exports/ and asks for a run where its content, or that of its file, changed.",
+        description="Adds a partition for each manifest in exports/ and asks for a run if its content, or that of its file, changed.",
     )
     def follow_manifests(context: SensorEvaluationContext) -> SensorResult:
         found = survey(workplace.settings)

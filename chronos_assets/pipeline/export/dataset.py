@@ -57,7 +57,7 @@ def audit_bars(
     options: ExportOptions | None = None,
     progress: Progress = silent,
 ) -> AuditReport:
-    """Step 2: read back all of an attempt (default: the last one on this content) and keep the verdict. Does not raise where it fails.
+    """Step 2: read back all of an attempt (default: the last one on this content) and keep the verdict. Does not raise if it fails.
 
     Where this content is published and no attempt on it is open, the published bars are audited and nothing is recorded.
     """
@@ -82,7 +82,7 @@ def publish_dataset(
     options: ExportOptions | None = None,
     progress: Progress = silent,
 ) -> DatasetRecord:
-    """Step 3: put into the registry what a passed full audit vouches for; raises where none does. Publishing twice is the same as once."""
+    """Step 3: put into the registry what a passed full audit vouches for; raises if none does. Publishing twice is the same as once."""
     options = options or ExportOptions()
     source = Source.of(loaded, normalized)
     with _locked(stores, source.slug, options, progress) as connection:
@@ -103,7 +103,7 @@ def export_dataset(
     progress: Progress = silent,
     normalized: NormalizedBars | None = None,
 ) -> ExportResult:
-    """The whole export of one dataset under one lock. Raises `ValidationFailedError` where the audit fails; then nothing is registered."""
+    """The whole export of one dataset under one lock. Raises `ValidationFailedError` if the audit fails; then nothing is registered."""
     result = run_export(loaded, stores, settings, options=options, progress=progress, normalized=normalized)
     if result.audit is not None:
         must_pass(result.audit, result.dataset_id, result.tag)
@@ -148,7 +148,7 @@ def run_export(
 def _audit_published(
     source: Source, stores: Stores, attempt: ExportAttempt, options: ExportOptions, progress: Progress
 ) -> AuditReport | None:
-    """Verify what is published already: the same request again is checked as fully as the first one. Raises where it differs."""
+    """Verify what is published already: the same request again is checked as fully as the first one. Raises if it differs."""
     if attempt.record is None:
         return None
     report = audit_published(source, stores, attempt.record, options, progress)
@@ -222,7 +222,7 @@ def must_pass(report: AuditReport, slug: str, tag: str) -> None:
 
 
 def _attempt_on(source: Source, stores: Stores, audit_id: int | None) -> AuditRecord | None:
-    """The attempt that a later step goes on with; None where this content is published and nothing newer was tried."""
+    """The attempt that a later step goes on with; None if this content is published and nothing newer was tried."""
     record = find_dataset(stores.postgres, source.slug)
     if audit_id is None and record is not None and is_unchanged(source, record, list_attempts(stores.postgres, source.slug)):
         return None

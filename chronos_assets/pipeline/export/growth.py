@@ -33,9 +33,9 @@ class Growth:
 def compare_with_published(
     questdb: QuestDB, record: DatasetRecord, source: Source, bars: BarsFile, known_rows: Mapping[str, int] | None
 ) -> Growth:
-    """Say what is new in the file; raises `SourceChangedError` where published bars, columns or tags are not what they were.
+    """Say what is new in the file; raises `SourceChangedError` if published bars, columns or tags are not what they were.
 
-    `known_rows` is, for each target, the row after its last known value when the dataset was published; None where nobody kept it: then
+    `known_rows` is, for each target, the row after its last known value when the dataset was published; None if nobody kept it: then
     the published bars are read back instead.
     """
     _same_columns(record, source)
@@ -146,7 +146,7 @@ class _Comparison:
             gone, new = np.setdiff1d(before, after), np.setdiff1d(after, before)
             raise _changed(
                 self._record,
-                "bars that are published are gone from the file, or others stand among them",
+                "published bars are missing from the file, or other bars are among them",
                 expected=f"the bar of {_bar(gone[0])}" if gone.size else None,
                 found=f"a bar of {_bar(new[0])}" if new.size else None,
             )

@@ -131,7 +131,7 @@ def _refuse_unknown_horizons(loaded: LoadedManifest, report: BarsReport) -> None
         if name.casefold() not in known:
             close = nearest(name, targets)
             raise ManifestError(
-                f"target_horizon names {name!r}, which is no target of the file",
+                f"target_horizon names {name!r}, which is not a target of the file",
                 code="horizon_unknown",
                 expected=f"one of {', '.join(targets[:10])}" if targets else "a target",
                 hint=f"Did you mean {close!r}?" if close else "",

@@ -29,7 +29,7 @@ def on_columns(options: ExportOptions, source: Source) -> ExportOptions:
 
 
 def is_unchanged(source: Source, record: DatasetRecord, attempts: Sequence[AuditRecord]) -> bool:
-    """True where the registry says all this of the file, and no growth that was given up has filled targets of the published bars."""
+    """True if the registry says all this of the file, and no growth that was given up has filled targets of the published bars."""
     since = publishing_attempt(record, attempts)
     first = 0 if since is None else since.audit_id
     spoilt = any(a.questdb_tag == record.questdb_tag and a.audit_id > first and a.report.get("filled_rows") for a in attempts)

@@ -56,6 +56,6 @@ def _look_and_try_again(source: Source, postgres: Postgres, audit: AuditRecord, 
     raise ServiceUnavailableError(
         "Postgres was lost while the dataset was published, and it is not known whether it was",
         code="publication_unknown",
-        hint="Run the same command again: it finds out, and publishes where that is missing.",
+        hint="Run the same command again: it finds out, and publishes the dataset if it is not yet published.",
         slug=source.slug,
     ) from lost

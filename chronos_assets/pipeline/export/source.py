@@ -72,7 +72,7 @@ class Source:
         return max(500, CELLS_PER_PIECE // (len(self.columns) + len(KEY_COLUMNS)))
 
     def is_published_as(self, record: DatasetRecord) -> bool:
-        """True where `record` says of this file all that publishing it would say."""
+        """True if `record` says of this file all that publishing it would say."""
         told = (record.checksum, record.content_hash, record.row_count, record.columns, record.source, record.granularity)
         return told == (self.checksum, self.content_hash, self.rows, self.columns, self.source, self.granularity)
 

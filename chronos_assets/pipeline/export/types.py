@@ -136,6 +136,6 @@ def lock_key(slug: str) -> str:
 
 
 def report_of(record: AuditRecord) -> AuditReport | None:
-    """The verdict kept in an audit record, or None where there is none yet."""
+    """The verdict kept in an audit record, or None if there is none yet."""
     kept = record.report.get("audit")
     return AuditReport(**kept) if kept else None

@@ -58,7 +58,7 @@ def price_columns(record: DatasetRecord) -> dict[str, DatasetColumn]:
 
 
 def require_prices(record: DatasetRecord, file: PriceFile | None) -> None:
-    """Raise `RefusedError` that names the manifest keys where a dataset has no prices to trade on."""
+    """Raise `RefusedError` that names the manifest keys if a dataset has no prices to trade on."""
     missing = [name for name in FIELDS if name not in price_columns(record)]
     if file is None and missing:
         raise RefusedError(
@@ -153,18 +153,18 @@ def _found_shift(prices: pl.DataFrame, times: npt.NDArray[np.int64], known: Floa
     """Seconds to add to the file's labels so that all closes agree, and what to say about it."""
     if known is None:
         return 0, [
-            _say("price_labels_assumed", "no close stands in both files: the price file is taken to label its bars as the dataset does")
+            _say("price_labels_assumed", "no close is in both files: we assume that the price file labels its bars as the dataset does")
         ]
     for shift in (0, step, -step):
         closes = _match(prices, times, shift)[3]
         if _both(closes, known).any() and not _differs(closes, known).any():
-            said = f"the price file labels its bars otherwise: its times were moved by {shift} s, where all closes agree"
+            said = f"the price file labels its bars differently: its times were moved by {shift} s, so that all closes agree"
             return shift, [_say("prices_shifted", said)] if shift else []
     return 0, []
 
 
 def _match(prices: pl.DataFrame, times: npt.NDArray[np.int64], shift: int) -> list[Floats]:
-    """The four prices at exactly `times`, NaN where the file has no such bar."""
+    """The four prices at exactly `times`, NaN if the file has no such bar."""
     stamps = prices["timestamp_unix"].to_numpy() + shift
     place = np.minimum(np.searchsorted(stamps, times), len(stamps) - 1)
     found = stamps[place] == times

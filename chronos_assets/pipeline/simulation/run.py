@@ -81,7 +81,7 @@ def simulate_run(
 ) -> list[SimulationResult]:
     """Simulate every mode of `profile` on a completed run.
 
-    `ohlcv_path` is the manifest's `ohlcv_file`, `dataset_format` its `format`. Raises `RefusedError` where prices lack or do not fit,
+    `ohlcv_path` is the manifest's `ohlcv_file`, `dataset_format` its `format`. Raises `RefusedError` if prices lack or do not fit,
     `ConflictError` where another process works on the same simulation.
     """
     file = None if ohlcv_path is None else _price_file(ohlcv_path, profile, dataset_format or FormatSpec())

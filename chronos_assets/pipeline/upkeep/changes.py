@@ -27,7 +27,7 @@ from chronos_assets.storage.file_digests import Digests
 
 @dataclass(frozen=True)
 class Found:
-    """One manifest as it lies there. `content` is None where a `problem` says why, or while its file is still being written."""
+    """One manifest as it lies there. `content` is None if a `problem` says why, or while its file is still being written."""
 
     slug: str
     content: str | None = None
@@ -104,7 +104,7 @@ def forget(known: Mapping[str, Known], slugs: Iterable[str]) -> dict[str, Known]
 
 
 def _why(before: str, now: str) -> str:
-    """Why content `now` needs a run, or nothing where it does not."""
+    """Why content `now` needs a run, or nothing if it does not."""
     if not before:
         return "new dataset"
     parts = [name for name, old, new in zip(("manifest", "file"), before.split("-"), now.split("-"), strict=True) if old != new]

@@ -1,7 +1,7 @@
 """Published datasets seen from outside: what there is, what their revisions take in space, and how one is retired.
 
 QuestDB has no row delete. A retired dataset, like an old revision, is out of every reader's reach but stays on disk until the table is
-made anew.
+made again.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from chronos_assets.storage.stores import Stores
 
 RECLAIM = (
     "QuestDB has no row delete. To get the space back: stop exports, DROP TABLE indicator_bars in QuestDB, then "
-    "`chronosflow_export --all --replace`, which writes every dataset that still has its manifest anew."
+    "`chronosflow_export --all --replace`, which writes every dataset again that still has its manifest."
 )
 AUDITS_SHOWN = 10
 
@@ -77,7 +77,7 @@ def tag_space(stores: Stores, record: DatasetRecord) -> list[TagSpace]:
 def retire(stores: Stores, slug: str, *, with_runs: bool = False) -> dict[str, Any]:
     """Take a dataset out of the registry; says what stays in QuestDB.
 
-    Raises `ConflictError` where runs stand on it (unless `with_runs`: then they and their simulations go too) or an export works on it.
+    Raises `ConflictError` if runs stand on it (unless `with_runs`: then they and their simulations go too) or an export works on it.
     """
     record = get_dataset(stores.postgres, slug)
     with stores.postgres.session_lock(lock_key(slug), what=f"dataset {slug}") as connection:
@@ -99,7 +99,7 @@ def retire(stores: Stores, slug: str, *, with_runs: bool = False) -> dict[str, A
 
 def _in_use(slug: str, standing: Standing) -> ConflictError:
     return ConflictError(
-        f"{standing.runs} walk-forward runs stand on dataset {slug}",
+        f"{standing.runs} walk-forward runs depend on dataset {slug}",
         code="dataset_in_use",
         found=f"{standing.runs} runs, {standing.simulations} simulations",
         hint=f"`chronos datasets retire {slug} --with-runs` takes them out of the registry too.",

@@ -35,7 +35,7 @@ _NO_CHECKSUM = "sha256:" + "0" * 64
 
 @dataclass(frozen=True)
 class NewManifest:
-    """A manifest that was written. `copied_to` is where the source was copied, None where it already lay in place."""
+    """A manifest that was written. `copied_to` is where the source was copied, None if it already lay in place."""
 
     path: Path
     report: BarsReport
@@ -49,7 +49,7 @@ class NewManifest:
 
 @dataclass(frozen=True)
 class Refreshed:
-    """The outcome of a refresh. `change` is None where the bars as they were before are not at hand."""
+    """The outcome of a refresh. `change` is None if the bars as they were before are not at hand."""
 
     path: Path
     old_checksum: str
@@ -98,7 +98,7 @@ def _hint_for_existing(path: Path, source: Path, slug: str) -> str:
         named = str(parse_yaml(read_manifest_text(path), path).get("source_file", ""))
         if Path(named).name != source.name:
             return f"It is the manifest of {named}: name another slug with --slug."
-    return f"`chronos manifest refresh {slug}` renews its checksum; --slug names another, --force writes it anew."
+    return f"`chronos manifest refresh {slug}` renews its checksum; --slug names another, --force writes it again."
 
 
 def infer_slug(name: str, report: BarsReport) -> str:
@@ -147,7 +147,7 @@ def manifest_text(slug: str, relative: str, report: BarsReport, spec: BarsSpec) 
         f"dataset: {slug}",
         f"source_file: {_scalar(relative)}",
         f"granularity: {Slug.parse(slug).granularity}",
-        f"checksum: {report.checksum}  # of the file as it lies there; `chronos manifest refresh {slug}` renews it",
+        f"checksum: {report.checksum}  # of the file as it is there; `chronos manifest refresh {slug}` renews it",
         "on_change: refuse  # or grow: take a file to which bars were appended",
         f"format: {_flow({key: value for key, value in form.items() if value is not None})}",
     ]
@@ -196,7 +196,7 @@ def _place(source: Path, settings: Settings, report: BarsReport, *, copy: bool, 
             return real.relative_to(root.resolve()).as_posix(), None
     if not copy:
         raise ManifestError(
-            "the file lies outside the exports folder and the data roots",
+            "the file is outside the exports folder and the data roots",
             code="path_outside",
             found=str(real),
             hint=f"Move it to {settings.exports_dir}, add its folder to CHRONOS_DATA_ROOTS, or leave out --no-copy.",
@@ -207,7 +207,7 @@ def _place(source: Path, settings: Settings, report: BarsReport, *, copy: bool, 
             if f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}" == report.checksum:
                 return target.name, None
         raise ManifestError(
-            "another file of this name lies there", code="file_exists", hint="Rename one of the two, or give --force.", file=str(target)
+            "there is another file of this name", code="file_exists", hint="Rename one of the two, or give --force.", file=str(target)
         )
     _copy_atomically(real, target, report.checksum)
     return target.name, target
@@ -231,7 +231,7 @@ def _write_atomically(path: Path, text: str) -> None:
 def refresh_manifest(slug: str, settings: Settings, *, write: bool = True) -> Refreshed:
     """Compare the source with what was normalized last, and put its checksum into the manifest.
 
-    The manifest stays as it is where the file cannot be taken as bars, or `write` is false.
+    The manifest stays as it is if the file cannot be taken as bars, or `write` is false.
     """
     path = manifest_path(settings.exports_dir, slug)
     text = read_manifest_text(path)

@@ -40,7 +40,7 @@ class RunSpace:
 
 
 def run_space(stores: Stores, run_id: str) -> RunSpace:
-    """Measure a run; raises `NotPublishedError` where there is none."""
+    """Measure a run; raises `NotPublishedError` if there is none."""
     get_run(stores.postgres, run_id)
     return run_spaces(stores, [run_id])[run_id]
 
@@ -69,14 +69,14 @@ def run_spaces(stores: Stores, run_ids: Sequence[str]) -> dict[str, RunSpace]:
 def retire_run(stores: Stores, run_id: str) -> RunSpace:
     """Delete a run's rows in Postgres and the files that only it uses; returns what it took. That it was tried stays on record.
 
-    Raises `ConflictError` where a process works on the run, or simulations stand on it.
+    Raises `ConflictError` if a process works on the run, or simulations stand on it.
     """
     run = get_run(stores.postgres, run_id)
     with run_lock(stores.postgres, run_id):
         space = run_space(stores, run_id)
         if space.simulations:
             raise ConflictError(
-                f"{len(space.simulations)} simulations stand on run {run_id}",
+                f"{len(space.simulations)} simulations depend on run {run_id}",
                 code="run_in_use",
                 found=", ".join(space.simulations[:5]),
                 hint="A run that was simulated is kept: its trades would lead nowhere.",

@@ -37,7 +37,7 @@ _COLUMNS = "columns and roles are those that were published"
 def validate_dataset(slug: str, stores: Stores, *, loaded: LoadedManifest | None = None, progress: Progress = silent) -> ValidationReport:
     """Compare what QuestDB holds of a published dataset with the registry, and with its file where `loaded` leads to the same content.
 
-    Raises `NotPublishedError` where the registry does not know it.
+    Raises `NotPublishedError` if the registry does not know it.
     """
     started = time.monotonic()
     record = get_dataset(stores.postgres, slug)
@@ -67,7 +67,7 @@ def _registry_checks(record: DatasetRecord, behind: Sequence[AuditRecord]) -> li
     verdicts = [a.verdict for a in behind]
     checks = [
         equal("symbol and granularity are those of the slug", [slug.symbol, slug.granularity], [record.symbol, record.granularity]),
-        Check("a passed full audit stands behind it", bool(passed) and "failed" not in verdicts, "passed", verdicts or "no audit"),
+        Check("it has a passed full audit", bool(passed) and "failed" not in verdicts, "passed", verdicts or "no audit"),
     ]
     if not passed:
         return checks
@@ -159,7 +159,7 @@ def _file_check(  # noqa: PLR0917 - one caller
     """Every cell against the file, where the file is still the published one."""
     name = "every cell agrees with the file"
     if loaded is None:
-        return None, Check(name, None, None, "there is no manifest at hand")
+        return None, Check(name, None, None, "there is no manifest")
     try:
         normalized = normalize_dataset(loaded, stores.settings, published=lambda: record.checksum, afresh=True)
     except ChronosError as error:

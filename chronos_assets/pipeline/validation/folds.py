@@ -1,6 +1,6 @@
 """A stored run against what it came from: its request, its plan, the bars of its dataset, and the models and cases that its folds kept.
 
-Every question gives findings; None where it cannot be asked (the dataset holds other bars by now, or no model is at hand).
+Every question gives findings; None if it cannot be asked (the dataset holds other bars by now, or no model is at hand).
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ CLOSE = 1e-12
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is not as it should be. `fold` is None where it concerns the whole run."""
+    """One thing that is not as it should be. `fold` is None if it concerns the whole run."""
 
     fold: int | None
     what: str

@@ -35,12 +35,12 @@ class RunData:
 
 
 def read_run_data(stores: Stores, request: WalkforwardRequest) -> RunData:
-    """Read the request's columns; raises `ConflictError` where the dataset was published anew meanwhile."""
+    """Read the request's columns; raises `ConflictError` if the dataset was published again meanwhile."""
     record = request.record
     bars = read_bars(stores, record, request.columns)
     if get_dataset(stores.postgres, record.dataset_id).revision != record.revision:
         raise ConflictError(
-            f"dataset {record.dataset_id} was published anew while its bars were read", code="dataset_moved", hint="Run the command again."
+            f"dataset {record.dataset_id} was published again while its bars were read", code="dataset_moved", hint="Run the command again."
         )
     weight = request.profile.weight_column
     weights = None if weight is None else _doubles(bars[weight])

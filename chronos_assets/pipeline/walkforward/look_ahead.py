@@ -56,7 +56,7 @@ def look_ahead_audit(
 ) -> LookAheadReport:
     """Audit `n_folds` folds of a stored run (the first, the last, others by chance), and compare them with what is stored.
 
-    Raises `ConflictError` where the dataset is no longer the one that the run saw.
+    Raises `ConflictError` if the dataset is no longer the one that the run saw.
     """
     run, records = get_run(stores.postgres, run_id), get_folds(stores.postgres, run_id)
     request = request_of(stores, run)
@@ -154,7 +154,7 @@ def audit_reading(stores: Stores, request: WalkforwardRequest, data: RunData, fo
 
 
 def _first_difference(a: NDArray[Any] | None, b: NDArray[Any] | None) -> int | None:
-    """The first row in which two arrays differ by a bit; None where they are equal."""
+    """The first row in which two arrays differ by a bit; None if they are equal."""
     if a is None or b is None or a.shape != b.shape:
         return None if a is b else 0
     if a.tobytes() == b.tobytes():
@@ -178,7 +178,7 @@ def perturb(data: FoldData, features_from: int, targets_from: int, recipe: Recip
 
 
 def request_of(stores: Stores, run: RunRecord) -> WalkforwardRequest:
-    """The request of a stored run, from its row; raises `ConflictError` where its dataset has changed since."""
+    """The request of a stored run, from its row; raises `ConflictError` if its dataset has changed since."""
     record = get_dataset(stores.postgres, run.dataset_id)
     if record.content_hash != run.content_hash:
         raise ConflictError(

@@ -307,7 +307,7 @@ class _Attempt:
             raise ChronosError("folds of the run are missing", code="run_incomplete", expected=len(self.request.folds), found=self.present)
 
     def result(self) -> WalkforwardResult:
-        """The result; raises `FoldsFailedError` where folds failed."""
+        """The result; raises `FoldsFailedError` if folds failed."""
         if self.failures:
             first = min(self.failures, key=lambda failure: failure.fold.number)
             raise FoldsFailedError(

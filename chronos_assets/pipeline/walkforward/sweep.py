@@ -14,29 +14,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-import numpy as np
-
 from chronos_assets.domain.profiles.walkforward import WalkforwardProfile
 from chronos_assets.domain.statistics.deflation import MOST_TRIALS, DeflatedSharpe, chance_among, deflated_sharpe, grid, merged
-from chronos_assets.domain.statistics.signal_significance import BLOCK_HORIZONS
-from chronos_assets.domain.statistics.significance import probability_of_overfitting, superior_ability
 from chronos_assets.domain.statistics.trials import Signals, sharpe_per_signal
 from chronos_assets.domain.strict import parse_strict
-from chronos_assets.domain.targets import Floats
 from chronos_assets.errors import FoldsFailedError, ProfileError
 from chronos_assets.learning.executor import FoldExecutor
 from chronos_assets.pipeline.progress import Progress, silent
+from chronos_assets.pipeline.walkforward.overfitting import Overfitting, RunSignals, overfitting, read_signals
 from chronos_assets.pipeline.walkforward.run import HorizonOf, WalkforwardResult, open_executor, resolve_target, run_walkforward
-from chronos_assets.pipeline.walkforward.trials import all_trials, signals_of
+from chronos_assets.pipeline.walkforward.trials import all_trials
 from chronos_assets.storage.datasets import DatasetRecord, get_dataset
-from chronos_assets.storage.runs import read_predictions
+from chronos_assets.storage.runs import get_run
 from chronos_assets.storage.stores import Stores
 from chronos_assets.storage.trials import begin_sweep, link_sweep
 
 RANKINGS = ("profit_factor", "signal_sum", "mean", "hit_rate", "sharpe")
 NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "chronos_assets/sweep")
-# Rows, and cells of rows x runs, over which the runs of a sweep are compared; more bars are summed up into fewer rows.
-MOST_ROWS, MOST_CELLS = 2_000, 2_000_000
 
 
 @dataclass(frozen=True)
@@ -49,19 +43,6 @@ class Trial:
     sharpe: float | None
     deflated: DeflatedSharpe | None = None
     error: str | None = None
-
-
-@dataclass(frozen=True)
-class Overfitting:
-    """How much of a sweep's best owes to the choice: over `bars` that all `runs` predicted.
-
-    `probability`: of backtest overfitting (CSCV); `spa_p_value`: Hansen's, that the best beats doing nothing by luck only.
-    """
-
-    probability: float | None
-    spa_p_value: float | None
-    runs: int
-    bars: int
 
 
 @dataclass(frozen=True)
@@ -78,17 +59,6 @@ class SweepResult:
     def as_json(self) -> dict[str, Any]:
         """The form that `chronos sweep --json` prints."""
         return asdict(self)
-
-
-@dataclass(frozen=True)
-class _Made:
-    """A run of the sweep: its target, signals, horizon, and the rows it predicted."""
-
-    target: str
-    signals: Signals
-    horizon: int
-    start: int
-    end: int
 
 
 def expand(profile: WalkforwardProfile, axes: Mapping[str, Sequence[Any]]) -> list[tuple[dict[str, Any], WalkforwardProfile]]:
@@ -143,7 +113,7 @@ def run_sweep(
     sweep_id = sweep_id_of(record, target, profile, axes)
     begin_sweep(stores.postgres, sweep_id, dataset_id=record.dataset_id, target=target, grid=axes)
     trials: list[Trial] = []
-    made: dict[str, _Made] = {}
+    made: dict[str, RunSignals] = {}
     with executor.session():
         for number, (changes, point) in enumerate(points):
             progress("trials", number, len(points), str(changes))
@@ -159,7 +129,7 @@ def run_sweep(
                 trials.append(Trial(changes, None, {}, None, error=str(error)))
                 continue
             link_sweep(stores.postgres, sweep_id, result.run_id, changes)
-            made[result.run_id] = _made(stores, result, own_target, horizon)
+            made[result.run_id] = read_signals(get_run(stores.postgres, result.run_id), stores)
             trials.append(_trial(changes, result, made[result.run_id].signals))
     progress("trials", len(points), len(points))
     judged, on_record = _deflated(stores, record.dataset_id, trials, made)
@@ -178,41 +148,11 @@ def sweep_id_of(record: DatasetRecord, target: str, profile: WalkforwardProfile,
     return str(uuid.uuid5(NAMESPACE, json.dumps(parts, sort_keys=True)))
 
 
-def overfitting(made: Mapping[str, _Made]) -> Overfitting | None:
-    """Probability of overfitting and Hansen's p-value over the bars that all runs predicted; None for fewer than two runs."""
-    runs = list(made.values())
-    if len(runs) < 2:
-        return None
-    start, end = max(run.start for run in runs), min(run.end for run in runs)
-    if end <= start:
-        return Overfitting(None, None, len(runs), 0)
-    width = max(1, -(-(end - start) // MOST_ROWS), -(-(end - start) * len(runs) // MOST_CELLS))
-    returns = np.column_stack([_summed(run.signals, start, end, width) for run in runs])
-    block = max(1, -(-BLOCK_HORIZONS * max(run.horizon for run in runs) // width))
-    return Overfitting(probability_of_overfitting(returns), superior_ability(returns, block_rows=block), len(runs), end - start)
-
-
-def _summed(signals: Signals, start: int, end: int, width: int) -> Floats:
-    """Signal returns summed over every `width` bars of `[start, end)`, 0 without signals."""
-    inside = (signals.rows >= start) & (signals.rows < end)
-    rows = -(-(end - start) // width)
-    return np.asarray(
-        np.bincount((signals.rows[inside] - start) // width, weights=signals.returns[inside], minlength=rows), dtype=np.float64
-    )
-
-
-def _made(stores: Stores, result: WalkforwardResult, target: str, horizon: int) -> _Made:
-    predictions = read_predictions(stores, result.run_id)
-    rows = predictions["bar_index"].to_numpy()
-    signals = signals_of(predictions, binary=bool(result.summary_metrics.get("binary_target")))
-    return _Made(target, signals, horizon, int(rows.min()), int(rows.max()) + 1)
-
-
 def _trial(changes: dict[str, Any], result: WalkforwardResult, signals: Signals) -> Trial:
     return Trial(changes, result.run_id, dict(result.summary_metrics.get("both", {})), sharpe_per_signal(signals.returns))
 
 
-def _deflated(stores: Stores, dataset_id: str, trials: Sequence[Trial], made: Mapping[str, _Made]) -> tuple[list[Trial], int]:
+def _deflated(stores: Stores, dataset_id: str, trials: Sequence[Trial], made: Mapping[str, RunSignals]) -> tuple[list[Trial], int]:
     """Trials with their deflated Sharpe ratios among all on record for their target, and how many those are (the most of any target)."""
     known = {target: all_trials(stores, dataset_id, target) for target in {run.target for run in made.values()}}
     chances = {target: chance_among(list(others.values())) for target, others in known.items()}

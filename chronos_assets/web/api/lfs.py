@@ -96,13 +96,15 @@ def get_selection(request: Request, lfs_id: str) -> Response:
 
 
 @router.get("/{lfs_id}/over-time", response_model=doc.LfsShares, operation_id="get_selection_over_time")
-def get_over_time(request: Request, lfs_id: str, slices: Annotated[int, Query(ge=1, le=500)] = 60) -> Response:
+def get_over_time(
+    request: Request, lfs_id: str, slices: Annotated[int, Query(ge=1, le=500, description="Slices of time.")] = 60
+) -> Response:
     """Share of the cases that chose each feature, by slices of about equal numbers of cases."""
     return answer(request, views.read_shares(stores_of(request), lfs_id, slices), doc.LfsShares)
 
 
 @router.get("/{lfs_id}/pairs", response_model=list[doc.LfsPair], operation_id="get_selection_pairs")
-def get_pairs(request: Request, lfs_id: str, limit: Annotated[int, Query(ge=1, le=10_000)] = 200) -> Response:
+def get_pairs(request: Request, lfs_id: str, limit: Annotated[int, Query(ge=1, le=10_000, description="Pairs at most.")] = 200) -> Response:
     """Pairs of features that cases chose together, the most frequent first."""
     return answer(request, views.read_pairs(stores_of(request), lfs_id, limit=limit), list[doc.LfsPair])
 

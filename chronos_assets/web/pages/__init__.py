@@ -4,6 +4,15 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from chronos_assets.web.pages import datasets, folds, home, lfs, login, runs, simulations
+from chronos_assets.web.pages import datasets, folds, home, lfs, login, runs, simulations, sweeps
 
-ROUTERS: tuple[APIRouter, ...] = (home.router, datasets.router, runs.router, folds.router, simulations.router, lfs.router, login.router)
+ROUTERS: tuple[APIRouter, ...] = (
+    home.router,
+    datasets.router,
+    runs.router,
+    folds.router,
+    sweeps.router,
+    simulations.router,
+    lfs.router,
+    login.router,
+)

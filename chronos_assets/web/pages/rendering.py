@@ -6,13 +6,14 @@ the whole page or the part; the address is the same, so reload, back and forward
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import version
 from typing import Any
 from urllib.parse import urlencode
 
 from fastapi import Request
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Undefined
 from starlette.responses import HTMLResponse, Response
 
 from chronos_assets.web.answers import etag_of, known
@@ -37,10 +38,24 @@ def page(request: Request, template: str, *, status: int = 200, **values: Any) -
     return HTMLResponse(html, status, {**HEADERS, "ETag": etag})
 
 
+class PageEnvironment(Environment):
+    """Names and attributes are strict; a key that a stored document does not have is None: a run that waits has no metrics yet."""
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        """`obj.attribute`, else `obj["attribute"]`."""
+        found = super().getattr(obj, attribute)
+        return None if isinstance(found, Undefined) and isinstance(obj, Mapping) else found
+
+    def getitem(self, obj: Any, argument: Any) -> Any:
+        """`obj[argument]`, else the attribute."""
+        found = super().getitem(obj, argument)
+        return None if isinstance(found, Undefined) and isinstance(obj, Mapping) else found
+
+
 @cache
 def environment() -> Environment:
     """The one Jinja environment, with the filters of `formats`."""
-    made = Environment(
+    made = PageEnvironment(
         loader=PackageLoader("chronos_assets.web"), autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
     )
     made.filters |= formats.FILTERS

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import numpy as np
 from fastapi import APIRouter, Query, Request, Response
 
+from chronos_assets.pipeline.walkforward.summary import basis_lines
 from chronos_assets.views import documents as doc
 from chronos_assets.views import runs as views
 from chronos_assets.views.charts import Line, bar_strip, line_chart
@@ -52,9 +53,9 @@ def show_run(request: Request, run_id: str) -> Response:
     """One run: metrics, the cumulative signal sum, the strip of folds, the table of folds, importance and provenance."""
     postgres = stores_of(request).postgres
     detail = views.read_run_detail(postgres, run_id)
-    return page(
-        request, "run.html", detail=detail, run=detail.run, importance=views.read_importance(postgres, run_id), charts=_charts(detail.folds)
-    )
+    values: dict[str, Any] = {"detail": detail, "run": detail.run, "importance": views.read_importance(postgres, run_id)}
+    values |= {"charts": _charts(detail.folds), "basis": basis_lines(detail.run.summary_metrics or {})}
+    return page(request, "run.html", **values)
 
 
 def _charts(folds: list[doc.Fold]) -> dict[str, str]:

@@ -103,7 +103,7 @@ def show_trade(request: Request, simulation_id: str, trade_no: Annotated[int, Pa
 
 
 def _whole(request: Request, record: SimulationRecord, span: Span) -> dict[str, Any]:
-    """What a whole page shows beside the trades: charts for readers without a script, months, statistics, parameters, provenance."""
+    """What a whole page shows beside the trades: charts for readers without a script, months, statistics, luck, parameters, provenance."""
     stores, frames = stores_of(request), frames_of(request)
     run, folds = get_run(stores.postgres, record.run_id), get_folds(stores.postgres, record.run_id)
     equity, summary = load_equity(stores, record, frames), record.summary_metrics or {}
@@ -117,6 +117,7 @@ def _whole(request: Request, record: SimulationRecord, span: Span) -> dict[str, 
             {key: value for key, value in record.config.items() if key not in {"prices", "code_version", "mode"}}
         ),
         "provenance": tear_sheet.provenance_rows(record, run, folds),
+        "judgement": views.read_judgement(stores, record),
         "run": run,
         "s": summary,
     }
