@@ -6,14 +6,14 @@ the whole page or the part; the address is the same, so reload, back and forward
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import cache, wraps
+from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 from urllib.parse import urlencode
 
 from fastapi import Request
-from jinja2 import ChainableUndefined, Environment, PackageLoader, Undefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Undefined
 from starlette.responses import HTMLResponse, Response
 
 from chronos_assets.web.answers import etag_of, known
@@ -56,21 +56,11 @@ class PageEnvironment(Environment):
 def environment() -> Environment:
     """The one Jinja environment, with the filters of `formats`."""
     made = PageEnvironment(
-        loader=PackageLoader("chronos_assets.web"), autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=ChainableUndefined
+        loader=PackageLoader("chronos_assets.web"), autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
     )
-    made.filters |= {name: _of_known(function) for name, function in formats.FILTERS.items()}
+    made.filters |= formats.FILTERS
     made.globals["product_version"] = version("chronos-assets")
     return made
-
-
-def _of_known(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A filter that takes a value which is not there for None: metrics of a run that failed lack keys, and a dash says so."""
-
-    @wraps(function)
-    def written(value: Any, *arguments: Any) -> Any:
-        return function(None if isinstance(value, Undefined) else value, *arguments)
-
-    return written
 
 
 def _frame(request: Request) -> dict[str, Any]:
