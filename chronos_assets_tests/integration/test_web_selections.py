@@ -166,3 +166,17 @@ def test_the_page_of_the_api_shows_every_route(alone: Web) -> None:
             assert f"<code>{method.upper()} {path}</code>" in text
     assert "beta_trials" in text
     assert "list of LfsRun (application/json)" in text
+
+
+def test_the_form_says_what_is_wrong_or_which_command_to_use(alone: Web, filled: Stores) -> None:
+    """A wrong value and a missing Dagster are told above the form, which keeps what was typed; a complete request leads to its page."""
+    assert f"<option selected>{SLUG}</option>" in alone.ask(f"/lfs/new?dataset={SLUG}").text
+    wrong = alone.ask("/lfs/new", "POST", data={"dataset": SLUG, "max_kept": "three"})
+    assert wrong.status_code == 422
+    assert "max_kept" in wrong.text
+    assert 'value="three"' in wrong.text
+    down = alone.ask("/lfs/new", "POST", data={"dataset": SLUG, "features": "FEAT_A FEAT_B", "seed": "31", "target": ""})
+    assert down.status_code == 503
+    assert "--features FEAT_A --features FEAT_B" in down.text
+    done = alone.ask("/lfs/new", "POST", data={"dataset": SLUG, "permutation": ""})
+    assert (done.status_code, "/lfs/new" in done.url) == (200, False)

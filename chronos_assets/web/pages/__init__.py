@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from chronos_assets.web.pages import api_docs, datasets, folds, home, lfs, login, runs, simulations, sweeps
+from chronos_assets.web.pages import api_docs, datasets, folds, home, lfs, lfs_new, login, runs, simulations, sweeps
 
 ROUTERS: tuple[APIRouter, ...] = (
     home.router,
@@ -13,6 +13,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     folds.router,
     sweeps.router,
     simulations.router,
+    lfs_new.router,
     lfs.router,
     login.router,
     api_docs.router,
