@@ -176,6 +176,37 @@ def test_a_trade_is_four_steps_from_the_overview_by_keyboard(browser: Browser, w
         page.wait_for_url("**/simulations")
 
 
+def test_a_run_moves_on_the_page_and_a_silent_server_is_said(
+    browser: Browser, servers: Connections, settings: Settings, web: Web, made: Made
+) -> None:
+    """A queued run's row and page change without a reload, choices stay, and while nobody answers the footer says so until it does."""
+    stores = open_stores(servers, settings)
+    with stores.postgres.connection() as connection:
+        [row] = connection.execute(
+            "INSERT INTO walkforward_runs (run_id, dataset_id, target_column, feature_columns, hyperparameters, walk_config, status)"
+            " SELECT gen_random_uuid(), dataset_id, target_column, feature_columns, hyperparameters, walk_config, 'queued'"
+            " FROM walkforward_runs WHERE run_id = %s RETURNING run_id::text AS run_id",
+            (made.run_id,),
+        ).fetchall()
+    run_id = row["run_id"]
+    with watched(browser, web.url) as watch, watched(browser, web.url) as other:
+        other.page.route("**/api/events*", lambda route: route.abort())
+        other.page.goto(f"{web.url}/runs/{run_id}", wait_until="load")
+        other.page.wait_for_selector("#live:has-text('does not answer')")
+        other.page.unroute("**/api/events*")
+        other.page.wait_for_selector("#live:empty", state="attached", timeout=20_000)
+        watch.page.goto(f"{web.url}/runs", wait_until="load")
+        watch.page.check(f'input[value="{run_id}"]')
+        assert watch.page.inner_text(f'tr[data-href="/runs/{run_id}"] .state') == "queued"
+        with stores.postgres.connection() as connection:
+            connection.execute("UPDATE walkforward_runs SET status = 'cancelled', completed_at = now() WHERE run_id = %s", (run_id,))
+        watch.page.wait_for_selector(f'tr[data-href="/runs/{run_id}"] .state.cancelled', timeout=20_000)
+        other.page.wait_for_selector("h1 .state.cancelled", timeout=20_000)
+        assert watch.page.is_checked(f'input[value="{run_id}"]')
+        assert watch.page.locator("[data-live]").count() == 0
+        watch.must_be_clean()
+
+
 def test_a_page_comes_back_by_itself_with_the_store(browser: Browser, servers: Connections, settings: Settings, made: Made) -> None:
     """While a store is down the page says what starts it; once it runs the page shows the list without a hand on it."""
     up = False
