@@ -63,7 +63,7 @@ def made(servers: Connections, settings: Settings) -> Made:
     profile = LfsProfile.model_validate({"max_kept": 2, "iterations": 1, "permutations": 3, "end_row": "all"})
     request = plan_lfs(SLUG, profile, stores, horizon_of=lambda _: (1, False), walkforward=WalkforwardProfile(train_size=100, test_size=20))
     run_request(request, stores, requested_by="test")
-    axes = {"model.eta": [0.05, 0.1], "model.max_depth": [2, 3]}
+    axes: dict[str, list[float]] = {"model.eta": [0.05, 0.1], "model.max_depth": [2, 3]}
     sweep = run_sweep(SLUG, WALK, axes, stores, horizon_of=lambda _: (1, False))
     assert sweep.sweep_id is not None
     return Made(run_id, simulation.simulation_id, request.lfs_id, sweep.sweep_id)
