@@ -8,13 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from chronos_assets.cli.common import emit, json_option, say
-from chronos_assets.errors import ManifestError, UsageError
+from chronos_assets.errors import UsageError
 
 if TYPE_CHECKING:
-    from chronos_assets.domain.profiles.lfs import LfsProfile
-    from chronos_assets.domain.profiles.walkforward import WalkforwardProfile
-    from chronos_assets.pipeline.walkforward.run import HorizonOf
-    from chronos_assets.settings import Settings
     from chronos_assets.views.documents import LfsPair, LfsSelection
 
 MARKS = {"strong": "***", "good": "**", "weak": "*", "noise": "", None: ""}
@@ -53,8 +49,8 @@ def lfs(
 ) -> None:
     """Select features of SLUG locally. The same request is the same selection: a complete one returns at once, others go on."""
     from chronos_assets.cli.progress import Reporter
-    from chronos_assets.cli.workplace import open_stores_of
-    from chronos_assets.pipeline.selection.request import plan_lfs
+    from chronos_assets.cli.workplace import find_manifest, open_stores_of
+    from chronos_assets.pipeline.selection.profiles import lfs_setup
     from chronos_assets.pipeline.selection.run import preview, run_request
     from chronos_assets.views.selections import read_pairs, read_selection
 
@@ -62,8 +58,8 @@ def lfs(
     if features:
         changes["features"] = [pattern for text in features for pattern in text.split(",") if pattern]
     stores = open_stores_of()
-    profile, walkforward, horizon_of = read_profiles(stores.settings, slug, profile_name, manifest_file, changes)
-    request = plan_lfs(slug, profile, stores, horizon_of=horizon_of, walkforward=walkforward)
+    loaded = find_manifest(stores.settings, slug, manifest_file)
+    request = lfs_setup(loaded, slug, changes, name=profile_name).plan(slug, stores)
     if dry_run:
         emit(preview(request, stores).as_json(), as_json, _preview_text)
         return
@@ -84,28 +80,6 @@ def parse_rows(text: str | None) -> dict[str, Any]:
     if not colon or not all(part.strip().isdigit() for part in (start, end) if part.strip()):
         raise UsageError("rows cannot be read", code="rows_invalid", expected="A:B, for example 0:2000 or 500:", found=text)
     return {"start_row": int(start) if start.strip() else 0, "end_row": int(end) if end.strip() else "all"}
-
-
-def read_profiles(
-    settings: Settings, slug: str, name: str, manifest_file: Path | None, changes: dict[str, Any]
-) -> tuple[LfsProfile, WalkforwardProfile, HorizonOf]:
-    """The manifest's `lfs` profile with `changes`, its walk-forward profile `default`, and the horizon of each target.
-
-    A published dataset needs no manifest here: without one, everything has its default and the horizon is assumed.
-    """
-    from chronos_assets.cli.workplace import find_manifest
-    from chronos_assets.domain.profiles.lfs import LfsProfile
-    from chronos_assets.domain.profiles.walkforward import WalkforwardProfile
-    from chronos_assets.pipeline.selection.request import changed_profile
-
-    loaded = find_manifest(settings, slug, manifest_file)
-    if loaded is None and name != "default":
-        raise ManifestError(f"there is no manifest of {slug} to take profile {name!r} from", code="manifest_missing", slug=slug)
-    profile = LfsProfile() if loaded is None else loaded.manifest.lfs_profile(name)
-    changed = changed_profile(profile, changes)
-    if loaded is None:
-        return changed, WalkforwardProfile(), lambda _: (1, True)
-    return changed, loaded.manifest.walkforward_profile(), loaded.manifest.horizon
 
 
 def _preview_text(d: dict[str, Any]) -> str:

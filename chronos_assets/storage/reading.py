@@ -66,6 +66,10 @@ class ReadingPostgres(Postgres):
         finally:
             self._free.release()
 
+    def for_writing(self) -> Postgres:
+        """The same database through connections that can write: each is opened when needed, and none is of the pool."""
+        return Postgres(self._dsn)
+
     def close(self) -> None:
         """Close the idle connections."""
         with self._guard:

@@ -626,6 +626,14 @@ class LfsDetail(LfsSelection):
     links: dict[str, str]
 
 
+class LfsSubmission(Document):
+    """What became of a request for a selection, and where to follow it. `dagster` is null if no run of Dagster belongs to it."""
+
+    run: LfsRun
+    warnings: list[Warn]
+    links: dict[str, str | None]
+
+
 class LfsSlice(Document):
     """A stretch of cases in time order."""
 

@@ -34,7 +34,7 @@ EXPOSED = ["X-Total-Count", "X-Next-Cursor", "Link", "ETag", "X-Decimated", "X-S
 ALLOWED_HEADERS = ["Content-Type", "Authorization", "Idempotency-Key"]
 DESCRIPTION = (
     "What the stores of chronos_assets hold: datasets, walk-forward runs, trade simulations. Fields are named as the columns "
-    "of the Postgres tables. Lists are bare arrays; paging is in the headers. Nothing here writes."
+    "of the Postgres tables. Lists are bare arrays; paging is in the headers. Nothing here writes, but for requests of feature selections."
 )
 
 

@@ -32,6 +32,7 @@ _CODES = {
     "artifact_missing": 404,
     "series_too_long": 413,
     "not_acceptable": 406,
+    "media_type": 415,
     "parameter_invalid": 422,
     "postgres_cancelled": 503,
 }

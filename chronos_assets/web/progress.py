@@ -1,4 +1,4 @@
-"""What listeners of `/api/events` are told: how runs get on, looked up once a second for all of them."""
+"""What listeners of `/api/events` are told: how runs and feature selections get on, looked up once a second for all of them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 from chronos_assets.errors import ChronosError
 from chronos_assets.storage.queries import query
 from chronos_assets.storage.stores import Stores
-from chronos_assets.views.liveness import with_dead_runs
+from chronos_assets.views.liveness import with_dead_runs, with_dead_selections
 
 LOG = logging.getLogger(__name__)
 LOOK_SECONDS = 1.0
@@ -25,7 +25,7 @@ ALL_RUNS = "runs"
 
 @dataclass(frozen=True)
 class Progress:
-    """How one run gets on. `number` grows with every change, also over restarts of the program."""
+    """How one run or feature selection gets on. `number` grows with every change, also over restarts of the program."""
 
     number: int
     topic: str
@@ -34,7 +34,7 @@ class Progress:
 
 @dataclass
 class ProgressWatch:
-    """The latest state of every run that somebody listens to. Used by the event loop only; the store is asked in a thread."""
+    """The latest state of every run and selection that somebody listens to. Used by the event loop only; the store is asked in a thread."""
 
     open_stores: Callable[[], Stores]
     closed: bool = False
@@ -75,7 +75,11 @@ class ProgressWatch:
         self.closed = True
 
     def _since(self, after: int, topics: frozenset[str]) -> list[Progress]:
-        chosen = [one for topic, one in self._latest.items() if one.number > after and (topic in topics or ALL_RUNS in topics)]
+        chosen = [
+            one
+            for topic, one in self._latest.items()
+            if one.number > after and (topic in topics or (ALL_RUNS in topics and topic.startswith("run:")))
+        ]
         return sorted(chosen, key=lambda one: one.number)
 
     async def _look_now_and_then(self) -> None:
@@ -89,21 +93,27 @@ class ProgressWatch:
 
     def _read(self, topics: Iterable[str]) -> list[dict[str, Any]]:
         self.looks += 1
-        binds = {"run_ids": [topic.removeprefix("run:") for topic in topics if topic.startswith("run:")], "all": ALL_RUNS in topics}
-        postgres = self.open_stores().postgres
+        postgres, selections = self.open_stores().postgres, _ids("lfs", topics)
+        runs = {"run_ids": _ids("run", topics), "all": ALL_RUNS in topics}
+        rows: list[dict[str, Any]] = []
         with postgres.connection() as connection:
-            rows = connection.execute(query("runs_progress"), binds).fetchall()
-        return with_dead_runs(postgres, rows)
+            if runs["run_ids"] or runs["all"]:
+                rows += with_dead_runs(postgres, connection.execute(query("runs_progress"), runs).fetchall())
+            if selections:
+                found = connection.execute(query("lfs_progress_of"), {"lfs_ids": selections}).fetchall()
+                rows += with_dead_selections(postgres, found)
+        return rows
 
     def _take(self, rows: list[dict[str, Any]]) -> None:
         for row in rows:
-            topic = f"run:{row['run_id']}"
-            known = self._latest.get(topic)
-            state = {"topic": topic, **{name: row[name] for name in ("dataset_id", "status", "folds_present", "folds_planned")}}
+            state = _state_of_selection(row) if "lfs_id" in row else _state_of_run(row)
+            topic, known = state["topic"], self._latest.get(state["topic"])
             if known is not None and all(known.data[name] == value for name, value in state.items()):
                 continue
             self._number += 1
-            self._latest[topic] = Progress(self._number, topic, {**state, "seconds_left": self._seconds_left(topic, row)})
+            left = row["progress"].get("seconds_left") if row.get("progress") else None
+            seconds_left = left if "lfs_id" in row else self._seconds_left(topic, row)
+            self._latest[topic] = Progress(self._number, topic, {**state, "seconds_left": seconds_left})
 
     def _seconds_left(self, topic: str, row: dict[str, Any]) -> int | None:
         """By the folds stored since we began to look; None before the second one."""
@@ -114,6 +124,20 @@ class ProgressWatch:
         since, before = self._begun.setdefault(topic, (now, row["folds_present"]))
         done = row["folds_present"] - before
         return None if done < 1 else round((now - since) / done * (row["folds_planned"] - row["folds_present"]))
+
+
+def _ids(kind: str, topics: Iterable[str]) -> list[str]:
+    return [topic.removeprefix(f"{kind}:") for topic in topics if topic.startswith(f"{kind}:")]
+
+
+def _state_of_run(row: dict[str, Any]) -> dict[str, Any]:
+    return {"topic": f"run:{row['run_id']}", **{name: row[name] for name in ("dataset_id", "status", "folds_present", "folds_planned")}}
+
+
+def _state_of_selection(row: dict[str, Any]) -> dict[str, Any]:
+    progress = row["progress"] or {}
+    counts = {name: progress.get(name) for name in ("permutations_done", "permutations")}
+    return {"topic": f"lfs:{row['lfs_id']}", "dataset_id": row["dataset_id"], "status": row["status"], **counts}
 
 
 def _event(progress: Progress) -> bytes:

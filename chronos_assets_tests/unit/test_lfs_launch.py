@@ -22,5 +22,5 @@ def test_an_unreachable_dagster_names_the_command_that_needs_none() -> None:
     """Without an address, or with one where nobody listens, the refusal says how to select without Dagster."""
     for url in (None, "http://127.0.0.1:9"):
         with pytest.raises(ServiceUnavailableError, match="chronos lfs btc_4h_v1") as caught:
-            launch.DagsterServer(url, "btc_4h_v1").has_ended("some-run")
+            launch.DagsterServer(url, "chronos lfs btc_4h_v1").has_ended("some-run")
         assert caught.value.code == "dagster_unreachable"

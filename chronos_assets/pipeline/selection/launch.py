@@ -6,11 +6,13 @@ Equal requests at the same moment make one row and one run: they wait for each o
 from __future__ import annotations
 
 import contextlib
+import shlex
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import requests
 
+from chronos_assets.domain.profiles.lfs import LfsProfile
 from chronos_assets.errors import RunCancelledError, ServiceUnavailableError, StoreError
 from chronos_assets.pipeline.selection.request import RESOLVED_KEYS, LfsRequest
 from chronos_assets.storage.lfs import (
@@ -56,14 +58,17 @@ class Submission:
 
 
 class DagsterServer:
-    """Dagster's web server, asked over GraphQL. Raises `ServiceUnavailableError` (`dagster_unreachable`) if it does not answer."""
+    """Dagster's web server, asked over GraphQL. Raises `ServiceUnavailableError` (`dagster_unreachable`) if it does not answer.
 
-    def __init__(self, url: str | None, slug: str = "SLUG") -> None:
-        self._url, self._slug = url, slug
+    `command` does without Dagster what is asked of it; the refusal names it.
+    """
+
+    def __init__(self, url: str | None, command: str = "chronos lfs SLUG") -> None:
+        self._url, self._command = url, command
 
     def launch(self, request: LfsRequest) -> str:
         """Launch the job for a request; returns the run's id."""
-        parameters = request.profile.model_dump(exclude=set(RESOLVED_KEYS), exclude_defaults=True) | {
+        parameters = request.profile.model_dump(exclude=set(RESOLVED_KEYS), exclude_none=True) | {
             "target": request.target,
             "features": list(request.features),
             "start_row": request.start_row,
@@ -113,7 +118,7 @@ class DagsterServer:
             "Dagster cannot be reached",
             code="dagster_unreachable",
             found=why,
-            hint=f"`chronos lfs {self._slug}` does the same without Dagster; `chronos dev` starts it.",
+            hint=f"`{self._command}` does the same without Dagster; `chronos dev` starts it.",
         )
 
 
@@ -122,7 +127,7 @@ def submit_lfs(request: LfsRequest, postgres: Postgres, dagster_url: str | None,
 
     Raises `ServiceUnavailableError` (`dagster_unreachable`) if Dagster is down; the row is then as it was before.
     """
-    dagster = DagsterServer(dagster_url, request.record.dataset_id)
+    dagster = DagsterServer(dagster_url, command_of(request))
     declare_dead_lfs(postgres)
     with postgres.connection() as connection, connection.transaction():
         request_lock(connection, request.lfs_id)
@@ -142,6 +147,21 @@ def submit_lfs(request: LfsRequest, postgres: Postgres, dagster_url: str | None,
             unqueue_lfs(postgres, request.lfs_id, before)
             raise
     return Submission("launched", get_lfs(postgres, request.lfs_id))
+
+
+def command_of(request: LfsRequest) -> str:
+    """The command that makes the same selection without Dagster, quoted for a shell."""
+    profile = request.profile
+    given = profile.model_fields_set
+    words = ["chronos", "lfs", request.record.dataset_id, "--target", request.target]
+    if "features" in given and profile.features != "all":
+        words += [word for pattern in profile.features for word in ("--features", pattern)]
+    if {"start_row", "end_row"} & given:
+        words += ["--rows", f"{request.start_row}:{request.end_row}"]
+    for name in LfsProfile.model_fields:
+        if name in given - set(RESOLVED_KEYS) and getattr(profile, name) is not None:
+            words += [f"--{name.replace('_', '-')}", str(getattr(profile, name))]
+    return shlex.join(words)
 
 
 def cancel_lfs(lfs_id: str, postgres: Postgres, dagster_url: str | None) -> LfsRecord:

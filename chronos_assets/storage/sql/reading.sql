@@ -54,6 +54,9 @@ WHERE r.run_id = ANY(%(run_ids)s::uuid[])
    OR (%(all)s AND (r.status IN ('queued', 'running') OR r.completed_at > now() - interval '1 minute'))
 ORDER BY r.created_at, r.run_id
 
+-- name: lfs_progress_of
+SELECT lfs_id::text AS lfs_id, dataset_id, status, progress, summary_metrics FROM lfs_runs WHERE lfs_id = ANY(%(lfs_ids)s::uuid[])
+
 -- Runs of a sweep with their trials; a retired run has a trial and no row.
 -- name: sweep_runs_shown
 SELECT i.run_id::text AS run_id, r.status, r.summary_metrics - 'feature_importance' AS summary_metrics, t.sharpe

@@ -1,4 +1,4 @@
-"""`/api/events`: how runs get on, as server-sent events. A page needs one stream, and closes it while it is hidden."""
+"""`/api/events`: how runs and feature selections get on, as server-sent events. A page needs one stream."""
 
 from __future__ import annotations
 
@@ -14,23 +14,28 @@ from chronos_assets.web.progress import MOST_STREAMS, ProgressWatch
 
 router = APIRouter(tags=["events"], responses=PROBLEMS)
 MOST_TOPICS = 20
-TOPIC = re.compile(r"runs|run:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII)
+TOPIC = re.compile(r"runs|(run|lfs):[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII)
 STREAM: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}}
 
 
 @router.get("/api/events", response_class=StreamingResponse, responses=STREAM, operation_id="listen")
 async def listen(
     request: Request,
-    topics: Annotated[str, Query(max_length=1_000, description="`runs`, or `run:RUN_ID`; several separated by commas.", examples=["runs"])],
+    topics: Annotated[
+        str, Query(max_length=1_000, description="`runs`, `run:RUN_ID` or `lfs:LFS_ID`; several separated by commas.", examples=["runs"])
+    ],
 ) -> StreamingResponse:
-    """Events named `progress` with status and folds of runs, whenever they change. `Last-Event-ID` resumes."""
+    """Events named `progress`: status and folds of runs, status and permutations of feature selections, whenever they change.
+
+    `Last-Event-ID` resumes.
+    """
     watch: ProgressWatch = request.app.state.watch
     chosen = frozenset(part.strip().lower() for part in topics.split(",") if part.strip())
     wrong = sorted(topic for topic in chosen if not TOPIC.fullmatch(topic))
     if wrong or not 1 <= len(chosen) <= MOST_TOPICS:
         found = wrong[0][:100] if wrong else f"{len(chosen)} topics"
         raise UsageError(
-            "this cannot be listened to", code="topic_unknown", expected=f"1 to {MOST_TOPICS} of runs, run:RUN_ID", found=found
+            "this cannot be listened to", code="topic_unknown", expected=f"1 to {MOST_TOPICS} of runs, run:RUN_ID, lfs:LFS_ID", found=found
         )
     if watch.streams >= MOST_STREAMS:
         raise ServiceUnavailableError(

@@ -1,21 +1,45 @@
-"""`/api/lfs`: Local Feature Selections, their features, shares over time, pairs, null and cases."""
+"""`/api/lfs`: Local Feature Selections, their features, shares over time, pairs, null and cases; requests for new ones, and cancelling."""
 
 from __future__ import annotations
 
+import json
+from http import HTTPStatus
 from typing import Annotated, Any
 
 import polars as pl
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
+from chronos_assets.errors import ProfileError, UsageError
 from chronos_assets.storage.lfs import get_lfs
 from chronos_assets.views import documents as doc
 from chronos_assets.views import selections as views
 from chronos_assets.views.series import Series
+from chronos_assets.web import selection_requests as orders
 from chronos_assets.web.answers import answer
 from chronos_assets.web.context import PROBLEMS, Exact, stores_of
 from chronos_assets.web.series import CONTENT, FormatParameter, chosen_format, series_answer, series_etag, unchanged
 
 router = APIRouter(prefix="/api/lfs/runs", tags=["feature selection"], responses=PROBLEMS)
+ORDER = {"required": True, "content": {"application/json": {"schema": orders.LfsOrder.model_json_schema()}}}
+LOCATION = {"Location": {"description": "Where the selection is.", "schema": {"type": "string"}}}
+WAITS: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The same request is complete."},
+    202: {"model": doc.LfsSubmission, "description": "The selection waits or runs.", "headers": LOCATION},
+}
+
+
+async def _order(request: Request) -> dict[str, Any]:
+    """The body: a JSON object."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise UsageError("the body must be JSON", code="media_type", expected="Content-Type: application/json", found=kind[:100] or "none")
+    try:
+        body = json.loads(await request.body())
+    except (ValueError, RecursionError) as error:
+        raise ProfileError("the request's body is not JSON", code="body_invalid", found=str(error)[:200]) from None
+    if not isinstance(body, dict):
+        raise ProfileError("the request's body is not a JSON object", code="body_invalid", found=type(body).__name__)
+    return body
 
 
 @router.get("", response_model=list[doc.LfsRun], operation_id="list_selections")
@@ -23,6 +47,43 @@ def list_selections(request: Request, dataset: Exact = None, target: Exact = Non
     """Selections, the newest first."""
     found = views.list_selections(stores_of(request).postgres, dataset, target=target, status=status)
     return answer(request, found, list[doc.LfsRun])
+
+
+@router.post(
+    "",
+    response_model=doc.LfsSubmission,
+    responses=WAITS,
+    openapi_extra={"requestBody": ORDER},
+    operation_id="request_selection",
+)
+def request_selection(request: Request, order: Annotated[dict[str, Any], Depends(_order)]) -> Response:
+    """Request a selection. The same request is the same selection: 200 if it is complete, 202 while it waits or runs.
+
+    Dagster does the work. If it cannot be reached, nothing is written, and the hint of the 503 is the command that does the same.
+    """
+    submission = orders.submit(request, order, requested_by="api")
+    return _followed(request, submission.record.lfs_id, completed=submission.outcome == "completed")
+
+
+@router.post(
+    "/{lfs_id}/cancel",
+    response_model=doc.LfsSubmission,
+    status_code=HTTPStatus.ACCEPTED,
+    responses={202: WAITS[202] | {"description": "It stops after the permutation at work; one that is over stays as it is."}},
+    operation_id="cancel_selection",
+)
+def cancel_selection(request: Request, lfs_id: str) -> Response:
+    """Ask a selection to stop. It keeps the permutations done, and the same request goes on with it."""
+    return _followed(request, orders.cancel(request, lfs_id), completed=False)
+
+
+def _followed(request: Request, lfs_id: str, *, completed: bool) -> Response:
+    document = orders.followed(request, lfs_id)
+    headers = {"Location": document.links["self"] or "", "Cache-Control": "no-store"}
+    if (key := request.headers.get("idempotency-key")) and key.isascii() and key.isprintable():
+        headers["Idempotency-Key"] = key[:200]
+    status = HTTPStatus.OK if completed else HTTPStatus.ACCEPTED
+    return Response(document.model_dump_json(), status, headers, "application/json")
 
 
 @router.get("/{lfs_id}", response_model=doc.LfsDetail, operation_id="get_selection")
