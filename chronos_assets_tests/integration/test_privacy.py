@@ -59,7 +59,9 @@ def test_links_out_of_a_home_are_not_followed(tmp_path: Path) -> None:
     """Closing an old home changes nothing outside of it; folders above the home stay as open as the caller makes them."""
     outside, home = tmp_path / "outside", tmp_path / "above" / "home"
     outside.mkdir(mode=0o755)
-    (outside / "file").touch(mode=0o644)
+    (outside / "file").touch()
+    outside.chmod(0o755)  # whatever the umask of this process
+    (outside / "file").chmod(0o644)
     private_home(home)
     (home / ".private").unlink()
     (home / "link").symlink_to(outside)

@@ -182,7 +182,7 @@ def test_columns_and_importance_are_described(web: Web, market: tuple[str, list[
         ("/api/datasets/webmarkt_1d_v1/audits", 404, "not_published", f"'{SLUG}'"),
         ("/api/tradesim/runs/..%2f..%2fetc%2fpasswd", 404, "route_unknown", "openapi"),
         ("/api/tradesim/runs/';DROP TABLE simulation_runs;--", 404, "simulation_unknown", ""),
-        ("/no/such/route", 404, "route_unknown", "openapi"),
+        ("/api/no/such/route", 404, "route_unknown", "openapi"),
     ],
 )
 def test_a_wrong_request_is_a_problem_that_helps(web: Web, path: str, status: int, code: str, hint: str) -> None:

@@ -145,3 +145,24 @@ def test_parameters_that_differ_from_the_manifest_reach_the_job(web: Web, filled
     loaded = load_manifest(filled.settings.exports_dir / f"{SLUG}.yaml")
     assert lfs_setup(loaded, SLUG, config["parameters"]).plan(SLUG, filled).lfs_id == run["lfs_id"]
     web.ask(f"{ROUTE}/{run['lfs_id']}/cancel", "POST")
+
+
+def test_the_page_of_a_selection_that_waits_cancels_it(web: Web, filled: Stores, dagster: LaunchingDagster) -> None:
+    """The button is there while the selection waits, ends its run of Dagster, and is gone afterwards."""
+    run = web.ask(ROUTE, "POST", json={"dataset": SLUG, "seed": 23}).json()["run"]
+    action = f"/lfs/{run['lfs_id']}/cancel"
+    assert f'action="{action}"' in web.ask(f"/lfs/{run['lfs_id']}").text
+    after = web.ask(action, "POST")
+    assert (after.status_code, after.url) == (200, f"{web.url}/lfs/{run['lfs_id']}")
+    assert f'action="{action}"' not in after.text
+    assert dagster.ended == [run["dagster_run_id"]]
+
+
+def test_the_page_of_the_api_shows_every_route(alone: Web) -> None:
+    """Each path and method of the OpenAPI document is on the page, with the keys of a request's body."""
+    text = alone.ask("/api/docs").text
+    for path, methods in alone.get("/api/openapi.json")["paths"].items():
+        for method in methods:
+            assert f"<code>{method.upper()} {path}</code>" in text
+    assert "beta_trials" in text
+    assert "list of LfsRun (application/json)" in text

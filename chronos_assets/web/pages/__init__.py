@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from chronos_assets.web.pages import datasets, folds, home, lfs, login, runs, simulations, sweeps
+from chronos_assets.web.pages import api_docs, datasets, folds, home, lfs, login, runs, simulations, sweeps
 
 ROUTERS: tuple[APIRouter, ...] = (
     home.router,
@@ -15,4 +15,5 @@ ROUTERS: tuple[APIRouter, ...] = (
     simulations.router,
     lfs.router,
     login.router,
+    api_docs.router,
 )

@@ -6,12 +6,14 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from fastapi import APIRouter, Query, Request, Response
+from starlette.responses import RedirectResponse
 
 from chronos_assets.errors import FileError, NotPublishedError
 from chronos_assets.views import documents as doc
 from chronos_assets.views import selections as views
 from chronos_assets.views.charts import heat_map, histogram_chart
 from chronos_assets.views.folds import histogram
+from chronos_assets.web import selection_requests as orders
 from chronos_assets.web.context import Exact, stores_of
 from chronos_assets.web.pages.rendering import page
 
@@ -49,6 +51,13 @@ def show_selection(
     except (FileError, NotPublishedError) as error:
         values["missing"] = str(error)
     return page(request, "lfs.html", **values)
+
+
+@router.post("/{lfs_id}/cancel")
+def cancel(request: Request, lfs_id: str) -> Response:
+    """Ask the selection to stop, and show it."""
+    root = str(request.scope.get("root_path", "")).rstrip("/")
+    return RedirectResponse(f"{root}/lfs/{orders.cancel(request, lfs_id)}", 303)
 
 
 def _view(request: Request, tab: Tab, selection: doc.LfsSelection) -> dict[str, Any]:

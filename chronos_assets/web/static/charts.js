@@ -28,7 +28,10 @@
     const found = data[`${line.column}_last`] || data[`${line.column}_max`] || data[`${line.column}_pct`] || data[line.column];
     return line.negative ? found.map((value) => (value === null ? null : -value)) : found;
   };
+  let zoomed = 0;
   const zoom = (from, to) => {
+    if (performance.now() - zoomed < 200) return; // charts with one cursor tell of the same drag each
+    zoomed = performance.now();
     const now = address();
     for (const [name, value] of [["from", from], ["to", to]]) {
       if (value === null) now.delete(name); else now.set(name, new Date(value * 1000).toISOString().slice(0, 19) + "Z");
