@@ -63,7 +63,7 @@ def made(servers: Connections, settings: Settings) -> Made:
     profile = LfsProfile.model_validate({"max_kept": 2, "iterations": 1, "permutations": 3, "end_row": "all"})
     request = plan_lfs(SLUG, profile, stores, horizon_of=lambda _: (1, False), walkforward=WalkforwardProfile(train_size=100, test_size=20))
     run_request(request, stores, requested_by="test")
-    axes = {"model.eta": [0.05, 0.1], "model.max_depth": [2, 3]}
+    axes: dict[str, list[float]] = {"model.eta": [0.05, 0.1], "model.max_depth": [2, 3]}
     sweep = run_sweep(SLUG, WALK, axes, stores, horizon_of=lambda _: (1, False))
     assert sweep.sweep_id is not None
     return Made(run_id, simulation.simulation_id, request.lfs_id, sweep.sweep_id)
@@ -174,6 +174,37 @@ def test_a_trade_is_four_steps_from_the_overview_by_keyboard(browser: Browser, w
         page.go_back()
         page.go_back()
         page.wait_for_url("**/simulations")
+
+
+def test_a_run_moves_on_the_page_and_a_silent_server_is_said(
+    browser: Browser, servers: Connections, settings: Settings, web: Web, made: Made
+) -> None:
+    """A queued run's row and page change without a reload, choices stay, and while nobody answers the footer says so until it does."""
+    stores = open_stores(servers, settings)
+    with stores.postgres.connection() as connection:
+        [row] = connection.execute(
+            "INSERT INTO walkforward_runs (run_id, dataset_id, target_column, feature_columns, hyperparameters, walk_config, status)"
+            " SELECT gen_random_uuid(), dataset_id, target_column, feature_columns, hyperparameters, walk_config, 'queued'"
+            " FROM walkforward_runs WHERE run_id = %s RETURNING run_id::text AS run_id",
+            (made.run_id,),
+        ).fetchall()
+    run_id = row["run_id"]
+    with watched(browser, web.url) as watch, watched(browser, web.url) as other:
+        other.page.route("**/api/events*", lambda route: route.abort())
+        other.page.goto(f"{web.url}/runs/{run_id}", wait_until="load")
+        other.page.wait_for_selector("#live:has-text('does not answer')")
+        other.page.unroute("**/api/events*")
+        other.page.wait_for_selector("#live:empty", state="attached", timeout=20_000)
+        watch.page.goto(f"{web.url}/runs", wait_until="load")
+        watch.page.check(f'input[value="{run_id}"]')
+        assert watch.page.inner_text(f'tr[data-href="/runs/{run_id}"] .state') == "queued"
+        with stores.postgres.connection() as connection:
+            connection.execute("UPDATE walkforward_runs SET status = 'cancelled', completed_at = now() WHERE run_id = %s", (run_id,))
+        watch.page.wait_for_selector(f'tr[data-href="/runs/{run_id}"] .state.cancelled', timeout=20_000)
+        other.page.wait_for_selector("h1 .state.cancelled", timeout=20_000)
+        assert watch.page.is_checked(f'input[value="{run_id}"]')
+        assert watch.page.locator("[data-live]").count() == 0
+        watch.must_be_clean()
 
 
 def test_a_page_comes_back_by_itself_with_the_store(browser: Browser, servers: Connections, settings: Settings, made: Made) -> None:

@@ -43,7 +43,7 @@ def simulation_id(servers: Connections, settings: Settings, run_id: str) -> str:
 @pytest.fixture(scope="module")
 def sweep(servers: Connections, settings: Settings, run_id: str) -> SweepResult:
     assert run_id  # its dataset is published
-    axes = {"model.eta": [0.05, 0.1], "model.max_depth": [2, 3]}
+    axes: dict[str, list[float]] = {"model.eta": [0.05, 0.1], "model.max_depth": [2, 3]}
     return run_sweep(SLUG, WALK, axes, open_stores(servers, settings), horizon_of=lambda _: (1, False))
 
 

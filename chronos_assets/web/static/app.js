@@ -46,6 +46,63 @@
       setTimeout(() => { button.textContent = before; }, 1500);
     });
   });
+  // While a part of the page says what it listens to (data-live), one stream tells when to ask for that part again.
+  const part = document.getElementById("part");
+  const note = document.getElementById("live");
+  let stream = null, again = 0, due = 0;
+  const say = (text) => { if (note.textContent !== text) note.textContent = text; };
+  const lost = () => say("The server does not answer. This page asks again by itself.");
+  const swap = (html) => {
+    const chosen = [...part.querySelectorAll("input:checked")].map((one) => one.value);
+    const places = [...part.querySelectorAll(".scroll")].map((one) => [one.scrollLeft, one.scrollTop]);
+    const focused = part.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
+    part.innerHTML = html;
+    htmx.process(part);
+    for (const box of part.querySelectorAll('input[type="checkbox"]')) box.checked = chosen.includes(box.value);
+    part.querySelectorAll(".scroll").forEach((one, k) => { if (places[k]) [one.scrollLeft, one.scrollTop] = places[k]; });
+    const link = focused && [...part.querySelectorAll("a")].find((one) => one.getAttribute("href") === focused);
+    if (link) link.focus({ preventScroll: true });
+    if (rows()[selected]) rows()[selected].setAttribute("data-selected", "");
+    listen();
+  };
+  const refresh = () => {
+    if (due) return;
+    due = setTimeout(async () => {
+      const address = location.href;
+      try {
+        const answer = await fetch(address, { headers: { "HX-Request-Type": "partial" } });
+        const html = await answer.text();
+        if (answer.ok && address === location.href) swap(html);
+      } catch { lost(); }
+      due = 0;
+    }, 500);
+  };
+  const close = () => {
+    clearTimeout(again);
+    if (stream) stream.close();
+    stream = null;
+  };
+  const listen = () => {
+    const place = !document.hidden && part && part.querySelector("[data-live]");
+    if (!place) { close(); say(""); return; }
+    if (stream && stream.url === new URL(place.dataset.live, location.href).href) return;
+    close();
+    const opened = new EventSource(place.dataset.live);
+    stream = opened;
+    opened.addEventListener("open", () => say(""));
+    opened.addEventListener("progress", refresh);
+    opened.addEventListener("error", () => {
+      lost();
+      if (opened.readyState === EventSource.CLOSED) again = setTimeout(() => { close(); listen(); }, 5000);
+    });
+  };
+  document.addEventListener("visibilitychange", () => {
+    listen();
+    if (stream) refresh();
+  });
+  document.addEventListener("htmx:after:swap", listen);
+  window.addEventListener("pagehide", close);
+  window.addEventListener("pageshow", listen);
   const retry = document.querySelector("[data-retry]");
   if (retry) setTimeout(() => location.reload(), 1000 * Number(retry.dataset.retry));
 })();
