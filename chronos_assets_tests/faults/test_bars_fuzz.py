@@ -33,5 +33,5 @@ def test_mutated_files_get_an_answer(part: int, tmp_path: Path) -> None:
 def test_mutated_manifests_get_an_answer(tmp_path: Path) -> None:
     """Every mutated manifest is a manifest or one of our errors, quickly, and a good one beside it is found."""
     fuzz = campaign("fuzz_manifests")
-    outcomes = [fuzz.answer(88_000_000 + i, tmp_path, beside=i % 25 == 0) for i in range(100)]
-    assert {"manifest_yaml", "unknown_key", "invalid_value"} <= set(outcomes)
+    outcomes = [fuzz.answer(88_000_000 + i, tmp_path, beside=i % 25 == 0) for i in range(120)]
+    assert {"manifest", "manifest_yaml", "unknown_key", "invalid_value"} <= set(outcomes)
