@@ -1,0 +1,29 @@
+"""Documents about what one night or backfill did."""
+
+from __future__ import annotations
+
+from chronos_assets.views.documents.base import Document
+
+
+class NightRun(Document):
+    """How one dataset of a night or backfill ended; `message` says why it failed."""
+
+    slug: str
+    why: str
+    run_id: str
+    succeeded: bool
+    exit_code: int
+    message: str
+    seconds: float
+
+
+class Night(Document):
+    """What one night or backfill did."""
+
+    name: str
+    manifests: int
+    unchanged: int
+    problems: list[str]
+    datasets: list[NightRun]
+    totals: dict[str, int]
+    summary: str
