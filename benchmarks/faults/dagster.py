@@ -28,7 +28,7 @@ from chronos_assets.pipeline.validation.dataset import validate_dataset
 from chronos_assets.settings import Settings
 from chronos_assets.storage.datasets import find_dataset
 from chronos_assets.storage.stores import Stores, open_stores
-from chronos_assets_tests.dagster_data import bars, write_dataset
+from chronos_assets_tests.support.dagster_data import bars, write_dataset
 
 DEV = [sys.executable, "-c", "from chronos_assets.cli.main import main; main()", "dev"]
 DATASETS = 3

@@ -36,8 +36,8 @@ from chronos_assets.settings import Settings
 from chronos_assets.storage.audits import list_attempts
 from chronos_assets.storage.datasets import find_dataset
 from chronos_assets.storage.stores import Stores, open_stores
-from chronos_assets_tests.export_case import ExportCase, make_case
-from chronos_assets_tests.faults import export_faults as faults
+from chronos_assets_tests.support import export_faults as faults
+from chronos_assets_tests.support.export_case import ExportCase, make_case
 
 
 @dataclass

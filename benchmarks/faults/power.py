@@ -31,7 +31,7 @@ from chronos_assets.pipeline.validation.run import validate_run
 from chronos_assets.storage.fold_artifacts import FoldArtifacts
 from chronos_assets.storage.runs import get_folds
 from chronos_assets.storage.stores import Stores
-from chronos_assets_tests.walkforward_data import make_bars, publish
+from chronos_assets_tests.support.walkforward_data import make_bars, publish
 
 OPTIONS = "loop,noauto_da_alloc,commit=600"
 IMAGE_MB = 128

@@ -12,7 +12,7 @@ from chronos_assets.domain.lfs.permutations import PermutedClasses, p_values
 from chronos_assets.domain.lfs.shares import membership, share_over_time
 from chronos_assets.domain.profiles.lfs import LfsParameters
 from chronos_assets.learning.selectors.lfs import LfsEngine
-from chronos_assets_tests.lfs_case import interaction, regimes, run
+from chronos_assets_tests.support.lfs_case import interaction, regimes, run
 
 
 def main() -> None:

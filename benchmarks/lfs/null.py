@@ -21,7 +21,7 @@ from chronos_assets.domain.lfs.cases import classes_of, standardized
 from chronos_assets.domain.lfs.permutations import PermutedClasses, p_values
 from chronos_assets.domain.profiles.lfs import LfsParameters
 from chronos_assets.learning.selectors.lfs import LfsEngine
-from chronos_assets_tests.lfs_case import ar
+from chronos_assets_tests.support.lfs_case import ar
 
 ROWS, FEATURES, SIZE = 60, 3, 0.05
 PARAMETERS = LfsParameters(max_kept=2, iterations=2, beta_trials=20)

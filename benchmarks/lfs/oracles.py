@@ -17,8 +17,8 @@ from scipy.optimize import linprog
 from chronos_assets.domain.profiles.lfs import LfsParameters
 from chronos_assets.learning.selectors.lfs import select
 from chronos_assets.learning.selectors.lfs_kernel import walk
-from chronos_assets_tests import lfs_reference
-from chronos_assets_tests.lfs_case import linear_programs, random_problem, sets_of
+from chronos_assets_tests.support import lfs_reference
+from chronos_assets_tests.support.lfs_case import linear_programs, random_problem, sets_of
 
 DEMANDS_PER_PROGRAM = 5
 

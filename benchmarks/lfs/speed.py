@@ -17,8 +17,8 @@ import numpy as np
 from chronos_assets.domain.lfs.cases import classes_of, standardized
 from chronos_assets.domain.profiles.lfs import LfsParameters
 from chronos_assets.learning.selectors.lfs import LfsEngine
-from chronos_assets_tests import lfs_reference
-from chronos_assets_tests.lfs_case import interaction, sets_of
+from chronos_assets_tests.support import lfs_reference
+from chronos_assets_tests.support.lfs_case import interaction, sets_of
 
 # rows, features, K, T, threads
 CASES = [(500, 20, 3, 3, 2), (2000, 50, 3, 1, 2), (2000, 50, 3, 3, 2)]

@@ -20,7 +20,7 @@ from typing import Any
 from benchmarks.walkforward.workplace import own_stores
 from chronos_assets.storage.runs import declare_dead_runs, get_folds, list_runs, read_predictions
 from chronos_assets.storage.stores import Stores
-from chronos_assets_tests.walkforward_data import make_bars, publish
+from chronos_assets_tests.support.walkforward_data import make_bars, publish
 
 KILLED, WHOLE = "killed_1d_v1", "whole_1d_v1"
 SIZES = [

@@ -17,7 +17,7 @@ from chronos_assets.pipeline.walkforward.run import run_walkforward
 from chronos_assets.services import connect
 from chronos_assets.settings import Settings
 from chronos_assets.storage.stores import open_stores
-from chronos_assets_tests.walkforward_data import make_bars, publish
+from chronos_assets_tests.support.walkforward_data import make_bars, publish
 
 SLUG = "memory_1d_v1"
 MODEL = {"eta": 0.01, "max_depth": 4, "rounds": 60, "early_stopping": 50, "min_child_weight": 10.0, "seed": 7}

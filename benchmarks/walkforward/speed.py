@@ -37,7 +37,7 @@ from chronos_assets.learning.executor import ThreadExecutor
 from chronos_assets.pipeline.walkforward.data import feature_matrix
 from chronos_assets.pipeline.walkforward.run import run_walkforward
 from chronos_assets.storage.stores import Stores
-from chronos_assets_tests.walkforward_data import publish
+from chronos_assets_tests.support.walkforward_data import publish
 
 MODEL = {"eta": 0.01, "max_depth": 4, "rounds": 2000, "early_stopping": 50, "min_child_weight": 10.0, "seed": 7}
 CASES: dict[str, dict[str, Any]] = {

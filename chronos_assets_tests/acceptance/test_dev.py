@@ -14,8 +14,8 @@ from websockets.exceptions import InvalidStatus
 from chronos_assets import services
 from chronos_assets.cli.supervisor import session_members
 from chronos_assets.settings import Settings
-from chronos_assets_tests.dagster_data import write_dataset
-from chronos_assets_tests.dev_process import CHRONOS_DEV, PATIENCE_SECONDS, Dev, runs_of, until
+from chronos_assets_tests.support.dagster_data import write_dataset
+from chronos_assets_tests.support.dev_process import CHRONOS_DEV, PATIENCE_SECONDS, Dev, runs_of, until
 
 
 @pytest.fixture

@@ -19,8 +19,8 @@ from chronos_assets.services import Connections
 from chronos_assets.settings import Settings
 from chronos_assets.storage.datasets import get_dataset
 from chronos_assets.storage.stores import Stores
-from chronos_assets_tests.dagster_data import bars, checksum, rewrite, write_dataset
-from chronos_assets_tests.dev_process import PATIENCE_SECONDS, Dev, runs_of, until
+from chronos_assets_tests.support.dagster_data import bars, checksum, rewrite, write_dataset
+from chronos_assets_tests.support.dev_process import PATIENCE_SECONDS, Dev, runs_of, until
 
 CHRONOS = [sys.executable, "-W", "ignore", "-c", "from chronos_assets.cli.main import main; main()"]
 REPOSITORY = {"repositoryName": "__repository__", "repositoryLocationName": "chronos_assets"}

@@ -15,7 +15,7 @@ from chronos_assets.settings import Settings
 from chronos_assets.storage.datasets import get_dataset
 from chronos_assets.storage.runs import get_folds, list_runs
 from chronos_assets.storage.stores import Stores
-from chronos_assets_tests.dagster_data import PROFILE, write_dataset
+from chronos_assets_tests.support.dagster_data import PROFILE, write_dataset
 
 SLOW = PROFILE | {"train_size": 100, "test_size": 2, "model": {"rounds": 400, "early_stopping": 0, "max_depth": 6, "eta": 0.01}}
 

@@ -16,8 +16,8 @@ from chronos_assets.settings import Settings
 from chronos_assets.storage.audits import list_attempts
 from chronos_assets.storage.datasets import find_dataset, get_dataset
 from chronos_assets.storage.stores import Stores
-from chronos_assets_tests.export_case import ExportCase, make_case
-from chronos_assets_tests.faults.export_faults import (
+from chronos_assets_tests.support.export_case import ExportCase, make_case
+from chronos_assets_tests.support.export_faults import (
     assert_nothing_half_done,
     assert_one_readable_error,
     assert_retry_ends_clean,
@@ -25,7 +25,7 @@ from chronos_assets_tests.faults.export_faults import (
     environment,
     start_exporter,
 )
-from chronos_assets_tests.faults.tcp_proxy import Moment
+from chronos_assets_tests.support.tcp_proxy import Moment
 
 
 @pytest.fixture

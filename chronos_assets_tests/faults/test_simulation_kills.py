@@ -22,7 +22,7 @@ from chronos_assets.storage.simulations import (
 )
 from chronos_assets.storage.stores import Stores
 from chronos_assets.views.tear_sheet import write_tearsheet
-from chronos_assets_tests.trained_market import train
+from chronos_assets_tests.support.trained_market import train
 
 CHRONOS = [sys.executable, "-c", "from chronos_assets.cli.main import main; main()"]
 # So many permutations keep the process busy between writing its trades and completing.

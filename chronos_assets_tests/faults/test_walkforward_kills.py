@@ -17,7 +17,7 @@ import pytest
 
 from chronos_assets.storage.runs import declare_dead_runs, get_folds, list_runs, read_predictions
 from chronos_assets.storage.stores import Stores
-from chronos_assets_tests.walkforward_data import make_bars, publish
+from chronos_assets_tests.support.walkforward_data import make_bars, publish
 
 CHRONOS = [sys.executable, "-c", "from chronos_assets.cli.main import main; main()"]
 OPTIONS = ["--train-size", "200", "--test-size", "5", "--gap", "2", "--set", "model.eta=0.02", "--set", "model.early_stopping=0"]

@@ -1,0 +1,214 @@
+"""Files of folds: on the disk before their rows, verified before they are used, trained again when lost, and never reached by a path."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chronos_assets.errors import FileError
+from chronos_assets.learning.executor import ThreadExecutor
+from chronos_assets.pipeline.simulation.run import simulate_run
+from chronos_assets.pipeline.simulation.trace import trace_trade
+from chronos_assets.pipeline.upkeep.retire import retire_run, run_space
+from chronos_assets.pipeline.validation.run import validate_run
+from chronos_assets.pipeline.walkforward.run import WalkforwardResult, run_walkforward
+from chronos_assets.storage.fold_artifacts import FoldArtifacts
+from chronos_assets.storage.runs import FoldRecord, get_folds, read_predictions
+from chronos_assets.storage.stores import Stores
+from chronos_assets_tests.cli.test_trace_and_report import PROFILE, chronos
+from chronos_assets_tests.support import walkforward_data as bars
+from chronos_assets_tests.support.trained_market import train
+
+FILES = "files of every fold are what was stored"
+
+
+def run(stores: Stores, slug: str) -> WalkforwardResult:
+    return run_walkforward(slug, bars.small_profile(), stores, horizon=3, horizon_assumed=False, executor=ThreadExecutor(2))
+
+
+def sql(stores: Stores, statement: str, *values: Any) -> None:
+    with stores.postgres.connection() as connection:
+        connection.execute(statement, values)  # type: ignore[arg-type] # a test's own constant text
+
+
+def model_path(stores: Stores, fold: FoldRecord) -> Path:
+    path = FoldArtifacts(stores.artifacts).path(fold.fold_key)
+    assert path is not None
+    return path
+
+
+# What happened to which file of a fold, and how validation calls it.
+DAMAGES = [
+    ("emptied", ".ubj", "damaged"),
+    ("emptied", ".npy", "damaged"),
+    ("one bit", ".ubj", "damaged"),
+    ("gone", ".npy", "missing"),
+    ("longer", ".ubj", "damaged"),
+]
+
+
+def damage(how: str, path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    if how == "gone":
+        path.unlink()
+        return
+    if how == "one bit":
+        content[len(content) // 2] ^= 1
+    path.write_bytes({"emptied": b"", "one bit": bytes(content), "longer": bytes(content) + b"\0"}[how])
+
+
+def test_what_is_recorded_of_a_fold_is_what_the_disk_has(stores: Stores, unique_slug: str) -> None:
+    """SHA-256 and size of both files stand in the row, and only their owner can read them."""
+    bars.publish(stores, unique_slug, bars.make_bars(130))
+    for fold in get_folds(stores.postgres, run(stores, unique_slug).run_id):
+        for path, digest, size in (
+            (model_path(stores, fold), fold.artifact_sha256, fold.artifact_bytes),
+            (model_path(stores, fold).with_suffix(".npy"), fold.validation_sha256, fold.validation_bytes),
+        ):
+            told = subprocess.run(["sha256sum", path], capture_output=True, text=True, check=True).stdout.split()[0]
+            assert (told, path.stat().st_size) == (digest, size)
+            assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_files_are_on_the_disk_before_their_row_commits(stores: Stores, unique_slug: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the moment a fold's row is written, content and name of both its files have been synced."""
+    synced: set[tuple[int, int]] = set()
+    real_sync = os.fsync
+
+    def sync(handle: int) -> None:
+        real_sync(handle)
+        synced.add((os.fstat(handle).st_dev, os.fstat(handle).st_ino))
+
+    def is_synced(path: Path) -> bool:
+        return (path.stat().st_dev, path.stat().st_ino) in synced
+
+    def look(name: str) -> Any:
+        if name == "fold_store":
+            looked.append(True)
+            for path in set(folder.rglob("*.*")) - before:
+                assert is_synced(path), path
+                assert is_synced(path.parent), path.parent
+        return real_query(name)
+
+    from chronos_assets.storage import runs
+
+    looked: list[bool] = []
+    real_query = runs.query
+    bars.publish(stores, unique_slug, bars.make_bars(130, seed=secrets.randbits(32)))
+    folder = stores.artifacts / "walkforward"
+    before = set(folder.rglob("*.*"))
+    monkeypatch.setattr(os, "fsync", sync)
+    monkeypatch.setattr(runs, "query", look)
+    result = run(stores, unique_slug)
+    assert result.folds_trained == result.folds_planned
+    assert looked
+
+
+def test_lost_and_damaged_files_are_named_and_trained_again(stores: Stores, unique_slug: str) -> None:
+    """Empty, changed by a bit, longer or gone: validation names the folds, and the same request trains just those, to the same bytes."""
+    bars.publish(stores, unique_slug, bars.make_bars(150))
+    first = run(stores, unique_slug)
+    folds, before = get_folds(stores.postgres, first.run_id), read_predictions(stores, first.run_id)
+    paths = [model_path(stores, fold).with_suffix(suffix) for fold, (_, suffix, _) in zip(folds, DAMAGES, strict=False)]
+    content = [path.read_bytes() for path in paths]
+    for path, (how, _, _) in zip(paths, DAMAGES, strict=True):
+        damage(how, path)
+    report = validate_run(first.run_id, stores)
+    assert [check.name for check in report.checks if check.passed is False] == [FILES]
+    assert [(f["fold"], f["found"]) for f in report.findings] == [(n, state) for n, (_, _, state) in enumerate(DAMAGES)]
+    again = run(stores, unique_slug)
+    assert (again.run_id, again.folds_trained, again.folds_present) == (first.run_id, len(DAMAGES), first.folds_planned)
+    assert validate_run(first.run_id, stores).passed
+    assert [path.read_bytes() for path in paths] == content
+    assert get_folds(stores.postgres, first.run_id) == folds
+    assert read_predictions(stores, first.run_id).equals(before)
+
+
+def test_a_growth_copies_no_fold_whose_files_are_damaged(stores: Stores, unique_slug: str) -> None:
+    """The new run trains what the old one has lost, and copies the rest."""
+    seed = secrets.randbits(32)  # bars that no other test has: files of equal folds are shared by all datasets
+    bars.publish(stores, unique_slug, bars.make_bars(200, seed=seed))
+    first = run(stores, unique_slug)
+    for fold in get_folds(stores.postgres, first.run_id)[:3]:
+        damage("emptied", model_path(stores, fold))
+    bars.publish(stores, unique_slug, bars.make_bars(200, seed=seed).vstack(bars.make_bars(240).tail(40)))
+    second = run(stores, unique_slug)
+    assert second.folds_trained >= 3
+    assert second.folds_copied > 0
+    assert validate_run(second.run_id, stores).passed
+
+
+def test_folds_of_an_older_program_are_trained_once_and_then_known(stores: Stores, unique_slug: str) -> None:
+    """A row without hashes is no proof of its files: validation says so without failing, the same request records them."""
+    bars.publish(stores, unique_slug, bars.make_bars(130))
+    first = run(stores, unique_slug)
+    sql(stores, "UPDATE walkforward_folds SET artifact_sha256 = NULL, validation_sha256 = NULL WHERE run_id = %s", first.run_id)
+    report = validate_run(first.run_id, stores)
+    assert report.passed
+    assert next(check.passed for check in report.checks if check.name == FILES) is None
+    assert run(stores, unique_slug).folds_trained == first.folds_planned
+    assert run(stores, unique_slug).folds_trained == 0
+    assert all(check.passed for check in validate_run(first.run_id, stores).checks if check.name == FILES)
+
+
+def test_a_tampered_table_reaches_no_file_outside(stores: Stores, unique_slug: str, tmp_path: Path) -> None:
+    """Paths in `artifact` and texts that are no keys are neither opened, measured nor removed; the run retires all the same."""
+    bars.publish(stores, unique_slug, bars.make_bars(130, seed=secrets.randbits(32)))
+    run_id = run(stores, unique_slug).run_id
+    victim = tmp_path / "folder" / "precious.ubj"
+    victim.parent.mkdir()
+    victim.write_bytes(b"precious")
+    victim.with_suffix(".npy").write_bytes(b"precious")
+    away = os.path.relpath(victim, stores.artifacts)
+    folds = get_folds(stores.postgres, run_id)
+    sql(stores, "UPDATE walkforward_folds SET artifact = %s WHERE run_id = %s AND fold_number = 0", str(victim), run_id)
+    sql(stores, "UPDATE walkforward_folds SET artifact = %s WHERE run_id = %s AND fold_number = 1", away, run_id)
+    key = os.path.relpath(victim, stores.artifacts / "walkforward" / "..").removesuffix(".ubj")
+    sql(stores, "UPDATE walkforward_folds SET fold_key = %s WHERE run_id = %s AND fold_number = 2", key, run_id)
+    sql(stores, "UPDATE walkforward_folds SET fold_key = %s WHERE run_id = %s AND fold_number = 3", str(victim)[:-4], run_id)
+    assert [fold["fold"] for fold in validate_run(run_id, stores).findings if fold["what"] == "files"] == [2, 3]
+    assert run_space(stores, run_id).artifact_bytes > 0
+    retire_run(stores, run_id)
+    assert victim.read_bytes() == victim.with_suffix(".npy").read_bytes() == b"precious"
+    assert not model_path(stores, folds[0]).exists(), "its key is its own, so its files go"
+
+
+def test_half_written_files_of_killed_writers_are_collected(stores: Stores, unique_slug: str) -> None:
+    """What a full disk or a kill has left beside the models goes with the next walk-forward that has work to do."""
+    bars.publish(stores, unique_slug, bars.make_bars(130))
+    left = [stores.artifacts / "walkforward" / "ab" / name for name in (".abcd.4711.tmp", ".abcd.ubj.0011223344556677.part")]
+    left[0].parent.mkdir(parents=True, exist_ok=True)
+    for path in left:
+        path.write_bytes(b"half")
+    run(stores, unique_slug)
+    assert [path for path in left if path.exists()] == []
+
+
+def test_commands_survive_damaged_files_and_name_them(stores: Stores, unique_slug: str, cli_environment: dict[str, str]) -> None:
+    """An empty model or validation file ends no command in a crash: trace tells its state, simulate names it, validation exits with 3."""
+    run_id = train(stores, unique_slug)
+    (simulation,) = simulate_run(run_id, PROFILE, stores)
+    trade = f"{simulation.simulation_id}/1"
+    number = trace_trade(trade, stores)["fold"]["fold_number"]
+    path = model_path(stores, get_folds(stores.postgres, run_id)[number])
+    damage("emptied", path)
+    traced = trace_trade(trade, stores)["model"]
+    assert (traced["state"], traced["reproduces_prediction"]) == ("damaged", None)
+    damage("emptied", path.with_suffix(".npy"))
+    changed = PROFILE.model_copy(update={"seed": 99})
+    with pytest.raises(FileError, match=str(path.with_suffix(".npy"))):
+        simulate_run(run_id, changed, stores)
+    command = "from chronos_assets.cli.validate import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", command, "--run", run_id], env=cli_environment, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 3, done.stderr
+    assert "files of every fold" in done.stdout
+    assert chronos(cli_environment, "trace", trade).returncode == 0

@@ -1,0 +1,260 @@
+"""The dashboard's pages on real servers: what they show, what they answer to nonsense, and that they work without a script."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import polars as pl
+import pytest
+from pydantic import SecretStr
+
+from chronos_assets.domain.profiles.lfs import LfsProfile
+from chronos_assets.domain.profiles.simulation import SimulationProfile
+from chronos_assets.domain.profiles.walkforward import WalkforwardProfile
+from chronos_assets.errors import ServiceUnavailableError
+from chronos_assets.pipeline.selection.request import plan_lfs
+from chronos_assets.pipeline.selection.run import run_request
+from chronos_assets.pipeline.simulation.run import simulate_run
+from chronos_assets.pipeline.walkforward.run import run_walkforward
+from chronos_assets.pipeline.walkforward.sweep import SweepResult, run_sweep
+from chronos_assets.services import Connections
+from chronos_assets.settings import Settings
+from chronos_assets.storage.reading import open_reading
+from chronos_assets.storage.stores import Stores, open_stores
+from chronos_assets_tests.support.trained_market import WALK, train
+from chronos_assets_tests.support.web_process import Web, running
+
+SLUG = "pagemarket_1d_v1"
+PROFILE = SimulationProfile.model_validate({"modes": ["dual"], "statistics": {"bootstraps": 40, "permutations": 40}})
+
+
+@pytest.fixture(scope="module")
+def run_id(servers: Connections, settings: Settings) -> str:
+    return train(open_stores(servers, settings), SLUG)
+
+
+@pytest.fixture(scope="module")
+def simulation_id(servers: Connections, settings: Settings, run_id: str) -> str:
+    [simulated] = simulate_run(run_id, PROFILE, open_stores(servers, settings))
+    return simulated.simulation_id
+
+
+@pytest.fixture(scope="module")
+def sweep(servers: Connections, settings: Settings, run_id: str) -> SweepResult:
+    assert run_id  # its dataset is published
+    axes: dict[str, list[float]] = {"model.eta": [0.05, 0.1], "model.max_depth": [2, 3]}
+    return run_sweep(SLUG, WALK, axes, open_stores(servers, settings), horizon_of=lambda _: (1, False))
+
+
+@pytest.fixture(scope="module")
+def chosen_run_id(servers: Connections, settings: Settings, run_id: str) -> str:
+    """A run with a baseline beside it and a selector inside its folds."""
+    assert run_id  # its dataset is published
+    choice = {"select": "lfs", "keep": 1}
+    profile = WalkforwardProfile.model_validate({**WALK.model_dump(exclude_unset=True), "baseline": "ridge", "features": choice})
+    return run_walkforward(SLUG, profile, open_stores(servers, settings), horizon=1, horizon_assumed=False, requested_by="test").run_id
+
+
+@pytest.fixture(scope="module")
+def lfs_id(servers: Connections, settings: Settings, run_id: str) -> str:
+    assert run_id  # its dataset is published
+    stores = open_stores(servers, settings)
+    profile = LfsProfile.model_validate({"max_kept": 2, "iterations": 1, "permutations": 3, "end_row": "all"})
+    request = plan_lfs(SLUG, profile, stores, horizon_of=lambda _: (1, False), walkforward=WalkforwardProfile(train_size=100, test_size=20))
+    run_request(request, stores, requested_by="test")
+    return request.lfs_id
+
+
+@pytest.fixture(scope="module")
+def web(servers: Connections, settings: Settings, run_id: str) -> Iterator[Web]:
+    assert run_id  # it is stored
+    with running(settings, lambda: open_reading(servers, settings)) as web:
+        yield web
+
+
+def test_a_reader_walks_from_the_overview_to_a_fold_of_a_run(web: Web, run_id: str) -> None:
+    """Overview, datasets, dataset, runs and run are whole pages that link to one another, and the run shows its folds."""
+    for path, link in (("/", f"/datasets/{SLUG}"), ("/datasets", f"/datasets/{SLUG}"), (f"/datasets/{SLUG}", f"/runs/{run_id}")):
+        text = web.ask(path).text
+        assert f'href="{link}"' in text, path
+        assert text.count("<h1") == 1, path
+    folds = web.get(f"/api/walkforward/runs/{run_id}")["folds"]
+    text = web.ask(f"/runs/{run_id}").text
+    assert all(f'href="/runs/{run_id}/folds/{fold["fold_number"]}"' in text for fold in folds)
+
+
+def test_the_address_of_the_list_says_what_it_shows(web: Web, run_id: str) -> None:
+    """Filters are in the address; a swap gets the part alone, a reload of the same address the whole page, and nothing found says why."""
+    address = f"/runs?dataset={SLUG}&status=completed&sort=-both.profit_factor&min_pf=&q="
+    whole, part = web.ask(address), web.ask(address, headers={"HX-Request-Type": "partial"})
+    assert f"/runs/{run_id}" in whole.text
+    assert f"/runs/{run_id}" in part.text
+    assert "<html" in whole.text
+    assert "<html" not in part.text
+    assert "aria-sort" in part.text
+    nothing = web.ask("/runs?dataset=nowhere_1d_v1").text
+    assert "No run matches" in nothing
+    assert "nowhere_1d_v1" in nothing
+
+
+def test_a_reader_walks_from_a_simulation_to_the_file_of_a_trade(web: Web, run_id: str, simulation_id: str) -> None:
+    """The list leads to the simulation, its table to the trade, and its page holds the checksum of the file."""
+    assert f'href="/simulations/{simulation_id}"' in web.ask("/simulations?mode=dual").text
+    assert web.ask(f"/search?q={simulation_id[:8]}").url.endswith(f"/simulations/{simulation_id}")
+    shown = web.ask(f"/simulations/{simulation_id}").text
+    assert f'href="/simulations/{simulation_id}/trades/1"' in shown
+    trace = web.get(f"/api/tradesim/runs/{simulation_id}/trades/1")
+    text = web.ask(f"/simulations/{simulation_id}/trades/1").text
+    assert trace["file"]["checksum"] in text
+    assert trace["model"]["sha256"] in text
+    fold = web.ask(f"/runs/{run_id}/folds/{trace['fold']['fold_number']}").text
+    assert "Predictions against target" in fold
+
+
+def test_a_filter_of_trades_shows_and_downloads_the_same_trades(web: Web, simulation_id: str) -> None:
+    """The table's count and sums, and the file behind its link, are those of exactly the filtered trades."""
+    part = web.ask(f"/simulations/{simulation_id}?side=short&pnl_lt=0&sort=-pnl", headers={"HX-Request-Type": "partial"}).text
+    rows = web.get(f"/api/tradesim/runs/{simulation_id}/trades", side="short", pnl_lt=0, limit=10_000)
+    assert 0 < len(rows) == part.count("data-entry=") or len(rows) > 100
+    assert f"{len(rows):,} of " in part
+    [link] = re.findall(r'href="([^"]+format=parquet[^"]*)"', part)
+    table = pl.read_parquet(web.ask(link.replace("&amp;", "&")).content)
+    assert table["trade_no"].sort().to_list() == sorted(row["trade_no"] for row in rows)
+    assert web.ask(f"/simulations/{simulation_id}?exit_reason=luck").status_code == 422
+
+
+def test_a_selection_is_shown_as_table_over_time_in_pairs_and_against_chance(web: Web, lfs_id: str) -> None:
+    """Each view of a selection is an address of its own; the table holds every feature, the map one cell per feature and slice."""
+    assert f'href="/lfs/{lfs_id}"' in web.ask(f"/lfs?dataset={SLUG}").text
+    pages = {tab: web.ask(f"/lfs/{lfs_id}?tab={tab}") for tab in ("table", "over-time", "pairs", "null", "setup")}
+    assert {answer.status_code for answer in pages.values()} == {200}
+    assert "few permutations" in pages["table"].text
+    assert pages["over-time"].text.count('class="cell"') % 60 == 0 < pages["over-time"].text.count('class="cell"')
+    assert "Lift" in pages["pairs"].text
+    assert "3 permutations" in pages["null"].text
+    assert web.ask(f"/lfs/{lfs_id}?tab=luck").status_code == 422
+
+
+def test_a_simulation_says_how_far_it_could_be_luck(web: Web, simulation_id: str) -> None:
+    """The deflated Sharpe ratio has its number of trials and every p-value its adjusted one with its count, as the API computes them."""
+    found = web.get(f"/api/tradesim/runs/{simulation_id}/judgement")
+    part = web.ask(f"/simulations/{simulation_id}").text.partition('id="judgement"')[2].partition("</section>")[0]
+    sharpe = found["deflated_sharpe"]
+    assert f"<b>{sharpe['probability']:.3f}</b>" in part
+    assert re.search(rf"among {sharpe['trials']} trials?\b", part)
+    assert len(found["tests"]) == 2
+    for one in found["tests"]:
+        assert f"p {one['p_value']:.3f}; adjusted for the 2 tests of this page (Holm) <b>{one['holm']:.3f}</b>" in part
+    assert "each bar by itself" in part or re.search(r"blocks of \d+ bar", part)
+
+
+def test_a_run_is_shown_beside_its_baseline(web: Web, run_id: str, chosen_run_id: str) -> None:
+    """The page and the list give the baseline's numbers; the page says what thresholds rest on and how often features were chosen."""
+    summary = web.get(f"/api/walkforward/runs/{chosen_run_id}")["run"]["summary_metrics"]
+    text, baseline = web.ask(f"/runs/{chosen_run_id}").text, summary["baseline"]
+    table = text.partition('id="baseline"')[2].partition("</section>")[0]
+    assert f'href="/runs/{baseline["run_id"]}"' in table
+    assert f"<td>{baseline['both']['n_signals']:,}</td>" in table
+    assert f"rests on {summary['threshold_cases']['long']['median']:g} cases" in table
+    chosen = text.partition("<h2>Features chosen")[2].partition("</section>")[0]
+    for name, count in summary["features_chosen"].items():
+        assert re.search(rf"{name}</th><td>{count}</td>", chosen)
+    shown = f"{baseline['both']['profit_factor']:.2f}"
+    assert re.search(rf'href="/runs/{baseline["run_id"]}" title="Profit factor of ridge[^"]*">{shown}<', web.ask("/runs").text)
+    assert "None was run beside it" in web.ask(f"/runs/{run_id}").text
+
+
+def test_a_run_that_waits_has_pages_without_numbers(web: Web, servers: Connections, settings: Settings, run_id: str) -> None:
+    """While a run has no metrics its page and every list that holds it are whole, with dashes for what is not known yet."""
+    with open_stores(servers, settings).postgres.connection() as connection:
+        [waiting] = connection.execute(
+            "INSERT INTO walkforward_runs (run_id, dataset_id, target_column, feature_columns, hyperparameters, walk_config, status)"
+            " SELECT gen_random_uuid(), dataset_id, target_column, feature_columns, hyperparameters, walk_config, 'queued'"
+            " FROM walkforward_runs WHERE run_id = %s RETURNING run_id::text AS run_id",
+            (run_id,),
+        ).fetchall()
+    for path in ("/", "/runs", f"/datasets/{SLUG}", f"/runs/{waiting['run_id']}"):
+        answer = web.ask(path)
+        assert answer.status_code == 200, path
+        assert waiting["run_id"] in answer.text, path
+
+
+def test_a_sweep_is_ranked_judged_and_mapped(web: Web, sweep: SweepResult) -> None:
+    """The page has the order, probability of overfitting and SPA p-value of the command, links to runs, and a cell per pair of settings."""
+    assert f'href="/sweeps/{sweep.sweep_id}"' in web.ask(f"/sweeps?dataset={SLUG}").text
+    assert "No sweep of" in web.ask("/sweeps?dataset=nowhere_1d_v1").text
+    text = web.ask(f"/sweeps/{sweep.sweep_id}").text
+    assert re.findall(r'<th scope="row" class="text mono"><a href="/runs/([^"]+)"', text) == [one.run_id for one in sweep.trials]
+    found = sweep.overfitting
+    assert found is not None
+    assert re.search(rf"<b>{found.probability:.3f}</b><span[^>]*>probability of backtest overfitting", text)
+    assert re.search(rf"<b>{found.spa_p_value:.3f}</b><span[^>]*>SPA p-value", text)
+    best = sweep.trials[0]
+    eta, depth = best.changes["model"]["eta"], best.changes["model"]["max_depth"]
+    assert text.count('class="cell"') == 4
+    assert f"<title>{eta}, {depth}: {best.metrics['profit_factor']:.4g}</title>" in text
+    turned = web.ask(f"/sweeps/{sweep.sweep_id}?x=model.max_depth&y=model.eta&rank_by=mean").text
+    assert f"<title>{depth}, {eta}: {best.metrics['mean']:.4g}</title>" in turned
+    assert web.ask(f"/sweeps/{sweep.sweep_id}?x=model.luck").status_code == 422
+    assert web.ask("/sweeps/none").status_code == 404
+
+
+def test_nonsense_is_answered_by_a_page(web: Web) -> None:
+    """An unknown page, run or value gets the frame, the sentence and the right status, never a traceback or JSON."""
+    for path, status, words in (
+        ("/nope", 404, "there is no such page"),
+        ("/runs/6a1f0c52-0000-5000-8000-000000000000", 404, "6a1f0c52"),
+        ("/runs?min_pf=much", 422, "a number is needed"),
+        ("/runs?sort=luck", 400, "luck"),
+        ("/datasets/<script>alert(1)</script>", 404, "&lt;script&gt;"),
+    ):
+        answer = web.ask(path)
+        assert (answer.status_code, answer.headers["content-type"]) == (status, "text/html; charset=utf-8"), path
+        assert words in answer.text, path
+        assert "<script>alert" not in answer.text
+
+
+def test_files_are_kept_for_ever_and_the_theme_is_remembered(web: Web) -> None:
+    """A page names its files by content; the switch of the theme works by a form and never leads to another site."""
+    text = web.ask("/datasets").text
+    [css] = re.findall(r'href="(/static/app\.[0-9a-f]{12}\.css)"', text)
+    assert "immutable" in web.ask(css).headers["cache-control"]
+    own = {"Origin": web.url, "Sec-Fetch-Site": "same-origin"}
+    answer = web.ask("/theme", "POST", own, data={"theme": "dark", "back": "//evil.example/"}, allow_redirects=False)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/")
+    assert 'data-theme="dark"' in web.ask("/datasets", headers={"Cookie": "theme=dark"}).text
+
+
+def test_a_store_that_is_down_is_a_page_that_asks_again(settings: Settings) -> None:
+    """While the stores are down every page says so, what starts them, and that it asks again."""
+
+    def nothing() -> Stores:
+        raise ServiceUnavailableError("Postgres does not run", code="postgres_down", hint="`chronos services start` starts it.")
+
+    with running(settings, nothing) as web:
+        answer = web.ask("/runs")
+        assert answer.status_code == 503
+        assert "chronos services start" in answer.text
+        assert "data-retry" in answer.text
+
+
+def test_a_person_gives_the_token_once(servers: Connections, settings: Settings, run_id: str) -> None:
+    """With a token set a page leads to a form; the right token leads on with a cookie that is not the token, a wrong one does not."""
+    guarded = settings.model_copy(update={"api_token": SecretStr("canary-8ZQ2")})
+    with running(guarded, lambda: open_reading(servers, settings)) as web:
+        asked = web.ask(f"/runs/{run_id}", allow_redirects=False)
+        assert (asked.status_code, asked.headers["location"]) == (303, f"/login?next=%2Fruns%2F{run_id}")
+        own = {"Origin": web.url, "Sec-Fetch-Site": "same-origin"}
+        wrong = web.ask("/login", "POST", own, data={"token": "canary", "next": "/runs"}, allow_redirects=False)
+        assert (wrong.status_code, "That is not the token" in wrong.text) == (401, True)
+        right = web.ask("/login", "POST", own, data={"token": "canary-8ZQ2", "next": "//evil.example"}, allow_redirects=False)
+        assert (right.status_code, right.headers["location"]) == (303, "/")
+        cookie = right.headers["set-cookie"]
+        assert "canary" not in cookie
+        assert {"HttpOnly", "SameSite=strict"} <= {part.strip() for part in cookie.split(";")}
+        session = {"Cookie": cookie.partition(";")[0]}
+        assert web.ask(f"/runs/{run_id}", headers=session).status_code == 200
+        assert web.ask("/api/datasets", headers=session).status_code == 200
+        forged = {"Cookie": "chronos_session=99999999999." + "0" * 64}
+        assert web.ask("/api/datasets", headers=forged).status_code == 401
