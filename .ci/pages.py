@@ -4,6 +4,7 @@
 |---|---|
 | docs/SETTINGS.md | `settings.py` |
 | docs/CLI.md | `--help` of every command |
+| tables of learners and selectors in docs/WALKFORWARD.md | `domain/learners.py`, `domain/selectors.py` and the classes they name |
 | docs/storage/QUESTDB_INGESTION.md | `storage/tables.py` |
 | docs/storage/postgres_schema.sql, docs/storage/POSTGRES.md | `storage/schema.py` |
 
@@ -28,6 +29,9 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from chronos_assets.cli.config_template import sections
+from chronos_assets.domain.learners import LEARNERS
+from chronos_assets.domain.parts import Catalogue, documentation_row
+from chronos_assets.domain.selectors import SELECTORS
 from chronos_assets.settings import PREFIX, Settings
 from chronos_assets.storage.schema import METADATA
 from chronos_assets.storage.tables import TABLES, TIMESTAMP, TableSpec
@@ -56,6 +60,7 @@ def pages() -> dict[Path, str]:
     return {
         DOCS / "SETTINGS.md": settings_page(),
         DOCS / "CLI.md": cli_page(),
+        DOCS / "WALKFORWARD.md": walkforward_page(),
         DOCS / "storage" / "QUESTDB_INGESTION.md": questdb_page(),
         DOCS / "storage" / "postgres_schema.sql": postgres_schema(),
         DOCS / "storage" / "POSTGRES.md": postgres_page(),
@@ -74,6 +79,21 @@ def main() -> int:
         path.write_text(text, encoding="utf-8")
     print(f"written: {', '.join(str(path.relative_to(PROJECT)) for path in differing) or 'nothing new'}")
     return 0
+
+
+# Learners and selectors
+
+
+def walkforward_page() -> str:
+    """The page as it is, with the rows of its two tables of parts from their classes."""
+    text = (DOCS / "WALKFORWARD.md").read_text(encoding="utf-8")
+    catalogues: tuple[Catalogue[Any], ...] = (LEARNERS, SELECTORS)
+    for catalogue in catalogues:
+        rows = "".join(f"{documentation_row(catalogue.find(name), catalogue.field)}\n" for name in catalogue.names)
+        table = re.compile(rf"(^\| {catalogue.what} \|.*\n\|[-|]+\|\n)(?:\|.*\n)*", re.MULTILINE)
+        text, found = table.subn(lambda match, rows=rows: match[1] + rows, text)
+        assert found == 1, f"docs/WALKFORWARD.md needs one table headed `| {catalogue.what} |`"
+    return text
 
 
 # Settings

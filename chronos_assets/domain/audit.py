@@ -123,12 +123,6 @@ class Audit:
         for name in self.columns:
             self._compare_column(name, expected, found)
 
-    def add_stale(self, stamps: Sequence[int]) -> None:
-        """Rows that no piece of the file can stand beside (unix seconds)."""
-        self.rows.found += len(stamps)
-        self.rows.stale += len(stamps)
-        self._keep_rows("stale row", np.asarray(stamps, dtype=np.int64))
-
     def add_foreign(self, column: str, values: int, stamps: Sequence[int]) -> None:
         """A column of the table that the file does not have, with `values` in it; `stamps` (unix seconds) are some of the bars."""
         self.foreign[column] = values

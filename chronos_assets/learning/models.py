@@ -6,8 +6,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from chronos_assets.domain.learners import LEARNERS, Cases, Features, Trained
 from chronos_assets.domain.targets import Floats, TargetTransform, signal_predictions
 
@@ -65,8 +63,3 @@ def load_model(content: bytes, learner: str = LEARNERS.default) -> FoldModel:
     names = tuple(json.loads(attributes.get("feature_names") or "[]"))
     transform = TargetTransform(kind, float(mean), float(std), float(k))
     return FoldModel(trained, attributes.get("fold_key", ""), names, transform, attributes.get("binary") == "1")
-
-
-def as_features(values: Sequence[float | None]) -> Features:
-    """One row of features, null as NaN, of shape (1, features)."""
-    return np.array([[np.nan if value is None else value for value in values]], dtype=np.float32)

@@ -46,10 +46,6 @@ class WriteResult:
     seconds: float
     resent_slices: int = 0
 
-    @property
-    def rows_per_second(self) -> float:
-        return self.rows / self.seconds if self.seconds > 0 else 0.0
-
 
 @dataclass
 class _Job:

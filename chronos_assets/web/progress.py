@@ -38,7 +38,6 @@ class ProgressWatch:
 
     open_stores: Callable[[], Stores]
     closed: bool = False
-    looks: int = 0
     _latest: dict[str, Progress] = field(default_factory=dict)
     _listeners: dict[int, frozenset[str]] = field(default_factory=dict)
     _task: asyncio.Task[None] | None = None
@@ -92,7 +91,6 @@ class ProgressWatch:
             await asyncio.sleep(LOOK_SECONDS)
 
     def _read(self, topics: Iterable[str]) -> list[dict[str, Any]]:
-        self.looks += 1
         postgres, selections = self.open_stores().postgres, _ids("lfs", topics)
         runs = {"run_ids": _ids("run", topics), "all": ALL_RUNS in topics}
         rows: list[dict[str, Any]] = []

@@ -119,7 +119,7 @@ def two_markets(count: int) -> tuple[list[str], list[dt.datetime]]:
 
 
 FOUR_HOURS, HALF_HOURS, AUTUMN = bars(240, 200), bars(30, 300), bars(60, 72, "2024-11-02T00:00")
-OCTOBER, MORNING = bars(60, 72, "2024-10-26T00:00"), bars(60, 7, "2024-05-01T01:00")
+MORNING = bars(60, 7, "2024-05-01T01:00")
 MINUTES_UTC = bars(60, 72, "2024-03-09T00:00")
 CASES: dict[str, Case] = {
     "a mixture": Case(lines(FOUR_HOURS, either), FOUR_HOURS),

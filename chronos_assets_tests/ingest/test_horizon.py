@@ -84,13 +84,11 @@ def test_a_new_manifest_proposes_what_the_file_shows(tmp_path: Path) -> None:
     settings = load_settings(home=tmp_path / "home", exports_dir=tmp_path / "exports")
     written = new_manifest(source, settings, BarsSpec(), slug="x_1d_v1")
     text = written.path.read_text()
-    assert written.proposed_horizons == {"TGT_5": 5}
     assert "target_horizon: {TGT_5: 5}" in text.splitlines()
     assert "CHECK EACH" in text
     assert "#   TGT_5: the last 5 bars have no value" in text
     source.write_bytes(with_columns(168, A=noise(1), TGT=noise(2)))
     written = new_manifest(source, settings, BarsSpec(), slug="y_4h_v1", force=True)
-    assert written.proposed_horizons == {}
     assert "# target_horizon: {TGT: 1}" in written.path.read_text().splitlines()
 
 

@@ -18,7 +18,6 @@ Mark = Literal["strong", "good", "weak", "noise"]
 # By the unbiased p-value: of many features, one has a small solo p-value by chance.
 MARKS: tuple[tuple[float, Mark], ...] = ((0.01, "strong"), (0.05, "good"), (0.20, "weak"))
 CAUTION_PCT, CAUTION_P = 20.0, 0.30
-FEW_PERMUTATIONS = 99
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,6 @@ EXIT_REASONS = (
     "take_profit",
     "end_of_data",
 )
-STOP_REASONS = ("stop_loss", "trailing_stop")
 SIZING_METHODS = ("fixed_units", "fixed_amount", "fixed_fraction", "volatility")
 SIDES = ("long", "short")
 

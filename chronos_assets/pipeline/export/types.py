@@ -8,7 +8,6 @@ from typing import Any, Literal
 from chronos_assets.domain.audit import Tolerance
 from chronos_assets.domain.audit_report import AuditReport
 from chronos_assets.pipeline.export.source import Source
-from chronos_assets.storage.audits import AuditRecord
 from chronos_assets.storage.datasets import DatasetRecord
 
 LOCK_SECONDS = 30.0
@@ -133,9 +132,3 @@ class ExportResult:
 def lock_key(slug: str) -> str:
     """Name of the session lock of a dataset."""
     return f"dataset:{slug}"
-
-
-def report_of(record: AuditRecord) -> AuditReport | None:
-    """The verdict kept in an audit record, or None if there is none yet."""
-    kept = record.report.get("audit")
-    return AuditReport(**kept) if kept else None

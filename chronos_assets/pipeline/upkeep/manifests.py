@@ -41,11 +41,6 @@ class NewManifest:
     report: BarsReport
     copied_to: Path | None
 
-    @property
-    def proposed_horizons(self) -> dict[str, int]:
-        """Horizons of more than one bar that were written as the file shows them."""
-        return {column.name: column.horizon for column in self.report.columns if column.horizon is not None and column.horizon > 1}
-
 
 @dataclass(frozen=True)
 class Refreshed:
