@@ -20,7 +20,7 @@ from chronos_assets.domain.fold_layout import Layout
 from chronos_assets.domain.folds import plan_folds
 from chronos_assets.domain.profiles.walkforward import ThresholdProfile
 from chronos_assets.learning.devices import count_cuda_devices
-from chronos_assets.learning.executor import ThreadExecutor
+from chronos_assets.learning.executors.threads import ThreadExecutor
 from chronos_assets.learning.learners.xgboost import XGBoost
 from chronos_assets.learning.selectors.all_features import AllFeatures
 from chronos_assets.learning.training import FoldData, FoldResult, FoldSpec, Recipe

@@ -12,7 +12,7 @@ from typing import Any
 
 from benchmarks.walkforward.workplace import own_stores, peak_memory_mb
 from chronos_assets.domain.profiles.walkforward import WalkforwardProfile
-from chronos_assets.learning.executor import ThreadExecutor
+from chronos_assets.learning.executors.threads import ThreadExecutor
 from chronos_assets.pipeline.walkforward.run import run_walkforward
 from chronos_assets.services import connect
 from chronos_assets.settings import Settings

@@ -33,7 +33,7 @@ from benchmarks.walkforward.store_clock import store_clock
 from benchmarks.walkforward.workplace import SMALL, own_stores, peak_memory_mb, read_file
 from chronos_assets.domain.folds import Fold, plan_folds, resolve_layout
 from chronos_assets.domain.profiles.walkforward import WalkforwardProfile
-from chronos_assets.learning.executor import ThreadExecutor
+from chronos_assets.learning.executors.threads import ThreadExecutor
 from chronos_assets.pipeline.walkforward.data import feature_matrix
 from chronos_assets.pipeline.walkforward.run import run_walkforward
 from chronos_assets.storage.stores import Stores

@@ -76,6 +76,7 @@ def _servers(settings: Settings) -> Iterator[list[str]]:
     """Start what does not run and yield its addresses; at the end stop it again, unless it ran before."""
     from chronos_assets import services
     from chronos_assets.errors import ServiceUnavailableError
+    from chronos_assets.storage.migrate import migrate
     from chronos_assets.storage.postgres import Postgres
 
     try:
@@ -83,7 +84,7 @@ def _servers(settings: Settings) -> Iterator[list[str]]:
     except ServiceUnavailableError:
         connections, ours = services.start(settings, progress=say), True
     try:
-        Postgres(connections.postgres_dsn).migrate()  # the API only reads, and polars would take over Ctrl-C in this process
+        migrate(Postgres(connections.postgres_dsn))  # the API only reads, and polars would take over Ctrl-C in this process
         postgres = connections.postgres_dsn.rpartition("@")[2]
         yield [f"QuestDB     {connections.questdb_url}  (user {connections.questdb_user})", f"Postgres    {postgres}"]
     finally:

@@ -154,7 +154,7 @@ def _quiet(settings: Settings, wanted: list[str] | None) -> list[Found]:
 
 def _backfill(settings: Settings, instance: DagsterInstance, wanted: list[str] | None, *, force: bool, workers: int) -> dict[str, Any]:
     from chronos_assets.domain.manifest import load_manifest, manifest_path
-    from chronos_assets.orchestration.nightly.backfill_workers import run_side_by_side
+    from chronos_assets.orchestration.backfill_workers import run_side_by_side
     from chronos_assets.orchestration.nightly.nightly_summary import summarize
     from chronos_assets.orchestration.nightly.schedules import covered
     from chronos_assets.pipeline.upkeep.changes import decide

@@ -96,7 +96,8 @@ def folds(slug: str | None, rows: int | None, as_json: bool, **options: Any) -> 
 def walkforward(slug: str, device: str | None, executor: str | None, workers: int | None, as_json: bool, **options: Any) -> None:
     """Train the missing folds of a walk-forward run of SLUG. The same request is the same run."""
     from chronos_assets.cli.progress import Reporter
-    from chronos_assets.pipeline.walkforward.run import open_executor, resolve_target, run_walkforward
+    from chronos_assets.learning.executors.catalogue import open_executor
+    from chronos_assets.pipeline.walkforward.run import resolve_target, run_walkforward
     from chronos_assets.storage.datasets import get_dataset
 
     stores = open_stores_of(executor=executor, workers=workers)
@@ -114,7 +115,7 @@ def walkforward(slug: str, device: str | None, executor: str | None, workers: in
             horizon_assumed=assumed,
             requested_by="chronos walkforward",
             progress=progress,
-            executor=open_executor(stores),
+            executor=open_executor(stores.settings),
         )
     for warning in result.warnings:
         say(f"warning {warning['code']}: {warning['message']}")

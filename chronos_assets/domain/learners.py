@@ -1,6 +1,6 @@
 """What a learner is: parameters, and the way from cases to a trained model and back from its file.
 
-One class in one file below `compute/learners/`, and one line in `LEARNERS`. Arrays: features float32 of shape (rows, features), NaN for
+One class in one file below `learning/learners/`, and one line in `LEARNERS`. Arrays: features float32 of shape (rows, features), NaN for
 null, in the order of the fold's feature names; labels and outputs float64 of shape (rows,), labels after the target transform.
 """
 

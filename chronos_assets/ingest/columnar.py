@@ -18,7 +18,7 @@ from chronos_assets.domain.bars_spec import BarsSpec
 from chronos_assets.errors import BarsError
 from chronos_assets.ingest.names import Column, resolve_columns
 from chronos_assets.ingest.source import Kind
-from chronos_assets.ingest.text import RawBatch
+from chronos_assets.ingest.text_block import RawBatch
 from chronos_assets.ingest.text_strict import BLANKS, text_in_number
 
 _BATCH_ROWS = 16_384

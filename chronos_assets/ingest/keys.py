@@ -16,7 +16,7 @@ from chronos_assets.ingest.doubtful import ReadBars
 from chronos_assets.ingest.names import Column
 from chronos_assets.ingest.order import Surroundings, order_refused
 from chronos_assets.ingest.spacing import Disorder, Spacing
-from chronos_assets.ingest.text import RawBatch
+from chronos_assets.ingest.text_block import RawBatch
 from chronos_assets.ingest.time_column import SCAN, TimeColumn
 from chronos_assets.ingest.time_units import in_hhmm
 from chronos_assets.ingest.times import DAY_SECONDS

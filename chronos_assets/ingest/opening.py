@@ -15,7 +15,8 @@ from chronos_assets.ingest.dialect import UTF8_BOM, Dialect, read_header, refuse
 from chronos_assets.ingest.names import Column, resolve_columns
 from chronos_assets.ingest.prefetch import ahead
 from chronos_assets.ingest.source import HashingReader, Kind, file_kind, open_source, refuse_packed_twice, text_blocks
-from chronos_assets.ingest.text import RawBatch, read_text
+from chronos_assets.ingest.text import read_text
+from chronos_assets.ingest.text_block import RawBatch
 
 _MAX_BLANK_LINES = 10_000
 _MAX_PREAMBLE_LINES = 20

@@ -22,7 +22,7 @@ from chronos_assets.ingest.report import BarsReport
 from chronos_assets.ingest.sink import ArrowSink
 from chronos_assets.ingest.stats import Stats
 from chronos_assets.ingest.summary import summarize
-from chronos_assets.ingest.text import RawBatch
+from chronos_assets.ingest.text_block import RawBatch
 from chronos_assets.ingest.time_column import SCAN, FormatChangedError
 
 Progress = Callable[[str, int, int | None], None]

@@ -16,7 +16,7 @@ import polars as pl
 from chronos_assets.errors import BarsError
 from chronos_assets.ingest.dialect import Dialect
 from chronos_assets.ingest.names import Column
-from chronos_assets.ingest.text import RawBatch, TextBlock, separators
+from chronos_assets.ingest.text_block import RawBatch, TextBlock, separators
 
 _LF, _BLANK = 0x0A, 0x20
 BLANKS = " \t"

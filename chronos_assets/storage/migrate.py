@@ -1,18 +1,16 @@
-"""Runs the Alembic migrations in `migrations/`. Nothing is imported from Alembic where the schema is already the newest.
+"""Runs the Alembic migrations in `migrations/`. Alembic is imported only if the schema is not the newest yet.
 
-Our versions are kept in a table of our own: Dagster's storage may share the database and keeps its versions in Alembic's usual one.
+Our versions have their own table: Dagster's storage may share the database and keeps its versions in Alembic's usual one.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from chronos_assets.errors import StoreError
+from chronos_assets.storage.postgres import Postgres
 from chronos_assets.storage.queries import query
-
-if TYPE_CHECKING:
-    from chronos_assets.storage.postgres import Postgres
 
 FOLDER = Path(__file__).parent / "migrations"
 VERSION_TABLE = "chronos_schema_version"
@@ -26,22 +24,26 @@ def newest_version() -> str:
 
 
 def migrate(postgres: Postgres, target: str | None = None) -> None:
-    """Upgrade to `target` (default: the newest). Raises `StoreError` if the database is newer than this program."""
+    """Upgrade the schema to `target` (default: the newest); cheap if there is nothing to do, and safe in many processes at once.
+
+    Raises `StoreError` if the database is newer than this program.
+    """
     newest = newest_version()
-    if current_version(postgres) == (target or newest):
-        return
-    with postgres.session_lock(LOCK, wait_seconds=LOCK_SECONDS, what="the schema of the registry"):
-        current = current_version(postgres)
-        if current is not None and current > newest:
-            raise StoreError(
-                "the registry's schema is newer than this program",
-                code="schema_newer",
-                expected=f"version {newest} at most",
-                found=f"version {current}",
-                hint="Update chronos_assets.",
-            )
-        if current != (target or newest):
-            _upgrade(postgres, target or newest)
+    with postgres.wrapped():
+        if current_version(postgres) == (target or newest):
+            return
+        with postgres.session_lock(LOCK, wait_seconds=LOCK_SECONDS, what="the schema of the registry"):
+            current = current_version(postgres)
+            if current is not None and current > newest:
+                raise StoreError(
+                    "the registry's schema is newer than this program",
+                    code="schema_newer",
+                    expected=f"version {newest} at most",
+                    found=f"version {current}",
+                    hint="Update chronos_assets.",
+                )
+            if current != (target or newest):
+                _upgrade(postgres, target or newest)
 
 
 def current_version(postgres: Postgres) -> str | None:

@@ -1,4 +1,4 @@
-"""Postgres as the rest of the house sees it: connections, session locks, migrations. Driver errors are wrapped here, once.
+"""Postgres as the rest of the house sees it: connections and session locks. Driver errors are wrapped here, once.
 
 Connections are in autocommit mode and give rows as dictionaries: `with postgres.connection() as c, c.transaction(): ...` makes a
 transaction, and a single statement is one by itself.
@@ -107,13 +107,6 @@ class Postgres:
         """True if nobody holds the advisory lock of `key`."""
         with self.connection() as connection:
             return not _one(connection, "lock_is_held", key=lock_number(key))
-
-    def migrate(self) -> None:
-        """Bring the schema to the newest version; safe when many processes start at once. Cheap where nothing is to do."""
-        from chronos_assets.storage.migrate import migrate
-
-        with self.wrapped():
-            migrate(self)
 
 
 def lock_number(key: str) -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from chronos_assets.settings import Settings, remember_home
+from chronos_assets.storage.migrate import migrate
 from chronos_assets.storage.postgres import Postgres
 from chronos_assets.storage.privacy import private_home
 from chronos_assets.storage.questdb import QuestDB
@@ -49,7 +50,7 @@ def open_questdb(connections: ConnectionsLike) -> QuestDB:
 def open_stores(connections: ConnectionsLike, settings: Settings) -> Stores:
     """Open both stores: migrates Postgres and creates the QuestDB tables. Idempotent, and safe in many processes at once."""
     postgres = Postgres(connections.postgres_dsn)
-    postgres.migrate()
+    migrate(postgres)
     private_home(settings.home)
     remember_home(settings)
     settings.artifacts_dir.mkdir(exist_ok=True)

@@ -25,7 +25,7 @@ from chronos_assets.domain.selectors import SELECTORS, Selector
 from chronos_assets.domain.statistics.deflation import merged
 from chronos_assets.domain.strict import parse_strict
 from chronos_assets.errors import ChronosError, ProfileError
-from chronos_assets.learning.executor import ThreadExecutor
+from chronos_assets.learning.executors.threads import ThreadExecutor
 from chronos_assets.learning.learners.ridge import Ridge
 from chronos_assets.learning.models import load_model
 from chronos_assets.learning.training import FoldResult, train_fold

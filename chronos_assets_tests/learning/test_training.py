@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -16,12 +16,14 @@ from chronos_assets.domain.profiles.walkforward import ThresholdProfile
 from chronos_assets.domain.targets import TargetTransform
 from chronos_assets.errors import ChronosError, DeviceError
 from chronos_assets.learning.devices import read_table, resolve_device
-from chronos_assets.learning.executor import ThreadExecutor
+from chronos_assets.learning.executors.catalogue import EXECUTORS, open_executor
+from chronos_assets.learning.executors.threads import ThreadExecutor
 from chronos_assets.learning.keys import FoldKeys
 from chronos_assets.learning.learners.xgboost import Trees, XGBoost
 from chronos_assets.learning.models import load_model
 from chronos_assets.learning.selectors.all_features import AllFeatures
 from chronos_assets.learning.training import FoldData, FoldFailure, FoldResult, FoldSpec, Recipe, train_fold
+from chronos_assets.settings import Settings, load_settings
 
 FOLD = Fold(0, 0, 200, 204, 224)
 
@@ -248,3 +250,9 @@ def test_auto_takes_the_gpu_where_a_measured_table_says_so(tmp_path: Path) -> No
             read_table(path)
     with pytest.raises(DeviceError, match="nowhere"):
         read_table(tmp_path / "nowhere.json")
+
+
+def test_every_executor_of_the_settings_is_in_the_catalogue() -> None:
+    """A name that the settings accept leads to an executor of that name."""
+    assert set(EXECUTORS) == set(get_args(Settings.model_fields["executor"].annotation))
+    assert open_executor(load_settings(executor="threads", workers=3)).name == "threads"

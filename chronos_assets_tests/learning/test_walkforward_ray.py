@@ -10,10 +10,12 @@ import pytest
 from chronos_assets.domain.fold_layout import Layout
 from chronos_assets.domain.folds import plan_folds
 from chronos_assets.errors import DeviceError
-from chronos_assets.learning.executor import ThreadExecutor, make_executor
-from chronos_assets.learning.ray_executor import RayExecutor
+from chronos_assets.learning.executors.catalogue import open_executor
+from chronos_assets.learning.executors.ray import RayExecutor
+from chronos_assets.learning.executors.threads import ThreadExecutor
 from chronos_assets.learning.training import FoldFailure, FoldResult, FoldSpec
 from chronos_assets.pipeline.walkforward.run import run_walkforward
+from chronos_assets.settings import load_settings
 from chronos_assets.storage.runs import get_folds, read_predictions
 from chronos_assets.storage.stores import Stores
 from chronos_assets_tests.learning.test_training import make_data, make_recipe
@@ -30,7 +32,7 @@ pytestmark = [
 
 def test_a_cluster_that_is_not_there_is_one_clear_error() -> None:
     """An address where no Ray answers is a DeviceError that names the setting."""
-    executor = make_executor("ray", 2, ray_address="127.0.0.1:1")
+    executor = open_executor(load_settings(executor="ray", workers=2, ray_address="127.0.0.1:1"))
     with pytest.raises(DeviceError, match="CHRONOS_RAY_ADDRESS"):
         next(iter(executor.map(make_data(), [])))
 

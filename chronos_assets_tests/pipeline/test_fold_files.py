@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from chronos_assets.errors import FileError
-from chronos_assets.learning.executor import ThreadExecutor
+from chronos_assets.learning.executors.threads import ThreadExecutor
 from chronos_assets.pipeline.simulation.run import simulate_run
 from chronos_assets.pipeline.simulation.trace import trace_trade
 from chronos_assets.pipeline.upkeep.retire import retire_run, run_space

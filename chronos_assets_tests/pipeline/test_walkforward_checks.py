@@ -14,7 +14,7 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from chronos_assets.errors import ConflictError, NotPublishedError, ProfileError
-from chronos_assets.learning.executor import ThreadExecutor
+from chronos_assets.learning.executors.threads import ThreadExecutor
 from chronos_assets.learning.training import FoldData, FoldFailure, FoldResult, FoldSpec, train_fold
 from chronos_assets.pipeline.upkeep.retire import retire_run, run_space
 from chronos_assets.pipeline.validation.run import validate_run

@@ -11,7 +11,7 @@ import pytest
 from chronos_assets.domain.folds import plan_folds
 from chronos_assets.domain.metrics import signal_metrics
 from chronos_assets.errors import ConflictError, DeviceError, FoldsFailedError, NotPublishedError, ProfileError
-from chronos_assets.learning.executor import ThreadExecutor
+from chronos_assets.learning.executors.threads import ThreadExecutor
 from chronos_assets.learning.models import load_model
 from chronos_assets.pipeline.walkforward.checks import completeness
 from chronos_assets.pipeline.walkforward.run import WalkforwardResult, plan_request, run_walkforward

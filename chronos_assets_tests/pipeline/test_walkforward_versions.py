@@ -15,8 +15,8 @@ from psycopg.types.json import Jsonb
 
 import chronos_assets
 from chronos_assets.errors import FoldsFailedError, VersionsDifferError
-from chronos_assets.learning.executor import ThreadExecutor
-from chronos_assets.learning.ray_executor import RayExecutor
+from chronos_assets.learning.executors.ray import RayExecutor
+from chronos_assets.learning.executors.threads import ThreadExecutor
 from chronos_assets.learning.training import FoldData, FoldFailure, FoldResult, FoldSpec
 from chronos_assets.pipeline.validation.run import validate_run
 from chronos_assets.pipeline.walkforward.run import run_walkforward

@@ -68,7 +68,7 @@ def test_a_migrated_schema_with_rows_equals_a_fresh_one(servers: Connections, em
         connection.execute(OLD_ROWS)
     migrate(empty)
     fresh = database(servers, "schema_fresh")
-    fresh.migrate()
+    migrate(fresh)
     assert catalog(empty) == catalog(fresh)
     old = get_dataset(empty, "old_1d_v1")
     assert (old.revision, old.checksum, old.columns) == (1, "", ())
@@ -80,14 +80,14 @@ def test_tables_that_were_made_by_hand_are_brought_forward(empty: Postgres) -> N
     with empty.connection() as connection:
         connection.execute(OLD_ROWS)
         connection.execute(SQL("DROP TABLE {}").format(Identifier(VERSION_TABLE)))
-    empty.migrate()
+    migrate(empty)
     assert current_version(empty) == newest_version()
     assert get_dataset(empty, "old_1d_v1").row_count == 3
 
 
 def test_the_metadata_and_the_migrations_agree(empty: Postgres) -> None:
     """Alembic's autogenerate finds nothing to add."""
-    empty.migrate()
+    migrate(empty)
     engine = sqlalchemy.create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(empty._dsn))
     with engine.connect() as connection:
         context = MigrationContext.configure(
@@ -111,7 +111,7 @@ def test_many_processes_may_start_at_once(empty: Postgres) -> None:
 
     def work() -> None:
         try:
-            empty.migrate()
+            migrate(empty)
         except BaseException as error:
             errors.append(error)
 
@@ -126,11 +126,11 @@ def test_many_processes_may_start_at_once(empty: Postgres) -> None:
 
 def test_a_schema_from_the_future_is_refused(empty: Postgres) -> None:
     """An older program leaves a newer schema alone and says so."""
-    empty.migrate()
+    migrate(empty)
     with empty.connection() as connection:
         connection.execute(SQL("UPDATE {} SET version_num = '9999'").format(Identifier(VERSION_TABLE)))
     with pytest.raises(StoreError, match="newer than this program"):
-        empty.migrate()
+        migrate(empty)
 
 
 @pytest.mark.parametrize("table", ["walkforward_runs", "simulation_runs"])
@@ -139,7 +139,7 @@ def test_a_status_that_is_none_is_refused(empty: Postgres, table: str) -> None:
     migrate(empty, "0001")
     with empty.connection() as connection:
         connection.execute(OLD_ROWS)
-    empty.migrate()
+    migrate(empty)
     with pytest.raises(StoreError, match="refused"), empty.connection() as connection:
         connection.execute(SQL("UPDATE {} SET status = 'finished'").format(Identifier(table)))
 
@@ -211,15 +211,15 @@ def test_a_user_with_too_few_rights_or_connections_reads_what_to_change(servers:
     try:
         guest = Postgres(mine.geturl())
         with pytest.raises(StoreError) as forbidden:
-            guest.migrate()
+            migrate(guest)
         with guest.connection(), guest.connection(), pytest.raises(ServiceUnavailableError) as crowded, guest.connection():
             pass
         with pytest.raises(StoreError) as missing:
-            Postgres(mine._replace(path="/gone").geturl()).migrate()
+            migrate(Postgres(mine._replace(path="/gone").geturl()))
         with psycopg.connect(servers.postgres_dsn, autocommit=True) as connection:
             connection.execute("ALTER ROLE schema_guest NOLOGIN")
         with pytest.raises(StoreError) as locked_out:
-            guest.migrate()
+            migrate(guest)
     finally:
         with psycopg.connect(servers.postgres_dsn, autocommit=True) as connection:
             connection.execute("DROP ROLE schema_guest")

@@ -12,7 +12,7 @@ import requests
 from psycopg.sql import SQL, Identifier
 
 from chronos_assets.services import Connections
-from chronos_assets.storage.migrate import VERSION_TABLE
+from chronos_assets.storage.migrate import VERSION_TABLE, migrate
 from chronos_assets.storage.postgres import Postgres
 from chronos_assets.storage.stores import Stores
 from chronos_assets.storage.tables import TABLES
@@ -51,7 +51,7 @@ def test_the_documented_schema_makes_the_tables_of_the_migrations(databases: lis
     documented, migrated = databases
     with documented.connection() as connection:
         connection.execute((STORAGE / "postgres_schema.sql").read_bytes())
-    migrated.migrate()
+    migrate(migrated)
     assert catalog(documented) == catalog(migrated)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from chronos_assets.domain.simulation.kernel import jit
+from chronos_assets.domain.compiled import jit
 from chronos_assets.domain.simulation.prices import Floats
 from chronos_assets.domain.simulation.rules import Rules
 

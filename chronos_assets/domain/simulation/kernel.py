@@ -32,6 +32,8 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from chronos_assets.domain.compiled import jit
+
 Floats = npt.NDArray[np.float64]
 
 OPPOSITE, SIGN_FLIP, DECAY, TIME, STOP, TRAIL, TARGET, END = 1, 2, 3, 4, 5, 6, 7, 8
@@ -41,9 +43,6 @@ BARS_DECISION, BARS_ENTRY, BARS_EXIT, BARS_SIDE, BARS_REASON = 0, 1, 2, 3, 4
 N_BARS_COLUMNS = 5
 ENTRY_PRICE, EXIT_PRICE, UNITS, PNL, COSTS, EQUITY_AFTER, ENTRY_SIGNAL, EXIT_SIGNAL = 0, 1, 2, 3, 4, 5, 6, 7
 N_VALUE_COLUMNS = 8
-
-jit = numba.njit(cache=True, nogil=True)
-
 
 # The loop and its parts neither make nor keep an array: they go without numba's counting of references (an option with a private name),
 # which would cost a third of their time.

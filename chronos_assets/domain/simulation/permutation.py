@@ -17,9 +17,10 @@ from typing import Any
 
 import numpy as np
 
+from chronos_assets.domain.compiled import jit
 from chronos_assets.domain.simulation import kernel
 from chronos_assets.domain.simulation.engine import Signals
-from chronos_assets.domain.simulation.kernel import jit, trade_bars
+from chronos_assets.domain.simulation.kernel import trade_bars
 from chronos_assets.domain.simulation.prices import Floats, PriceBars
 from chronos_assets.domain.simulation.ranges import average_true_range
 from chronos_assets.domain.simulation.rules import Rules

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from chronos_assets.domain.simulation.kernel import jit
+from chronos_assets.domain.compiled import jit
 from chronos_assets.domain.simulation.prices import Floats
 
 

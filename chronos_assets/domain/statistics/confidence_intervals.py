@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from chronos_assets.domain.simulation.kernel import jit
+from chronos_assets.domain.compiled import jit
 from chronos_assets.domain.statistics.returns import NO_VARIATION
 from chronos_assets.domain.statistics.trials import varies
 

@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from chronos_assets.domain.compiled import jit
 from chronos_assets.domain.profiles.walkforward import ThresholdProfile
-from chronos_assets.domain.simulation.kernel import jit
 from chronos_assets.domain.statistics.significance import PermutationResult, permutation_result
 from chronos_assets.domain.thresholds import EQUAL_WITHIN, choose_thresholds, least_cases
 

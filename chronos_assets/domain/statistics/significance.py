@@ -1,8 +1,8 @@
 """Whether a result could be luck: p-values and the probability of backtest overfitting.
 
 Sources: [PS] Phipson & Smyth 2010; [LP] Lopez de Prado 2018, chapter 11; Hansen 2005; Holm 1979. The two permutation tests are in
-`domain.signal_test` and `domain.simulation.permutation`, the intervals in `domain.bootstrap`, the deflated Sharpe ratio in
-`domain.selection`.
+`signal_significance` and `domain.simulation.permutation`, the intervals in `confidence_intervals`, the deflated Sharpe ratio in
+`deflation`.
 """
 
 from __future__ import annotations

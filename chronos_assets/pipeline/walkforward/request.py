@@ -23,7 +23,7 @@ from chronos_assets.domain.profiles.walkforward import WalkforwardProfile
 from chronos_assets.domain.strict import nearest, parse_strict
 from chronos_assets.errors import DeviceError, ProfileError, StoreError
 from chronos_assets.learning.devices import Device, Table, resolve_device
-from chronos_assets.learning.executor import FoldExecutor
+from chronos_assets.learning.executors.base import FoldExecutor
 from chronos_assets.learning.versions import Versions, name_versions, versions_here
 from chronos_assets.storage.datasets import DatasetRecord
 from chronos_assets.storage.runs import RunRecord

@@ -23,7 +23,8 @@ from chronos_assets.domain.folds import Fold
 from chronos_assets.domain.profiles.walkforward import WalkforwardProfile
 from chronos_assets.errors import ChronosError, ConflictError, DeviceError, FoldsFailedError, ProfileError
 from chronos_assets.learning.devices import read_table
-from chronos_assets.learning.executor import AHEAD, FoldExecutor, checked, make_executor, require_versions
+from chronos_assets.learning.executors.base import AHEAD, FoldExecutor, checked, require_versions
+from chronos_assets.learning.executors.catalogue import open_executor
 from chronos_assets.learning.keys import FoldKeys
 from chronos_assets.learning.training import FoldData, FoldFailure, FoldSpec, Recipe
 from chronos_assets.pipeline.progress import Progress, silent
@@ -56,7 +57,7 @@ LOCK_SECONDS = 2.0
 # Target -> bars it looks ahead, and whether that is assumed (as `Manifest.horizon` tells it).
 HorizonOf = Callable[[str], tuple[int, bool]]
 
-__all__ = ["HorizonOf", "WalkforwardResult", "open_executor", "plan_request", "resolve_target", "run_walkforward"]
+__all__ = ["HorizonOf", "WalkforwardResult", "plan_request", "resolve_target", "run_walkforward"]
 
 
 @dataclass(frozen=True)
@@ -73,12 +74,6 @@ class WalkforwardResult:
     seconds: float
     warnings: list[dict[str, str]] = field(default_factory=list)
     device: str = "cpu"
-
-
-def open_executor(stores: Stores) -> FoldExecutor:
-    """The executor that the settings name."""
-    settings = stores.settings
-    return make_executor(settings.executor, settings.workers, ray_address=settings.ray_address, gpu_fraction=settings.ray_gpu_fraction)
 
 
 def plan_request(
@@ -100,7 +95,7 @@ def plan_request(
         profile,
         horizon=horizon,
         horizon_assumed=horizon_assumed,
-        executor=executor or open_executor(stores),
+        executor=executor or open_executor(stores.settings),
         default_device=stores.settings.device,
         timestamps=timestamps,
         device_table=read_table(stores.settings.device_table),
@@ -124,7 +119,7 @@ def run_walkforward(
     and before anything is written `ProfileError`, `DeviceError`, and `VersionsDifferError` if workers would train with other versions.
     A baseline that cannot be run is a warning of the result.
     """
-    executor, tell = executor or open_executor(stores), progress or silent
+    executor, tell = executor or open_executor(stores.settings), progress or silent
     request = plan_request(slug, profile, stores, horizon=horizon, horizon_assumed=horizon_assumed, executor=executor)
     result = _run(request, stores, executor, requested_by, tell)
     beside = baseline_profile(profile)

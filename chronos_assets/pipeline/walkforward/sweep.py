@@ -19,10 +19,11 @@ from chronos_assets.domain.statistics.deflation import MOST_TRIALS, DeflatedShar
 from chronos_assets.domain.statistics.trials import Signals, sharpe_per_signal
 from chronos_assets.domain.strict import parse_strict
 from chronos_assets.errors import FoldsFailedError, ProfileError
-from chronos_assets.learning.executor import FoldExecutor
+from chronos_assets.learning.executors.base import FoldExecutor
+from chronos_assets.learning.executors.catalogue import open_executor
 from chronos_assets.pipeline.progress import Progress, silent
 from chronos_assets.pipeline.walkforward.overfitting import Overfitting, RunSignals, overfitting, read_signals
-from chronos_assets.pipeline.walkforward.run import HorizonOf, WalkforwardResult, open_executor, resolve_target, run_walkforward
+from chronos_assets.pipeline.walkforward.run import HorizonOf, WalkforwardResult, resolve_target, run_walkforward
 from chronos_assets.pipeline.walkforward.trials import all_trials
 from chronos_assets.storage.datasets import DatasetRecord, get_dataset
 from chronos_assets.storage.runs import get_run
@@ -107,7 +108,7 @@ def run_sweep(
     if rank_by not in RANKINGS:
         raise ProfileError(f"trials cannot be ranked by {rank_by!r}", code="ranking_unknown", expected=f"one of {', '.join(RANKINGS)}")
     points = expand(profile, axes)
-    executor = executor or open_executor(stores)
+    executor = executor or open_executor(stores.settings)
     record = get_dataset(stores.postgres, slug)
     target = resolve_target(record, profile)
     sweep_id = sweep_id_of(record, target, profile, axes)

@@ -18,7 +18,7 @@ from typing import Any
 from chronos_assets.domain.learners import Learner
 from chronos_assets.domain.selectors import Selector
 from chronos_assets.errors import DeviceError, VersionsDifferError
-from chronos_assets.learning.executor import AHEAD, failure, failure_reason
+from chronos_assets.learning.executors.base import AHEAD, failure, failure_reason
 from chronos_assets.learning.training import FoldData, FoldFailure, FoldResult, FoldSpec, train_fold
 from chronos_assets.learning.versions import Versions, versions_here
 
