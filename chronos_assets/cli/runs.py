@@ -21,21 +21,23 @@ if TYPE_CHECKING:
 
 @click.group()
 def runs() -> None:
-    """List, show or retire walk-forward runs."""
+    """List, show, pin or retire walk-forward runs."""
 
 
 @runs.command("list")
 @click.argument("slug", required=False, shell_complete=completion.slugs)
 @click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True, help="Runs to show.")
 @click.option("--before", metavar="RUN_ID", help="Only runs older than this one: the next page.")
+@click.option("--current", is_flag=True, help="Only the current run of each profile.")
 @json_option
-def list_command(slug: str | None, limit: int, before: str | None, as_json: bool) -> None:
+def list_command(slug: str | None, limit: int, before: str | None, current: bool, as_json: bool) -> None:
     """List runs (of dataset SLUG), newest first, and what they take in space. A run whose process is gone is shown as failed."""
     from chronos_assets.views.runs import list_runs_with_space
 
     stores = open_for_reading()
     older = None if before is None else full_id(stores.postgres, "run", before)
-    emit(list_runs_with_space(stores, slug, limit=limit, before=older), as_json, lambda found: list_text(found, limit))
+    found = list_runs_with_space(stores, slug, limit=limit, before=older, current=current or None)
+    emit(found, as_json, lambda found: list_text(found, limit))
 
 
 @runs.command()
@@ -58,6 +60,32 @@ def _show_text(stores: Stores, run: RunWithSpace) -> str:
     postgres = stores.postgres
     made = list_simulations(postgres, {"run": run.run_id}).items
     return show_text(run, get_folds(postgres, run.run_id), read_importance(postgres, run.run_id), made, warnings_of(run))
+
+
+@runs.command()
+@click.argument("run_id", shell_complete=completion.run_ids)
+@json_option
+def pin(run_id: str, as_json: bool) -> None:
+    """Keep a run, with its simulations, whatever the retention policy says."""
+    _pin(run_id, as_json, pinned=True)
+
+
+@runs.command()
+@click.argument("run_id", shell_complete=completion.run_ids)
+@json_option
+def unpin(run_id: str, as_json: bool) -> None:
+    """Leave a pinned run to the retention policy again."""
+    _pin(run_id, as_json, pinned=False)
+
+
+def _pin(run_id: str, as_json: bool, *, pinned: bool) -> None:
+    from chronos_assets.storage.runs import get_run, pin_run
+
+    stores = open_stores_of()
+    run_id = full_id(stores.postgres, "run", run_id)
+    pin_run(stores.postgres, get_run(stores.postgres, run_id).run_id, pinned=pinned)
+    words = f"{run_id} is pinned: no policy retires it" if pinned else f"{run_id} is not pinned"
+    emit({"run_id": run_id, "pinned": pinned}, as_json, lambda _: words)
 
 
 @runs.command()

@@ -11,7 +11,7 @@ from chronos_assets.domain.byte_size import byte_size
 
 if TYPE_CHECKING:
     from chronos_assets.storage.runs import FoldRecord
-    from chronos_assets.views.documents import Importance, RunWithSpace, Simulation, Warn
+    from chronos_assets.views.documents import Importance, Run, RunWithSpace, Simulation, Warn
 
 FEATURES_SHOWN = 20
 _NOT_CHOSEN = frozenset({"rows", "folds_planned", "horizon", "horizon_assumed", "identity", "selector", "baseline"})
@@ -22,17 +22,19 @@ def list_text(runs: Sequence[RunWithSpace], limit: int) -> str:
     """One line per run, then what differs from the defaults, then the next page."""
     if not runs:
         return "no walk-forward runs; `chronos walkforward SLUG` makes one"
-    head = f"{'run_id':<36} {'dataset':<20} {'target':<16} {'status':<10} {'folds':>9} {'PF':>6} {'off L/S':>9} {'cases':>9}"
+    head = f"{'run_id':<36} {'dataset':<20} {'profile':<14} {'bars':>8} {'target':<16} {'status':<10} {'folds':>9} {'PF':>6}"
+    head += f" {'off L/S':>9} {'cases':>9}"
     lines = [f"{head} {'created':<16} {'own':>9}"]
     for run in runs:
         summary = run.summary_metrics or {}
         off = f"{summary['folds_without_long']}/{summary['folds_without_short']}" if "folds_without_long" in summary else "-"
         lines.append(
-            f"{run.run_id} {run.dataset_id:<20} {run.target_column:<16} {run.status:<10} {f'{run.folds_present}/{planned(run)}':>9} "
-            f"{_factor(summary.get('both') or {}):>6} {off:>9} {_cases(summary):>9} {run.created_at:%Y-%m-%d %H:%M} "
-            f"{byte_size(run.space.own_artifact_bytes):>9}"
+            f"{run.run_id} {run.dataset_id:<20} {profile_words(run):<14} {bar_words(run):>8} {run.target_column:<16} {run.status:<10} "
+            f"{f'{run.folds_present}/{planned(run)}':>9} {_factor(summary.get('both') or {}):>6} {off:>9} {_cases(summary):>9} "
+            f"{run.created_at:%Y-%m-%d %H:%M} {byte_size(run.space.own_artifact_bytes):>9}"
         )
-        lines.append(f"  {_windows(run)}{''.join(f', {name} {value}' for name, value in differences(run).items())}")
+        standing = f"{words}; " if (words := standing_words(run)) else ""
+        lines.append(f"  {standing}{_windows(run)}{''.join(f', {name} {value}' for name, value in differences(run).items())}")
     lines.append("PF: profit factor of both sides; off: folds without a long or short threshold; own: files that no other run uses")
     lines.append("cases: median number that long and short thresholds rest on")
     lines.append("`chronos runs show RUN_ID` shows one (the first characters of the id are enough)")
@@ -54,6 +56,7 @@ def show_text(
     space = run.space
     lines = [
         f"run {run.run_id} of {run.dataset_id}: {run.status}",
+        f"profile {profile_words(run)}, {bar_words(run)} bars{f', {words}' if (words := standing_words(run)) else ''}",
         f"target {run.target_column}, {len(run.feature_columns)} features, "
         f"horizon {run.walk_config.get('horizon', '?')}, device {run.device}",
         f"{_windows(run)}; {space.folds} of {planned(run)} folds, {space.prediction_rows} predictions",
@@ -84,6 +87,22 @@ def show_text(
 def _cases(summary: Mapping[str, Any]) -> str:
     medians = [cases["median"] for cases in summary.get("threshold_cases", {}).values()]
     return "/".join("-" if median is None else f"{median:g}" for median in medians) or "-"
+
+
+def profile_words(run: Run) -> str:
+    """The profiles that asked for the run; a dash if none did (a changed profile, or a sweep)."""
+    return ", ".join(run.profiles) or "-"
+
+
+def bar_words(run: Run) -> str:
+    """How many bars the run saw."""
+    return "-" if run.bars is None else f"{run.bars:,}"
+
+
+def standing_words(run: Run) -> str:
+    """Whether the run is the current one of its profile, or which one replaced it, and whether it is pinned."""
+    standing = "current" if run.current else f"superseded by {run.superseded_by}" if run.superseded_by else ""
+    return ", ".join(filter(None, (standing, "pinned" if run.pinned_at else "")))
 
 
 def planned(run: RunWithSpace) -> str:

@@ -113,6 +113,7 @@ def walkforward(slug: str, device: str | None, executor: str | None, workers: in
             stores,
             horizon=horizon,
             horizon_assumed=assumed,
+            profile_name=options["profile_name"] if device is None and _unchanged(options) else None,
             requested_by="chronos walkforward",
             progress=progress,
             executor=open_executor(stores.settings),
@@ -120,6 +121,11 @@ def walkforward(slug: str, device: str | None, executor: str | None, workers: in
     for warning in result.warnings:
         say(f"warning {warning['code']}: {warning['message']}")
     emit(asdict(result) | {"dataset": slug}, as_json, lambda _: _result_text(slug, result))
+
+
+def _unchanged(options: dict[str, Any]) -> bool:
+    """Whether the options ask for a profile of the dataset's manifest just as it is there."""
+    return not any(value for name, value in options.items() if name != "profile_name") and options.get("initial_offset") is None
 
 
 def read_profile(settings: Settings, slug: str, options: dict[str, Any]) -> tuple[WalkforwardProfile, HorizonOf]:

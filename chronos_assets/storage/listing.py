@@ -58,13 +58,19 @@ _SHARED: dict[str, LiteralString] = {
     "status": "t.status = ANY(%(status)s)",
     "created_from": "t.created_at >= %(created_from)s",
     "created_to": "t.created_at < %(created_to)s",
+    # Of each profile: the completed run on the registered content that was requested last.
+    "current": "%(current)s::boolean = (t.run_id IN (SELECT DISTINCT ON (q.dataset_id, q.profile) q.run_id FROM walkforward_run_profiles q"
+    " JOIN walkforward_runs r USING (run_id) JOIN indicator_datasets d ON d.dataset_id = q.dataset_id"
+    " WHERE r.status = 'completed' AND r.content_hash = d.content_hash"
+    " ORDER BY q.dataset_id, q.profile, q.requested_at DESC, q.run_id))",
+    "profile": "EXISTS (SELECT 1 FROM walkforward_run_profiles q WHERE q.run_id = t.run_id AND q.profile = %(profile)s)",
 }
 RUNS = Listing(
     table="walkforward_runs",
     id="run_id",
     columns="t.run_id, t.dataset_id, t.target_column, t.feature_columns, t.hyperparameters, t.walk_config, t.status, t.requested_by,"
     " t.started_at, t.completed_at, t.duration_ms, t.summary_metrics - 'feature_importance' AS summary_metrics, t.created_at,"
-    " t.dataset_checksum, t.questdb_tag, t.content_hash, t.code_version, t.device",
+    " t.dataset_checksum, t.questdb_tag, t.content_hash, t.code_version, t.device, t.pinned_at",
     numbers={
         "duration_ms": "(t.duration_ms::double precision)",
         "both.profit_factor": "((t.summary_metrics #>> '{both,profit_factor}')::double precision)",

@@ -33,6 +33,8 @@ IDS_PER_QUERY = 100
 # Writes or verifies the files of folds; gives the folds that have them, with their hashes.
 KeepFiles = Callable[[Sequence["FoldRecord"]], Sequence["FoldRecord"]]
 JSON_COLUMNS = ("thresholds", "metrics", "importance", "versions")
+# Keys of `walk_config` that follow from the content: runs that differ in nothing else asked for the same.
+OF_CONTENT = ("rows", "folds_planned")
 FILES, FILES_SECONDS = "walkforward files", 60.0
 DIED = {"error": {"code": "died", "message": "the process that ran it is gone; the same request resumes it"}}
 
@@ -59,7 +61,18 @@ class RunRecord:
     content_hash: str | None
     code_version: str | None
     device: str | None
+    pinned_at: datetime | None = None
     folds_present: int | None = None
+
+
+@dataclass(frozen=True)
+class RunStanding:
+    """What a run is to its dataset: the profiles that asked for it, those whose current run it is, and the run that replaced it."""
+
+    profiles: tuple[str, ...] = ()
+    current_of: tuple[str, ...] = ()
+    superseded_by: str | None = None
+    """The current run of its first profile, if that is another one."""
 
 
 @dataclass(frozen=True)
@@ -189,6 +202,41 @@ def keep_in_summary(postgres: Postgres, run_id: str, entries: Mapping[str, Any])
     """Put `entries` into the summary of a run that has one."""
     with postgres.connection() as connection:
         connection.execute(query("run_summary_add"), {"run_id": run_id, "entries": Jsonb(dict(entries))})
+
+
+def request_as(postgres: Postgres, run_id: str, profile: str) -> None:
+    """Record that a profile of the dataset's manifest asks for a run now."""
+    with postgres.connection() as connection:
+        connection.execute(query("run_profile_request"), {"run_id": run_id, "profile": profile, "of_content": list(OF_CONTENT)})
+
+
+def run_standings(postgres: Postgres, run_ids: Sequence[str]) -> dict[str, RunStanding]:
+    """What each run is to its dataset, by one query; a run that no profile asked for is left out."""
+    with postgres.connection() as connection:
+        rows = connection.execute(query("run_profiles"), {"run_ids": list(run_ids)}).fetchall()
+    by_run: dict[str, list[DictRow]] = {}
+    for row in rows:
+        by_run.setdefault(row["run_id"], []).append(row)
+    return {run_id: _standing(run_id, found) for run_id, found in by_run.items()}
+
+
+def _standing(run_id: str, rows: Sequence[DictRow]) -> RunStanding:
+    current = tuple(row["profile"] for row in rows if row["current_run_id"] == run_id)
+    others = [row["current_run_id"] for row in rows if row["current_run_id"] is not None]
+    return RunStanding(tuple(row["profile"] for row in rows), current, others[0] if others and not current else None)
+
+
+def run_bars(postgres: Postgres, run_ids: Sequence[str]) -> dict[str, int]:
+    """Bars of the dataset as each of these runs saw it."""
+    with postgres.connection() as connection:
+        rows = connection.execute(query("run_bars"), {"run_ids": list(run_ids)}).fetchall()
+    return {row["run_id"]: row["bars"] for row in rows}
+
+
+def pin_run(postgres: Postgres, run_id: str, *, pinned: bool) -> None:
+    """Keep a run from the retention policy, or leave it to the policy again."""
+    with postgres.connection() as connection:
+        connection.execute(query("run_pin" if pinned else "run_unpin"), {"run_id": run_id})
 
 
 def declare_dead_runs(postgres: Postgres) -> list[str]:

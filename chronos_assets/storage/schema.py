@@ -119,6 +119,7 @@ Table(
     _json("summary_metrics", null=True),
     _utc("created_at", null=False, default=_NOW),
     *(_text(name) for name in ("dataset_checksum", "questdb_tag", "content_hash", "code_version", "device")),
+    _utc("pinned_at"),
     CheckConstraint(_STATUS, name="walkforward_runs_status_check"),
     Index(
         "walkforward_runs_dataset_created", "dataset_id", text("created_at DESC"), info={"about": "the runs of a dataset, the newest first"}
@@ -142,7 +143,33 @@ Table(
     ),
     info={
         "about": "One row per walk-forward run. `run_id` is a hash of everything that determines the run, so the same request is the same "
-        "row. `walk_config` and `hyperparameters` hold the resolved profile, `summary_metrics` sums and counts pooled over folds.",
+        "row. `walk_config` and `hyperparameters` hold the resolved profile, `summary_metrics` sums and counts pooled over folds. "
+        "A run with `pinned_at` is never retired by the retention policy.",
+    },
+)
+
+Table(
+    "walkforward_run_profiles",
+    METADATA,
+    *(Column(name, Text, primary_key=True) for name in ("dataset_id", "profile")),
+    Column(
+        "run_id",
+        Uuid,
+        ForeignKey("walkforward_runs.run_id", name="walkforward_run_profiles_run_id_fkey", ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    _utc("requested_at", null=False, default=_NOW),
+    Index("walkforward_run_profiles_run", "run_id", info={"about": "the profiles that asked for a run"}),
+    Index(
+        "walkforward_run_profiles_newest",
+        "dataset_id",
+        "profile",
+        text("requested_at DESC"),
+        info={"about": "the runs of a profile, the one requested last first"},
+    ),
+    info={
+        "about": "Which profile of a manifest asked for which run, and when last; `NAME/baseline` is the baseline of profile NAME. The "
+        "current run of a profile is the completed one on the registered content that was requested last.",
     },
 )
 
@@ -341,6 +368,20 @@ Table(
     _json("changes"),
     Index("sweep_runs_run", "run_id", info={"about": "the sweeps that asked for a run"}),
     info={"about": "Which runs a sweep asked for, and what each changed. The run may be retired meanwhile; its trial is not."},
+)
+
+Table(
+    "nights",
+    METADATA,
+    Column("night", Text, primary_key=True),
+    _utc("started_at", null=False),
+    _utc("completed_at", null=False, default=_NOW),
+    _json("document"),
+    Index("nights_completed", text("completed_at DESC"), info={"about": "the nights, the newest first"}),
+    info={
+        "about": "One row per night or backfill: what each dataset came to, what did not run and why, and the size of the stores, as "
+        "`chronos night` shows it (`document`).",
+    },
 )
 
 

@@ -18,7 +18,7 @@ from chronos_assets.storage.listing import RUNS, RUNS_WITH_IMPORTANCE, After, fo
 from chronos_assets.storage.postgres import Postgres
 from chronos_assets.storage.queries import query
 from chronos_assets.storage.reading import NOTHING_STORED
-from chronos_assets.storage.runs import FoldRecord, get_folds, get_run
+from chronos_assets.storage.runs import FoldRecord, RunStanding, get_folds, get_run, run_standings
 from chronos_assets.storage.stores import Stores
 from chronos_assets.views import documents as doc
 from chronos_assets.views.liveness import with_dead_runs
@@ -42,12 +42,15 @@ def list_runs(
     return Page(_runs(postgres, page.rows), page.total, cursor_of(sort, page.next))
 
 
-def list_runs_with_space(stores: Stores, slug: str | None, *, limit: int, before: str | None = None) -> list[doc.RunWithSpace]:
-    """The newest runs (older than run `before`), with their importance and what they take in space."""
+def list_runs_with_space(
+    stores: Stores, slug: str | None, *, limit: int, before: str | None = None, current: bool | None = None
+) -> list[doc.RunWithSpace]:
+    """The newest runs (older than run `before`), with their importance and what they take in space. `current`: as `list_runs` filters."""
     postgres = stores.postgres
     try:
         after = None if before is None else _behind(get_run(postgres, before).created_at, before)
-        page = list_page(postgres, RUNS_WITH_IMPORTANCE, {"dataset": slug}, sort=NEWEST_FIRST, limit=limit, after=after)
+        filters = {"dataset": slug, "current": current}
+        page = list_page(postgres, RUNS_WITH_IMPORTANCE, filters, sort=NEWEST_FIRST, limit=limit, after=after)
     except NotPublishedError as error:
         if error.code != NOTHING_STORED:
             raise
@@ -105,6 +108,9 @@ def warnings_of(run: doc.Run) -> list[doc.Warn]:
     if run.walk_config.get("horizon_assumed"):
         message = f"no manifest declares how far {run.target_column} looks ahead: {run.walk_config.get('horizon', 1)} bar was assumed"
         found.append({"code": "target_horizon_assumed", "message": message})
+    if run.superseded_by is not None:
+        message = f"run {run.superseded_by} is the current one of profile {run.profiles[0]}"
+        found.append({"code": "superseded", "message": message})
     if "folds_without_long" in summary:
         found += remarks(summary)
     return [doc.Warn(**one) for one in found]
@@ -165,7 +171,8 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _runs(postgres: Postgres, rows: Sequence[DictRow]) -> list[doc.Run]:
-    present = folds_present(postgres, [str(row["run_id"]) for row in rows])
+    ids = [str(row["run_id"]) for row in rows]
+    present, standings = folds_present(postgres, ids), run_standings(postgres, ids)
     return [
         doc.Run(
             **{
@@ -173,10 +180,17 @@ def _runs(postgres: Postgres, rows: Sequence[DictRow]) -> list[doc.Run]:
                 "run_id": str(row["run_id"]),
                 "folds_present": present.get(str(row["run_id"]), 0),
                 "folds_planned": row["walk_config"].get("folds_planned"),
+                "bars": row["walk_config"].get("rows"),
+                **standing_fields(standings.get(str(row["run_id"]), RunStanding())),
             }
         )
         for row in with_dead_runs(postgres, rows)
     ]
+
+
+def standing_fields(standing: RunStanding) -> dict[str, Any]:
+    """What a document says of the standing of a run among the runs of its profiles."""
+    return {"profiles": list(standing.profiles), "current": bool(standing.current_of), "superseded_by": standing.superseded_by}
 
 
 def _with_space(stores: Stores, runs: Sequence[doc.Run]) -> list[doc.RunWithSpace]:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from psycopg.rows import DictRow
 
 from chronos_assets.errors import ConflictError, NotPublishedError
 from chronos_assets.storage.listing import SIMULATIONS, list_page
 from chronos_assets.storage.postgres import Postgres
 from chronos_assets.storage.reading import NOTHING_STORED
+from chronos_assets.storage.runs import RunStanding, run_bars, run_standings
 from chronos_assets.storage.simulations import SimulationRecord, get_buckets, get_simulation
 from chronos_assets.storage.stores import Stores
 from chronos_assets.views import documents as doc
 from chronos_assets.views.liveness import with_dead_simulations
 from chronos_assets.views.pages import Page, after_of, cursor_of
-from chronos_assets.views.runs import NEWEST_FIRST
+from chronos_assets.views.runs import NEWEST_FIRST, standing_fields
 
 
 def list_simulations(
@@ -28,13 +31,13 @@ def list_simulations(
         if error.code != NOTHING_STORED:
             raise
         return Page([], 0)
-    return Page([_document(row) for row in with_dead_simulations(postgres, page.rows)], page.total, cursor_of(sort, page.next))
+    return Page(_documents(postgres, page.rows), page.total, cursor_of(sort, page.next))
 
 
 def read_simulation(postgres: Postgres, simulation_id: str) -> doc.Simulation:
     """One simulation; raises `NotPublishedError` with the nearest id."""
-    (row,) = with_dead_simulations(postgres, [vars(get_simulation(postgres, simulation_id))])
-    return _document(row)
+    (one,) = _documents(postgres, [vars(get_simulation(postgres, simulation_id))])
+    return one
 
 
 def read_simulation_detail(postgres: Postgres, simulation_id: str) -> doc.SimulationDetail:
@@ -78,10 +81,20 @@ def warnings_of(simulation: doc.Simulation) -> list[doc.Warn]:
     summary, found = simulation.summary_metrics or {}, []
     if error := summary.get("error"):
         found.append(doc.Warn(code=str(error.get("code", "failed")), message=str(error.get("message", ""))))
+    if simulation.superseded_by is not None:
+        message = f"it stands on an older run: {simulation.superseded_by} is the current one of profile {simulation.profiles[0]}"
+        found.append(doc.Warn(code="superseded", message=message))
     if summary.get("ruined"):
         found.append(doc.Warn(code="ruined", message="the account fell to zero; later trades could not have been made"))
     return found
 
 
-def _document(row: Mapping[str, Any]) -> doc.Simulation:
-    return doc.Simulation(**{**row, "simulation_id": str(row["simulation_id"]), "run_id": str(row["run_id"])})
+def _documents(postgres: Postgres, rows: Sequence[DictRow]) -> list[doc.Simulation]:
+    runs = list({str(row["run_id"]) for row in rows})
+    standings, bars = run_standings(postgres, runs), run_bars(postgres, runs)
+    documents = []
+    for row in with_dead_simulations(postgres, rows):
+        run_id = str(row["run_id"])
+        values = {**row, "simulation_id": str(row["simulation_id"]), "run_id": run_id, "bars": bars.get(run_id)}
+        documents.append(doc.Simulation(**values, **standing_fields(standings.get(run_id, RunStanding()))))
+    return documents

@@ -33,6 +33,11 @@ Fields = Annotated[str | None, Query(description="Only these fields of each entr
 Limit = Annotated[int, Query(ge=1, le=500, description="Entries of a page.")]
 Cursor = Annotated[str | None, Query(max_length=500, description="Where the page begins: `X-Next-Cursor` of the page before.")]
 Exact = Annotated[str | None, Query(max_length=200)]
+Current = Annotated[
+    bool | None,
+    Query(description="`true`: only current runs, of each profile the completed one on the registered content that was requested last."),
+]
+ProfileName = Annotated[str | None, Query(max_length=100, description="Only what this profile of the manifest asked for.")]
 Words = Annotated[str | None, Query(max_length=200, description="Part of a name, in any case.")]
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"model": Problem, "description": text}

@@ -49,6 +49,16 @@ CREATE TABLE indicator_datasets (
     CONSTRAINT indicator_datasets_range_check CHECK (first_bar_ts <= last_bar_ts)
 );
 
+CREATE TABLE nights (
+    night TEXT NOT NULL,
+    started_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    completed_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    document JSONB NOT NULL,
+    PRIMARY KEY (night)
+);
+
+CREATE INDEX nights_completed ON nights (completed_at DESC);
+
 CREATE TABLE sweeps (
     sweep_id UUID NOT NULL,
     dataset_id TEXT NOT NULL,
@@ -135,6 +145,7 @@ CREATE TABLE walkforward_runs (
     content_hash TEXT,
     code_version TEXT,
     device TEXT,
+    pinned_at TIMESTAMP WITH TIME ZONE,
     PRIMARY KEY (run_id),
     CONSTRAINT walkforward_runs_status_check CHECK (status IN ('queued', 'running', 'completed', 'failed', 'cancelled')),
     CONSTRAINT walkforward_runs_dataset_id_fkey FOREIGN KEY(dataset_id) REFERENCES indicator_datasets (dataset_id)
@@ -231,6 +242,19 @@ CREATE TABLE walkforward_folds (
 CREATE INDEX walkforward_folds_key ON walkforward_folds (fold_key);
 
 CREATE INDEX walkforward_folds_run ON walkforward_folds (run_id);
+
+CREATE TABLE walkforward_run_profiles (
+    dataset_id TEXT NOT NULL,
+    profile TEXT NOT NULL,
+    run_id UUID NOT NULL,
+    requested_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    PRIMARY KEY (dataset_id, profile, run_id),
+    CONSTRAINT walkforward_run_profiles_run_id_fkey FOREIGN KEY(run_id) REFERENCES walkforward_runs (run_id) ON DELETE CASCADE
+);
+
+CREATE INDEX walkforward_run_profiles_newest ON walkforward_run_profiles (dataset_id, profile, requested_at DESC);
+
+CREATE INDEX walkforward_run_profiles_run ON walkforward_run_profiles (run_id);
 
 CREATE TABLE simulation_trade_buckets (
     simulation_id UUID NOT NULL,

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from chronos_assets.domain.profiles.walkforward import WalkforwardProfile
     from chronos_assets.pipeline.walkforward.request import WalkforwardRequest
     from chronos_assets.pipeline.walkforward.run import WalkforwardResult
-    from chronos_assets.storage.runs import FoldRecord
+    from chronos_assets.storage.runs import FoldRecord, RunStanding
     from chronos_assets.storage.stores import Stores
 
 LAUNCH = "launch"
@@ -178,6 +178,7 @@ def _run(context: AssetExecutionContext, workplace: Workplace, launch: Launch, p
         stores,
         horizon=request.horizon,
         horizon_assumed=request.horizon_assumed,
+        profile_name=None if launch.changes else profile,
         requested_by=f"dagster {context.run.run_id}",
         progress=workplace.progress(context),
     )
@@ -193,7 +194,7 @@ def fold_words(result: "WalkforwardResult") -> str:
 
 
 def _metadata(stores: "Stores", runs: list[ProfileRun]) -> Metadata:
-    from chronos_assets.storage.runs import get_folds
+    from chronos_assets.storage.runs import RunStanding, get_folds, run_standings
 
     first = runs[0]
     folds = get_folds(stores.postgres, first.result.run_id)
@@ -201,6 +202,7 @@ def _metadata(stores: "Stores", runs: list[ProfileRun]) -> Metadata:
     planned = sum(run.result.folds_planned for run in runs)
     sql = f"SELECT * FROM walkforward_predictions WHERE run_id = '{first.result.run_id}' LIMIT 1000"  # noqa: S608  for a reader, an id of ours
     sums = cumulative_sums(folds)
+    standings = run_standings(stores.postgres, [run.result.run_id for run in runs])
     return {
         **of_predictions(first.request),
         "folds": fold_strip([(fold.metrics.get("both") or {}).get("signal_sum") or 0.0 for fold in folds], f"folds of {first.profile}"),
@@ -210,7 +212,7 @@ def _metadata(stores: "Stores", runs: list[ProfileRun]) -> Metadata:
         "folds_reused": planned - trained,
         "unchanged": trained == 0 and all(run.result.folds_copied == 0 for run in runs),
         **{key: value for run in runs for key, value in pooled_numbers(run.profile, run.result.summary_metrics).items()},
-        "runs": table([_row(run) for run in runs]),
+        "runs": table([_row(run, standings.get(run.result.run_id, RunStanding())) for run in runs]),
         "predictions": console_link(stores.questdb.http.base, sql),
         "thresholds": table([_fold_row(fold) for fold in folds[-10:]]),
         "run_ids": {run.profile: run.result.run_id for run in runs},
@@ -237,12 +239,14 @@ def cumulative_sums(folds: "list[FoldRecord]") -> list[float | None]:
     return list(line)
 
 
-def _row(run: ProfileRun) -> dict[str, object]:
+def _row(run: ProfileRun, standing: "RunStanding") -> dict[str, object]:
     both, baseline = run.result.summary_metrics.get("both") or {}, run.result.summary_metrics.get("baseline") or {}
     return {
         "profile": run.profile,
         "target": run.request.target,
         "run_id": run.result.run_id,
+        "current": run.profile in standing.current_of,
+        "bars": run.request.record.row_count,
         "folds": run.result.folds_planned,
         "trained": run.result.folds_trained,
         "signals": both.get("n_signals"),

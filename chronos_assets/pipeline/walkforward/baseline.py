@@ -27,6 +27,11 @@ def baseline_profile(profile: WalkforwardProfile) -> WalkforwardProfile | None:
     return profile.model_copy(update={"model": learner, "baseline": None, "device": device})
 
 
+def baseline_name(profile_name: str) -> str:
+    """How the baseline of a profile is called among the profiles; no profile of a manifest can have a name with a slash."""
+    return f"{profile_name}/baseline"
+
+
 def baseline_entry(learner: str, run_id: str, summary: dict[str, Any]) -> dict[str, Any]:
     """What is kept of a baseline: its learner, its run, its pooled metrics."""
     return {"learner": learner, "run_id": run_id, **{name: summary.get(name) for name in KEPT}}

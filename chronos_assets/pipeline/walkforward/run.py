@@ -28,7 +28,7 @@ from chronos_assets.learning.executors.catalogue import open_executor
 from chronos_assets.learning.keys import FoldKeys
 from chronos_assets.learning.training import FoldData, FoldFailure, FoldSpec, Recipe
 from chronos_assets.pipeline.progress import Progress, silent
-from chronos_assets.pipeline.walkforward.baseline import baseline_entry, baseline_profile
+from chronos_assets.pipeline.walkforward.baseline import baseline_entry, baseline_name, baseline_profile
 from chronos_assets.pipeline.walkforward.data import RunData, make_recipe, read_run_data
 from chronos_assets.pipeline.walkforward.horizon import refuse_undeclared
 from chronos_assets.pipeline.walkforward.request import WalkforwardRequest, resolve_request, resolve_target
@@ -47,6 +47,7 @@ from chronos_assets.storage.runs import (
     keep_in_summary,
     predictions_by_fold,
     read_predictions,
+    request_as,
     run_lock,
     stored_fold_files,
 )
@@ -109,19 +110,21 @@ def run_walkforward(
     *,
     horizon: int = 1,
     horizon_assumed: bool = True,
+    profile_name: str | None = None,
     requested_by: str = "chronos",
     progress: Progress | None = None,
     executor: FoldExecutor | None = None,
 ) -> WalkforwardResult:
     """Train the missing folds of one request and store them, then those of the baseline that the profile names.
 
+    `profile_name`: the profile of the manifest that asks for exactly this; its current run is then this one. None for a changed profile.
     Raises `FoldsFailedError` at the end if folds failed (the others are kept), `ConflictError` if another process works on the same run,
     and before anything is written `ProfileError`, `DeviceError`, and `VersionsDifferError` if workers would train with other versions.
     A baseline that cannot be run is a warning of the result.
     """
     executor, tell = executor or open_executor(stores.settings), progress or silent
     request = plan_request(slug, profile, stores, horizon=horizon, horizon_assumed=horizon_assumed, executor=executor)
-    result = _run(request, stores, executor, requested_by, tell)
+    result = _run(request, stores, executor, requested_by, tell, profile_name)
     beside = baseline_profile(profile)
     if beside is None:
         return result
@@ -131,7 +134,8 @@ def run_walkforward(
 
     try:
         request = plan_request(slug, beside, stores, horizon=horizon, horizon_assumed=horizon_assumed, executor=executor)
-        baseline = _run(request, stores, executor, f"{requested_by}, as baseline", tell_baseline)
+        name = None if profile_name is None else baseline_name(profile_name)
+        baseline = _run(request, stores, executor, f"{requested_by}, as baseline", tell_baseline, name)
     except (ProfileError, DeviceError, FoldsFailedError) as error:
         return replace(result, warnings=[*result.warnings, {"code": "baseline_failed", "message": f"the baseline cannot be run: {error}"}])
     entry = baseline_entry(beside.model.name, baseline.run_id, baseline.summary_metrics)
@@ -140,30 +144,36 @@ def run_walkforward(
     return replace(result, summary_metrics=result.summary_metrics | {"baseline": entry})
 
 
-def _run(request: WalkforwardRequest, stores: Stores, executor: FoldExecutor, requested_by: str, progress: Progress) -> WalkforwardResult:
+def _run(  # noqa: PLR0917 - one caller
+    request: WalkforwardRequest, stores: Stores, executor: FoldExecutor, requested_by: str, progress: Progress, profile_name: str | None
+) -> WalkforwardResult:
     started = time.monotonic()
-    finished = _finished(request, stores, started)
+    finished = _finished(request, stores, started, profile_name)
     if finished is not None:
         return finished
     declare_dead_runs(stores.postgres)
     with run_lock(stores.postgres, request.run_id, wait_seconds=LOCK_SECONDS) as lock:
-        finished = _finished(request, stores, started)
+        finished = _finished(request, stores, started, profile_name)
         if finished is not None:
             return finished
         with executor.session():
             require_versions(executor, request.profile.model, request.profile.features)  # before anything is written
             begin_run(stores.postgres, request.row(requested_by))
+            if profile_name is not None:
+                request_as(stores.postgres, request.run_id, profile_name)
             with _Attempt(stores, lock, request, started) as attempt:
                 attempt.work(executor, progress)
     return attempt.result()
 
 
-def _finished(request: WalkforwardRequest, stores: Stores, started: float) -> WalkforwardResult | None:
+def _finished(request: WalkforwardRequest, stores: Stores, started: float, profile_name: str | None) -> WalkforwardResult | None:
     """The result of a run that has nothing left to do."""
     run = find_run(stores.postgres, request.run_id)
     planned = len(request.folds)
     if run is None or run.status != "completed" or len(whole_folds(stores, request)) != planned:
         return None
+    if profile_name is not None:
+        request_as(stores.postgres, request.run_id, profile_name)
     seconds = time.monotonic() - started
     summary = run.summary_metrics or {}
     return WalkforwardResult(

@@ -151,3 +151,42 @@ SELECT f.run_id::text AS run_id, f.fold_key, count(*) AS folds,
 FROM walkforward_folds f
 WHERE f.run_id = ANY(%(run_ids)s::uuid[])
 GROUP BY f.run_id, f.fold_key
+
+
+-- A profile asks for a run. Runs of an older program have no profile: those that asked for the same on other content get it, too.
+-- name: run_profile_request
+WITH named AS (
+    INSERT INTO walkforward_run_profiles (dataset_id, profile, run_id, requested_at)
+    SELECT r.dataset_id, %(profile)s, r.run_id, now() FROM walkforward_runs r WHERE r.run_id = %(run_id)s
+    ON CONFLICT (dataset_id, profile, run_id) DO UPDATE SET requested_at = excluded.requested_at
+)
+INSERT INTO walkforward_run_profiles (dataset_id, profile, run_id, requested_at)
+SELECT o.dataset_id, %(profile)s, o.run_id, o.created_at
+FROM walkforward_runs r JOIN walkforward_runs o USING (dataset_id)
+WHERE r.run_id = %(run_id)s AND o.run_id <> r.run_id AND o.created_at < r.created_at
+    AND NOT EXISTS (SELECT 1 FROM walkforward_run_profiles p WHERE p.run_id = o.run_id)
+    AND o.target_column = r.target_column AND o.feature_columns = r.feature_columns AND o.hyperparameters = r.hyperparameters
+    AND o.walk_config - %(of_content)s::text[] = r.walk_config - %(of_content)s::text[]
+ON CONFLICT DO NOTHING
+
+-- The profiles that asked for runs, and the current run of each: completed, on the registered content, requested last.
+-- name: run_profiles
+SELECT p.run_id::text AS run_id, p.profile, c.run_id::text AS current_run_id
+FROM walkforward_run_profiles p
+LEFT JOIN LATERAL (
+    SELECT q.run_id
+    FROM walkforward_run_profiles q JOIN walkforward_runs r USING (run_id) JOIN indicator_datasets d ON d.dataset_id = q.dataset_id
+    WHERE q.dataset_id = p.dataset_id AND q.profile = p.profile AND r.status = 'completed' AND r.content_hash = d.content_hash
+    ORDER BY q.requested_at DESC, q.run_id LIMIT 1
+) c ON true
+WHERE p.run_id = ANY(%(run_ids)s::uuid[])
+ORDER BY p.run_id, p.profile
+
+-- name: run_bars
+SELECT run_id::text AS run_id, (walk_config ->> 'rows')::bigint AS bars FROM walkforward_runs WHERE run_id = ANY(%(run_ids)s::uuid[])
+
+-- name: run_pin
+UPDATE walkforward_runs SET pinned_at = coalesce(pinned_at, now()) WHERE run_id = %(run_id)s
+
+-- name: run_unpin
+UPDATE walkforward_runs SET pinned_at = NULL WHERE run_id = %(run_id)s

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from pydantic import Field
+
 from chronos_assets.views.documents.base import Document, Json, Mode, Status, Warn
 from chronos_assets.views.documents.folds import Fold
 
@@ -42,6 +44,15 @@ class Run(Document):
     device: str | None
     folds_present: int
     folds_planned: int | None
+    bars: int | None = Field(None, description="Bars of the dataset as the run saw it.")
+    profiles: list[str] = Field(
+        default_factory=list, description="Profiles of the manifest that asked for it; `NAME/baseline` is the baseline of profile NAME."
+    )
+    current: bool = Field(
+        default=False, description="True if it is the current run of a profile: completed, on the registered content, requested last."
+    )
+    superseded_by: str | None = Field(None, description="The current run of its profile, if that is another one.")
+    pinned_at: datetime | None = Field(None, description="Since when it is kept whatever the retention policy says.")
 
 
 class RunWithSpace(Run):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from pydantic import Field
+
 from chronos_assets.views.documents.base import Document, Json, Mode, Side, Status, Warn
 
 
@@ -21,6 +23,10 @@ class Simulation(Document):
     summary_metrics: Json | None
     questdb_namespace: str | None
     created_at: datetime
+    bars: int | None = Field(None, description="Bars of the dataset as its run saw it.")
+    profiles: list[str] = Field(default_factory=list, description="Walk-forward profiles of the manifest that asked for its run.")
+    current: bool = Field(default=False, description="True if it is a simulation of a current run.")
+    superseded_by: str | None = Field(None, description="The current run of its run's profile, if that is another one.")
 
 
 class Bucket(Document):

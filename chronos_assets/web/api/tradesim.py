@@ -18,7 +18,22 @@ from chronos_assets.views.tear_sheet import monthly_returns
 from chronos_assets.views.trades import SORTS, TradeFilters, choose_trades, load_equity, load_trades
 from chronos_assets.web.answers import answer, next_page, page_answer
 from chronos_assets.web.api.walkforward import Statuses
-from chronos_assets.web.context import PROBLEMS, Cursor, Exact, Fields, From, Limit, Moment, OneOf, Points, To, frames_of, stores_of
+from chronos_assets.web.context import (
+    PROBLEMS,
+    Current,
+    Cursor,
+    Exact,
+    Fields,
+    From,
+    Limit,
+    Moment,
+    OneOf,
+    Points,
+    ProfileName,
+    To,
+    frames_of,
+    stores_of,
+)
 from chronos_assets.web.series import (
     CONTENT,
     MOST_JSON_ROWS,
@@ -60,6 +75,8 @@ def list_simulations(
     created_to: Moment = None,
     q: Annotated[str | None, Query(max_length=200, description="Beginning of a simulation_id, or part of a dataset.")] = None,
     min_pf: Annotated[float | None, Query(allow_inf_nan=False, description="Profit factor by trade, at least.")] = None,
+    current: Current = None,
+    profile: ProfileName = None,
     sort: Annotated[SimulationSort, Query(description="`-`: falling. Simulations without a value come last.")] = "-created_at",
     limit: Limit = 100,
     cursor: Cursor = None,
@@ -73,6 +90,8 @@ def list_simulations(
         "status": status,
         "created_from": created_from,
         "created_to": created_to,
+        "current": current,
+        "profile": profile,
         "q": q or None,
         "min_pf": min_pf,
     }

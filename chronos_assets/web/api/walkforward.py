@@ -11,7 +11,21 @@ from chronos_assets.views import runs as views
 from chronos_assets.views.folds import read_fold
 from chronos_assets.views.series import Span, prediction_series
 from chronos_assets.web.answers import answer, page_answer
-from chronos_assets.web.context import PROBLEMS, Cursor, Exact, Fields, From, Limit, Moment, Points, To, frames_of, stores_of
+from chronos_assets.web.context import (
+    PROBLEMS,
+    Current,
+    Cursor,
+    Exact,
+    Fields,
+    From,
+    Limit,
+    Moment,
+    Points,
+    ProfileName,
+    To,
+    frames_of,
+    stores_of,
+)
 from chronos_assets.web.series import CONTENT, FormatParameter, chosen_format, series_answer, series_etag, unchanged
 
 router = APIRouter(prefix="/api/walkforward", tags=["walk-forward"], responses=PROBLEMS)
@@ -41,6 +55,8 @@ def list_runs(
     q: Annotated[str | None, Query(max_length=200, description="Beginning of a run_id, or part of a dataset or target.")] = None,
     min_pf: Annotated[float | None, Query(allow_inf_nan=False, description="Profit factor of both sides, at least.")] = None,
     feature: Annotated[str | None, Query(max_length=500, description="Only runs that use this feature.")] = None,
+    current: Current = None,
+    profile: ProfileName = None,
     sort: Annotated[RunSort, Query(description="`-`: falling. Runs without a value come last.")] = "-created_at",
     limit: Limit = 100,
     cursor: Cursor = None,
@@ -56,6 +72,8 @@ def list_runs(
         "q": q or None,
         "min_pf": min_pf,
         "feature": feature,
+        "current": current,
+        "profile": profile,
     }
     page = views.list_runs(stores_of(request).postgres, filters, sort=sort, limit=limit, cursor=cursor)
     return page_answer(request, page, list[doc.Run], fields=fields)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from fastapi import APIRouter, Query, Request, Response
@@ -28,6 +28,7 @@ def list_runs(
     status: Annotated[str | None, Query(max_length=20)] = None,
     min_pf: Annotated[str | None, Query(max_length=20)] = None,
     feature: Exact = None,
+    current: Annotated[Literal["", "true"] | None, Query()] = None,
     q: Words = None,
     sort: Annotated[str, Query(max_length=40)] = views.NEWEST_FIRST,
     cursor: Cursor = None,
@@ -36,8 +37,9 @@ def list_runs(
     given = {"dataset": dataset, "target": target, "feature": feature, "q": q}
     filters: dict[str, Any] = {name: value or None for name, value in given.items()}
     filters |= {"status": [status] if status else None, "min_pf": number_of("min_pf", min_pf)}
+    filters |= {"current": True if current else None}
     runs = views.list_runs(stores_of(request).postgres, filters, sort=sort, limit=PER_PAGE, cursor=cursor)
-    return page(request, "runs.html", runs=runs, sort=sort, filters={**given, "status": status, "min_pf": min_pf})
+    return page(request, "runs.html", runs=runs, sort=sort, filters={**given, "status": status, "min_pf": min_pf, "current": current})
 
 
 @router.get("/compare")
