@@ -43,6 +43,7 @@ CALLED_FROM_OUTSIDE = {
     "check_run_worker_health": "Dagster's run monitoring",
     "writable": "zipfile, of the stream that it writes to",
     "pytest_configure": "pytest",
+    "pytest_collection_modifyitems": "pytest",
     "handle_starttag": "html.parser",
     "do_GET": "http.server",
     "do_POST": "http.server",

@@ -187,6 +187,20 @@ def origin(name: str) -> str | None:
     return str(file.path) if name in file.values else None
 
 
+def environment_of(settings: Settings) -> dict[str, str]:
+    """The variables that make another process read the same settings: the places, and all that was set here."""
+    names = settings.model_fields_set | {"home", "cache", "exports_dir"}
+    return {f"{PREFIX}{name.upper()}": _as_text(getattr(settings, name)) for name in sorted(names) if getattr(settings, name) is not None}
+
+
+def _as_text(value: object) -> str:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    if isinstance(value, tuple):
+        return (os.pathsep if any(isinstance(entry, Path) for entry in value) else ",").join(map(str, value))
+    return str(value)
+
+
 def is_secret(name: str) -> bool:
     """Whether the value of a setting must never be shown."""
     return "SecretStr" in str(Settings.model_fields[name].annotation)

@@ -6,28 +6,23 @@ first test, except where the QuestDB jar is, which a test run may share.
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import os
 import secrets
 import shutil
 import signal
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
-from chronos_assets import services
-from chronos_assets.errors import ChronosError
-from chronos_assets.services import Connections, ports
-from chronos_assets.services.places import Places
-from chronos_assets.services.postgres_user import shared_base
+from chronos_assets import services, testing
+from chronos_assets.services import Connections
 from chronos_assets.settings import PREFIX, Settings, load_settings
+from chronos_assets.testing import dispose, process_environment
 
-_HOME_PREFIX = "chronos-tests-"
+SERVERS = "servers"
 _FOREIGN_PREFIXES = (PREFIX, "DAGSTER_")
 _CONFIG = f"{PREFIX}CONFIG"  # the null device: no settings file
 _numbers = itertools.count(1)
@@ -51,22 +46,25 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ.pop(name, None)
 
 
-@pytest.fixture(scope="session")
-def test_home() -> Iterator[Path]:
-    """The home of this run's servers, removed with them at the end."""
-    _remove_abandoned_homes()
-    home = Path(tempfile.mkdtemp(prefix=f"{_HOME_PREFIX}{os.getpid()}-"))
-    home.chmod(0o755)  # Postgres may have to run as another user, who must get there
-    yield home
-    shutil.rmtree(home)
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that need servers: those whose fixtures lead to the folder in which servers live."""
+    for item in items:
+        if "settings" in getattr(item, "fixturenames", ()):
+            item.add_marker(SERVERS)
 
 
 @pytest.fixture(scope="session")
-def settings(test_home: Path) -> Settings:
+def settings() -> Iterator[Settings]:
     """Settings of this run: own home, own exports folder, free ports; the jar is shared with the user's cache."""
-    exports = test_home / "exports"
-    exports.mkdir()
-    return settings_for(home=test_home / "home", exports_dir=exports)
+    with testing.temporary_settings(**_jar_settings) as settings:
+        yield settings
+
+
+@pytest.fixture(scope="session")
+def test_home(settings: Settings) -> Path:
+    """The folder below which this run's servers live, removed with them at the end."""
+    return settings.home.parent
 
 
 @pytest.fixture(scope="session")
@@ -110,8 +108,7 @@ def unique_slug() -> str:
 @pytest.fixture
 def cli_environment(servers: Connections, settings: Settings) -> dict[str, str]:
     """The environment of a `chronos` process that shall use the servers of this run."""
-    own = {f"{PREFIX}{name.upper()}": str(getattr(settings, name)) for name in settings.model_fields_set if getattr(settings, name)}
-    return {**os.environ, **own}
+    return process_environment(settings)
 
 
 @pytest.fixture(autouse=True)
@@ -124,27 +121,5 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest
 
 
 def settings_for(**overrides: Any) -> Settings:
-    """Settings with free ports of their own."""
-    chosen: list[int] = []
-    for _ in range(4):
-        chosen.append(ports.free(taken=chosen))
-    names = ("questdb_http_port", "questdb_pg_port", "questdb_ilp_port", "postgres_port")
-    return load_settings(**{**_jar_settings, **dict(zip(names, chosen, strict=True)), **overrides})
-
-
-def dispose(settings: Settings) -> None:
-    """Stop what runs below the home of `settings` and remove what lies outside of it."""
-    services.stop(settings)
-    shutil.rmtree(shared_base(Places.of(settings)).parent, ignore_errors=True)
-
-
-def _remove_abandoned_homes() -> None:
-    """End the servers of earlier runs that were killed before they could: their folder names the process that is gone."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{_HOME_PREFIX}*"):
-        owner = folder.name.removeprefix(_HOME_PREFIX).partition("-")[0]
-        if folder.stat().st_uid != os.geteuid() or not owner.isdigit() or psutil.pid_exists(int(owner)):
-            continue
-        for state in folder.glob("*/services"):
-            with contextlib.suppress(ChronosError):
-                dispose(load_settings(home=state.parent))
-        shutil.rmtree(folder, ignore_errors=True)
+    """Settings with free ports of their own, and the shared jar."""
+    return testing.settings_for(**{**_jar_settings, **overrides})

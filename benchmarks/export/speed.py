@@ -232,9 +232,9 @@ def main() -> None:
     import pandas  # noqa: F401 - its import is not what is measured
     import pandera.polars  # noqa: F401 - as above
 
-    from benchmarks.export.workplace import own_servers
+    from chronos_assets.testing import temporary_servers
 
-    with own_servers(questdb_ilp_tcp=True) as (settings, connections):
+    with temporary_servers(durable=True, questdb_ilp_tcp=True) as (settings, connections):
         source = make_source(settings.home, arguments.rows, arguments.columns)
         http = QuestDB(connections.questdb_conf, connections.questdb_http, connections.questdb_user, connections.questdb_password)
         access = (connections.questdb_user or "", connections.questdb_password or "")

@@ -7,7 +7,6 @@ is lost, and the registry says of every dataset what its file holds, with every 
 
 from __future__ import annotations
 
-import os
 import random
 import subprocess
 import sys
@@ -18,16 +17,16 @@ from pathlib import Path
 import psutil
 from dagster import DagsterInstance, RunsFilter
 
-from benchmarks.lineage.workplace import own_servers
 from chronos_assets.cli.supervisor import session_members
 from chronos_assets.domain.manifest import load_manifest, manifest_path
 from chronos_assets.errors import ServiceUnavailableError
-from chronos_assets.orchestration.instance import environment_of, open_instance
+from chronos_assets.orchestration.instance import open_instance
 from chronos_assets.orchestration.liveness import ACTIVE
 from chronos_assets.pipeline.validation.dataset import validate_dataset
 from chronos_assets.settings import Settings
 from chronos_assets.storage.datasets import find_dataset
 from chronos_assets.storage.stores import Stores, open_stores
+from chronos_assets.testing import process_environment, temporary_servers
 from chronos_assets_tests.support.dagster_data import bars, write_dataset
 
 DEV = [sys.executable, "-c", "from chronos_assets.cli.main import main; main()", "dev"]
@@ -57,7 +56,7 @@ class Dev:
         self.starts += 1
         with self.log.open("ab") as output:
             began = output.tell()
-            self.process = subprocess.Popen(DEV, env={**os.environ, **environment_of(self.settings)}, stdout=output, stderr=output)
+            self.process = subprocess.Popen(DEV, env=process_environment(self.settings), stdout=output, stderr=output)
         until(lambda: b"Ctrl-C stops all" in self.log.read_bytes()[began:] or self.process.poll() is not None, "chronos dev is up")
         self.session = next(c.pid for c in psutil.Process(self.process.pid).children() if "keeper" in " ".join(c.cmdline()))
 
@@ -138,7 +137,7 @@ def main() -> None:
     kills, seed = (int(sys.argv[1]) if len(sys.argv) > 1 else 20), (int(sys.argv[2]) if len(sys.argv) > 2 else 1)
     random_ = random.Random(seed)
     done: Counter[str] = Counter()
-    with own_servers() as (own, connections):
+    with temporary_servers(durable=True, manifest_settle_seconds=0) as (own, connections):
         settings = own.model_copy(update={"manifest_settle_seconds": 0.5, "manifest_poll_seconds": 2, "dagster_port": 3977})
         slugs = [f"kill{number}_1d_v1" for number in range(DATASETS)]
         for slug in slugs:

@@ -29,13 +29,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.export.workplace import own_servers
 from chronos_assets import services
 from chronos_assets.errors import ChronosError
 from chronos_assets.settings import Settings
 from chronos_assets.storage.audits import list_attempts
 from chronos_assets.storage.datasets import find_dataset
 from chronos_assets.storage.stores import Stores, open_stores
+from chronos_assets.testing import temporary_servers
 from chronos_assets_tests.support import export_faults as faults
 from chronos_assets_tests.support.export_case import ExportCase, make_case
 
@@ -61,7 +61,7 @@ class Ground:
 
 @contextmanager
 def ground(seed: int, **settings: Any) -> Iterator[Ground]:
-    with own_servers(**settings) as (own, connections):
+    with temporary_servers(durable=True, **settings) as (own, connections):
         yield Ground(own, connections, open_stores(connections, own), random.Random(seed), collections.Counter())
 
 

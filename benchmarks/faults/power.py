@@ -25,12 +25,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.walkforward.kills import SIZES, environment
-from benchmarks.walkforward.workplace import own_stores
+from benchmarks.walkforward.kills import SIZES
 from chronos_assets.pipeline.validation.run import validate_run
 from chronos_assets.storage.fold_artifacts import FoldArtifacts
 from chronos_assets.storage.runs import get_folds
 from chronos_assets.storage.stores import Stores
+from chronos_assets.testing import process_environment, temporary_stores
 from chronos_assets_tests.support.walkforward_data import make_bars, publish
 
 OPTIONS = "loop,noauto_da_alloc,commit=600"
@@ -55,7 +55,7 @@ def mounted(image: Path, folder: Path) -> Iterator[None]:
 
 def start(stores: Stores, slug: str, *, unsynced: bool) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-c", (UNSYNCED if unsynced else "") + MAIN, "walkforward", slug, *SIZES, "--json"]
-    return subprocess.Popen(command, env=environment(stores), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    return subprocess.Popen(command, env=process_environment(stores.settings), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
 
 
 def run_ids(stores: Stores, slug: str) -> list[str]:
@@ -119,7 +119,7 @@ def main() -> None:
     arguments = parser.parse_args()
     chance, started = random.Random(arguments.seed), time.monotonic()
     counts: collections.Counter[str] = collections.Counter()
-    with own_stores() as stores:
+    with temporary_stores(durable=True) as stores:
         for number in range(arguments.times):
             counts += trial(stores, f"power{number}_1d_v1", stores.settings.home, chance, unsynced=arguments.unsynced)
     kind = "unsynced" if arguments.unsynced else "as it is"

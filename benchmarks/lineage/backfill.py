@@ -7,17 +7,16 @@ there). Beside the last, in the same run: the same use cases called plainly on t
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import time
 from typing import Any
 
 from benchmarks.lineage.overhead import plainly
-from benchmarks.lineage.workplace import own_servers, write_dataset
-from chronos_assets.orchestration.instance import environment_of
+from benchmarks.lineage.workplace import write_dataset
 from chronos_assets.orchestration.resources import Workplace
 from chronos_assets.settings import Settings
+from chronos_assets.testing import process_environment, temporary_servers
 
 BACKFILL = [sys.executable, "-W", "ignore", "-c", "from chronos_assets.cli.main import main; main()", "backfill", "--all", "--json"]
 PROFILE = {"train_size": 500, "test_size": 100, "model": {"rounds": 50, "early_stopping": 10}}
@@ -27,14 +26,14 @@ PLAIN = 10
 def backfill(settings: Settings, *flags: str) -> tuple[dict[str, Any], float]:
     """What the command says, and its seconds."""
     started = time.monotonic()
-    done = subprocess.run([*BACKFILL, *flags], env={**os.environ, **environment_of(settings)}, stdout=subprocess.PIPE, check=True)
+    done = subprocess.run([*BACKFILL, *flags], env=process_environment(settings), stdout=subprocess.PIPE, check=True)
     return json.loads(done.stdout), time.monotonic() - started
 
 
 def main() -> None:
     """Print seconds of each backfill."""
     partitions = int(sys.argv[1]) if len(sys.argv) > 1 else 100
-    with own_servers() as (settings, connections):
+    with temporary_servers(durable=True, manifest_settle_seconds=0) as (settings, connections):
         slugs = [f"fill{number}_1h_v1" for number in range(partitions)]
         for number, slug in enumerate(slugs):
             write_dataset(settings.exports_dir, slug, rows=1_000, features=5, profile=PROFILE, seed=number)

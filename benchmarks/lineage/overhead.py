@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 from dagster import DagsterInstance
 
-from benchmarks.lineage.workplace import own_servers, write_dataset
+from benchmarks.lineage.workplace import write_dataset
 from chronos_assets.domain.manifest import load_manifest, manifest_path
 from chronos_assets.orchestration.execute import run_partition
 from chronos_assets.orchestration.instance import open_instance
@@ -26,6 +26,7 @@ from chronos_assets.pipeline.simulation.run import check_simulation, simulate_ru
 from chronos_assets.pipeline.walkforward.checks import completeness, recompute_run_metrics, signal_counts, thresholds_agree
 from chronos_assets.pipeline.walkforward.look_ahead import look_ahead_audit
 from chronos_assets.pipeline.walkforward.run import run_walkforward
+from chronos_assets.testing import temporary_servers
 
 WAYS = ("plain", "in-process", "multiprocess")
 PROFILE = {"train_size": 650, "test_size": 14, "model": {"rounds": 300, "early_stopping": 50, "eta": 0.05}}
@@ -72,7 +73,10 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     """Print seconds of each way, and what Dagster costs."""
     asked = arguments()
-    with own_servers() as (settings, connections), open_instance(settings, captured_output=False) as instance:
+    with (
+        temporary_servers(durable=True, manifest_settle_seconds=0) as (settings, connections),
+        open_instance(settings, captured_output=False) as instance,
+    ):
         workplace = Workplace(settings, connections=connections)
         all_ways = (plainly, through_dagster(instance, multiprocess=False), through_dagster(instance, multiprocess=True))
         ways = {name: way for name, way in zip(WAYS, all_ways, strict=True) if name in asked.ways}

@@ -10,12 +10,13 @@ from typing import TypeVar
 
 from dagster import SensorResult, build_schedule_context, build_sensor_context
 
-from benchmarks.lineage.workplace import own_servers, write_dataset
+from benchmarks.lineage.workplace import write_dataset
 from chronos_assets.orchestration.build import build_defs
 from chronos_assets.orchestration.instance import open_instance
 from chronos_assets.orchestration.partitions import add_partitions
 from chronos_assets.orchestration.preview import accepted
 from chronos_assets.orchestration.resources import Workplace
+from chronos_assets.testing import temporary_servers
 
 T = TypeVar("T")
 
@@ -31,7 +32,11 @@ def timed(words: str, function: Callable[[], T]) -> T:
 def main() -> None:
     """Print seconds of each tick."""
     manifests = int(sys.argv[1]) if len(sys.argv) > 1 else 500
-    with own_servers() as (settings, connections), open_instance(settings, captured_output=False) as instance, accepted():
+    with (
+        temporary_servers(durable=True, manifest_settle_seconds=0) as (settings, connections),
+        open_instance(settings, captured_output=False) as instance,
+        accepted(),
+    ):
         for number in range(manifests):
             write_dataset(settings.exports_dir, f"tick{number}_1h_v1", rows=2_000, features=20, profile={})
         definitions = build_defs({"workplace": Workplace(settings, connections=connections)})

@@ -1,41 +1,14 @@
-"""Servers, datasets and an instance for the Dagster benchmarks: own home, own ports, gone afterwards."""
+"""A dataset for the Dagster benchmarks."""
 
 from __future__ import annotations
 
 import hashlib
-import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 import yaml
-
-from chronos_assets import services
-from chronos_assets.services import Connections, ports
-from chronos_assets.settings import Settings, load_settings
-
-
-@contextmanager
-def own_servers() -> Iterator[tuple[Settings, Connections]]:
-    """Embedded servers of this benchmark alone."""
-    home = Path(tempfile.mkdtemp(prefix="chronos-bench-"))
-    home.chmod(0o755)
-    chosen: list[int] = []
-    for _ in range(4):
-        chosen.append(ports.free(taken=chosen))
-    names = ("questdb_http_port", "questdb_pg_port", "questdb_ilp_port", "postgres_port")
-    settings = load_settings(
-        home=home / "home", exports_dir=home / "exports", manifest_settle_seconds=0, **dict(zip(names, chosen, strict=True))
-    )
-    try:
-        yield settings, services.start(settings)
-    finally:
-        services.stop(settings)
-        shutil.rmtree(home, ignore_errors=True)
 
 
 def write_dataset(exports: Path, slug: str, *, rows: int, features: int, profile: dict[str, Any], seed: int = 1) -> Path:

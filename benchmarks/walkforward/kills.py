@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import random
 import signal
 import subprocess
@@ -17,9 +16,9 @@ import sys
 import time
 from typing import Any
 
-from benchmarks.walkforward.workplace import own_stores
 from chronos_assets.storage.runs import declare_dead_runs, get_folds, list_runs, read_predictions
 from chronos_assets.storage.stores import Stores
+from chronos_assets.testing import process_environment, temporary_stores
 from chronos_assets_tests.support.walkforward_data import make_bars, publish
 
 KILLED, WHOLE = "killed_1d_v1", "whole_1d_v1"
@@ -40,11 +39,6 @@ SIZES = [
 COMMAND = [sys.executable, "-c", "from chronos_assets.cli.main import main; main()", "walkforward"]
 
 
-def environment(stores: Stores) -> dict[str, str]:
-    names = ("home", "exports_dir", "questdb_http_port", "questdb_pg_port", "questdb_ilp_port", "postgres_port")
-    return {**os.environ, **{f"CHRONOS_{name.upper()}": str(getattr(stores.settings, name)) for name in names}}
-
-
 def row_versions(stores: Stores, slug: str) -> dict[int, str]:
     """The transaction that wrote each stored fold's row: it changes where a fold is stored a second time."""
     runs = list_runs(stores.postgres, slug)
@@ -58,7 +52,7 @@ def row_versions(stores: Stores, slug: str) -> dict[int, str]:
 def run_once(stores: Stores, slug: str, chance: random.Random | None = None) -> dict[str, Any] | None:
     """One process; None if it was killed (with `chance`), else the document that it printed."""
     command = [*COMMAND, slug, *SIZES, "--json"]
-    with subprocess.Popen(command, env=environment(stores), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(command, env=process_environment(stores.settings), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         if chance is not None and survive(stores, slug, process, chance):
             process.send_signal(signal.SIGKILL)
             process.wait()
@@ -126,7 +120,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
-    with own_stores() as stores:
+    with temporary_stores(durable=True) as stores:
         result = campaign(stores, given.kills, random.Random(given.seed))
     print(json.dumps(result, indent=2))
     sound = result["predictions_equal"] and result["rows_equal"] and result["summary_equal"] and not result["folds_stored_twice"]

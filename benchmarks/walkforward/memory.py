@@ -10,13 +10,14 @@ import json
 import multiprocessing
 from typing import Any
 
-from benchmarks.walkforward.workplace import own_stores, peak_memory_mb
+from benchmarks.walkforward.workplace import peak_memory_mb
 from chronos_assets.domain.profiles.walkforward import WalkforwardProfile
 from chronos_assets.learning.executors.threads import ThreadExecutor
 from chronos_assets.pipeline.walkforward.run import run_walkforward
 from chronos_assets.services import connect
 from chronos_assets.settings import Settings
 from chronos_assets.storage.stores import open_stores
+from chronos_assets.testing import temporary_stores
 from chronos_assets_tests.support.walkforward_data import make_bars, publish
 
 SLUG = "memory_1d_v1"
@@ -37,7 +38,7 @@ def main() -> None:
     parser.add_argument("--folds", type=int, nargs="+", default=[100, 500, 2000])
     given = parser.parse_args()
     rows = []
-    with own_stores() as stores:
+    with temporary_stores(durable=True) as stores:
         publish(stores, SLUG, make_bars(654 + 15 * max(given.folds), features=9))
         for folds in given.folds:
             with stores.postgres.connection() as connection:  # nothing to copy from: every fold is trained

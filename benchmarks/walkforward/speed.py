@@ -30,13 +30,14 @@ import polars as pl
 import xgboost as xgb
 
 from benchmarks.walkforward.store_clock import store_clock
-from benchmarks.walkforward.workplace import SMALL, own_stores, peak_memory_mb, read_file
+from benchmarks.walkforward.workplace import SMALL, peak_memory_mb, read_file
 from chronos_assets.domain.folds import Fold, plan_folds, resolve_layout
 from chronos_assets.domain.profiles.walkforward import WalkforwardProfile
 from chronos_assets.learning.executors.threads import ThreadExecutor
 from chronos_assets.pipeline.walkforward.data import feature_matrix
 from chronos_assets.pipeline.walkforward.run import run_walkforward
 from chronos_assets.storage.stores import Stores
+from chronos_assets.testing import temporary_stores
 from chronos_assets_tests.support.walkforward_data import publish
 
 MODEL = {"eta": 0.01, "max_depth": 4, "rounds": 2000, "early_stopping": 50, "min_child_weight": 10.0, "seed": 7}
@@ -195,7 +196,7 @@ def main() -> None:
     given = parser.parse_args()
     if given.folds:
         CASES[given.case]["folds"] = given.folds
-    with own_stores() as stores, neighbour(busy=given.busy):
+    with temporary_stores(durable=True) as stores, neighbour(busy=given.busy):
         result = measure(stores, given)
     print(json.dumps(result | {"busy": given.busy}, indent=2))
 

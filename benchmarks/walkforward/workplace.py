@@ -1,20 +1,11 @@
-"""Servers and a dataset for the walk-forward benchmarks: own home, own ports, gone afterwards."""
+"""What the walk-forward benchmarks share: a dataset from a file, and the memory of this process."""
 
 from __future__ import annotations
 
 import re
-import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import polars as pl
-
-from chronos_assets import services
-from chronos_assets.services import ports
-from chronos_assets.settings import load_settings
-from chronos_assets.storage.stores import Stores, open_stores
 
 SMALL = [
     "RSI_S", "MACD", "CMMA_S", "TREND_S", "MOM_S", "ADX_S", "BOL_POS_20", "ATR_RATIO_10", "AROON_DIFF_S",
@@ -26,23 +17,6 @@ def peak_memory_mb() -> float:
     found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
     assert found is not None
     return int(found[1]) / 1024
-
-
-@contextmanager
-def own_stores() -> Iterator[Stores]:
-    """Embedded servers of this benchmark alone."""
-    home = Path(tempfile.mkdtemp(prefix="chronos-bench-"))
-    home.chmod(0o755)
-    chosen: list[int] = []
-    for _ in range(4):
-        chosen.append(ports.free(taken=chosen))
-    names = ("questdb_http_port", "questdb_pg_port", "questdb_ilp_port", "postgres_port")
-    settings = load_settings(home=home / "home", exports_dir=home / "exports", **dict(zip(names, chosen, strict=True)))
-    try:
-        yield open_stores(services.start(settings), settings)
-    finally:
-        services.stop(settings)
-        shutil.rmtree(home, ignore_errors=True)
 
 
 def read_file(path: Path, rows: int | None = None) -> pl.DataFrame:

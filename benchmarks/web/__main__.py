@@ -26,12 +26,12 @@ from typing import Any
 import psutil
 import requests
 
-from benchmarks.lineage.workplace import own_servers
 from benchmarks.web.store import BIG_RUN, BIG_SIMULATION, Size, fill
 from chronos_assets import services
 from chronos_assets.services import ports
-from chronos_assets.settings import PREFIX, Settings
+from chronos_assets.settings import Settings
 from chronos_assets.storage.stores import open_stores
+from chronos_assets.testing import process_environment, temporary_servers
 
 TRADES, EQUITY = f"/api/tradesim/runs/{BIG_SIMULATION}/trades", f"/api/tradesim/runs/{BIG_SIMULATION}/equity"
 # name, path, headers, limit in ms of API.md section 10 (p95 on an idle machine)
@@ -56,7 +56,7 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--kills", action="store_true")
     asked = parser.parse_args()
-    with own_servers() as (settings, connections):
+    with temporary_servers(durable=True, manifest_settle_seconds=0) as (settings, connections):
         stores = open_stores(connections, settings)
         started = time.perf_counter()
         fill(stores, Size(runs=asked.runs, bars=asked.bars, trades=asked.trades))
@@ -80,7 +80,7 @@ def measure_list(settings: Settings) -> None:
         seconds = []
         for _ in range(5):
             begun = time.perf_counter()
-            subprocess.run([*program, *arguments], env=environment(settings), check=True, capture_output=True)
+            subprocess.run([*program, *arguments], env=process_environment(settings), check=True, capture_output=True)
             seconds.append(time.perf_counter() - begun)
         print(f"chronos {' '.join(arguments):<32} {1000 * statistics.median(seconds):8.0f} ms (best {1000 * min(seconds):.0f})")
     reader = open_reading(services.connect(settings, start=False), settings)
@@ -92,19 +92,13 @@ def measure_list(settings: Settings) -> None:
     print(f"  of which the page itself               {1000 * statistics.median(seconds):8.0f} ms")
 
 
-def environment(settings: Settings) -> dict[str, str]:
-    """The variables of a process that uses the benchmark's servers."""
-    own = {f"{PREFIX}{name.upper()}": str(getattr(settings, name)) for name in settings.model_fields_set if getattr(settings, name)}
-    return {**os.environ, **own}
-
-
 @contextmanager
 def served(settings: Settings) -> Iterator[tuple[str, psutil.Process]]:
     """`chronos serve` as a process of its own; says how long it took to the first answer."""
     port = ports.free()
     program = [sys.executable, "-c", "from chronos_assets.cli.main import main; main()", "serve", "--port", str(port)]
     begun = time.perf_counter()
-    with subprocess.Popen(program, env=environment(settings)) as process:
+    with subprocess.Popen(program, env=process_environment(settings)) as process:
         try:
             while True:
                 try:

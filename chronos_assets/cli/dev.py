@@ -25,7 +25,7 @@ from chronos_assets.cli.serve import check_bind
 from chronos_assets.domain.web_requests import is_loopback, is_wildcard
 from chronos_assets.errors import ConflictError, ServiceStartError, UsageError
 from chronos_assets.services.locks import check_platform
-from chronos_assets.settings import Settings, load_settings
+from chronos_assets.settings import Settings, environment_of, load_settings
 
 START_SECONDS = 180
 CODE_SERVER_SECONDS = "3600"  # how long it lives on without a sign of life: the keeper ends it anyway, and computers sleep
@@ -95,7 +95,7 @@ def _servers(settings: Settings) -> Iterator[list[str]]:
 
 def _serve(settings: Settings, note: Path, addresses: list[str], *, verbose: bool) -> int:
     """Run Dagster until it ends or we are told to stop; its exit status, 0 if we stopped it."""
-    from chronos_assets.orchestration.instance import config_dir, environment_of, fail_dead_runs_of, free_port
+    from chronos_assets.orchestration.instance import config_dir, fail_dead_runs_of, free_port
 
     port = free_port(settings.dagster_host, settings.dagster_port)
     url = f"http://{_reachable(settings.dagster_host)}:{port}"

@@ -18,7 +18,6 @@ import psycopg2
 from dagster import DagsterInstance, DagsterRun
 from dagster_postgres import DagsterPostgresStorage, PostgresEventLogStorage
 from dagster_postgres.utils import DagsterPostgresException
-from pydantic import SecretStr
 from sqlalchemy.exc import DBAPIError
 
 from chronos_assets.errors import ChronosError, ServiceUnavailableError
@@ -33,7 +32,7 @@ from chronos_assets.orchestration.dagster_internals import (
     WorkerStatus,
 )
 from chronos_assets.orchestration.liveness import fail_dead_runs, worker_state
-from chronos_assets.settings import PREFIX, Settings, find_project, load_settings
+from chronos_assets.settings import Settings, environment_of, find_project, load_settings
 from chronos_assets.storage.postgres_errors import said_by_postgres
 from chronos_assets.storage.privacy import write_privately
 
@@ -208,20 +207,6 @@ def _driver_error(error: BaseException | None) -> psycopg2.Error | None:
     while error is not None and not isinstance(error, psycopg2.Error):
         error = getattr(error, "orig", None) or error.__cause__ or error.__context__
     return error
-
-
-def environment_of(settings: Settings) -> dict[str, str]:
-    """The variables that make another process read the same settings: the places, and all that was set here."""
-    names = settings.model_fields_set | {"home", "cache", "exports_dir"}
-    return {f"{PREFIX}{name.upper()}": _as_text(getattr(settings, name)) for name in sorted(names) if getattr(settings, name) is not None}
-
-
-def _as_text(value: object) -> str:
-    if isinstance(value, SecretStr):
-        return value.get_secret_value()
-    if isinstance(value, tuple):
-        return (os.pathsep if any(isinstance(entry, Path) for entry in value) else ",").join(map(str, value))
-    return str(value)
 
 
 @contextmanager

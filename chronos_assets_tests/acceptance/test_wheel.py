@@ -48,11 +48,11 @@ def test_init_in_the_repository_changes_nothing() -> None:
 
 
 @pytest.mark.timeout(900)
-def test_the_demo_runs_from_the_wheel(tmp_path: Path) -> None:
+def test_the_demo_runs_from_the_wheel(tmp_path: Path, test_home: Path) -> None:
     """Built, installed into a clean environment with the pinned packages, initialized: `chronos demo` goes from file to trades there."""
     uv = shutil.which("uv") or str(next((ROOT / ".uv" / "bin").glob("uv")))
     environment = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
-    environment["CHRONOS_HOME"] = str(tmp_path / "home")
+    environment["CHRONOS_HOME"] = str(test_home / "wheel")
     project, python, chronos = tmp_path / "trading", tmp_path / "venv" / "bin" / "python", tmp_path / "venv" / "bin" / "chronos"
 
     def call(*command: str | Path, cwd: Path = tmp_path) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -14,12 +13,12 @@ import psutil
 import psycopg
 import pytest
 import requests
-from pydantic import SecretStr
 
 from chronos_assets import services
 from chronos_assets.services import Connections, processes
-from chronos_assets.settings import PREFIX, Settings
-from chronos_assets_tests.conftest import dispose, settings_for
+from chronos_assets.settings import Settings
+from chronos_assets.testing import dispose, process_environment
+from chronos_assets_tests.conftest import settings_for
 
 MakeSettings = Callable[..., Settings]
 
@@ -77,13 +76,6 @@ def assert_one_set_answers(settings: Settings, connections: Connections) -> None
     assert answer.status_code == 200
 
 
-def environment(settings: Settings) -> dict[str, str]:
-    """Variables with which another process sees the same settings."""
-    own = {name: getattr(settings, name) for name in settings.model_fields_set}
-    shown = {name: value.get_secret_value() if isinstance(value, SecretStr) else str(value) for name, value in own.items() if value}
-    return {**os.environ, **{f"{PREFIX}{name.upper()}": value for name, value in shown.items()}}
-
-
 @pytest.fixture(scope="module")
 def running(test_home: Path) -> Iterator[tuple[Settings, Connections]]:
     """A set of servers that may be killed, shared by the tests of this module."""
@@ -123,7 +115,7 @@ def test_every_server_killed_in_turn_comes_back_with_its_data(running: tuple[Set
 def test_a_start_killed_half_way_is_finished_by_the_next(make_settings: MakeSettings, elsewhere: str | None, record: int) -> None:
     """A starter that dies before it has written down what it spawned leaves nothing that the next start does not find."""
     settings = make_settings(questdb_conf=elsewhere)
-    starter = subprocess.run([sys.executable, "-c", DEADLY_START, str(record)], env=environment(settings), check=False, timeout=120)
+    starter = subprocess.run([sys.executable, "-c", DEADLY_START, str(record)], env=process_environment(settings), check=False, timeout=120)
     assert starter.returncode == -signal.SIGKILL
     connections = services.start(settings, durable=False)
     assert_one_set_answers(settings, connections)
@@ -134,7 +126,7 @@ def test_a_start_killed_half_way_is_finished_by_the_next(make_settings: MakeSett
 def test_a_start_killed_while_the_databases_are_made_is_repeated(make_settings: MakeSettings) -> None:
     """An initdb that has lost its command is ended, and its half-made folder is not taken for data."""
     settings = make_settings(questdb_conf=ELSEWHERE)
-    with subprocess.Popen([sys.executable, "-c", DEADLY_START, "99"], env=environment(settings)) as starter:
+    with subprocess.Popen([sys.executable, "-c", DEADLY_START, "99"], env=process_environment(settings)) as starter:
         _until(lambda: any("initdb" in p.name() for p in our_processes(settings)["other"]), seconds=60)
         starter.kill()
     connections = services.start(settings, durable=False)
@@ -145,7 +137,9 @@ def test_four_commands_at_once_share_one_set(make_settings: MakeSettings) -> Non
     """Commands that start at the same moment wait for each other, and all get the same servers."""
     settings = make_settings()
     command = [sys.executable, "-c", "from chronos_assets.cli.main import main; main()", "services", "start", "--json"]
-    starters = [subprocess.Popen(command, env=environment(settings), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) for _ in range(4)]
+    starters = [
+        subprocess.Popen(command, env=process_environment(settings), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) for _ in range(4)
+    ]
     outputs = [starter.communicate(timeout=120)[0] for starter in starters]
     assert [starter.returncode for starter in starters] == [0, 0, 0, 0]
     pids = {tuple(entry["pid"] for entry in json.loads(output)["services"]) for output in outputs}
