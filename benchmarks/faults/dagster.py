@@ -18,13 +18,13 @@ import psutil
 from dagster import DagsterInstance, RunsFilter
 
 from chronos_assets.cli.supervisor import session_members
-from chronos_assets.domain.manifest import load_manifest, manifest_path
 from chronos_assets.errors import ServiceUnavailableError
 from chronos_assets.orchestration.instance import open_instance
 from chronos_assets.orchestration.liveness import ACTIVE
 from chronos_assets.pipeline.validation.dataset import validate_dataset
 from chronos_assets.settings import Settings
 from chronos_assets.storage.datasets import find_dataset
+from chronos_assets.storage.manifest_files import load_manifest, manifest_path
 from chronos_assets.storage.stores import Stores, open_stores
 from chronos_assets.testing import process_environment, temporary_servers
 from chronos_assets_tests.support.dagster_data import bars, write_dataset

@@ -17,10 +17,10 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from chronos_assets.domain.manifest import load_manifest
 from chronos_assets.errors import ManifestError
 from chronos_assets.pipeline.upkeep.changes import survey
 from chronos_assets.settings import load_settings
+from chronos_assets.storage.manifest_files import load_manifest
 
 SECONDS = 5.0  # of this process, so that a busy machine counts for nothing
 SLUG = "btc_4h_v1"

@@ -16,7 +16,6 @@ from collections.abc import Callable
 from dagster import DagsterInstance
 
 from benchmarks.lineage.workplace import write_dataset
-from chronos_assets.domain.manifest import load_manifest, manifest_path
 from chronos_assets.orchestration.execute import run_partition
 from chronos_assets.orchestration.instance import open_instance
 from chronos_assets.orchestration.resources import Workplace
@@ -26,6 +25,7 @@ from chronos_assets.pipeline.simulation.run import check_simulation, simulate_ru
 from chronos_assets.pipeline.walkforward.checks import completeness, recompute_run_metrics, signal_counts, thresholds_agree
 from chronos_assets.pipeline.walkforward.look_ahead import look_ahead_audit
 from chronos_assets.pipeline.walkforward.run import run_walkforward
+from chronos_assets.storage.manifest_files import load_manifest, manifest_path
 from chronos_assets.testing import temporary_servers
 
 WAYS = ("plain", "in-process", "multiprocess")

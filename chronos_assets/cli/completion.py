@@ -28,8 +28,8 @@ def _offered(find: Callable[[str], Iterable[tuple[str, str]]]) -> Completer:
 
 
 def _slugs(beginning: str) -> Iterable[tuple[str, str]]:
-    from chronos_assets.domain.manifest import find_manifests
     from chronos_assets.settings import load_settings
+    from chronos_assets.storage.manifest_files import find_manifests
 
     return [(path.stem, "") for path in find_manifests(load_settings().exports_dir)]
 

@@ -17,8 +17,8 @@ from chronos_assets.errors import ChronosError, UsageError, ValidationFailedErro
 from chronos_assets.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from chronos_assets.domain.manifest import LoadedManifest
     from chronos_assets.pipeline.export.types import ExportOptions
+    from chronos_assets.storage.manifest_files import LoadedManifest
 
 # Never connected to: with it in the settings, no Postgres is started for an export that has no use for one.
 _NO_POSTGRES = "postgresql://nobody@127.0.0.1:1/none"
@@ -114,7 +114,7 @@ def _options(request: Request) -> ExportOptions:
 
 
 def _manifests(request: Request, settings: Settings) -> Iterator[Path]:
-    from chronos_assets.domain.manifest import find_manifests, manifest_path
+    from chronos_assets.storage.manifest_files import find_manifests, manifest_path
 
     if request.everything:
         found = find_manifests(settings.exports_dir)
@@ -175,7 +175,7 @@ def _dry_exporter(settings: Settings, request: Request, options: ExportOptions) 
 
 def _one(path: Path, settings: Settings, exporter: Exporter, request: Request) -> dict[str, Any]:
     """Export one manifest; with --all an error of ours becomes part of the document."""
-    from chronos_assets.domain.manifest import load_manifest
+    from chronos_assets.storage.manifest_files import load_manifest
 
     try:
         loaded = load_manifest(path, data_roots=settings.data_roots)

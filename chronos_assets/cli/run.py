@@ -82,7 +82,7 @@ def _show_gate(manifest: Path, settings: Settings, *, as_json: bool) -> int:
 
 def run_slug(slug: str, settings: Settings, *, force: bool, as_json: bool) -> int:
     """Run one dataset, print what happened, and give the exit code."""
-    from chronos_assets.domain.manifest import load_manifest, manifest_path
+    from chronos_assets.storage.manifest_files import load_manifest, manifest_path
 
     load_manifest(manifest_path(settings.exports_dir, slug), data_roots=settings.data_roots)  # refused before anything is started
     with _opened(settings) as (workplace, instance):
@@ -153,11 +153,11 @@ def _quiet(settings: Settings, wanted: list[str] | None) -> list[Found]:
 
 
 def _backfill(settings: Settings, instance: DagsterInstance, wanted: list[str] | None, *, force: bool, workers: int) -> dict[str, Any]:
-    from chronos_assets.domain.manifest import load_manifest, manifest_path
     from chronos_assets.orchestration.backfill_workers import run_side_by_side
     from chronos_assets.orchestration.nightly.nightly_summary import summarize
     from chronos_assets.orchestration.nightly.schedules import covered
     from chronos_assets.pipeline.upkeep.changes import decide
+    from chronos_assets.storage.manifest_files import load_manifest, manifest_path
 
     for slug in wanted or []:
         load_manifest(manifest_path(settings.exports_dir, slug), data_roots=settings.data_roots)  # asked for by name: it must be there

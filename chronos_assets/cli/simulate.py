@@ -111,20 +111,12 @@ def report(simulation_id: str, output: Path | None, show: bool, as_json: bool) -
 def _changed(profile: SimulationProfile, modes: tuple[str, ...], changes: tuple[str, ...]) -> SimulationProfile:
     """`profile` with what the options say, validated as a manifest's would be."""
     from chronos_assets.cli.walkforward import parse_change
-    from chronos_assets.domain.profiles.simulation import SimulationProfile
-    from chronos_assets.domain.statistics.deflation import merged
-    from chronos_assets.domain.strict import parse_strict
-    from chronos_assets.errors import ProfileError
+    from chronos_assets.domain.profiles.variants import change_profile
 
-    values = profile.model_dump()
-    for text in changes:
-        key, value = parse_change(text)
-        for part in reversed(key.split(".")):
-            value = {part: value}
-        values = merged(values, value)
+    values = dict(parse_change(text) for text in changes)
     if modes:
         values["modes"] = list(dict.fromkeys(modes))
-    return parse_strict(SimulationProfile, values, error=ProfileError, what="the profile")
+    return change_profile(profile, values)
 
 
 def _simulations_text(document: dict[str, Any]) -> str:

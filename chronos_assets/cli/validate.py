@@ -13,8 +13,8 @@ from chronos_assets.errors import ChronosError, UsageError, ValidationFailedErro
 from chronos_assets.settings import load_settings
 
 if TYPE_CHECKING:
-    from chronos_assets.domain.manifest import LoadedManifest
     from chronos_assets.settings import Settings
+    from chronos_assets.storage.manifest_files import LoadedManifest
     from chronos_assets.views.documents import Validation
 
 
@@ -54,7 +54,7 @@ def main() -> None:
 
 def _manifest(settings: Settings, slug: str) -> LoadedManifest | None:
     """The dataset's manifest where there is a readable one."""
-    from chronos_assets.domain.manifest import load_manifest, manifest_path
+    from chronos_assets.storage.manifest_files import load_manifest, manifest_path
 
     path = manifest_path(settings.exports_dir, slug)
     if not path.is_file():

@@ -15,19 +15,18 @@ from chronos_assets.cli.common import emit, json_option, say
 from chronos_assets.cli.metrics_table import metrics_table
 from chronos_assets.cli.workplace import find_manifest, open_stores_of
 from chronos_assets.domain.folds import Fold, plan_folds, resolve_layout
+from chronos_assets.domain.profiles.variants import change_profile
 from chronos_assets.domain.profiles.walkforward import WalkforwardProfile
-from chronos_assets.domain.statistics.deflation import merged
-from chronos_assets.domain.strict import parse_strict
 from chronos_assets.domain.strict_yaml import YamlProblem, load_yaml
-from chronos_assets.errors import ManifestError, NotPublishedError, ProfileError, ServiceUnavailableError, UsageError
+from chronos_assets.errors import ManifestError, NotPublishedError, ServiceUnavailableError, UsageError
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from chronos_assets.domain.manifest import LoadedManifest
     from chronos_assets.pipeline.walkforward.run import HorizonOf, WalkforwardResult
     from chronos_assets.settings import Settings
+    from chronos_assets.storage.manifest_files import LoadedManifest
 
 PICTURE_FOLDS, PICTURE_WIDTH = 16, 64
 Command = Callable[..., Any]
@@ -152,10 +151,8 @@ def changed_profile(profile: WalkforwardProfile, options: dict[str, Any]) -> Wal
     changes |= {name: options[name] for name in names if options.get(name) is not None}
     if options.get("step") is not None:
         changes["step"] = int(options["step"]) if options["step"].lstrip("-").isdigit() else options["step"]
-    for text in options.get("changes") or ():
-        key, value = parse_change(text)
-        changes = merged(changes, _nested(key, value))
-    return parse_strict(WalkforwardProfile, merged(profile.model_dump(exclude_unset=True), changes), error=ProfileError, what="the profile")
+    changes |= dict(parse_change(text) for text in options.get("changes") or ())
+    return change_profile(profile, changes)
 
 
 def parse_change(text: str) -> tuple[str, Any]:
@@ -167,13 +164,6 @@ def parse_change(text: str) -> tuple[str, Any]:
         return key.strip(), load_yaml(value)
     except YamlProblem as error:
         raise UsageError(f"the value of {key} cannot be read: {error.problem}", code="change_invalid", found=value[:200]) from None
-
-
-def _nested(key: str, value: Any) -> dict[str, Any]:
-    for part in reversed(key.split(".")):
-        value = {part: value}
-    assert isinstance(value, dict)
-    return value
 
 
 def _dataset_plan(slug: str, options: dict[str, Any]) -> tuple[WalkforwardProfile, int, int, NDArray[np.int64] | None, int]:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from chronos_assets.cli.common import say
 
 if TYPE_CHECKING:
-    from chronos_assets.domain.manifest import LoadedManifest
     from chronos_assets.settings import Settings
+    from chronos_assets.storage.manifest_files import LoadedManifest
     from chronos_assets.storage.stores import Stores
 
 
@@ -25,7 +25,7 @@ def open_stores_of(**overrides: Any) -> Stores:
 
 def find_manifest(settings: Settings, slug: str, given: Path | None) -> LoadedManifest | None:
     """The dataset's manifest; None if none was given and none lies in its place."""
-    from chronos_assets.domain.manifest import load_manifest, manifest_path
+    from chronos_assets.storage.manifest_files import load_manifest, manifest_path
 
     path = given or manifest_path(settings.exports_dir, slug)
     if given is None and not path.exists():

@@ -8,16 +8,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chronos_assets.errors import StoreError
 from chronos_assets.orchestration.execute import Listener, RunOutcome, run_partition
-from chronos_assets.storage.identifiers import quote_identifier, quote_literal
+from chronos_assets.storage.bars_table import corrupt_middle_cell
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance
 
     from chronos_assets.orchestration.resources import Workplace
     from chronos_assets.settings import Settings
-    from chronos_assets.storage.stores import Stores
 
 GATE_SLUG = "gate_1d_v1"
 WRITE = ["indicator_csv", "normalized_bars", "indicator_bars"]
@@ -38,21 +36,6 @@ def run_through_gate(
     written = run_partition(slug, workplace, instance, assets=WRITE, checks=False, tags=tags, listener=listener)
     if not written.succeeded:
         return "", written
-    sql = corrupt_cell(workplace.stores, written.facts["indicator_bars"]["questdb_tag"], column)
+    sql = corrupt_middle_cell(workplace.stores.questdb, written.facts["indicator_bars"]["questdb_tag"], column)
     outcome = run_partition(slug, workplace, instance, assets=AFTER_WRITE, check_of="indicator_bars", tags=tags, listener=listener)
     return sql, outcome
-
-
-def corrupt_cell(stores: Stores, tag: str, column: str) -> str:
-    """Change `column` of the middle bar of `tag` by SQL, as a careless user of the console would; returns the statement."""
-    table, name = "indicator_bars", quote_identifier(column)
-    where = f"dataset = {quote_literal(tag)}"
-    bars = stores.questdb.rows(f"SELECT count() AS n FROM {table} WHERE {where}")[0]["n"]  # noqa: S608  quoted
-    if not bars:
-        raise StoreError("nothing was written under this tag", code="tag_empty", tag=tag)
-    half = bars // 2
-    middle = stores.questdb.rows(f"SELECT timestamp FROM {table} WHERE {where} ORDER BY timestamp LIMIT {half}, {half + 1}")  # noqa: S608
-    sql = f"UPDATE {table} SET {name} = {name} + 0.000001 WHERE {where} AND timestamp = '{middle[0]['timestamp']}'"  # noqa: S608  quoted
-    stores.questdb.execute(sql)
-    stores.questdb.wait_applied(table)
-    return sql

@@ -15,10 +15,10 @@ from chronos_assets.domain.slug import Slug
 from chronos_assets.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from chronos_assets.domain.manifest import LoadedManifest
     from chronos_assets.orchestration.failures import StepContext
     from chronos_assets.pipeline.progress import Progress
     from chronos_assets.services import Connections
+    from chronos_assets.storage.manifest_files import LoadedManifest
     from chronos_assets.storage.stores import Stores
 
 LOG_EVERY_SECONDS = 10.0
@@ -58,7 +58,7 @@ class Workplace:
 
     def manifest(self, slug: str) -> LoadedManifest:
         """The manifest of `slug`, as it lies there now."""
-        from chronos_assets.domain.manifest import load_manifest, manifest_path
+        from chronos_assets.storage.manifest_files import load_manifest, manifest_path
 
         return load_manifest(manifest_path(self.settings.exports_dir, Slug.parse(slug)), data_roots=self.settings.data_roots)
 

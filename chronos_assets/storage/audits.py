@@ -12,17 +12,15 @@ from datetime import datetime
 from typing import Any, Literal
 
 import psycopg
-from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
 from chronos_assets.domain.attempts import Attempt, Verdict
 from chronos_assets.errors import ConflictError, NotPublishedError, StoreError, ValidationFailedError
 from chronos_assets.storage.datasets import DatasetColumn, DatasetRecord, record_from
-from chronos_assets.storage.postgres import Postgres
+from chronos_assets.storage.postgres import Connection, Postgres
 from chronos_assets.storage.queries import query
 
 Mode = Literal["full", "sample"]
-Connection = psycopg.Connection[DictRow]
 
 
 @dataclass(frozen=True)
@@ -119,6 +117,8 @@ def publish(connection: Connection, audit: AuditRecord, publication: Publication
     Publishing the same audit again gives the record that is there. Raises `ValidationFailedError` without a passed full audit,
     `ConflictError` where somebody else was faster.
     """
+    if connection.closed:
+        raise psycopg.OperationalError("the connection that held the lock is lost")
     with connection.transaction():
         kept = connection.execute(query("attempt_for_publishing"), {"audit_id": audit.audit_id}).fetchone()
         _must_have_passed(kept, audit)

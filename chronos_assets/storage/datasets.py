@@ -12,13 +12,11 @@ from datetime import datetime
 from typing import Any, Literal
 
 import polars as pl
-import psycopg
-from psycopg.rows import DictRow
 
 from chronos_assets.domain.strict import nearest
 from chronos_assets.errors import NotPublishedError, StoreError, UsageError
 from chronos_assets.storage.identifiers import quote_literal
-from chronos_assets.storage.postgres import Postgres
+from chronos_assets.storage.postgres import Connection, Postgres
 from chronos_assets.storage.queries import query
 from chronos_assets.storage.questdb import QuestDB
 from chronos_assets.storage.stores import Stores
@@ -182,7 +180,7 @@ def standing_on(postgres: Postgres, slug: str) -> Standing:
     return Standing(row["runs"], row["simulations"])
 
 
-def delete_dataset(connection: psycopg.Connection[DictRow], slug: str) -> None:
+def delete_dataset(connection: Connection, slug: str) -> None:
     """Delete a dataset with all runs and simulations on it, in one transaction. Its audits stay: they know which tags hold rows."""
     with connection.transaction():
         for name in ("retire_simulations", "retire_runs", "retire_dataset"):

@@ -12,13 +12,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import psycopg
-from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
 from chronos_assets.domain.strict import nearest
 from chronos_assets.errors import ConflictError, NotPublishedError
-from chronos_assets.storage.postgres import Postgres, lock_number
+from chronos_assets.storage.postgres import Connection, Postgres, Row, lock_number
 from chronos_assets.storage.queries import query
 
 DIED = {"error": {"code": "died", "message": "the process that ran it is gone; the same request resumes it"}}
@@ -64,7 +62,7 @@ class LfsFeature:
     excluded: str | None = None
 
 
-def lfs_lock(postgres: Postgres, lfs_id: str, *, wait_seconds: float = 0) -> AbstractContextManager[psycopg.Connection[DictRow]]:
+def lfs_lock(postgres: Postgres, lfs_id: str, *, wait_seconds: float = 0) -> AbstractContextManager[Connection]:
     """The session lock of a selection; raises `ConflictError` if another process works on it."""
     return postgres.session_lock(lock_key(lfs_id), wait_seconds=wait_seconds, what=f"feature selection {lfs_id}")
 
@@ -107,17 +105,17 @@ def count_tries(postgres: Postgres, dataset: str, target: str) -> int:
     return int(row["tries"])
 
 
-def begin_lfs(lock: psycopg.Connection[DictRow], row: Mapping[str, Any]) -> None:
+def begin_lfs(lock: Connection, row: Mapping[str, Any]) -> None:
     """Write the request and the status `running`; call it under the selection's lock."""
     lock.execute(query("lfs_begin"), _binds(row))
 
 
-def queue_lfs(connection: psycopg.Connection[DictRow], row: Mapping[str, Any]) -> bool:
+def queue_lfs(connection: Connection, row: Mapping[str, Any]) -> bool:
     """Write the request as `queued`; False if it is queued, running or completed already."""
     return connection.execute(query("lfs_queue"), _binds(row)).rowcount == 1
 
 
-def request_lock(connection: psycopg.Connection[DictRow], lfs_id: str) -> None:
+def request_lock(connection: Connection, lfs_id: str) -> None:
     """Wait for the lock of requests for a selection; it goes with the transaction."""
     connection.execute(query("lock_until_commit"), {"key": lock_number(f"lfs request:{lfs_id}")})
 
@@ -144,20 +142,20 @@ def end_queued(postgres: Postgres, lfs_id: str) -> None:
         connection.execute(query("lfs_restore"), {"lfs_id": lfs_id, "status": "failed", "completed_at": None})
 
 
-def tell_progress(lock: psycopg.Connection[DictRow], lfs_id: str, progress: Mapping[str, Any]) -> bool:
+def tell_progress(lock: Connection, lfs_id: str, progress: Mapping[str, Any]) -> bool:
     """Write how far a selection is; True if it was asked to stop."""
     row = lock.execute(query("lfs_progress"), {"lfs_id": lfs_id, "progress": Jsonb(dict(progress))}).fetchone()
     return row is not None and bool(row["cancel_requested"])
 
 
-def write_features(lock: psycopg.Connection[DictRow], lfs_id: str, features: Sequence[LfsFeature]) -> None:
+def write_features(lock: Connection, lfs_id: str, features: Sequence[LfsFeature]) -> None:
     """Write the counts and p-values of all features in one transaction."""
     with lock.transaction():
         lock.cursor().executemany(query("lfs_feature_write"), [{"lfs_id": lfs_id, **vars(feature)} for feature in features])
 
 
 def end_lfs(
-    lock: psycopg.Connection[DictRow],
+    lock: Connection,
     lfs_id: str,
     status: str,
     *,
@@ -212,6 +210,6 @@ def lock_key(lfs_id: str) -> str:
     return f"lfs:{lfs_id}"
 
 
-def _record(row: DictRow) -> LfsRecord:
+def _record(row: Row) -> LfsRecord:
     kept = {name: value for name, value in row.items() if name in LfsRecord.__dataclass_fields__}
     return LfsRecord(**(kept | {"lfs_id": str(row["lfs_id"])}))

@@ -10,11 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, LiteralString
 
-from psycopg.rows import DictRow
 from psycopg.sql import SQL, Composed, Identifier
 
 from chronos_assets.errors import UsageError
-from chronos_assets.storage.postgres import Postgres, lock_number
+from chronos_assets.storage.postgres import Postgres, Row, lock_number
 from chronos_assets.storage.queries import query
 
 MOST_ROWS = 500
@@ -48,7 +47,7 @@ class After:
 class RowPage:
     """Rows of a page, how many rows the filters choose in all, and where the next page begins (None: there is none)."""
 
-    rows: list[DictRow]
+    rows: list[Row]
     total: int
     next: After | None
 
@@ -122,7 +121,7 @@ def list_page(postgres: Postgres, listing: Listing, filters: Mapping[str, Any], 
         binds["q_prefix"] = f"{_like(binds['q'].lower())}%"
     with postgres.connection() as connection:
         total = connection.execute(_statement("listing_total", listing, chosen), binds).fetchone()
-        rows: list[DictRow] = []
+        rows: list[Row] = []
         for part in _parts(listing, key, descending=descending, after=after):
             if len(rows) <= limit:
                 statement = _statement("listing_page", listing, [*chosen, *part.conditions], key=part.key, order=part.order)

@@ -10,7 +10,7 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
@@ -19,6 +19,9 @@ from psycopg.rows import DictRow, dict_row
 from chronos_assets.errors import ConflictError, UsageError
 from chronos_assets.storage.postgres_errors import as_ours
 from chronos_assets.storage.queries import query
+
+Row: TypeAlias = DictRow
+Connection: TypeAlias = psycopg.Connection[DictRow]
 
 CONNECT_SECONDS = 10
 _LOCK_POLL_SECONDS = 0.1
@@ -45,7 +48,7 @@ class Postgres:
         return f"Postgres({self.address})"
 
     @contextmanager
-    def connection(self) -> Iterator[psycopg.Connection[DictRow]]:
+    def connection(self) -> Iterator[Connection]:
         """A connection of its own, closed at the end. psycopg's errors come out as `ServiceUnavailableError` or `StoreError`."""
         with self.wrapped():
             connection = self.connect()
@@ -54,7 +57,7 @@ class Postgres:
             finally:
                 connection.close()
 
-    def connect(self, *, connect_timeout: int = CONNECT_SECONDS) -> psycopg.Connection[DictRow]:
+    def connect(self, *, connect_timeout: int = CONNECT_SECONDS) -> Connection:
         """An open connection in autocommit mode, in UTC; the caller closes it. `connect_timeout` in seconds."""
         options = {**_OPTIONS, "connect_timeout": connect_timeout}
         connection = psycopg.connect(self._dsn, autocommit=True, row_factory=dict_row, **options)
@@ -72,7 +75,7 @@ class Postgres:
     @contextmanager
     def session_lock(
         self, key: str, *, wait_seconds: float = 0, what: str = "", waiting: Callable[[], None] | None = None
-    ) -> Iterator[psycopg.Connection[DictRow]]:
+    ) -> Iterator[Connection]:
         """Hold the advisory lock of `key` on a connection of its own, which is given: what it commits is committed under the lock.
 
         Raises `ConflictError` ("another process works on WHAT") when the lock is not free within `wait_seconds`. The lock goes when
@@ -87,9 +90,7 @@ class Postgres:
         finally:
             connection.close()
 
-    def _take(
-        self, connection: psycopg.Connection[DictRow], key: str, wait_seconds: float, what: str, waiting: Callable[[], None] | None
-    ) -> None:
+    def _take(self, connection: Connection, key: str, wait_seconds: float, what: str, waiting: Callable[[], None] | None) -> None:
         deadline = time.monotonic() + wait_seconds
         while not _one(connection, "try_lock", key=lock_number(key)):
             if waiting is not None:
@@ -103,6 +104,11 @@ class Postgres:
                 )
             time.sleep(_LOCK_POLL_SECONDS)
 
+    def ping(self) -> None:
+        """Raise `ServiceUnavailableError` or `StoreError` unless the server answers."""
+        with self.connection() as connection:
+            connection.execute("SELECT 1")
+
     def lock_is_free(self, key: str) -> bool:
         """True if nobody holds the advisory lock of `key`."""
         with self.connection() as connection:
@@ -115,7 +121,7 @@ def lock_number(key: str) -> int:
     return int.from_bytes(digest[:8], "big", signed=True)
 
 
-def _one(connection: psycopg.Connection[DictRow], name: str, **binds: Any) -> Any:
+def _one(connection: Connection, name: str, **binds: Any) -> Any:
     row = connection.execute(query(name), binds).fetchone()
     return next(iter(row.values())) if row else None
 

@@ -13,12 +13,11 @@ from contextlib import contextmanager
 
 import psycopg
 from psycopg.pq import TransactionStatus
-from psycopg.rows import DictRow
 
 from chronos_assets.errors import NotPublishedError, ServiceUnavailableError, StoreError
 from chronos_assets.settings import Settings
 from chronos_assets.storage.migrate import newest_version
-from chronos_assets.storage.postgres import Postgres
+from chronos_assets.storage.postgres import Connection, Postgres
 from chronos_assets.storage.queries import query
 from chronos_assets.storage.questdb import QuestDB
 from chronos_assets.storage.questdb_http import Patience
@@ -41,13 +40,13 @@ class ReadingPostgres(Postgres):
 
     def __init__(self, dsn: str) -> None:
         super().__init__(dsn)
-        self._idle: list[psycopg.Connection[DictRow]] = []
+        self._idle: list[Connection] = []
         weakref.finalize(self, _close_all, self._idle)
         self._guard = threading.Lock()
         self._free = threading.BoundedSemaphore(POOL_CONNECTIONS)
 
     @contextmanager
-    def connection(self) -> Iterator[psycopg.Connection[DictRow]]:
+    def connection(self) -> Iterator[Connection]:
         """A connection of the pool; one that failed, or was left inside a transaction, is not used again.
 
         Errors come out as `ServiceUnavailableError`, `StoreError`, or `NotPublishedError` (`nothing_stored`) if there is no schema yet.
@@ -75,7 +74,7 @@ class ReadingPostgres(Postgres):
         with self._guard:
             _close_all(self._idle)
 
-    def _idle_one(self) -> psycopg.Connection[DictRow] | None:
+    def _idle_one(self) -> Connection | None:
         """An idle connection that still answers: a server that was restarted has closed the others."""
         while True:
             with self._guard:
@@ -89,14 +88,14 @@ class ReadingPostgres(Postgres):
             else:
                 return connection
 
-    def _give_back(self, connection: psycopg.Connection[DictRow]) -> None:
+    def _give_back(self, connection: Connection) -> None:
         if connection.closed or connection.info.transaction_status != TransactionStatus.IDLE:
             connection.close()
             return
         with self._guard:
             self._idle.append(connection)
 
-    def _open(self) -> psycopg.Connection[DictRow]:
+    def _open(self) -> Connection:
         connection = self.connect(connect_timeout=CONNECT_SECONDS)
         try:
             connection.execute("SET default_transaction_read_only = on")
@@ -108,7 +107,7 @@ class ReadingPostgres(Postgres):
         return connection
 
 
-def _close_all(connections: list[psycopg.Connection[DictRow]]) -> None:
+def _close_all(connections: list[Connection]) -> None:
     while connections:
         connections.pop().close()
 
@@ -120,7 +119,7 @@ def open_reading(connections: ConnectionsLike, settings: Settings) -> Stores:
     return Stores(questdb, ReadingPostgres(c.postgres_dsn), settings.artifacts_dir, settings)
 
 
-def _check_schema(connection: psycopg.Connection[DictRow]) -> None:
+def _check_schema(connection: Connection) -> None:
     """Raise unless the schema is this program's: readers do not migrate."""
     present = connection.execute(query("schema_version_exists")).fetchone()
     row = connection.execute(query("schema_version")).fetchone() if present and present["present"] else None

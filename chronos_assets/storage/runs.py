@@ -14,15 +14,13 @@ from typing import Any
 from uuid import UUID
 
 import polars as pl
-import psycopg
-from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
 from chronos_assets.domain.strict import nearest
 from chronos_assets.errors import ConflictError, NotPublishedError, StoreError
 from chronos_assets.storage.fold_artifacts import FoldFiles
 from chronos_assets.storage.identifiers import quote_literal
-from chronos_assets.storage.postgres import Postgres, lock_number
+from chronos_assets.storage.postgres import Connection, Postgres, Row, lock_number
 from chronos_assets.storage.queries import query
 from chronos_assets.storage.stores import Stores
 from chronos_assets.storage.tables import TIMESTAMP, WALKFORWARD_PREDICTIONS
@@ -135,7 +133,7 @@ def lock_key(run_id: str) -> str:
     return f"walkforward:{run_id}"
 
 
-def run_lock(postgres: Postgres, run_id: str, *, wait_seconds: float = 0) -> AbstractContextManager[psycopg.Connection[DictRow]]:
+def run_lock(postgres: Postgres, run_id: str, *, wait_seconds: float = 0) -> AbstractContextManager[Connection]:
     """The session lock of a run, as the connection that holds it; raises `ConflictError` if another process works on the run."""
     return postgres.session_lock(lock_key(run_id), wait_seconds=wait_seconds, what=f"run {run_id}")
 
@@ -184,7 +182,7 @@ def begin_run(postgres: Postgres, row: Mapping[str, Any]) -> None:
         connection.execute(query("run_begin"), {k: Jsonb(v) if k in json_columns else v for k, v in row.items()})
 
 
-def end_run(lock: psycopg.Connection[DictRow], run_id: str, status: str, *, seconds: float, summary: dict[str, Any] | None) -> None:
+def end_run(lock: Connection, run_id: str, status: str, *, seconds: float, summary: dict[str, Any] | None) -> None:
     """Write the status that a run ended with, the time it took, and its summary.
 
     On the connection that holds the run's lock: whoever lost the lock must not speak over the one who went on with the run.
@@ -214,13 +212,13 @@ def run_standings(postgres: Postgres, run_ids: Sequence[str]) -> dict[str, RunSt
     """What each run is to its dataset, by one query; a run that no profile asked for is left out."""
     with postgres.connection() as connection:
         rows = connection.execute(query("run_profiles"), {"run_ids": list(run_ids)}).fetchall()
-    by_run: dict[str, list[DictRow]] = {}
+    by_run: dict[str, list[Row]] = {}
     for row in rows:
         by_run.setdefault(row["run_id"], []).append(row)
     return {run_id: _standing(run_id, found) for run_id, found in by_run.items()}
 
 
-def _standing(run_id: str, rows: Sequence[DictRow]) -> RunStanding:
+def _standing(run_id: str, rows: Sequence[Row]) -> RunStanding:
     current = tuple(row["profile"] for row in rows if row["current_run_id"] == run_id)
     others = [row["current_run_id"] for row in rows if row["current_run_id"] is not None]
     return RunStanding(tuple(row["profile"] for row in rows), current, others[0] if others and not current else None)
@@ -281,14 +279,14 @@ def find_folds_by_key(postgres: Postgres, dataset_id: str, run_id: str, keys: Se
     return {row["fold_key"]: fold_from(row) for row in rows}
 
 
-def files_lock(postgres: Postgres, *, wait_seconds: float = FILES_SECONDS) -> AbstractContextManager[psycopg.Connection[DictRow]]:
+def files_lock(postgres: Postgres, *, wait_seconds: float = FILES_SECONDS) -> AbstractContextManager[Connection]:
     """The lock under which files of folds are removed: nobody stores a fold meanwhile, so none is stored whose files just went."""
     return postgres.session_lock(FILES, wait_seconds=wait_seconds, what="the files of folds")
 
 
 def store_folds(
     stores: Stores,
-    lock: psycopg.Connection[DictRow],
+    lock: Connection,
     folds: Sequence[FoldRecord],
     predictions: pl.DataFrame,
     *,
@@ -386,12 +384,12 @@ def delete_run(postgres: Postgres, run_id: str) -> None:
         connection.execute(query("run_delete"), {"run_id": run_id})
 
 
-def _run_from(row: DictRow) -> RunRecord:
+def _run_from(row: Row) -> RunRecord:
     kept = {name: value for name, value in row.items() if name in RunRecord.__dataclass_fields__}
     return RunRecord(**(kept | {"run_id": str(row["run_id"])}))
 
 
-def fold_from(row: DictRow) -> FoldRecord:
+def fold_from(row: Row) -> FoldRecord:
     """A row of `walkforward_folds` as a record."""
     kept = {name: value for name, value in row.items() if name in FoldRecord.__dataclass_fields__}
     return FoldRecord(**(kept | {"run_id": str(row["run_id"])}))

@@ -15,14 +15,12 @@ from typing import Any
 from uuid import UUID
 
 import polars as pl
-import psycopg
-from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
 from chronos_assets.domain.strict import nearest
 from chronos_assets.errors import NotPublishedError
 from chronos_assets.storage.identifiers import quote_literal
-from chronos_assets.storage.postgres import Postgres
+from chronos_assets.storage.postgres import Connection, Postgres, Row
 from chronos_assets.storage.queries import query
 from chronos_assets.storage.runs import hint_prefix
 from chronos_assets.storage.stores import Stores
@@ -50,7 +48,7 @@ class SimulationRecord:
     created_at: datetime
 
 
-def simulation_lock(postgres: Postgres, simulation_id: str) -> AbstractContextManager[psycopg.Connection[DictRow]]:
+def simulation_lock(postgres: Postgres, simulation_id: str) -> AbstractContextManager[Connection]:
     """The session lock of a simulation; raises `ConflictError` if another process works on it."""
     return postgres.session_lock(lock_key(simulation_id), what=f"simulation {simulation_id}")
 
@@ -192,6 +190,6 @@ def lock_key(simulation_id: str) -> str:
     return f"simulation:{simulation_id}"
 
 
-def _record(row: DictRow) -> SimulationRecord:
+def _record(row: Row) -> SimulationRecord:
     kept = {name: value for name, value in row.items() if name in SimulationRecord.__dataclass_fields__}
     return SimulationRecord(**(kept | {"simulation_id": str(row["simulation_id"]), "run_id": str(row["run_id"])}))

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
 from chronos_assets.domain.statistics.trials import Trial
-from chronos_assets.storage.postgres import Postgres
+from chronos_assets.storage.postgres import Postgres, Row
 from chronos_assets.storage.queries import query
 from chronos_assets.storage.runs import RunRecord
 
@@ -72,7 +71,7 @@ def list_sweeps(postgres: Postgres, slug: str | None = None) -> list[SweepRecord
         return [SweepRecord(**row) for row in connection.execute(query("sweep_list"), {"dataset_id": slug}).fetchall()]
 
 
-def _trial_from(row: DictRow) -> Trial:
+def _trial_from(row: Row) -> Trial:
     series = row["series"]
     return Trial(
         signals=row["signals"],

@@ -7,7 +7,6 @@ from typing import Any
 
 import polars as pl
 
-from chronos_assets.domain.manifest import LoadedManifest, load_manifest, manifest_path
 from chronos_assets.domain.strict import nearest
 from chronos_assets.errors import ChronosError, NotPublishedError
 from chronos_assets.pipeline.upkeep import datasets as use_case
@@ -15,6 +14,7 @@ from chronos_assets.settings import Settings
 from chronos_assets.storage.audits import AuditRecord
 from chronos_assets.storage.datasets import DatasetRecord, Role, get_dataset, iter_bars, standing_on
 from chronos_assets.storage.datasets import list_datasets as registry
+from chronos_assets.storage.manifest_files import LoadedManifest, load_manifest, manifest_path
 from chronos_assets.storage.postgres import Postgres
 from chronos_assets.storage.queries import query
 from chronos_assets.storage.reading import NOTHING_STORED

@@ -8,36 +8,32 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from psycopg.rows import DictRow
-
 from chronos_assets.storage.lfs import DIED as LFS_DIED
 from chronos_assets.storage.lfs import lock_key as lfs_lock_key
 from chronos_assets.storage.listing import held_locks
-from chronos_assets.storage.postgres import Postgres
+from chronos_assets.storage.postgres import Postgres, Row
 from chronos_assets.storage.runs import DIED as RUN_DIED
 from chronos_assets.storage.runs import lock_key as run_lock_key
 from chronos_assets.storage.simulations import DIED as SIMULATION_DIED
 from chronos_assets.storage.simulations import lock_key as simulation_lock_key
 
 
-def with_dead_runs(postgres: Postgres, rows: Sequence[DictRow]) -> list[dict[str, Any]]:
+def with_dead_runs(postgres: Postgres, rows: Sequence[Row]) -> list[dict[str, Any]]:
     """Rows of runs; one that is `running` while its lock is free is shown as `failed`, with `error.code` `died`."""
     return _shown(postgres, rows, "run_id", run_lock_key, RUN_DIED)
 
 
-def with_dead_simulations(postgres: Postgres, rows: Sequence[DictRow]) -> list[dict[str, Any]]:
+def with_dead_simulations(postgres: Postgres, rows: Sequence[Row]) -> list[dict[str, Any]]:
     """The same for simulations."""
     return _shown(postgres, rows, "simulation_id", simulation_lock_key, {"error": SIMULATION_DIED})
 
 
-def with_dead_selections(postgres: Postgres, rows: Sequence[DictRow]) -> list[dict[str, Any]]:
+def with_dead_selections(postgres: Postgres, rows: Sequence[Row]) -> list[dict[str, Any]]:
     """The same for feature selections."""
     return _shown(postgres, rows, "lfs_id", lfs_lock_key, LFS_DIED)
 
 
-def _shown(
-    postgres: Postgres, rows: Sequence[DictRow], name: str, key_of: Callable[[str], str], note: dict[str, Any]
-) -> list[dict[str, Any]]:
+def _shown(postgres: Postgres, rows: Sequence[Row], name: str, key_of: Callable[[str], str], note: dict[str, Any]) -> list[dict[str, Any]]:
     keys = {str(row[name]): key_of(str(row[name])) for row in rows if row["status"] == "running"}
     held = held_locks(postgres, list(keys.values()))
     dead = {one for one, key in keys.items() if key not in held}

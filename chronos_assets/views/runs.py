@@ -9,13 +9,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from psycopg.rows import DictRow
-
 from chronos_assets.errors import NotPublishedError, UsageError
 from chronos_assets.pipeline.upkeep.retire import run_spaces
 from chronos_assets.pipeline.walkforward.summary import remarks
 from chronos_assets.storage.listing import RUNS, RUNS_WITH_IMPORTANCE, After, folds_present, list_page
-from chronos_assets.storage.postgres import Postgres
+from chronos_assets.storage.postgres import Postgres, Row
 from chronos_assets.storage.queries import query
 from chronos_assets.storage.reading import NOTHING_STORED
 from chronos_assets.storage.runs import FoldRecord, RunStanding, get_folds, get_run, run_standings
@@ -170,7 +168,7 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _runs(postgres: Postgres, rows: Sequence[DictRow]) -> list[doc.Run]:
+def _runs(postgres: Postgres, rows: Sequence[Row]) -> list[doc.Run]:
     ids = [str(row["run_id"]) for row in rows]
     present, standings = folds_present(postgres, ids), run_standings(postgres, ids)
     return [

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from psycopg.rows import DictRow
-
 from chronos_assets.errors import ConflictError, NotPublishedError
 from chronos_assets.storage.listing import SIMULATIONS, list_page
-from chronos_assets.storage.postgres import Postgres
+from chronos_assets.storage.postgres import Postgres, Row
 from chronos_assets.storage.reading import NOTHING_STORED
 from chronos_assets.storage.runs import RunStanding, run_bars, run_standings
 from chronos_assets.storage.simulations import SimulationRecord, get_buckets, get_simulation
@@ -89,7 +87,7 @@ def warnings_of(simulation: doc.Simulation) -> list[doc.Warn]:
     return found
 
 
-def _documents(postgres: Postgres, rows: Sequence[DictRow]) -> list[doc.Simulation]:
+def _documents(postgres: Postgres, rows: Sequence[Row]) -> list[doc.Simulation]:
     runs = list({str(row["run_id"]) for row in rows})
     standings, bars = run_standings(postgres, runs), run_bars(postgres, runs)
     documents = []

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 from fastapi import Request
 from pydantic import Field
 
-from chronos_assets.domain.manifest import load_manifest, manifest_path
 from chronos_assets.domain.profiles.lfs import LfsProfile
 from chronos_assets.domain.slug import MAX_LENGTH
 from chronos_assets.errors import ManifestError, ProfileError
 from chronos_assets.settings import Settings
 from chronos_assets.storage.datasets import get_dataset
 from chronos_assets.storage.lfs import find_lfs, get_lfs
+from chronos_assets.storage.manifest_files import load_manifest, manifest_path
 from chronos_assets.storage.postgres import Postgres
 from chronos_assets.storage.reading import ReadingPostgres
 from chronos_assets.views import documents as doc
@@ -25,9 +25,9 @@ from chronos_assets.views.selections import read_selection
 from chronos_assets.web.context import stores_of
 
 if TYPE_CHECKING:
-    from chronos_assets.domain.manifest import LoadedManifest
     from chronos_assets.pipeline.selection.launch import Submission
     from chronos_assets.pipeline.selection.request import LfsRequest
+    from chronos_assets.storage.manifest_files import LoadedManifest
 
 SLUG_PATTERN = r"^[a-z0-9][a-z0-9_-]*$"
 

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from chronos_assets.orchestration.gate_demo import corrupt_cell
 from chronos_assets.orchestration.instance import open_instance
 from chronos_assets.orchestration.nightly.nightly_summary import SUMMED, Night
 from chronos_assets.services import Connections
 from chronos_assets.settings import Settings
+from chronos_assets.storage.bars_table import corrupt_middle_cell
 from chronos_assets.storage.datasets import get_dataset
 from chronos_assets.storage.stores import Stores
 from chronos_assets_tests.support.dagster_data import bars, checksum, rewrite, write_dataset
@@ -91,7 +91,7 @@ def test_the_whole_story(environment: dict[str, str], stores: Stores, tmp_path: 
         until(lambda: outcomes(dev, REFUSING) == [("SUCCESS", "manifest and file changed"), ("SUCCESS", "new dataset")])
         assert get_dataset(stores.postgres, REFUSING).row_count == 310
 
-        corrupt_cell(stores, get_dataset(stores.postgres, GROWING).questdb_tag, "FEAT_A")
+        corrupt_middle_cell(stores.questdb, get_dataset(stores.postgres, GROWING).questdb_tag, "FEAT_A")
         assert launch(dev, "validate_dataset", {"dagster/partition": REFUSING}) == ("SUCCESS", "")
         status, message = launch(dev, "validate_dataset", {"dagster/partition": GROWING})
         assert status == "FAILURE"

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from chronos_assets.domain.manifest import load_manifest
 from chronos_assets.ingest.source import file_checksum
+from chronos_assets.storage.manifest_files import load_manifest
 from chronos_assets_tests.support.bars_case import bend, lines, table
 
 

@@ -10,11 +10,12 @@ import pytest
 
 from chronos_assets.cli.walkforward import parse_change
 from chronos_assets.domain.bars_spec import BarsSpec, FormatSpec
-from chronos_assets.domain.manifest import LoadedManifest, Manifest, find_manifests, load_manifest, manifest_path
+from chronos_assets.domain.manifest import Manifest
 from chronos_assets.errors import ChronosError, ManifestError, SlugError, UsageError
 from chronos_assets.pipeline.upkeep.changes import survey
 from chronos_assets.pipeline.upkeep.manifests import new_manifest
 from chronos_assets.settings import load_settings
+from chronos_assets.storage.manifest_files import LoadedManifest, find_manifests, load_manifest, manifest_path
 from chronos_assets_tests.support.bars_case import table
 
 CHECKSUM = "sha256:" + "3f" * 32

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from chronos_assets.domain.metrics import profit_factor, side_returns, signal_metrics
+from chronos_assets.domain.profiles.variants import grid, merged
 from chronos_assets.domain.profiles.walkforward import ThresholdProfile
-from chronos_assets.domain.statistics.deflation import grid, merged
 from chronos_assets.domain.targets import TargetTransform, case_returns, is_binary
 from chronos_assets.domain.thresholds import Thresholds, choose_thresholds, least_cases, optimal_cut
 

@@ -20,9 +20,9 @@ from chronos_assets.domain.fold_layout import Layout
 from chronos_assets.domain.folds import Fold, plan_folds
 from chronos_assets.domain.learners import LEARNERS, Cases
 from chronos_assets.domain.parts import documentation_row
+from chronos_assets.domain.profiles.variants import merged
 from chronos_assets.domain.profiles.walkforward import WalkforwardProfile
 from chronos_assets.domain.selectors import SELECTORS, Selector
-from chronos_assets.domain.statistics.deflation import merged
 from chronos_assets.domain.strict import parse_strict
 from chronos_assets.errors import ChronosError, ProfileError
 from chronos_assets.learning.executors.threads import ThreadExecutor

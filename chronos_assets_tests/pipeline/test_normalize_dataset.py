@@ -7,12 +7,12 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from chronos_assets.domain.manifest import LoadedManifest, load_manifest
 from chronos_assets.errors import BarsError, ManifestError, SourceChangedError
 from chronos_assets.ingest.source import file_checksum
 from chronos_assets.pipeline.export.normalize import normalize_dataset
 from chronos_assets.settings import Settings, load_settings
 from chronos_assets.storage import file_digests
+from chronos_assets.storage.manifest_files import LoadedManifest, load_manifest
 from chronos_assets_tests.support.bars_case import lines, table
 
 

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from chronos_assets.domain.manifest import LoadedManifest, load_manifest
 from chronos_assets.pipeline.export.dataset import ExportOptions, export_dataset
 from chronos_assets.pipeline.export.normalize import NormalizedBars, normalize_dataset
 from chronos_assets.pipeline.export.source import Source
 from chronos_assets.pipeline.export.types import ExportResult
 from chronos_assets.storage.bars_file import BarsFile
+from chronos_assets.storage.manifest_files import LoadedManifest, load_manifest
 from chronos_assets.storage.stores import Stores
 from chronos_assets.storage.tables import INDICATOR_BARS
 

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from dagster import validate_run_config
 
-from chronos_assets.domain.manifest import load_manifest
 from chronos_assets.orchestration.jobs.lfs import lfs_job
 from chronos_assets.pipeline.export.dataset import export_dataset
 from chronos_assets.pipeline.selection.profiles import lfs_setup
@@ -19,6 +18,7 @@ from chronos_assets.pipeline.selection.run import run_request
 from chronos_assets.services import Connections
 from chronos_assets.settings import Settings
 from chronos_assets.storage.lfs import list_lfs
+from chronos_assets.storage.manifest_files import load_manifest
 from chronos_assets.storage.reading import open_reading
 from chronos_assets.storage.stores import Stores, open_stores
 from chronos_assets_tests.support.dagster_data import write_dataset

@@ -1,13 +1,12 @@
-"""Choosing among many runs, honestly: grids of parameters, and how much the best of many trials owes to chance.
+"""How much the best of many trials owes to chance.
 
 Source: [LP] Lopez de Prado, Advances in Financial Machine Learning (2018), and Bailey & Lopez de Prado, The Deflated Sharpe Ratio (2014).
 """
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from statistics import NormalDist
 from typing import Any
@@ -15,34 +14,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from chronos_assets.domain.parts import NAME_FIELDS
 from chronos_assets.domain.statistics.trials import Trial, clusters, sharpe_per_signal, varies
 from chronos_assets.domain.targets import Floats
 
 EULER_GAMMA = 0.5772156649015329
-MOST_TRIALS = 10_000
-
-
-def grid(axes: Mapping[str, Sequence[Any]]) -> Iterator[dict[str, Any]]:
-    """Every combination of `axes` (dotted key -> values) as nested changes: `{"model.eta": [0.1]}` gives `{"model": {"eta": 0.1}}`."""
-    for values in itertools.product(*axes.values()):
-        changes: dict[str, Any] = {}
-        for key, value in zip(axes, values, strict=True):
-            place = changes
-            *parents, last = key.split(".")
-            for parent in parents:
-                place = place.setdefault(parent, {})
-            place[last] = value
-        yield changes
-
-
-def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """`base` with nested `changes` put in. A part that changes its kind (`learner`, `select`) loses the parameters of the one before."""
-    result = {} if any(field in base and field in changes and base[field] != changes[field] for field in NAME_FIELDS) else dict(base)
-    for key, value in changes.items():
-        inner = result.get(key)
-        result[key] = merged(inner, value) if isinstance(value, Mapping) and isinstance(inner, Mapping) else value
-    return result
 
 
 @dataclass(frozen=True)

@@ -59,8 +59,9 @@ def indicator_bars(context: AssetExecutionContext, config: ExportConfig, workpla
 
 
 def _written(bars: "NormalizedBars", attempt: "ExportAttempt", stores: "Stores") -> Metadata:
+    from chronos_assets.storage.console import last_bars
+
     columns = bars.report.columns
-    sql = f"SELECT * FROM indicator_bars WHERE dataset = '{attempt.tag}' LIMIT -100"  # noqa: S608  for a reader; a tag of ours
     made_from = {c.questdb_column or c.name: [("normalized_bars", c.name)] for c in columns}
     return {
         "dagster/row_count": attempt.rows_total,
@@ -76,7 +77,7 @@ def _written(bars: "NormalizedBars", attempt: "ExportAttempt", stores: "Stores")
         "transport": attempt.transport,
         "write_seconds": attempt.seconds,
         "unchanged": attempt.unchanged,
-        "rows_in_console": console_link(stores.questdb.http.base, sql),
+        "rows_in_console": console_link(stores.questdb.http.base, last_bars(attempt.tag)),
     }
 
 

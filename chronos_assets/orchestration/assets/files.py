@@ -25,9 +25,10 @@ from chronos_assets.orchestration.resources import Workplace
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from chronos_assets.domain.manifest import LoadedManifest, Manifest
+    from chronos_assets.domain.manifest import Manifest
     from chronos_assets.ingest.report import BarsReport
     from chronos_assets.pipeline.export.normalize import NormalizedBars
+    from chronos_assets.storage.manifest_files import LoadedManifest
 
 OWNERS = ["team:research"]
 # Among the dependencies of every asset: Dagster marks stale what depends on the change itself, not what is further down

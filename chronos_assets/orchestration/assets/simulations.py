@@ -16,8 +16,9 @@ from chronos_assets.orchestration.partitions import DATASETS
 from chronos_assets.orchestration.resources import Workplace
 
 if TYPE_CHECKING:
-    from chronos_assets.domain.manifest import LoadedManifest, Manifest
+    from chronos_assets.domain.manifest import Manifest
     from chronos_assets.pipeline.simulation.run import SimulationResult
+    from chronos_assets.storage.manifest_files import LoadedManifest
     from chronos_assets.storage.stores import Stores
 
 PLOTTED = ("total_return_pct", "max_drawdown_pct", "sharpe", "trade_count", "win_rate", "profit_factor_trade")
@@ -94,7 +95,8 @@ def _prices(loaded: "LoadedManifest", stores: "Stores") -> list[str]:
 
 
 def _metadata(stores: "Stores", done: list[ProfileSimulation]) -> Metadata:
-    sql = f"SELECT * FROM trading_sim_traces WHERE simulation_id = '{done[-1].result.simulation_id}'"  # noqa: S608  for a reader, an id of ours
+    from chronos_assets.storage.console import trades_of
+
     return {
         **{f"equity_{one.name}": _equity(stores, one) for one in done},
         **{key: value for one in done for key, value in numbers(_plotted(one), f"{one.name}_").items()},
@@ -103,7 +105,7 @@ def _metadata(stores: "Stores", done: list[ProfileSimulation]) -> Metadata:
         "could_it_be_luck": table(_luck(stores, done)),
         "provenance": table([_provenance(stores, one) for one in done]),
         "unchanged": all(one.result.reused for one in done),
-        "trades_in_console": console_link(stores.questdb.http.base, sql),
+        "trades_in_console": console_link(stores.questdb.http.base, trades_of(done[-1].result.simulation_id)),
         "simulation_ids": {one.name: one.result.simulation_id for one in done},
     }
 

@@ -68,7 +68,7 @@ class Launch:
 
     def profile(self, manifest: "Manifest", name: str) -> "WalkforwardProfile":
         """The manifest's profile, changed where it was launched so; raises `ProfileError` for what is no parameter or out of range."""
-        from chronos_assets.pipeline.walkforward.sweep import change_profile
+        from chronos_assets.domain.profiles.variants import change_profile
 
         profile = manifest.walkforward_profile(name)
         return change_profile(profile, self.changes) if self.changes and name in self.profiles else profile
@@ -194,13 +194,13 @@ def fold_words(result: "WalkforwardResult") -> str:
 
 
 def _metadata(stores: "Stores", runs: list[ProfileRun]) -> Metadata:
+    from chronos_assets.storage.console import predictions_of
     from chronos_assets.storage.runs import RunStanding, get_folds, run_standings
 
     first = runs[0]
     folds = get_folds(stores.postgres, first.result.run_id)
     trained = sum(run.result.folds_trained for run in runs)
     planned = sum(run.result.folds_planned for run in runs)
-    sql = f"SELECT * FROM walkforward_predictions WHERE run_id = '{first.result.run_id}' LIMIT 1000"  # noqa: S608  for a reader, an id of ours
     sums = cumulative_sums(folds)
     standings = run_standings(stores.postgres, [run.result.run_id for run in runs])
     return {
@@ -213,7 +213,7 @@ def _metadata(stores: "Stores", runs: list[ProfileRun]) -> Metadata:
         "unchanged": trained == 0 and all(run.result.folds_copied == 0 for run in runs),
         **{key: value for run in runs for key, value in pooled_numbers(run.profile, run.result.summary_metrics).items()},
         "runs": table([_row(run, standings.get(run.result.run_id, RunStanding())) for run in runs]),
-        "predictions": console_link(stores.questdb.http.base, sql),
+        "predictions": console_link(stores.questdb.http.base, predictions_of(first.result.run_id)),
         "thresholds": table([_fold_row(fold) for fold in folds[-10:]]),
         "run_ids": {run.profile: run.result.run_id for run in runs},
     }

@@ -27,14 +27,15 @@ class LfsConfig(Config):
 @op(name=LFS_OP, pool="gpu", description="Select the features of one request; the same request returns at once or goes on.")
 def run_selection(context: OpExecutionContext, config: LfsConfig, workplace: ResourceParam[Workplace]) -> None:
     """Select for one partition."""
+    from chronos_assets.domain.profiles.variants import change_profile
     from chronos_assets.pipeline.selection.launch import drop_request, require_wanted
-    from chronos_assets.pipeline.selection.request import changed_profile, plan_lfs
+    from chronos_assets.pipeline.selection.request import plan_lfs
     from chronos_assets.pipeline.selection.run import run_request
     from chronos_assets.views.selections import read_selection
 
     with user_facing_errors(context):
         manifest, stores = workplace.manifest(context.partition_key).manifest, workplace.stores
-        profile = changed_profile(manifest.lfs_profile(config.profile), config.parameters)
+        profile = change_profile(manifest.lfs_profile(config.profile), config.parameters, what="the lfs profile")
         request = plan_lfs(context.partition_key, profile, stores, horizon_of=manifest.horizon, walkforward=manifest.walkforward_profile())
         if config.lfs_id is not None and request.lfs_id != config.lfs_id:
             drop_request(stores.postgres, config.lfs_id)

@@ -34,7 +34,8 @@ class SweepConfig(Config):
 @op(pool="gpu", description="Run every point of the grid (finished ones return at once) and rank them, with a warning.")
 def run_grid(context: OpExecutionContext, config: SweepConfig, workplace: ResourceParam[Workplace]) -> None:
     """Sweep one partition."""
-    from chronos_assets.pipeline.walkforward.sweep import change_profile, run_sweep
+    from chronos_assets.domain.profiles.variants import change_profile
+    from chronos_assets.pipeline.walkforward.sweep import run_sweep
 
     slug = context.partition_key
     with user_facing_errors(context):

@@ -16,8 +16,8 @@ from chronos_assets.orchestration.partitions import DATASETS
 from chronos_assets.orchestration.resources import Workplace
 
 if TYPE_CHECKING:
-    from chronos_assets.domain.manifest import LoadedManifest
     from chronos_assets.pipeline.validation.report import ValidationReport
+    from chronos_assets.storage.manifest_files import LoadedManifest
 
 VALIDATE_JOB = "validate_dataset"
 

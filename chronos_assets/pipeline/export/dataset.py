@@ -14,7 +14,6 @@ from pathlib import Path
 
 from chronos_assets.domain.audit import Tolerance
 from chronos_assets.domain.audit_report import AuditReport
-from chronos_assets.domain.manifest import LoadedManifest
 from chronos_assets.errors import NotPublishedError, ValidationFailedError
 from chronos_assets.pipeline.export.audit import audit_tag, sample_tag
 from chronos_assets.pipeline.export.normalize import NormalizedBars, normalize_dataset
@@ -25,8 +24,10 @@ from chronos_assets.pipeline.export.types import ExportAttempt, ExportOptions, E
 from chronos_assets.pipeline.export.write import check_transport, write
 from chronos_assets.pipeline.progress import Progress, silent
 from chronos_assets.settings import Settings
-from chronos_assets.storage.audits import AuditRecord, Connection, close_attempt, find_attempt, list_attempts
+from chronos_assets.storage.audits import AuditRecord, close_attempt, find_attempt, list_attempts
 from chronos_assets.storage.datasets import DatasetRecord, find_dataset
+from chronos_assets.storage.manifest_files import LoadedManifest
+from chronos_assets.storage.postgres import Connection
 from chronos_assets.storage.stores import Stores
 from chronos_assets.storage.tables import INDICATOR_BARS
 

@@ -7,7 +7,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from chronos_assets.domain.manifest import LoadedManifest
 from chronos_assets.errors import ChronosError
 from chronos_assets.pipeline.export.normalize import normalize_dataset
 from chronos_assets.pipeline.export.plan import History, plan_export, plan_unregistered
@@ -18,6 +17,7 @@ from chronos_assets.pipeline.export.write import check_transport
 from chronos_assets.pipeline.progress import Progress, silent
 from chronos_assets.settings import Settings
 from chronos_assets.storage.datasets import find_dataset
+from chronos_assets.storage.manifest_files import LoadedManifest
 from chronos_assets.storage.migrate import current_version, newest_version
 from chronos_assets.storage.postgres import Postgres
 from chronos_assets.storage.questdb import QuestDB

@@ -18,7 +18,6 @@ import pyarrow.ipc
 from pydantic import ValidationError
 
 from chronos_assets.domain.bars_spec import BarsSpec
-from chronos_assets.domain.manifest import LoadedManifest
 from chronos_assets.domain.strict import nearest
 from chronos_assets.errors import ManifestError, SourceChangedError
 from chronos_assets.ingest.reading import Progress, normalize
@@ -27,6 +26,7 @@ from chronos_assets.ingest.source import file_checksum
 from chronos_assets.settings import Settings
 from chronos_assets.storage.atomic_write import remove_abandoned, write_file
 from chronos_assets.storage.file_digests import Digests
+from chronos_assets.storage.manifest_files import LoadedManifest
 
 READER_VERSION = 6
 """Raised when the same file would give other bars or another report."""

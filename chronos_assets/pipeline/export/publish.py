@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import time
 
-import psycopg
-
 from chronos_assets.errors import ChronosError, ConflictError, ServiceUnavailableError
 from chronos_assets.pipeline.export.source import Source
 from chronos_assets.pipeline.export.types import lock_key
 from chronos_assets.pipeline.progress import Progress
-from chronos_assets.storage.audits import AuditRecord, Connection, is_published, publish
+from chronos_assets.storage.audits import AuditRecord, is_published, publish
 from chronos_assets.storage.datasets import DatasetRecord, find_dataset
-from chronos_assets.storage.postgres import Postgres
+from chronos_assets.storage.postgres import Connection, Postgres
 
 TRIES = 5
 RELOCK_SECONDS = 30.0
@@ -35,8 +33,6 @@ def publish_audited(source: Source, postgres: Postgres, connection: Connection, 
 
 def _publish_once(source: Source, postgres: Postgres, connection: Connection, audit: AuditRecord) -> DatasetRecord:
     with postgres.wrapped():
-        if connection.closed:
-            raise psycopg.OperationalError("the connection that held the lock is lost")
         return publish(connection, audit, source.publication)
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import polars as pl
 
-from chronos_assets.domain.manifest import LoadedManifest
 from chronos_assets.pipeline.export.normalize import NormalizedBars
 from chronos_assets.storage.audits import Publication
 from chronos_assets.storage.datasets import KEY_COLUMNS, DatasetColumn, DatasetRecord
+from chronos_assets.storage.manifest_files import LoadedManifest
 from chronos_assets.storage.tables import TIMESTAMP
 
 # Cells in one piece of a file: some 16 MB, whatever the number of columns.

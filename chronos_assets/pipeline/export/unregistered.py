@@ -9,7 +9,6 @@ from __future__ import annotations
 import secrets
 import time
 
-from chronos_assets.domain.manifest import LoadedManifest
 from chronos_assets.pipeline.export.audit import audit_tag, sample_tag
 from chronos_assets.pipeline.export.normalize import NormalizedBars
 from chronos_assets.pipeline.export.plan import plan_unregistered
@@ -19,6 +18,7 @@ from chronos_assets.pipeline.export.types import ExportOptions, ExportResult
 from chronos_assets.pipeline.export.write import check_transport, execute, make_ready
 from chronos_assets.pipeline.progress import Progress, silent
 from chronos_assets.settings import Settings
+from chronos_assets.storage.manifest_files import LoadedManifest
 from chronos_assets.storage.questdb import QuestDB
 
 TOKEN_BYTES = 8

@@ -20,10 +20,11 @@ from chronos_assets.pipeline.export.source import Source
 from chronos_assets.pipeline.export.types import ExportAttempt, ExportOptions
 from chronos_assets.pipeline.progress import Progress
 from chronos_assets.settings import Settings
-from chronos_assets.storage.audits import Connection, open_attempt
+from chronos_assets.storage.audits import open_attempt
 from chronos_assets.storage.bars_file import BarsFile
 from chronos_assets.storage.datasets import DatasetRecord
 from chronos_assets.storage.delivery import bars_of, wait_delivered
+from chronos_assets.storage.postgres import Connection
 from chronos_assets.storage.questdb import QuestDB
 from chronos_assets.storage.questdb_write import slice_rows
 from chronos_assets.storage.stores import Stores

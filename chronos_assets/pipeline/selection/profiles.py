@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from chronos_assets.domain.manifest import LoadedManifest
 from chronos_assets.domain.profiles.lfs import LfsProfile
+from chronos_assets.domain.profiles.variants import change_profile
 from chronos_assets.domain.profiles.walkforward import WalkforwardProfile
 from chronos_assets.errors import ManifestError
-from chronos_assets.pipeline.selection.request import LfsRequest, changed_profile, plan_lfs
+from chronos_assets.pipeline.selection.request import LfsRequest, plan_lfs
 from chronos_assets.pipeline.walkforward.run import HorizonOf
+from chronos_assets.storage.manifest_files import LoadedManifest
 from chronos_assets.storage.stores import Stores
 
 
@@ -36,7 +37,7 @@ def lfs_setup(loaded: LoadedManifest | None, slug: str, changes: Mapping[str, An
     if loaded is None and name != "default":
         raise ManifestError(f"there is no manifest of {slug} to take profile {name!r} from", code="manifest_missing", slug=slug)
     profile = LfsProfile() if loaded is None else loaded.manifest.lfs_profile(name)
-    changed = changed_profile(profile, changes)
+    changed = change_profile(profile, changes, what="the lfs profile")
     if loaded is None:
         return LfsSetup(changed, WalkforwardProfile(), lambda _: (1, True))
     return LfsSetup(changed, loaded.manifest.walkforward_profile(), loaded.manifest.horizon)

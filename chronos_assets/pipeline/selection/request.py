@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -14,7 +13,6 @@ from chronos_assets.domain.identity import canonical, identity_of
 from chronos_assets.domain.profiles.lfs import MOST_FEATURES, LfsProfile
 from chronos_assets.domain.profiles.walkforward import WalkforwardProfile
 from chronos_assets.domain.slug import granularity_seconds
-from chronos_assets.domain.strict import parse_strict
 from chronos_assets.errors import ProfileError
 from chronos_assets.learning.selectors.lfs import LFS_CODE_VERSION
 from chronos_assets.pipeline.walkforward.request import resolve_features, resolve_target
@@ -142,11 +140,6 @@ def plan_lfs(slug: str, profile: LfsProfile, stores: Stores, *, horizon_of: Hori
             slug=slug,
         )
     return LfsRequest(record, profile, target, features, horizon, assumed, profile.start_row, end, first_test_row)
-
-
-def changed_profile(profile: LfsProfile, changes: Mapping[str, Any]) -> LfsProfile:
-    """`profile` with `changes`, validated as a manifest's would be; raises `ProfileError`."""
-    return parse_strict(LfsProfile, profile.model_dump(exclude_unset=True) | dict(changes), error=ProfileError, what="the lfs profile")
 
 
 def _target(record: DatasetRecord, profile: LfsProfile, walkforward: WalkforwardProfile) -> str:

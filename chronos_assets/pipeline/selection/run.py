@@ -14,8 +14,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-import psycopg
-from psycopg.rows import DictRow
 
 from chronos_assets.domain.lfs.cases import Cases, make_cases
 from chronos_assets.domain.lfs.estimate import estimate_seconds, in_words
@@ -30,6 +28,7 @@ from chronos_assets.pipeline.walkforward.run import HorizonOf
 from chronos_assets.storage.datasets import get_dataset, read_bars
 from chronos_assets.storage.lfs import LfsFeature, begin_lfs, declare_dead_lfs, end_lfs, find_lfs, lfs_lock, tell_progress, write_features
 from chronos_assets.storage.lfs_artifacts import LfsArtifacts
+from chronos_assets.storage.postgres import Connection
 from chronos_assets.storage.stores import Stores
 
 Ints = npt.NDArray[np.int64]
@@ -181,7 +180,7 @@ def _is_complete(request: LfsRequest, stores: Stores) -> bool:
 class _Attempt:
     """One attempt at a selection, under its lock. Leaving it writes the status that is true then."""
 
-    def __init__(self, stores: Stores, lock: psycopg.Connection[DictRow], request: LfsRequest, progress: Progress) -> None:
+    def __init__(self, stores: Stores, lock: Connection, request: LfsRequest, progress: Progress) -> None:
         self.stores, self.lock, self.request, self.progress = stores, lock, request, progress
         self.artifacts = LfsArtifacts(stores.artifacts, request.lfs_id, len(request.features))
         self.computed, self.started = 0, time.monotonic()

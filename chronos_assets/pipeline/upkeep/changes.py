@@ -19,10 +19,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from stat import S_ISREG
 
-from chronos_assets.domain.manifest import LoadedManifest, find_manifests, load_manifest
 from chronos_assets.errors import ChronosError
 from chronos_assets.settings import Settings
 from chronos_assets.storage.file_digests import Digests
+from chronos_assets.storage.manifest_files import LoadedManifest, find_manifests, load_manifest
 
 
 @dataclass(frozen=True)

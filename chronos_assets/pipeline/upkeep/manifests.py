@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from chronos_assets.domain.bars_spec import BarsSpec
-from chronos_assets.domain.manifest import LoadedManifest, load_manifest, manifest_path, parse_yaml, read_manifest_text
+from chronos_assets.domain.manifest import parse_yaml
 from chronos_assets.domain.slug import Slug, granularity_seconds
 from chronos_assets.errors import ChronosError, ManifestError, SlugError
 from chronos_assets.ingest.compare import BarsChange, compare_bars
@@ -25,6 +25,7 @@ from chronos_assets.ingest.report import BarsReport
 from chronos_assets.pipeline.export.normalize import NormalizedBars, cached_bars, normalize_dataset
 from chronos_assets.settings import Settings
 from chronos_assets.storage.atomic_write import replacing
+from chronos_assets.storage.manifest_files import LoadedManifest, load_manifest, manifest_path, read_manifest_text
 
 _CHECKSUM_LINE = re.compile(r"^(\s*checksum\s*:[ \t]*)([^\s#,}]+|\"[^\"\n]*\"|'[^'\n]*')?", re.MULTILINE)
 _ENDINGS = frozenset({"csv", "txt", "tsv", "dat", "prn", "gz", "zst", "parquet", "arrow", "ipc", "feather"})
@@ -90,7 +91,7 @@ def new_manifest(
 def _hint_for_existing(path: Path, source: Path, slug: str) -> str:
     """What to do about a manifest that is there already: one of another file is not to be overwritten."""
     with contextlib.suppress(ChronosError):
-        named = str(parse_yaml(read_manifest_text(path), path).get("source_file", ""))
+        named = str(parse_yaml(read_manifest_text(path), str(path)).get("source_file", ""))
         if Path(named).name != source.name:
             return f"It is the manifest of {named}: name another slug with --slug."
     return f"`chronos manifest refresh {slug}` renews its checksum; --slug names another, --force writes it again."

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from chronos_assets.domain.audit import Tolerance
 from chronos_assets.domain.audit_report import AuditReport
 from chronos_assets.domain.content import ContentHasher
-from chronos_assets.domain.manifest import LoadedManifest
 from chronos_assets.domain.slug import Slug
 from chronos_assets.errors import ChronosError, StoreError
 from chronos_assets.pipeline.export.audit import audit_tag
@@ -26,6 +25,7 @@ from chronos_assets.pipeline.validation.run import validate_run
 from chronos_assets.storage.audits import AuditRecord, list_attempts
 from chronos_assets.storage.datasets import KEY_COLUMNS, DatasetRecord, get_dataset, iter_bars
 from chronos_assets.storage.delivery import summarize_tag
+from chronos_assets.storage.manifest_files import LoadedManifest
 from chronos_assets.storage.stores import Stores
 from chronos_assets.storage.tables import INDICATOR_BARS
 

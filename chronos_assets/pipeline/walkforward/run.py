@@ -15,9 +15,7 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
-import psycopg
 from numpy.typing import NDArray
-from psycopg.rows import DictRow
 
 from chronos_assets.domain.folds import Fold
 from chronos_assets.domain.profiles.walkforward import WalkforwardProfile
@@ -38,6 +36,7 @@ from chronos_assets.pipeline.walkforward.summary import remarks, summarize
 from chronos_assets.pipeline.walkforward.trials import keep_trial
 from chronos_assets.storage.datasets import get_dataset, read_bars
 from chronos_assets.storage.fold_artifacts import FoldArtifacts
+from chronos_assets.storage.postgres import Connection
 from chronos_assets.storage.runs import (
     begin_run,
     declare_dead_runs,
@@ -211,7 +210,7 @@ def _remove_abandoned_files(stores: Stores) -> None:
 class _Attempt:
     """One attempt at a run, under its lock. Leaving it writes the status that is true then."""
 
-    def __init__(self, stores: Stores, lock: psycopg.Connection[DictRow], request: WalkforwardRequest, started: float) -> None:
+    def __init__(self, stores: Stores, lock: Connection, request: WalkforwardRequest, started: float) -> None:
         self.stores, self.lock, self.request, self.started = stores, lock, request, started
         self.to_train = self.trained = self.copied = self.present = 0
         self.failures: list[FoldFailure] = []

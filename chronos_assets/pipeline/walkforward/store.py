@@ -14,9 +14,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-import psycopg
 from numpy.typing import NDArray
-from psycopg.rows import DictRow
 
 from chronos_assets.domain.folds import Fold
 from chronos_assets.domain.metrics import METRICS_VERSION, side_returns
@@ -27,6 +25,7 @@ from chronos_assets.learning.training import FoldResult
 from chronos_assets.pipeline.walkforward.data import RunData
 from chronos_assets.pipeline.walkforward.request import WalkforwardRequest
 from chronos_assets.storage.fold_artifacts import FoldArtifacts, ValidationCases
+from chronos_assets.storage.postgres import Connection
 from chronos_assets.storage.runs import FoldRecord, store_folds
 from chronos_assets.storage.stores import Stores
 
@@ -54,7 +53,7 @@ class FoldWriter:
     """Collects ready folds and stores them together; leaving the context stores the rest, also after an interrupt."""
 
     stores: Stores
-    lock: psycopg.Connection[DictRow]
+    lock: Connection
     request: WalkforwardRequest
     data: RunData
     binary: bool

@@ -14,10 +14,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from chronos_assets.domain.profiles.variants import expand
 from chronos_assets.domain.profiles.walkforward import WalkforwardProfile
-from chronos_assets.domain.statistics.deflation import MOST_TRIALS, DeflatedSharpe, chance_among, deflated_sharpe, grid, merged
+from chronos_assets.domain.statistics.deflation import DeflatedSharpe, chance_among, deflated_sharpe
 from chronos_assets.domain.statistics.trials import Signals, sharpe_per_signal
-from chronos_assets.domain.strict import parse_strict
 from chronos_assets.errors import FoldsFailedError, ProfileError
 from chronos_assets.learning.executors.base import FoldExecutor
 from chronos_assets.learning.executors.catalogue import open_executor
@@ -60,33 +60,6 @@ class SweepResult:
     def as_json(self) -> dict[str, Any]:
         """The form that `chronos sweep --json` prints."""
         return asdict(self)
-
-
-def expand(profile: WalkforwardProfile, axes: Mapping[str, Sequence[Any]]) -> list[tuple[dict[str, Any], WalkforwardProfile]]:
-    """Every point of the grid as changes and a whole profile, all validated before any is run; raises `ProfileError`."""
-    count = 1
-    for values in axes.values():
-        count *= len(values)
-    if not axes or not 0 < count <= MOST_TRIALS:
-        raise ProfileError(
-            "the grid cannot be run", code="grid_size", expected=f"1 to {MOST_TRIALS} combinations", found=count if axes else 0
-        )
-    base = profile.model_dump(exclude_unset=True)
-    return [
-        (changes, parse_strict(WalkforwardProfile, merged(base, changes), error=ProfileError, what="the grid")) for changes in grid(axes)
-    ]
-
-
-def change_profile(profile: WalkforwardProfile, changes: Mapping[str, Any]) -> WalkforwardProfile:
-    """`profile` with `changes` put over it: nested (`{"model": {"eta": 0.1}}`) or by dotted key (`{"model.eta": 0.1}`).
-
-    Raises `ProfileError` for what a manifest could not say either; a typo names the nearest key.
-    """
-    document = profile.model_dump(exclude_unset=True)
-    for key, value in changes.items():
-        (nested,) = grid({key: [value]})
-        document = merged(document, nested)
-    return parse_strict(WalkforwardProfile, document, error=ProfileError, what="the changed profile")
 
 
 def run_sweep(

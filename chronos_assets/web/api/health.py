@@ -71,8 +71,7 @@ def _questdb(stores: Stores) -> None:
 
 def _postgres(stores: Stores) -> None:
     try:
-        with stores.postgres.connection() as connection:
-            connection.execute("SELECT 1")
+        stores.postgres.ping()
     except NotPublishedError:
         return  # it answers, and holds nothing yet
 
