@@ -74,6 +74,11 @@ class DatasetRecord:
         return folded[0]
 
 
+def lock_key(slug: str) -> str:
+    """Name of the session lock of a dataset."""
+    return f"dataset:{slug}"
+
+
 def find_dataset(postgres: Postgres, slug: str) -> DatasetRecord | None:
     """The published dataset `slug`, or None."""
     with postgres.connection() as connection:

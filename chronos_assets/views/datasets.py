@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from chronos_assets.domain.redaction import without_folders
 from chronos_assets.domain.strict import nearest
 from chronos_assets.errors import ChronosError, NotPublishedError
 from chronos_assets.pipeline.upkeep import datasets as use_case
@@ -129,7 +130,7 @@ def _manifest(settings: Settings, slug: str) -> tuple[LoadedManifest | None, lis
     try:
         return load_manifest(path, data_roots=settings.data_roots), []
     except ChronosError as error:
-        return None, [doc.Warn(code="manifest_unreadable", message=str(error))]
+        return None, [doc.Warn(code="manifest_unreadable", message=without_folders(str(error)))]
 
 
 def _registry(postgres: Postgres) -> list[DatasetRecord]:

@@ -22,10 +22,11 @@ from chronos_assets.views.frame_cache import FrameCache
 from chronos_assets.web.api import ROUTERS
 from chronos_assets.web.assets import ROUTE as STATIC
 from chronos_assets.web.description import describe
-from chronos_assets.web.guard import AccessGuard, RequestGuard
+from chronos_assets.web.guard import SAFE_METHODS, AccessGuard, RequestGuard
+from chronos_assets.web.own_forms import new_key, require_json, require_own_form
 from chronos_assets.web.pages import ROUTERS as PAGES
 from chronos_assets.web.pages.problem_page import problem_page
-from chronos_assets.web.problems import bare_problem, from_validation, problem, unknown_parameter
+from chronos_assets.web.problems import bare_problem, from_validation, log_failure, problem, unknown_parameter
 from chronos_assets.web.progress import ProgressWatch
 from chronos_assets.web.source import StoreSource
 from chronos_assets.web.tokens import TokenCheck
@@ -53,6 +54,7 @@ def create_app(settings: Settings, open_stores: Callable[[], Stores]) -> FastAPI
     app.state.source = StoreSource(open_stores)
     app.state.frames = FrameCache()
     app.state.watch = ProgressWatch(app.state.source.get)
+    app.state.form_key = new_key()
     app.state.dagster_url = lambda: _dagster_url(settings)
     for router in (*ROUTERS, *PAGES):
         app.include_router(router)
@@ -76,8 +78,11 @@ def create_app(settings: Settings, open_stores: Callable[[], Stores]) -> FastAPI
 
 
 async def _check_parameters(request: Request) -> None:
-    """Refuse parameters that the route does not have, and characters that no store takes."""
-    if not request.scope["route"].include_in_schema:
+    """Refuse parameters that the route does not have, characters that no store takes, and changes that no own page or program asks for."""
+    page = not request.scope["route"].include_in_schema
+    if request.method not in SAFE_METHODS:
+        await require_own_form(request) if page else require_json(request)
+    if page:
         for value in (*request.path_params.values(), *request.query_params.values()):
             _check_text(str(value))
         return  # a page takes what the address of another version may hold
@@ -115,6 +120,7 @@ def _invalid(request: Request, error: Exception) -> Response:
 
 def _answer(request: Request, error: ChronosError) -> Response:
     """The error as a page for a person, as a problem for a program."""
+    log_failure(error, request.state.request_id)
     if _is_page(request):
         return problem_page(request, error)
     return problem(error, path=request.url.path, request_id=request.state.request_id)

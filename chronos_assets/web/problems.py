@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from http import HTTPStatus
 from typing import Any
 
@@ -11,8 +12,10 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from chronos_assets import errors
+from chronos_assets.domain.redaction import name_of_path, without_folders
 from chronos_assets.domain.strict import nearest
 
+LOG = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = 5
 _STATUS: tuple[tuple[type[errors.ChronosError], int], ...] = (
@@ -33,9 +36,12 @@ _CODES = {
     "series_too_long": 413,
     "not_acceptable": 406,
     "media_type": 415,
+    "form_foreign": 403,
     "parameter_invalid": 422,
     "postgres_cancelled": 503,
 }
+# What a server said when it refused: it may quote the statement, and is for the log only.
+_SERVERS_WORDS = frozenset({"postgres_refused", "questdb_refused", "questdb_answer", "questdb_rows_refused"})
 
 
 class Problem(BaseModel):
@@ -61,9 +67,29 @@ def status_of(error: errors.ChronosError) -> int:
     return next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
 
 
+def public(error: errors.ChronosError) -> errors.ChronosError:
+    """`error` as callers may see it: names of files without their folders, and no words of a store that may quote its statement."""
+    found = None if error.code in _SERVERS_WORDS else error.found
+    return errors.ChronosError(
+        without_folders(error.message),
+        code=error.code,
+        expected=None if error.expected is None else without_folders(str(error.expected)),
+        found=None if found is None else without_folders(str(found)),
+        hint=without_folders(error.hint),
+        **{name: name_of_path(value) if isinstance(value, str) else value for name, value in error.where.items()},
+    )
+
+
+def log_failure(error: errors.ChronosError, request_id: str) -> None:
+    """Write what a caller is not told of a failure of this machine into the log, under the request's id."""
+    if status_of(error) >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        LOG.warning("request %s: %s", request_id, error)
+
+
 def problem(error: errors.ChronosError, *, path: str, request_id: str) -> Response:
     """`error` as an answer."""
-    status, fields = status_of(error), error.as_dict()
+    status, error = status_of(error), public(error)
+    fields = error.as_dict()
     detail = str(errors.ChronosError(error.message, expected=error.expected, found=error.found, **error.where))
     code = "store_slow" if error.code == "postgres_cancelled" else error.code
     body = {

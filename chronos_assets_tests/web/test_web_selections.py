@@ -152,7 +152,7 @@ def test_the_page_of_a_selection_that_waits_cancels_it(web: Web, filled: Stores,
     run = web.ask(ROUTE, "POST", json={"dataset": SLUG, "seed": 23}).json()["run"]
     action = f"/lfs/{run['lfs_id']}/cancel"
     assert f'action="{action}"' in web.ask(f"/lfs/{run['lfs_id']}").text
-    after = web.ask(action, "POST")
+    after = web.send_form(action, {})
     assert (after.status_code, after.url) == (200, f"{web.url}/lfs/{run['lfs_id']}")
     assert f'action="{action}"' not in after.text
     assert dagster.ended == [run["dagster_run_id"]]
@@ -171,12 +171,12 @@ def test_the_page_of_the_api_shows_every_route(alone: Web) -> None:
 def test_the_form_says_what_is_wrong_or_which_command_to_use(alone: Web, filled: Stores) -> None:
     """A wrong value and a missing Dagster are told above the form, which keeps what was typed; a complete request leads to its page."""
     assert f"<option selected>{SLUG}</option>" in alone.ask(f"/lfs/new?dataset={SLUG}").text
-    wrong = alone.ask("/lfs/new", "POST", data={"dataset": SLUG, "max_kept": "three"})
+    wrong = alone.send_form("/lfs/new", {"dataset": SLUG, "max_kept": "three"})
     assert wrong.status_code == 422
     assert "max_kept" in wrong.text
     assert 'value="three"' in wrong.text
-    down = alone.ask("/lfs/new", "POST", data={"dataset": SLUG, "features": "FEAT_A FEAT_B", "seed": "31", "target": ""})
+    down = alone.send_form("/lfs/new", {"dataset": SLUG, "features": "FEAT_A FEAT_B", "seed": "31", "target": ""})
     assert down.status_code == 503
     assert "--features FEAT_A --features FEAT_B" in down.text
-    done = alone.ask("/lfs/new", "POST", data={"dataset": SLUG, "permutation": ""})
+    done = alone.send_form("/lfs/new", {"dataset": SLUG, "permutation": ""})
     assert (done.status_code, "/lfs/new" in done.url) == (200, False)

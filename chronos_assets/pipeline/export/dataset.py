@@ -20,12 +20,12 @@ from chronos_assets.pipeline.export.normalize import NormalizedBars, normalize_d
 from chronos_assets.pipeline.export.planning import abandoned_growth, is_unchanged, on_columns, require_sound
 from chronos_assets.pipeline.export.publish import publish_audited
 from chronos_assets.pipeline.export.source import Source
-from chronos_assets.pipeline.export.types import ExportAttempt, ExportOptions, ExportResult, lock_key
+from chronos_assets.pipeline.export.types import ExportAttempt, ExportOptions, ExportResult
 from chronos_assets.pipeline.export.write import check_transport, write
 from chronos_assets.pipeline.progress import Progress, silent
 from chronos_assets.settings import Settings
 from chronos_assets.storage.audits import AuditRecord, close_attempt, find_attempt, list_attempts
-from chronos_assets.storage.datasets import DatasetRecord, find_dataset
+from chronos_assets.storage.datasets import DatasetRecord, find_dataset, lock_key
 from chronos_assets.storage.manifest_files import LoadedManifest
 from chronos_assets.storage.postgres import Connection
 from chronos_assets.storage.stores import Stores

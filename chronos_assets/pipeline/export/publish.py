@@ -10,10 +10,9 @@ import time
 
 from chronos_assets.errors import ChronosError, ConflictError, ServiceUnavailableError
 from chronos_assets.pipeline.export.source import Source
-from chronos_assets.pipeline.export.types import lock_key
 from chronos_assets.pipeline.progress import Progress
 from chronos_assets.storage.audits import AuditRecord, is_published, publish
-from chronos_assets.storage.datasets import DatasetRecord, find_dataset
+from chronos_assets.storage.datasets import DatasetRecord, find_dataset, lock_key
 from chronos_assets.storage.postgres import Connection, Postgres
 
 TRIES = 5

@@ -127,8 +127,3 @@ class ExportResult:
             "resent_slices": self.resent_slices,
             "seconds": {name: round(value, 3) for name, value in self.seconds.items()},
         }
-
-
-def lock_key(slug: str) -> str:
-    """Name of the session lock of a dataset."""
-    return f"dataset:{slug}"

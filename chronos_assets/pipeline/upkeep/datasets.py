@@ -11,9 +11,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from chronos_assets.errors import ConflictError
-from chronos_assets.pipeline.export.types import lock_key
 from chronos_assets.storage.audits import list_attempts
-from chronos_assets.storage.datasets import DatasetRecord, Standing, delete_dataset, get_dataset, standing_on
+from chronos_assets.storage.datasets import DatasetRecord, Standing, delete_dataset, get_dataset, lock_key, standing_on
 from chronos_assets.storage.delivery import bars_of, table_bytes
 from chronos_assets.storage.stores import Stores
 

@@ -17,6 +17,7 @@ from chronos_assets.views.series import Series
 from chronos_assets.web import selection_requests as orders
 from chronos_assets.web.answers import answer
 from chronos_assets.web.context import PROBLEMS, Exact, stores_of
+from chronos_assets.web.own_forms import JSON_TYPE, media_type
 from chronos_assets.web.series import CONTENT, FormatParameter, chosen_format, series_answer, series_etag, unchanged
 
 router = APIRouter(prefix="/api/lfs/runs", tags=["feature selection"], responses=PROBLEMS)
@@ -30,9 +31,8 @@ WAITS: dict[int | str, dict[str, Any]] = {
 
 async def _order(request: Request) -> dict[str, Any]:
     """The body: a JSON object."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/json":
-        raise UsageError("the body must be JSON", code="media_type", expected="Content-Type: application/json", found=kind[:100] or "none")
+    if not media_type(request):
+        raise UsageError("the body must be JSON", code="media_type", expected=f"Content-Type: {JSON_TYPE}", found="none")
     try:
         body = json.loads(await request.body())
     except (ValueError, RecursionError) as error:

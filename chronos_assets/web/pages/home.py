@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Request, Response
 from starlette.responses import RedirectResponse
@@ -12,6 +11,7 @@ from chronos_assets.views import datasets as dataset_views
 from chronos_assets.views import runs as run_views
 from chronos_assets.views import simulations as simulation_views
 from chronos_assets.web.context import Words, stores_of
+from chronos_assets.web.own_forms import form_of
 from chronos_assets.web.pages.forms import own_path
 from chronos_assets.web.pages.rendering import THEMES, page
 
@@ -57,7 +57,7 @@ def search(request: Request, q: Words = None) -> Response:
 @router.post("/theme")
 async def choose_theme(request: Request) -> Response:
     """Remember light or dark in a cookie and go back to the page; works without a script."""
-    form = parse_qs((await request.body()).decode("utf-8", "replace"))
+    form = await form_of(request)
     theme, back = form.get("theme", [""])[0], form.get("back", ["/"])[0]
     answer = RedirectResponse(own_path(back), 303)
     if theme in THEMES:

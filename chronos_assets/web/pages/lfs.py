@@ -16,6 +16,7 @@ from chronos_assets.views.folds import histogram
 from chronos_assets.web import selection_requests as orders
 from chronos_assets.web.context import Exact, stores_of
 from chronos_assets.web.pages.rendering import page
+from chronos_assets.web.problems import public
 
 router = APIRouter(prefix="/lfs", include_in_schema=False)
 Tab = Literal["table", "over-time", "pairs", "null", "setup"]
@@ -49,7 +50,7 @@ def show_selection(
         values |= _view(request, tab, selection)
         values["missing"] = ""
     except (FileError, NotPublishedError) as error:
-        values["missing"] = str(error)
+        values["missing"] = str(public(error))
     return page(request, "lfs.html", **values)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
@@ -14,8 +13,9 @@ from chronos_assets.errors import RefusedError, ServiceUnavailableError
 from chronos_assets.views.datasets import list_datasets
 from chronos_assets.web import selection_requests as orders
 from chronos_assets.web.context import Exact, stores_of
+from chronos_assets.web.own_forms import FIELD, form_of
 from chronos_assets.web.pages.rendering import page
-from chronos_assets.web.problems import status_of
+from chronos_assets.web.problems import public, status_of
 
 router = APIRouter(prefix="/lfs/new", include_in_schema=False)
 NUMBERS = ("start_row", "end_row", "bins", "max_kept", "iterations", "beta_trials", "permutations", "seed")
@@ -31,7 +31,7 @@ def ask(request: Request, dataset: Exact = None) -> Response:
 @router.post("")
 async def send(request: Request) -> Response:
     """Request the selection and show it; what cannot be used, or the command if Dagster is down, is said above the form."""
-    fields = {name: found[0].strip() for name, found in parse_qs((await request.body()).decode("utf-8", "replace")).items()}
+    fields = {name: found[0].strip() for name, found in (await form_of(request)).items() if name != FIELD}
     return await run_in_threadpool(_send, request, fields)
 
 
@@ -39,7 +39,7 @@ def _send(request: Request, fields: dict[str, str]) -> Response:
     try:
         submission = orders.submit(request, order_of(fields), requested_by="dashboard")
     except (RefusedError, ServiceUnavailableError) as error:
-        return _form(request, fields, status=status_of(error), said=str(error))
+        return _form(request, fields, status=status_of(error), said=str(public(error)))
     root = str(request.scope.get("root_path", "")).rstrip("/")
     return RedirectResponse(f"{root}/lfs/{submission.record.lfs_id}", 303)
 

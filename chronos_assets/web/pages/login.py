@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from typing import Annotated
-from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Query, Request, Response
 from starlette.responses import RedirectResponse
 
+from chronos_assets.web.own_forms import form_of
 from chronos_assets.web.pages.forms import own_path
 from chronos_assets.web.pages.rendering import page
 from chronos_assets.web.tokens import COOKIE, SESSION_SECONDS, TokenCheck, Verdict
@@ -25,7 +25,7 @@ def ask(request: Request, wanted: Annotated[str, Query(alias="next", max_length=
 @router.post("/login")
 async def enter(request: Request) -> Response:
     """Compare the token and go on to the page that was asked for."""
-    form = parse_qs((await request.body()).decode("utf-8", "replace"))
+    form = await form_of(request)
     given, wanted = form.get("token", [""])[0], own_path(form.get("next", ["/"])[0])
     tokens: TokenCheck = request.app.state.tokens
     verdict = tokens.try_token(given, request.client.host if request.client else "")

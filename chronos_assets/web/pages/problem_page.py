@@ -9,13 +9,14 @@ from starlette.responses import Response
 
 from chronos_assets.errors import ChronosError, ServiceUnavailableError
 from chronos_assets.web.pages.rendering import page
-from chronos_assets.web.problems import RETRY_SECONDS, status_of
+from chronos_assets.web.problems import RETRY_SECONDS, public, status_of
 
 
 def problem_page(request: Request, error: ChronosError, *, status: int | None = None) -> Response:
     """`error` in the frame of every page, with the status that the API would answer."""
     status = status_of(error) if status is None else status
     down = isinstance(error, ServiceUnavailableError)
+    error = public(error)
     return page(
         request,
         "problem.html",

@@ -14,12 +14,15 @@ from urllib.parse import urlencode
 
 from fastapi import Request
 from jinja2 import Environment, PackageLoader, StrictUndefined, Undefined
+from markupsafe import Markup
 from starlette.responses import HTMLResponse, Response
 
 from chronos_assets.web.answers import etag_of, known
 from chronos_assets.web.assets import asset
+from chronos_assets.web.own_forms import FIELD
 from chronos_assets.web.pages import formats
 
+FORM_KEY = Markup('<input type="hidden" name="{}" value="{}">')
 THEMES = ("light", "dark")
 HEADERS = {"Cache-Control": "private, no-cache", "Vary": "Accept, Cookie, HX-Request-Type"}
 
@@ -87,6 +90,7 @@ def _frame(request: Request) -> dict[str, Any]:
         "section": request.url.path.removeprefix(root).strip("/").split("/")[0],
         "address": request.url.path,
         "query": request.query_params,
+        "form_key": FORM_KEY.format(FIELD, request.app.state.form_key),
         "dagster_url": request.app.state.dagster_url(),
     }
 
