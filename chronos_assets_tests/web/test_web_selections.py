@@ -102,13 +102,17 @@ def test_a_request_that_cannot_be_used_names_the_key(alone: Web, order: dict[str
 
 
 def test_a_body_that_is_no_json_and_a_foreign_page_are_refused(alone: Web) -> None:
-    """415 for a form, 422 for text that is no object, 403 for a page of another site."""
+    """415 for a form, 422 for text that is no object, 403 for a page of another site and for a form that no page of ours made."""
     assert alone.ask(ROUTE, "POST", data={"dataset": SLUG}).status_code == 415
     for body in ("[1]", "{", "[" * 100_000):
         answer = alone.ask(ROUTE, "POST", data=body, headers={"Content-Type": "application/json"})
         assert (answer.status_code, answer.json()["code"]) == (422, "body_invalid")
     for path in (ROUTE, "/lfs/new"):
         assert alone.ask(path, "POST", json={"dataset": SLUG}, headers={"Origin": "http://evil.example"}).status_code == 403
+    for form in ({"dataset": SLUG}, {"dataset": SLUG, "csrf": "guessed"}):
+        answer = alone.ask("/lfs/new", "POST", data=form)
+        assert (answer.status_code, "Open the page again" in answer.text) == (403, True)
+    assert alone.ask(f"{ROUTE}/00000000-0000-5000-8000-000000000000/cancel", "POST", data={"a": "b"}).status_code == 415
 
 
 def test_equal_requests_at_once_are_one_run_that_can_be_cancelled(web: Web, filled: Stores, dagster: LaunchingDagster) -> None:
