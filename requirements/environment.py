@@ -76,9 +76,6 @@ def prepare(uv: Path, level: str, *, gpu: bool = False, exactly: bool = False) -
         return True
     python = str(VENV / ("Scripts/python.exe" if WINDOWS else "bin/python"))
     environment = environment_for(uv)
-    if os.environ.get("PYTHONDONTWRITEBYTECODE") and not VENV.exists():
-        # If Python may not keep what it compiled, every command would compile its imports again (ten seconds): do it once, now.
-        environment["UV_COMPILE_BYTECODE"] = "1"
     steps: list[list[str]] = []
     if not usable():
         print("building the environment in .venv ...", file=sys.stderr, flush=True)
@@ -91,6 +88,7 @@ def prepare(uv: Path, level: str, *, gpu: bool = False, exactly: bool = False) -
         if subprocess.run([str(uv), *step], check=False, env=environment, cwd=PROJECT).returncode:
             return False
     make_path_relative()
+    keep_bytecode()
     STAMP.write_text(stamp(level, gpu=gpu))
     return True
 
@@ -98,6 +96,13 @@ def prepare(uv: Path, level: str, *, gpu: bool = False, exactly: bool = False) -
 def files_of(level: str, *, gpu: bool) -> list[Path]:
     """The files that an environment of a level is made from: its packages, and XGBoost with or without GPU code."""
     return [HERE / f"{level}.txt", HERE / ("gpu.txt" if gpu else "cpu.txt")]
+
+
+def keep_bytecode() -> None:
+    """If Python may write no bytecode beside sources, let it do so inside `.venv`: else each command compiles its 3,000 imports again."""
+    line = "import sys; sys.dont_write_bytecode and (setattr(sys, 'pycache_prefix', sys.pycache_prefix or sys.prefix + '/pycache'), "
+    for folder in VENV.glob("lib/python3.*/site-packages"):
+        (folder / "_chronos_bytecode.pth").write_text(f"{line}setattr(sys, 'dont_write_bytecode', False))\n", encoding="utf-8")
 
 
 def make_path_relative() -> None:
@@ -174,27 +179,37 @@ def answers(command: list[str]) -> bool:
 
 
 def bring_uv() -> Path | None:
-    """Install uv into `.uv/`: by a virtual environment if Python can make one, else by the pip that is there."""
+    """Install uv into `.uv/`: by the pip that is there, else by a virtual environment with one of its own."""
     print("bringing uv into .uv/ ...", file=sys.stderr, flush=True)
     shutil.rmtree(OWN_UV, ignore_errors=True)
+    if importlib.util.find_spec("pip") is not None and install([sys.executable, "-m", "pip", "install", "--target", str(OWN_UV)]):
+        return find_uv()
     if importlib.util.find_spec("ensurepip") is not None:
+        shutil.rmtree(OWN_UV, ignore_errors=True)
         try:
             venv.EnvBuilder(with_pip=True, symlinks=not WINDOWS).create(OWN_UV)
             python = OWN_UV / ("Scripts/python.exe" if WINDOWS else "bin/python")
             if install([str(python), "-m", "pip", "install"]):
                 return find_uv()
         except (OSError, subprocess.CalledProcessError) as error:
-            print(f"no virtual environment could be made ({error}); trying pip", file=sys.stderr)
-        shutil.rmtree(OWN_UV, ignore_errors=True)
-    if importlib.util.find_spec("pip") is not None and install([sys.executable, "-m", "pip", "install", "--target", str(OWN_UV)]):
-        return find_uv()
+            print(f"no virtual environment could be made ({error})", file=sys.stderr)
     return None
 
 
 def install(pip: list[str]) -> bool:
     """Run a pip command on the pinned uv; pip's own words are shown if it fails."""
-    options = ["--quiet", "--disable-pip-version-check", "--require-hashes", "--only-binary", ":all:", "-r", str(HERE / "uv.txt")]
-    return subprocess.run([*pip, *options], check=False).returncode == 0
+    options = [
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-compile",
+        "--require-hashes",
+        "--only-binary",
+        ":all:",
+        "-r",
+        str(HERE / "uv.txt"),
+    ]
+    environment = {**os.environ, "PIP_ROOT_USER_ACTION": "ignore"}
+    return subprocess.run([*pip, *options], check=False, env=environment).returncode == 0
 
 
 def fail(message: str) -> int:

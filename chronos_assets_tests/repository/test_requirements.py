@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import itertools
+import os
 import re
 import subprocess
 import sys
@@ -202,3 +203,17 @@ def test_gpu_libraries_stay_once_asked_for(installer: ModuleType, tmp_path: Path
     assert installer.STAMP.read_text().startswith("run ")
     with pytest.raises(FileNotFoundError):
         installer.prepare(nothing, "run", gpu=True)
+
+
+def test_bytecode_is_kept_where_python_may_not_write_it_beside_sources(installer: ModuleType, tmp_path: Path) -> None:
+    """With PYTHONDONTWRITEBYTECODE, what is imported is compiled once, inside the environment; without it, as ever."""
+    digest = hashlib.sha256((tmp_path / "wheels" / "leaf-1-py3-none-any.whl").read_bytes()).hexdigest()
+    write_requirements(installer, digest)
+    assert installer.prepare(installer.find_uv(), "run")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    import_leaf = [str(installer.VENV / "bin" / "python"), "-c", "import leaf"]
+    subprocess.run(import_leaf, check=True, env=environment | {"PYTHONDONTWRITEBYTECODE": "1"})
+    assert [path.name.partition(".")[0] for path in installer.VENV.glob("pycache/**/leaf.*.pyc")] == ["leaf"]
+    assert not list(installer.VENV.glob("lib/**/__pycache__/leaf.*"))
+    subprocess.run(import_leaf, check=True, env=environment)
+    assert list(installer.VENV.glob("lib/**/__pycache__/leaf.*"))
