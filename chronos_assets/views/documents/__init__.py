@@ -7,6 +7,7 @@ is a row. Times are UTC and end in `Z` as JSON; a number that does not exist is 
 
 from __future__ import annotations
 
+from chronos_assets.views.documents.analysis import Analysis, CostCase, Decile, Drawdown, Excursion
 from chronos_assets.views.documents.base import Document, Json, Mode, Side, Status, Warn
 from chronos_assets.views.documents.datasets import (
     Audit,
@@ -23,7 +24,17 @@ from chronos_assets.views.documents.datasets import (
 )
 from chronos_assets.views.documents.folds import Fold, FoldDetail, Histogram, Importance, RocPoint
 from chronos_assets.views.documents.nights import Night, NightRun
-from chronos_assets.views.documents.runs import Comparison, Difference, Run, RunDetail, RunMetrics, RunSpace, RunWithSpace, SimulationName
+from chronos_assets.views.documents.runs import (
+    Comparison,
+    Difference,
+    FoldComparison,
+    Run,
+    RunDetail,
+    RunMetrics,
+    RunSpace,
+    RunWithSpace,
+    SimulationName,
+)
 from chronos_assets.views.documents.selections import (
     LfsDetail,
     LfsFeature,
@@ -65,6 +76,7 @@ DOCUMENTS: tuple[type[Document], ...] = (
     MonthlyReturns,
     Trace,
     Judgement,
+    Analysis,
     Sweep,
     SweepDetail,
     Validation,
@@ -77,6 +89,7 @@ DOCUMENTS: tuple[type[Document], ...] = (
 
 __all__ = [
     "DOCUMENTS",
+    "Analysis",
     "Audit",
     "AuditLine",
     "Bucket",
@@ -84,16 +97,21 @@ __all__ = [
     "Column",
     "ColumnStatistics",
     "Comparison",
+    "CostCase",
     "Dataset",
     "DatasetDetail",
     "DatasetList",
     "DatasetReport",
     "DatasetSummary",
+    "Decile",
     "Difference",
     "Document",
+    "Drawdown",
     "EquityBucket",
     "EquityPoint",
+    "Excursion",
     "Fold",
+    "FoldComparison",
     "FoldDetail",
     "Histogram",
     "Importance",
