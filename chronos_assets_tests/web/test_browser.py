@@ -194,14 +194,14 @@ def test_a_run_moves_on_the_page_and_a_silent_server_is_said(
         other.page.goto(f"{web.url}/runs/{run_id}", wait_until="load")
         other.page.wait_for_selector("#live:has-text('does not answer')")
         other.page.unroute("**/api/events*")
-        other.page.wait_for_selector("#live:empty", state="attached", timeout=20_000)
+        other.page.wait_for_selector("#live:empty", state="attached")
         watch.page.goto(f"{web.url}/runs", wait_until="load")
         watch.page.check(f'input[value="{run_id}"]')
         assert watch.page.inner_text(f'tr[data-href="/runs/{run_id}"] .state') == "queued"
         with stores.postgres.connection() as connection:
             connection.execute("UPDATE walkforward_runs SET status = 'cancelled', completed_at = now() WHERE run_id = %s", (run_id,))
-        watch.page.wait_for_selector(f'tr[data-href="/runs/{run_id}"] .state.cancelled', timeout=20_000)
-        other.page.wait_for_selector("h1 .state.cancelled", timeout=20_000)
+        watch.page.wait_for_selector(f'tr[data-href="/runs/{run_id}"] .state.cancelled')
+        other.page.wait_for_selector("h1 .state.cancelled")
         assert watch.page.is_checked(f'input[value="{run_id}"]')
         assert other.page.locator("[data-live]").count() == 0  # the list goes on listening while any run in it moves
         watch.must_be_clean()
@@ -220,4 +220,4 @@ def test_a_page_comes_back_by_itself_with_the_store(browser: Browser, servers: C
         page = watch.open("/runs")
         assert "chronos services start" in page.inner_text("main")
         up = True
-        page.wait_for_selector(f'a[href="/runs/{made.run_id}"]', timeout=20_000)
+        page.wait_for_selector(f'a[href="/runs/{made.run_id}"]')
