@@ -87,15 +87,17 @@ class Watched:
         assert (self.errors, self.foreign, refused) == ([], [], []), self.page.url
 
     def violations(self) -> list[str]:
-        """What axe finds: rule and place."""
-        found: dict[str, Any] = self.page.evaluate(f"async () => {{ {AXE}; return await axe.run(document); }}")
+        """What axe finds: rule and place. For a page that is watched with `axe`."""
+        found: dict[str, Any] = self.page.evaluate("axe.run(document)")
         return [f"{one['id']}: {node['target']} {node['failureSummary'][:200]}" for one in found["violations"] for node in one["nodes"][:3]]
 
 
 @contextmanager
-def watched(browser: Browser, origin: str, **options: Any) -> Iterator[Watched]:
-    """A new context with one page. `options`: those of Playwright's `new_context`."""
+def watched(browser: Browser, origin: str, *, axe: bool = False, **options: Any) -> Iterator[Watched]:
+    """A new context with one page, which axe can judge if asked for. `options`: those of Playwright's `new_context`."""
     context: BrowserContext = browser.new_context(**options)
+    if axe:
+        context.add_init_script(AXE)
     context.set_default_timeout(PATIENCE_MS)
     page = context.new_page()
     watch = Watched(page, origin)
