@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "walkforward": ("chronos_assets.cli.walkforward", "walkforward", "Train the missing folds of a walk-forward run."),
     "sweep": ("chronos_assets.cli.sweep", "sweep", "Run a grid of walk-forward parameters and rank the results."),
     "lfs": ("chronos_assets.cli.lfs", "lfs", "Select features locally: which indicators separate the target near each bar."),
+    "selections": ("chronos_assets.cli.selections", "selections", "List, show or cancel local feature selections."),
     "runs": ("chronos_assets.cli.runs", "runs", "List or retire walk-forward runs."),
     "simulate": ("chronos_assets.cli.simulate", "simulate", "Turn the predictions of a run into trades."),
     "trace": ("chronos_assets.cli.simulate", "trace", "Follow a trade back to its fold, model, bars and file."),

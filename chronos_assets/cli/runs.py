@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from chronos_assets.views.documents import RunWithSpace
 
 
+SLICES_SHOWN = 12
+
+
 @click.group()
 def runs() -> None:
     """List, show, pin or retire walk-forward runs."""
@@ -54,12 +57,13 @@ def show(run_id: str, as_json: bool) -> None:
 
 def _show_text(stores: Stores, run: RunWithSpace) -> str:
     from chronos_assets.storage.runs import get_folds
-    from chronos_assets.views.runs import read_importance, warnings_of
+    from chronos_assets.views.runs import read_chosen_features, read_importance, warnings_of
     from chronos_assets.views.simulations import list_simulations
 
     postgres = stores.postgres
     made = list_simulations(postgres, {"run": run.run_id}).items
-    return show_text(run, get_folds(postgres, run.run_id), read_importance(postgres, run.run_id), made, warnings_of(run))
+    chosen = read_chosen_features(postgres, run.run_id, SLICES_SHOWN)
+    return show_text(run, get_folds(postgres, run.run_id), read_importance(postgres, run.run_id), made, warnings_of(run), chosen=chosen)
 
 
 @runs.command()

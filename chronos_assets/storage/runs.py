@@ -376,6 +376,12 @@ def run_artifacts(postgres: Postgres, run_ids: Sequence[str]) -> list[RunArtifac
         return [RunArtifact(**row) for row in connection.execute(query("run_artifacts"), {"run_ids": list(run_ids)}).fetchall()]
 
 
+def fold_keys_of_dataset(postgres: Postgres, slug: str) -> list[str]:
+    """Keys of the folds that only runs of this dataset have."""
+    with postgres.connection() as connection:
+        return [row["fold_key"] for row in connection.execute(query("dataset_fold_keys"), {"slug": slug}).fetchall()]
+
+
 def delete_run(postgres: Postgres, run_id: str) -> None:
     """Delete a run and its folds from Postgres; its trial stays. QuestDB has no row delete: its predictions stay there, unreachable."""
     with postgres.connection() as connection, connection.transaction():

@@ -101,6 +101,7 @@ def run_request(
     with lfs_lock(stores.postgres, request.lfs_id, wait_seconds=LOCK_SECONDS) as lock:
         if _is_complete(request, stores):
             return LfsOutcome(request.lfs_id, reused=True, permutations_computed=0)
+        _remove_damaged(request, stores)
         with stores.postgres.wrapped():
             begin_lfs(lock, request.row(requested_by) | {"dagster_run_id": dagster_run_id})
         with _Attempt(stores, lock, request, progress or silent) as attempt:
@@ -173,8 +174,20 @@ def _estimate(request: LfsRequest, cases: Cases) -> float:
 
 
 def _is_complete(request: LfsRequest, stores: Stores) -> bool:
+    """Whether the selection is there with its files as it left them. Files that are gone or damaged are made again."""
     run = find_lfs(stores.postgres, request.lfs_id)
-    return run is not None and run.status == "completed" and LfsArtifacts(stores.artifacts, request.lfs_id, 0).is_whole()
+    if run is None or run.status != "completed":
+        return False
+    found = LfsArtifacts(stores.artifacts, request.lfs_id, len(request.features)).digests()
+    kept = (run.summary_metrics or {}).get("files")  # selections of older programs noted none
+    return len(found) == 2 if kept is None else found == kept
+
+
+def _remove_damaged(request: LfsRequest, stores: Stores) -> None:
+    """Remove the files of a complete selection that are not as it left them."""
+    run = find_lfs(stores.postgres, request.lfs_id)
+    if run is not None and run.status == "completed" and (kept := (run.summary_metrics or {}).get("files")) is not None:
+        LfsArtifacts(stores.artifacts, request.lfs_id, len(request.features)).remove_damaged(kept)
 
 
 class _Attempt:
@@ -203,7 +216,7 @@ class _Attempt:
         else:
             status, reason = "cancelled", {"code": "cancelled", "message": "stopped; finished permutations are kept"}
         try:
-            if status == "cancelled" and self._null:
+            if status == "cancelled" and self._null and find_lfs(self.stores.postgres, self.request.lfs_id) is not None:
                 self._keep_results()
             self._end(status, self.summary | {"error": reason})
         except ChronosError:
@@ -332,13 +345,16 @@ class _Attempt:
     def _keep_results(self) -> None:
         self.summary["permutations_done"] = len(self._null)
         self.artifacts.finish(self._null)
+        self.summary["files"] = self.artifacts.digests()
         self._write_features()
 
     def _end(self, status: str, summary: dict[str, Any]) -> None:
         self._phase = status
         seconds = time.monotonic() - self.started
         with self.stores.postgres.wrapped():
-            end_lfs(self.lock, self.request.lfs_id, status, seconds=seconds, summary=summary, progress=self._progress())
+            known = end_lfs(self.lock, self.request.lfs_id, status, seconds=seconds, summary=summary, progress=self._progress())
+        if not known:
+            self.artifacts.remove()
 
 
 def _reason(error: BaseException | None) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from chronos_assets.views.documents.datasets import (
     TagSpace,
     TargetStatistics,
 )
-from chronos_assets.views.documents.folds import Fold, FoldDetail, Histogram, Importance, RocPoint
+from chronos_assets.views.documents.folds import ChosenFeature, ChosenFeatures, Fold, FoldDetail, FoldSlice, Histogram, Importance, RocPoint
 from chronos_assets.views.documents.nights import Night, NightRun
 from chronos_assets.views.documents.runs import (
     Comparison,
@@ -65,6 +65,7 @@ DOCUMENTS: tuple[type[Document], ...] = (
     RunWithSpace,
     RunDetail,
     FoldDetail,
+    ChosenFeatures,
     Importance,
     Comparison,
     SimulationDetail,
@@ -94,6 +95,8 @@ __all__ = [
     "AuditLine",
     "Bucket",
     "Check",
+    "ChosenFeature",
+    "ChosenFeatures",
     "Column",
     "ColumnStatistics",
     "Comparison",
@@ -113,6 +116,7 @@ __all__ = [
     "Fold",
     "FoldComparison",
     "FoldDetail",
+    "FoldSlice",
     "Histogram",
     "Importance",
     "Json",
