@@ -33,7 +33,7 @@ from chronos_assets.storage.stores import Stores
 
 Ints = npt.NDArray[np.int64]
 LOCK_SECONDS = 2.0
-TELL_SECONDS, FEATURES_SECONDS = 1.0, 5.0
+TELL_SECONDS, FEATURES_SECONDS = 0.5, 5.0
 CONSTANT = "constant"
 
 
@@ -284,7 +284,7 @@ class _Attempt:
         self._tell()
 
     def _tell(self, *, force: bool = False) -> None:
-        """Write how far the selection is, at most once a second; raises `RunCancelledError` if it was asked to stop."""
+        """Write how far the selection is, at most every half second; raises `RunCancelledError` if it was asked to stop."""
         now = time.monotonic()
         if not force and now - self._told < TELL_SECONDS:
             return
@@ -292,10 +292,11 @@ class _Attempt:
         with self.stores.postgres.wrapped():
             stop = tell_progress(self.lock, self.request.lfs_id, self._progress())
         if stop:
+            gone = find_lfs(self.stores.postgres, self.request.lfs_id) is None
             raise RunCancelledError(
-                "the feature selection was cancelled",
+                "the dataset was retired, and the feature selection with it" if gone else "the feature selection was cancelled",
                 code="cancelled",
-                hint="The same request goes on with it.",
+                hint="" if gone else "The same request goes on with it.",
                 lfs_id=self.request.lfs_id,
             )
 
