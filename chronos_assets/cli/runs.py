@@ -96,7 +96,7 @@ def _pin(run_id: str, as_json: bool, *, pinned: bool) -> None:
 @click.argument("run_id", shell_complete=completion.run_ids)
 @json_option
 def retire(run_id: str, as_json: bool) -> None:
-    """Delete a run and the files that only it uses. Predictions in QuestDB stay, found by nobody: it has no row delete."""
+    """Delete a run with its simulations and reports, and the files that only it uses. That it was tried stays on record."""
     from chronos_assets.pipeline.upkeep.retire import retire_run
 
     stores = open_stores_of()
@@ -106,7 +106,8 @@ def retire(run_id: str, as_json: bool) -> None:
         asdict(space),
         as_json,
         lambda _: (
-            f"retired {run_id}: {space.folds} folds, {byte_size(space.own_artifact_bytes)} of files freed; "
-            f"{space.prediction_rows} rows stay in QuestDB unused"
+            f"retired {run_id}: {space.folds} folds, {len(space.simulations)} simulations, "
+            f"{byte_size(space.own_artifact_bytes)} of files freed; {space.prediction_rows} predictions in QuestDB are dead rows now, "
+            "which go when its table is compacted"
         ),
     )

@@ -383,9 +383,10 @@ def fold_keys_of_dataset(postgres: Postgres, slug: str) -> list[str]:
 
 
 def delete_run(postgres: Postgres, run_id: str) -> None:
-    """Delete a run and its folds from Postgres; its trial stays. QuestDB has no row delete: its predictions stay there, unreachable."""
+    """Delete a run, its folds and simulations from Postgres; its trial stays. Their rows in QuestDB stay there, unreachable."""
     with postgres.connection() as connection, connection.transaction():
         connection.execute(query("trial_retire"), {"run_id": run_id})
+        connection.execute(query("simulations_delete"), {"run_id": run_id})
         connection.execute(query("run_folds_delete"), {"run_id": run_id})
         connection.execute(query("run_delete"), {"run_id": run_id})
 

@@ -171,12 +171,16 @@ def _report_path(path: Path) -> Path:
     return path.with_suffix(".json")
 
 
-def _cached(path: Path) -> BarsReport | None:
+def report_of(path: Path) -> BarsReport | None:
+    """What was said of the file that an Arrow file was made from; None if that is not kept."""
     with contextlib.suppress(OSError, ValidationError):
-        report = BarsReport.model_validate_json(_report_path(path).read_bytes())
-        if path.is_file() and _opens(path):
-            return report
+        return BarsReport.model_validate_json(_report_path(path).read_bytes())
     return None
+
+
+def _cached(path: Path) -> BarsReport | None:
+    report = report_of(path)
+    return report if report is not None and path.is_file() and _opens(path) else None
 
 
 def _opens(path: Path) -> bool:

@@ -55,7 +55,7 @@ DELETE FROM walkforward_runs WHERE run_id = %(run_id)s
 -- name: run_folds_delete
 DELETE FROM walkforward_folds WHERE run_id = %(run_id)s
 
--- Simulations that stand on a run keep it from being retired.
+-- Simulations of runs; they go with their run.
 -- name: run_simulations
 SELECT run_id::text AS run_id, simulation_id::text AS simulation_id FROM simulation_runs
 WHERE run_id = ANY(%(run_ids)s::uuid[]) ORDER BY created_at

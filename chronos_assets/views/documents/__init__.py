@@ -52,6 +52,7 @@ from chronos_assets.views.documents.series import EquityBucket, EquityPoint, Mon
 from chronos_assets.views.documents.simulations import Bucket, Judgement, PageTest, Simulation, SimulationDetail
 from chronos_assets.views.documents.sweeps import Sweep, SweepDetail, SweepRanked, SweepRow, SweepTrial
 from chronos_assets.views.documents.trades import Trace, Trade
+from chronos_assets.views.documents.upkeep import Prune, PrunedRun
 from chronos_assets.views.documents.validation import Check, Validation
 
 DOCUMENTS: tuple[type[Document], ...] = (
@@ -82,6 +83,7 @@ DOCUMENTS: tuple[type[Document], ...] = (
     SweepDetail,
     Validation,
     Night,
+    Prune,
     LfsSelection,
     LfsShares,
     LfsPair,
@@ -139,6 +141,8 @@ __all__ = [
     "PageTest",
     "Prediction",
     "PredictionBucket",
+    "Prune",
+    "PrunedRun",
     "RocPoint",
     "Run",
     "RunDetail",
