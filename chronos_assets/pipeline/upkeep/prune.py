@@ -12,15 +12,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from chronos_assets.domain.manifest import load_manifest, manifest_path
 from chronos_assets.domain.retention import Keep, reasons_to_keep
 from chronos_assets.errors import ChronosError, ConflictError, NotPublishedError
 from chronos_assets.pipeline.export.normalize import report_of
-from chronos_assets.pipeline.export.types import lock_key
 from chronos_assets.pipeline.progress import Progress, silent
 from chronos_assets.pipeline.upkeep.retire import remove_orphans, retire_run, run_spaces
 from chronos_assets.settings import Settings
-from chronos_assets.storage.datasets import DatasetRecord, list_datasets
+from chronos_assets.storage.datasets import DatasetRecord, list_datasets, lock_key
+from chronos_assets.storage.manifest_files import load_manifest, manifest_path
 from chronos_assets.storage.retention import StandingRun, price_files_in_use, prune_attempts, retention_runs
 from chronos_assets.storage.runs import count_predictions
 from chronos_assets.storage.stores import Stores
