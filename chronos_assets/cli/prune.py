@@ -69,6 +69,7 @@ def _text(document: Prune) -> str:
     lines += [
         f"{total} and {document.dagster_runs} Dagster runs {would}: {byte_size(document.bytes)} of files",
         f"runs that stay: {kept}",
+        *(f"compacted {one.table}: {one.rows_dropped:,} dead rows, {byte_size(one.bytes_freed)} freed" for one in document.compacted),
         *(f"left: {reason}" for reason in document.skipped),
     ]
     return "\n".join(lines)

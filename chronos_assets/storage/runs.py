@@ -23,6 +23,7 @@ from chronos_assets.storage.identifiers import quote_literal
 from chronos_assets.storage.postgres import Connection, Postgres, Row, lock_number
 from chronos_assets.storage.queries import query
 from chronos_assets.storage.stores import Stores
+from chronos_assets.storage.table_locks import writing_to
 from chronos_assets.storage.tables import TIMESTAMP, WALKFORWARD_PREDICTIONS
 
 PREDICTION_COLUMNS = ("bar_index", "prediction", "target_value", "long_threshold", "short_threshold", "score")
@@ -301,8 +302,9 @@ def store_folds(
     """
     table = WALKFORWARD_PREDICTIONS
     if predictions.height:
-        stores.questdb.write(predictions, table=table.name, symbols=table.symbols)
-        stores.questdb.wait_applied(table.name, stores.settings.apply_timeout_seconds)
+        with stores.postgres.wrapped(), writing_to(lock, table.name):
+            stores.questdb.write(predictions, table=table.name, symbols=table.symbols)
+            stores.questdb.wait_applied(table.name, stores.settings.apply_timeout_seconds)
     with stores.postgres.wrapped(), lock.transaction():
         lock.execute(query("lock_shared_until_commit"), {"key": lock_number(FILES)})
         whole = keep_files(folds)

@@ -31,6 +31,7 @@ def let_go(context: OpExecutionContext, config: UpkeepConfig, workplace: Resourc
             "bytes_freed": document.bytes,
             "files_removed": document.files,
             "dagster_runs_deleted": document.dagster_runs,
+            "table_bytes_freed": sum(one.bytes_freed for one in document.compacted),
             "kept": MetadataValue.json(document.kept),
             **({"runs": table([one.model_dump() for one in document.runs])} if document.runs else {}),
         }

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from dagster import DagsterInstance, DagsterRunStatus, RunRecord, RunsFilter
 
 from chronos_assets.domain.byte_size import byte_size
 from chronos_assets.orchestration.partitions import PARTITION_TAG
+from chronos_assets.pipeline.upkeep.compaction import Compacted, compact_where_due
 from chronos_assets.pipeline.upkeep.prune import KeepOf, Pruned, PrunePlan, keep_of, plan_prune, prune
 from chronos_assets.settings import Settings
 
@@ -37,7 +39,9 @@ def run_upkeep(
     if dry_run:
         return _document(plan, None, len(old))
     pruned = prune(stores, policy, slug)
-    return _document(plan, pruned, delete_dagster_runs(instance, old, stores.settings))
+    deleted = delete_dagster_runs(instance, old, stores.settings)
+    compacted, waiting = compact_where_due(stores)
+    return _document(plan, replace(pruned, skipped=[*pruned.skipped, *waiting]), deleted, compacted)
 
 
 def old_dagster_runs(instance: DagsterInstance, policy: KeepOf, slug: str | None = None) -> list[str]:
@@ -86,11 +90,12 @@ def upkeep_words(document: Prune) -> list[str]:
     went = f"retired by policy: {len(document.runs)} runs with {simulations} simulations, {document.files} files,"
     lines = [f"{went} {document.dagster_runs} Dagster runs; {byte_size(document.bytes)} of files freed"]
     something = document.runs or document.files or document.dagster_runs or document.bytes
-    return [*(lines if something else []), *(f"left: {words}" for words in document.skipped)]
+    compacted = [f"compacted {one.table}: {one.rows_dropped:,} dead rows, {byte_size(one.bytes_freed)} freed" for one in document.compacted]
+    return [*(lines if something else []), *compacted, *(f"left: {words}" for words in document.skipped)]
 
 
-def _document(plan: PrunePlan, pruned: Pruned | None, dagster_runs: int) -> Prune:
-    from chronos_assets.views.documents import Prune, PrunedRun
+def _document(plan: PrunePlan, pruned: Pruned | None, dagster_runs: int, compacted: Sequence[Compacted] = ()) -> Prune:
+    from chronos_assets.views.documents import CompactedTable, Prune, PrunedRun
 
     stayed = [] if pruned is None else pruned.skipped
     runs = [one for one in plan.runs if not any(one.run_id in words for words in stayed)]
@@ -101,6 +106,10 @@ def _document(plan: PrunePlan, pruned: Pruned | None, dagster_runs: int) -> Prun
         files=len(plan.files),
         bytes=sum(one.bytes for one in plan.runs) + sum(plan.files.values()) if pruned is None else pruned.bytes,
         attempts=0 if pruned is None else pruned.attempts,
+        compacted=[
+            CompactedTable(table=one.before.table, rows_dropped=one.before.rows - one.after.rows, bytes_freed=one.bytes_freed)
+            for one in compacted
+        ],
         dagster_runs=dagster_runs,
         skipped=plan.waiting if pruned is None else stayed,
     )

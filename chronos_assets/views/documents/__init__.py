@@ -52,7 +52,7 @@ from chronos_assets.views.documents.series import EquityBucket, EquityPoint, Mon
 from chronos_assets.views.documents.simulations import Bucket, Judgement, PageTest, Simulation, SimulationDetail
 from chronos_assets.views.documents.sweeps import Sweep, SweepDetail, SweepRanked, SweepRow, SweepTrial
 from chronos_assets.views.documents.trades import Trace, Trade
-from chronos_assets.views.documents.upkeep import Prune, PrunedRun
+from chronos_assets.views.documents.upkeep import CompactedTable, Prune, PrunedRun, Space, TableSpace
 from chronos_assets.views.documents.validation import Check, Validation
 
 DOCUMENTS: tuple[type[Document], ...] = (
@@ -84,6 +84,7 @@ DOCUMENTS: tuple[type[Document], ...] = (
     Validation,
     Night,
     Prune,
+    Space,
     LfsSelection,
     LfsShares,
     LfsPair,
@@ -101,6 +102,7 @@ __all__ = [
     "ChosenFeatures",
     "Column",
     "ColumnStatistics",
+    "CompactedTable",
     "Comparison",
     "CostCase",
     "Dataset",
@@ -153,12 +155,14 @@ __all__ = [
     "Simulation",
     "SimulationDetail",
     "SimulationName",
+    "Space",
     "Status",
     "Sweep",
     "SweepDetail",
     "SweepRanked",
     "SweepRow",
     "SweepTrial",
+    "TableSpace",
     "TagSpace",
     "TargetStatistics",
     "Trace",
