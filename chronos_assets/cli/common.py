@@ -70,7 +70,7 @@ def _code_of(error: Exception | KeyboardInterrupt) -> int:
     if isinstance(error, click.exceptions.Abort) and isinstance(error.__cause__, EOFError):
         error = error.__cause__  # click takes every EOFError for the end of its input
     if asked is not None or isinstance(error, (KeyboardInterrupt, click.exceptions.Abort)):
-        say("interrupted; what was complete is kept")
+        say("stopped; what was complete is kept, call the same line again to go on")
         return asked or INTERRUPTED
     if isinstance(error, ChronosError):
         return report_error(error)

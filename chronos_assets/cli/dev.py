@@ -91,6 +91,8 @@ def _servers(settings: Settings) -> Iterator[list[str]]:
         if ours:
             say("stopping the servers")
             services.stop(settings)
+        else:
+            say("QuestDB and Postgres ran before and keep running; `chronos services stop` stops them")
 
 
 def _serve(settings: Settings, note: Path, addresses: list[str], *, verbose: bool) -> int:

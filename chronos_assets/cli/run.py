@@ -35,10 +35,11 @@ NEXT = "See it in the UI: `chronos dev`, then Assets > indicator_bars, or Runs. 
 @click.command()
 @click.argument("slug", shell_complete=completion.slugs)
 @click.option("--force", is_flag=True, help="Write and verify all rows again under a new tag, even if nothing changed.")
+@click.option("--follow", is_flag=True, help="If the dataset is in progress elsewhere, show how that run goes on, and how it ends.")
 @json_option
-def run(slug: str, force: bool, as_json: bool) -> int:
+def run(slug: str, force: bool, follow: bool, as_json: bool) -> int:
     """Take one manifest through the whole lineage."""
-    return run_slug(str(Slug.parse(slug)), load_settings(), force=force, as_json=as_json)
+    return run_slug(str(Slug.parse(slug)), load_settings(), force=force, follow=follow, as_json=as_json)
 
 
 @click.command()
@@ -69,7 +70,7 @@ def _show_gate(manifest: Path, settings: Settings, *, as_json: bool) -> int:
     with (
         tempfile.TemporaryDirectory() as folder,  # not exports/, where the manifest sensor would take it for a dataset of yours
         _opened(copy_as_gate(manifest, Path(folder), settings)) as (workplace, instance),
-        RunProgress(GATE_SLUG, sys.stderr) as progress,
+        RunProgress(sys.stderr) as progress,
     ):
         workplace.report_to(progress.reporter)
         tags = {WHY_TAG: "the gate is shown"}
@@ -81,13 +82,13 @@ def _show_gate(manifest: Path, settings: Settings, *, as_json: bool) -> int:
     return outcome.exit_code
 
 
-def run_slug(slug: str, settings: Settings, *, force: bool, as_json: bool) -> int:
-    """Run one dataset, print what happened, and give the exit code."""
+def run_slug(slug: str, settings: Settings, *, force: bool, as_json: bool, follow: bool = False) -> int:
+    """Run one dataset (or follow the run that works on it), print what happened, and give the exit code."""
     from chronos_assets.storage.manifest_files import load_manifest, manifest_path
 
     load_manifest(manifest_path(settings.exports_dir, slug), data_roots=settings.data_roots)  # refused before anything is started
     with Compiling() as compiling, _opened(settings) as (workplace, instance):
-        document, code, message = _run(slug, workplace, instance, compiling, force=force)
+        document, code, message = _run(slug, workplace, instance, compiling, force=force, follow=follow)
     document["next"] = NEXT
     emit(document, as_json, run_text)
     if code:
@@ -96,23 +97,25 @@ def run_slug(slug: str, settings: Settings, *, force: bool, as_json: bool) -> in
 
 
 def _run(
-    slug: str, workplace: Workplace, instance: DagsterInstance, compiling: Compiling, *, force: bool
+    slug: str, workplace: Workplace, instance: DagsterInstance, compiling: Compiling, *, force: bool, follow: bool
 ) -> tuple[dict[str, Any], int, str]:
     from chronos_assets.cli.run_progress import RunProgress
-    from chronos_assets.orchestration.execute import run_partition
+    from chronos_assets.orchestration.execute import follow_run, is_interrupt, run_partition
     from chronos_assets.orchestration.partitions import WHY_TAG
     from chronos_assets.orchestration.summary import summary_of
 
-    with RunProgress(slug, sys.stderr) as progress:
+    with RunProgress(sys.stderr) as progress:
         workplace.report_to(progress.reporter)
         why = "asked for by hand, all rows again" if force else "asked for by hand"
 
         def listen(event: DagsterEvent) -> None:
-            progress.take(event)
+            progress.take(event, stopped=is_interrupt(event))
             if event.is_step_start and event.step_key == "trading_simulations":
-                compiling.wait(progress.report)
+                compiling.wait(progress)
 
-        outcome = run_partition(slug, workplace, instance, tags={WHY_TAG: why}, replace=force, listener=listen)
+        outcome = follow_run(slug, instance, listener=progress.take) if follow else None
+        if outcome is None:
+            outcome = run_partition(slug, workplace, instance, tags={WHY_TAG: why}, replace=force, listener=listen)
     return summary_of(outcome, workplace.stores), outcome.exit_code, outcome.message
 
 
@@ -147,7 +150,8 @@ def backfill(slugs: tuple[str, ...], everything: bool, force: bool, workers: int
         if everything and settings.nightly_prune:
             _let_go(workplace, instance)
     emit(Night(**document), as_json, lambda _: backfill_text(document))
-    codes = {one["exit_code"] for one in document["datasets"] if not one["succeeded"]} | ({3} if document["problems"] else set())
+    failed = [one for one in document["datasets"] if not (one["succeeded"] or one["in_progress"])]
+    codes = {one["exit_code"] for one in failed} | ({3} if document["problems"] else set())
     return 0 if not codes else min(codes) if len(codes) == 1 else 1
 
 
@@ -177,7 +181,7 @@ def _quiet(settings: Settings, wanted: list[str] | None) -> list[Found]:
 
 
 def _backfill(settings: Settings, instance: DagsterInstance, wanted: list[str] | None, *, force: bool, workers: int) -> dict[str, Any]:
-    from chronos_assets.orchestration.backfill_workers import run_side_by_side
+    from chronos_assets.orchestration.backfill_workers import Done, run_side_by_side
     from chronos_assets.orchestration.nightly.nightly_summary import summarize
     from chronos_assets.orchestration.nightly.schedules import covered
     from chronos_assets.pipeline.upkeep.changes import decide
@@ -190,10 +194,14 @@ def _backfill(settings: Settings, instance: DagsterInstance, wanted: list[str] |
     name = f"backfill {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
     for report in decision.reports:
         say(report)
-    done = []
-    for one in run_side_by_side(decision.requests, settings, name=name, workers=workers):
+    done: list[Done] = []
+
+    def tell(slugs: list[str]) -> None:
+        say(f"       {len(done)} of {len(decision.requests)} ended, working on {', '.join(slugs)}")
+
+    for one in run_side_by_side(decision.requests, settings, name=name, workers=workers, waiting=tell):
         done.append(one)
-        result = "ok    " if one.succeeded else "FAILED"
+        result = "ok    " if one.succeeded else "busy  " if one.in_progress else "FAILED"
         say(f"{result} {one.seconds:7.2f} s  {one.slug} ({one.why}){'' if one.succeeded else f': {one.message}'}")
     runs = [run for one in done if (run := instance.get_run_by_id(one.run_id))] if done else []
     night = summarize(instance, name, runs, decision.reports)
@@ -202,6 +210,7 @@ def _backfill(settings: Settings, instance: DagsterInstance, wanted: list[str] |
         "name": name,
         "manifests": len(found),
         "unchanged": len(found) - len(decision.requests) - len([one for one in found if one.content is None]),
+        "in_progress": sum(one.in_progress for one in done),
         "problems": decision.reports,
         "datasets": [asdict(one) for one in sorted(done, key=lambda one: one.slug)],
         "totals": night.totals,

@@ -53,7 +53,8 @@ def gate_text(document: dict[str, Any]) -> str:
 
 def backfill_text(document: dict[str, Any]) -> str:
     """What a backfill did."""
-    seen = f"{document['manifests']} manifests, {document['unchanged']} unchanged, {len(document['problems'])} with problems"
+    busy = f", {document['in_progress']} in progress elsewhere" if document["in_progress"] else ""
+    seen = f"{document['manifests']} manifests, {document['unchanged']} unchanged{busy}, {len(document['problems'])} with problems"
     return f"{document['name']}: {seen}\n{document['summary']}"
 
 

@@ -38,7 +38,9 @@ def validate(slug: str | None, run_id: str | None, folds: tuple[int, ...], as_js
     settings = load_settings()
     stores = open_stores(services.connect(settings, progress=say), settings)
     if run_id is not None:
-        report = validate_run(full_id(stores.postgres, "run", run_id), stores, list(folds) or None)
+        name = full_id(stores.postgres, "run", run_id)
+        with Reporter(f"run {name[:8]}") as progress:
+            report = validate_run(name, stores, list(folds) or None, progress=progress)
     else:
         assert slug is not None
         with Reporter(slug) as progress:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
 from chronos_assets.errors import ChronosError
-from chronos_assets.orchestration.execute import run_partition
+from chronos_assets.orchestration.execute import IN_PROGRESS, run_partition
 from chronos_assets.orchestration.executors import PRELOAD
 from chronos_assets.orchestration.instance import open_instance, pinned_environment
 from chronos_assets.orchestration.partitions import CONTENT_TAG, NIGHT_TAG, WHY_TAG
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from dagster import DagsterInstance
 
 SIDE_BY_SIDE = 2
+WAITING_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -35,17 +36,34 @@ class Done:
     exit_code: int
     message: str
     seconds: float
+    in_progress: bool = False
+    """Somebody else's run works on the dataset: neither done nor failed here."""
 
 
-def run_side_by_side(requests: Sequence[Request], settings: Settings, *, name: str, workers: int = SIDE_BY_SIDE) -> Iterator[Done]:
-    """Run each request, at most `workers` at a time; yields as they end. One that fails stops none of the others."""
+def run_side_by_side(
+    requests: Sequence[Request],
+    settings: Settings,
+    *,
+    name: str,
+    workers: int = SIDE_BY_SIDE,
+    waiting: Callable[[list[str]], None] | None = None,
+) -> Iterator[Done]:
+    """Run each request, at most `workers` at a time; yields as they end. One that fails stops none of the others.
+
+    `waiting` is told every few seconds which slugs are being worked on.
+    """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__, *PRELOAD])
     with pinned_environment(settings), ProcessPoolExecutor(max(1, min(workers, len(requests))), mp_context=context) as pool:
-        futures = [pool.submit(_run, request, name) for request in requests]
+        left = {pool.submit(_run, request, name): request.slug for request in requests}
         try:
-            for future in as_completed(futures):
-                yield future.result()
+            while left:
+                ended, _ = wait(left, WAITING_SECONDS, FIRST_COMPLETED)
+                for future in ended:
+                    del left[future]
+                    yield future.result()
+                if not ended and waiting is not None:
+                    waiting(list(left.values())[:workers])
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
@@ -57,7 +75,9 @@ def _run(request: Request, name: str) -> Done:
     try:
         outcome = run_partition(request.slug, workplace, instance, tags=tags)
     except ChronosError as error:
-        return Done(request.slug, request.why, "", succeeded=False, exit_code=error.exit_code, message=str(error), seconds=0.0)
+        elsewhere = error.code == IN_PROGRESS
+        code = 0 if elsewhere else error.exit_code
+        return Done(request.slug, request.why, "", succeeded=False, exit_code=code, message=str(error), seconds=0.0, in_progress=elsewhere)
     seconds = sum(step.seconds for step in outcome.steps)
     return Done(
         request.slug,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,13 +24,15 @@ from chronos_assets.orchestration.dagster_internals import (
     RunFailureReason,
     execute_run_iterator,
 )
-from chronos_assets.orchestration.liveness import UNDERWAY, WORKER_TAG, fail_dead_runs, this_worker
+from chronos_assets.orchestration.liveness import UNDERWAY, WORKER_TAG, fail_dead_runs, run_under_way, this_worker
 from chronos_assets.orchestration.nightly.nightly_summary import INTERRUPTS, failure_of
-from chronos_assets.orchestration.partitions import PARTITION_TAG, add_partitions
+from chronos_assets.orchestration.partitions import PARTITION_TAG, WHY_TAG, add_partitions
 from chronos_assets.orchestration.preview import accepted
 from chronos_assets.orchestration.resources import Workplace
 
 CODE_LOCATION = "chronos_assets"
+IN_PROGRESS = "run_underway"  # the code of the error if a dataset is in progress elsewhere
+FOLLOW_SECONDS = 1.0
 Listener = Callable[[DagsterEvent], None]
 
 
@@ -134,17 +137,57 @@ def _origin() -> RemoteJobOrigin:
 @contextmanager
 def _alone(slug: str, workplace: Workplace, instance: DagsterInstance) -> Iterator[None]:
     """Hold the dataset for one run: two runs of one slug never overlap."""
-    with workplace.stores.postgres.session_lock(f"dagster-run:{slug}", what=f"a run of {slug}"):
+    with _locked(slug, workplace, instance):
         fail_dead_runs(instance, partition=slug)
-        others = instance.get_runs(RunsFilter(tags={PARTITION_TAG: slug}, statuses=UNDERWAY), limit=1)
-        if others:
-            raise ConflictError(
-                f"a run of {slug} is under way",
-                code="run_underway",
-                run_id=others[0].run_id,
-                hint="Wait for it, or stop it in the Dagster UI.",
-            )
+        if instance.get_runs(RunsFilter(tags={PARTITION_TAG: slug}, statuses=UNDERWAY), limit=1):
+            raise _in_progress(slug, instance)
         yield
+
+
+@contextmanager
+def _locked(slug: str, workplace: Workplace, instance: DagsterInstance) -> Iterator[None]:
+    """The lock of a dataset's runs; whoever else holds it, is a run that is in progress."""
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(workplace.stores.postgres.session_lock(f"dagster-run:{slug}", what=f"a run of {slug}"))
+        except ConflictError:
+            raise _in_progress(slug, instance) from None
+        yield
+
+
+def _in_progress(slug: str, instance: DagsterInstance) -> ConflictError:
+    """The error that says which run is in the way, and how to watch it."""
+    run = run_under_way(instance, slug)
+    why = "" if run is None else f": {run.tags.get(WHY_TAG) or 'launched in the UI'}"
+    return ConflictError(
+        f"{slug} is in progress elsewhere{why}",
+        code=IN_PROGRESS,
+        run_id=None if run is None else run.run_id,
+        hint=f"`chronos run {slug} --follow` shows how it goes on. To stop it, end its command, or the run in the Dagster UI.",
+    )
+
+
+def follow_run(slug: str, instance: DagsterInstance, *, listener: Listener | None = None) -> RunOutcome | None:
+    """Hand on the events of the run of `slug` that is in progress until it ends; what it did, None if there is none.
+
+    Raises `KeyboardInterrupt` if that run was interrupted.
+    """
+    run = run_under_way(instance, slug)
+    if run is None:
+        return None
+    watch, cursor = _Watch(listener), None
+    while True:
+        fail_dead_runs(instance, partition=slug)
+        current = instance.get_run_by_id(run.run_id)
+        ended = current is None or current.is_finished
+        page = instance.get_records_for_run(run.run_id, cursor)
+        cursor = page.cursor
+        for record in page.records:
+            if record.event_log_entry.dagster_event is not None:
+                watch.take(record.event_log_entry.dagster_event, at=record.event_log_entry.timestamp)
+        if ended and not page.has_more:
+            return watch.outcome(slug, instance, run)
+        time.sleep(FOLLOW_SECONDS)
 
 
 class _Watch:
@@ -159,13 +202,13 @@ class _Watch:
         self._exit_code = 0
         self._interrupted = False
 
-    def take(self, event: DagsterEvent) -> bool:
-        """Note one event, then hand it on; True if it is the first that says "interrupted"."""
-        key = event.step_key or ""
+    def take(self, event: DagsterEvent, *, at: float | None = None) -> bool:
+        """Note one event (of now, or of time `at`), then hand it on; True if it is the first that says "interrupted"."""
+        key, now = event.step_key or "", time.time() if at is None else at
         if event.event_type is DagsterEventType.STEP_START:
-            self._started[key] = time.monotonic()
+            self._started[key] = now
         elif event.event_type in (DagsterEventType.STEP_SUCCESS, DagsterEventType.STEP_FAILURE):
-            seconds = time.monotonic() - self._started.get(key, time.monotonic())
+            seconds = now - self._started.get(key, now)
             self._steps.append(Step(key, seconds, event.event_type is DagsterEventType.STEP_SUCCESS))
             self._exit_code = self._exit_code or _exit_code(event)
         elif event.event_type is DagsterEventType.ASSET_MATERIALIZATION:
@@ -178,7 +221,7 @@ class _Watch:
             self._facts[f"{asset}:{check.check_name}"] = {k: v.value for k, v in check.metadata.items()}
         if self._listener is not None:
             self._listener(event)
-        first = not self._interrupted and _is_interrupt(event)
+        first = not self._interrupted and is_interrupt(event)
         self._interrupted = self._interrupted or first
         return first
 
@@ -193,7 +236,7 @@ class _Watch:
         return RunOutcome(slug, run.run_id, succeeded, self._steps, self._facts, step, message, code, self._checks)
 
 
-def _is_interrupt(event: DagsterEvent) -> bool:
+def is_interrupt(event: DagsterEvent) -> bool:
     """Whether a step failed because somebody pressed Ctrl-C, or the run because of it between two steps."""
     if event.event_type is DagsterEventType.STEP_FAILURE:
         error = event.step_failure_data.error

@@ -44,6 +44,12 @@ def worker_state(instance: DagsterInstance, run: DagsterRun) -> tuple[bool | Non
     return _words(_alive(pid_, reported_at), pid_)
 
 
+def run_under_way(instance: DagsterInstance, slug: str) -> DagsterRun | None:
+    """The run that works on dataset `slug` now, or waits for its turn; None if there is none."""
+    runs = instance.get_runs(RunsFilter(tags={"dagster/partition": slug}, statuses=ACTIVE))  # the newest first
+    return next((run for run in runs if run.status in UNDERWAY), runs[-1] if runs else None)
+
+
 def fail_dead_runs(instance: DagsterInstance, *, partition: str | None = None) -> list[str]:
     """Mark runs failed whose process is gone (killed, or the machine restarted); returns their ids."""
     tags = {"dagster/partition": partition} if partition else None

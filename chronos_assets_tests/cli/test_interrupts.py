@@ -54,7 +54,7 @@ def test_a_signal_whose_exception_became_another_error_counts_as_the_signal(sign
     """The error that a library made of it is not shown as one."""
     done = run(TRANSLATED, signal)
     assert done.returncode == code, done.stderr
-    assert done.stderr == "interrupted; what was complete is kept\n"
+    assert done.stderr == "stopped; what was complete is kept, call the same line again to go on\n"
 
 
 def test_an_error_that_nobody_foresaw_still_shows_where_it_happened() -> None:

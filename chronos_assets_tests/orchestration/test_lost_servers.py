@@ -75,7 +75,7 @@ def test_a_step_that_starts_again_says_why_and_when() -> None:
         fragile()
 
     shown = io.StringIO()
-    progress = RunProgress("x_1d_v1", shown)
+    progress = RunProgress(shown)
     for event in lost.execute_in_process(raise_on_error=False).all_events:
         progress.take(event)
     text = " ".join(shown.getvalue().split())

@@ -12,6 +12,7 @@ from chronos_assets.orchestration.resources import Workplace
 from chronos_assets.orchestration.verdicts import Verdict, report_all
 
 if TYPE_CHECKING:
+    from chronos_assets.pipeline.progress import Progress
     from chronos_assets.pipeline.walkforward.checks import Finding
     from chronos_assets.storage.stores import Stores
 
@@ -42,13 +43,15 @@ def walkforward_checks(context: AssetCheckExecutionContext, workplace: ResourceP
             "well_founded": _well_founded,
             "enough_signals": _enough_signals,
         }
+        progress = workplace.progress(context)
         selected = {key.name for key in context.selected_asset_check_keys}
-        yield from report_all(ASSET, {name: ask(stores, runs) for name, ask in asked.items() if name in selected})
+        yield from report_all(ASSET, {name: ask(stores, runs, progress) for name, ask in asked.items() if name in selected})
 
 
-def _complete(stores: "Stores", runs: dict[str, str]) -> Verdict:
+def _complete(stores: "Stores", runs: dict[str, str], progress: "Progress") -> Verdict:
     from chronos_assets.pipeline.walkforward.checks import completeness
 
+    progress("compare with the plan", 0, None)
     found = {name: completeness(stores, run_id) for name, run_id in runs.items()}
     folds, bars = sum(f.folds_stored for f in found.values()), sum(f.bars_predicted for f in found.values())
     return _verdict(
@@ -61,10 +64,13 @@ def _complete(stores: "Stores", runs: dict[str, str]) -> Verdict:
     )
 
 
-def _stores_agree(stores: "Stores", runs: dict[str, str]) -> Verdict:
+def _stores_agree(stores: "Stores", runs: dict[str, str], progress: "Progress") -> Verdict:
     from chronos_assets.pipeline.walkforward.checks import recompute_run_metrics, thresholds_agree
 
-    found = {name: [*thresholds_agree(stores, run_id), *recompute_run_metrics(stores, run_id)] for name, run_id in runs.items()}
+    found = {
+        name: [*thresholds_agree(stores, run_id), *recompute_run_metrics(stores, run_id, progress=progress)]
+        for name, run_id in runs.items()
+    }
     return _verdict(
         found,
         good="thresholds and metrics agree in both stores",
@@ -74,10 +80,10 @@ def _stores_agree(stores: "Stores", runs: dict[str, str]) -> Verdict:
     )
 
 
-def _no_look_ahead(stores: "Stores", runs: dict[str, str]) -> Verdict:
+def _no_look_ahead(stores: "Stores", runs: dict[str, str], progress: "Progress") -> Verdict:
     from chronos_assets.pipeline.walkforward.look_ahead import look_ahead_audit
 
-    found = {name: look_ahead_audit(stores, run_id, AUDITED_FOLDS) for name, run_id in runs.items()}
+    found = {name: look_ahead_audit(stores, run_id, AUDITED_FOLDS, progress=progress) for name, run_id in runs.items()}
     folds = sum(len(report.folds) for report in found.values())
     return _verdict(
         {name: report.findings for name, report in found.items()},
@@ -89,7 +95,7 @@ def _no_look_ahead(stores: "Stores", runs: dict[str, str]) -> Verdict:
     )
 
 
-def _enough_signals(stores: "Stores", runs: dict[str, str]) -> Verdict:
+def _enough_signals(stores: "Stores", runs: dict[str, str], progress: "Progress") -> Verdict:
     from chronos_assets.pipeline.walkforward.checks import signal_counts
 
     counts = {name: signal_counts(stores, run_id) for name, run_id in runs.items()}
@@ -113,7 +119,7 @@ def _enough_signals(stores: "Stores", runs: dict[str, str]) -> Verdict:
     )
 
 
-def _well_founded(stores: "Stores", runs: dict[str, str]) -> Verdict:
+def _well_founded(stores: "Stores", runs: dict[str, str], progress: "Progress") -> Verdict:
     from chronos_assets.pipeline.walkforward.store import LEARNED_NOTHING
     from chronos_assets.pipeline.walkforward.summary import FEW_CASES, WARN_SHARE, threshold_cases
     from chronos_assets.storage.runs import get_folds

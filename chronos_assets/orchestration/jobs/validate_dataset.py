@@ -16,6 +16,7 @@ from chronos_assets.orchestration.partitions import DATASETS
 from chronos_assets.orchestration.resources import Workplace
 
 if TYPE_CHECKING:
+    from chronos_assets.pipeline.progress import Progress
     from chronos_assets.pipeline.validation.report import ValidationReport
     from chronos_assets.storage.manifest_files import LoadedManifest
 
@@ -35,7 +36,7 @@ class ValidateConfig(Config):
 def validate_stores(context: OpExecutionContext, config: ValidateConfig, workplace: ResourceParam[Workplace]) -> None:
     """Validate one partition."""
     with user_facing_errors(context):
-        reports = _reports(context.partition_key, config, workplace)
+        reports = _reports(context.partition_key, config, workplace, workplace.progress(context))
     rows = [_row(report) for report in reports]
     context.add_output_metadata(
         {"validations": table(rows), "reports": MetadataValue.json([_bounded(report) for report in reports]), "subjects": len(reports)}
@@ -72,14 +73,14 @@ def validate_job() -> JobDefinition:
     return validate_dataset
 
 
-def _reports(slug: str, config: ValidateConfig, workplace: Workplace) -> "list[ValidationReport]":
+def _reports(slug: str, config: ValidateConfig, workplace: Workplace, progress: "Progress") -> "list[ValidationReport]":
     from chronos_assets.pipeline.validation.dataset import validate_dataset, validate_run
     from chronos_assets.storage.runs import list_runs
 
     stores = workplace.stores
-    reports = [validate_dataset(slug, stores, loaded=_manifest(slug, workplace))]
+    reports = [validate_dataset(slug, stores, loaded=_manifest(slug, workplace), progress=progress)]
     runs = [] if config.dataset_only else config.runs or [r.run_id for r in list_runs(stores.postgres, slug) if r.status == "completed"]
-    return reports + [validate_run(run_id, stores) for run_id in runs]
+    return reports + [validate_run(run_id, stores, progress=progress) for run_id in runs]
 
 
 def _manifest(slug: str, workplace: Workplace) -> "LoadedManifest | None":

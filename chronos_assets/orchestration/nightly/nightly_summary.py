@@ -25,6 +25,7 @@ from dagster import (
 )
 
 from chronos_assets.orchestration.dagster_internals import BACKFILL_ID_TAG, SerializableErrorInfo
+from chronos_assets.orchestration.liveness import ACTIVE
 from chronos_assets.orchestration.metadata import plain, table
 from chronos_assets.orchestration.partitions import NIGHT_TAG, PARTITION_TAG, WHY_TAG
 
@@ -54,6 +55,8 @@ class Night:
     failures: list[dict[str, str]]
     problems: Sequence[str] = ()
     """Manifests and files that were not taken, each by name and reason."""
+    in_progress: int = 0
+    """Datasets that another run works on still; it is summed up with the next night."""
 
     @property
     def datasets(self) -> int:
@@ -63,10 +66,12 @@ class Night:
     def headline(self) -> str:
         """All of it in one line."""
         untaken = f"{len(self.problems)} not taken" if self.problems else ""
+        busy = f"{self.in_progress} in progress, " if self.in_progress else ""
         if not self.rows:
             return f"nothing to do, {untaken}" if untaken else "nothing to do"
         return (
-            f"{self.datasets - len(self.failures)} of {self.datasets} datasets done, {self.totals['rows_written']:,} rows added, "
+            f"{self.datasets - len(self.failures) - self.in_progress} of {self.datasets} datasets done, {busy}"
+            f"{self.totals['rows_written']:,} rows added, "
             f"{self.totals['folds_trained']:,} folds trained, {self.totals['folds_reused']:,} reused, "
             f"{len(self.failures)} failed{', ' if untaken else ''}{untaken}"
         )
@@ -85,6 +90,7 @@ class Night:
                 **({"runs": table(self.rows)} if self.rows else {}),
                 "datasets": self.datasets,
                 "failed": len(self.failures),
+                "in_progress": self.in_progress,
                 **self.totals,
                 "not_taken": len(self.problems),
             },
@@ -102,11 +108,12 @@ class Night:
 
 
 def runs_of_night(instance: DagsterInstance, name: str) -> list[DagsterRun]:
-    """The runs of night `name`, and those that ended since the night before (or within a day) and belong to no other; the oldest first."""
+    """The runs of night `name`, and others that run now or ended since the night before (or within a day); the oldest first."""
     since = _latest_summary(instance) or datetime.now(UTC) - timedelta(days=1)
     own = instance.get_run_records(RunsFilter(tags={NIGHT_TAG: name}))
+    busy = instance.get_run_records(RunsFilter(statuses=ACTIVE), limit=MOST_RUNS)
     ended = instance.get_run_records(RunsFilter(statuses=ENDED, updated_after=since), limit=MOST_RUNS)
-    by_day = [one for one in ended if PARTITION_TAG in one.dagster_run.tags and NIGHT_TAG not in one.dagster_run.tags]
+    by_day = [one for one in [*busy, *ended] if PARTITION_TAG in one.dagster_run.tags and NIGHT_TAG not in one.dagster_run.tags]
     return [one.dagster_run for one in sorted([*own, *by_day], key=lambda one: one.create_timestamp)]
 
 
@@ -132,9 +139,10 @@ def summarize(instance: DagsterInstance, name: str, runs: Sequence[DagsterRun], 
         for key in ADDED:
             totals[key] += counts[key]
     totals["trades"] = sum(trades.values())
-    failures = [_failure(instance, run) for run in last.values() if run.status is not DagsterRunStatus.SUCCESS]
+    failures = [_failure(instance, run) for run in last.values() if run.status in ENDED and not run.is_success]
+    busy = sum(run.status not in ENDED for run in last.values())
     rows.sort(key=lambda row: (row["status"] == "success", row["dataset"]))  # what failed comes first: the table is bounded
-    return Night(name, rows, totals, sorted(failures, key=lambda row: row["dataset"]), problems)
+    return Night(name, rows, totals, sorted(failures, key=lambda row: row["dataset"]), problems, busy)
 
 
 def _failure(instance: DagsterInstance, run: DagsterRun) -> dict[str, str]:

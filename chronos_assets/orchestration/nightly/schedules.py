@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
 from dagster import (
@@ -22,6 +22,7 @@ from dagster import (
 )
 
 from chronos_assets.orchestration.dagster_internals import UnresolvedAssetJobDefinition
+from chronos_assets.orchestration.liveness import ACTIVE
 from chronos_assets.orchestration.nightly.nightly_summary import runs_of_night, summarize
 from chronos_assets.orchestration.nightly.retry_policy import still_refused
 from chronos_assets.orchestration.partitions import CONTENT_TAG, NIGHT_TAG, PARTITION_TAG, WHY_TAG, add_partitions, partition_run
@@ -50,8 +51,12 @@ def nightly(job: UnresolvedAssetJobDefinition, workplace: Workplace) -> Schedule
         night = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S%z} by hand" if by_hand else f"{context.scheduled_execution_time:%Y-%m-%dT%H:%M%z}"
         found = survey(workplace.settings)
         refused = still_refused(context.instance, found)
-        decision = decide([one for one in found if one.slug not in refused], covered(context.instance, [one.slug for one in found]))
+        busy = in_progress(context.instance, {one.slug: one.content for one in found if one.content is not None})
+        left_out = refused.keys() | busy.keys()
+        decision = decide([one for one in found if one.slug not in left_out], covered(context.instance, [one.slug for one in found]))
         reports = [*decision.reports, *refused.values()]
+        for words in busy.values():
+            context.log.info(words)
         for report in reports:
             context.log.warning(report)
         add_partitions(context.instance, [request.slug for request in decision.requests])
@@ -59,7 +64,7 @@ def nightly(job: UnresolvedAssetJobDefinition, workplace: Workplace) -> Schedule
             if not by_hand:
                 runs = runs_of_night(context.instance, night)
                 context.instance.report_runless_asset_event(summarize(context.instance, night, runs, reports).materialization())
-            yield SkipReason(skip_words(len(found), reports))
+            yield SkipReason(skip_words(len(found), [*reports, *busy.values()]))
         ran = slugs_that_ran(context.instance) if decision.requests else set()
         for request in decision.requests:
             tags = {NIGHT_TAG: night, WHY_TAG: f"nightly: {why_words(request, ran)}", CONTENT_TAG: request.content}
@@ -84,6 +89,17 @@ def slugs_that_ran(instance: DagsterInstance) -> set[str]:
 def why_words(request: Request, ran: set[str]) -> str:
     """Why a dataset runs that no successful run has covered: it is new, or its earlier runs failed or stopped short."""
     return "no successful run of its content yet" if request.slug in ran and request.why == "new dataset" else request.why
+
+
+def in_progress(instance: DagsterInstance, contents: Mapping[str, str]) -> dict[str, str]:
+    """slug -> what to tell, of datasets whose content (by slug) a run works on now or waits to: no second run is asked for."""
+    runs = instance.get_runs(RunsFilter(statuses=ACTIVE)) if contents else []
+    busy = [(run.tags.get(PARTITION_TAG, ""), run) for run in runs]
+    return {
+        slug: f"{slug}: in progress, {run.tags.get(WHY_TAG) or 'launched in the UI'} (run {run.run_id[:8]})"
+        for slug, run in busy
+        if slug in contents and run.tags.get(CONTENT_TAG) == contents[slug]
+    }
 
 
 def covered(instance: DagsterInstance, slugs: list[str]) -> dict[str, Known]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from dagster import (
     AssetKey,
     AssetObservation,
@@ -25,9 +27,12 @@ from chronos_assets.orchestration.dagster_internals import DATA_VERSION_TAG, Unr
 from chronos_assets.orchestration.liveness import ACTIVE
 from chronos_assets.orchestration.nightly.nightly_summary import failure_of, is_summarized, runs_of_night, summarize
 from chronos_assets.orchestration.nightly.retry_policy import still_refused, to_try_again
+from chronos_assets.orchestration.nightly.schedules import covered, in_progress
 from chronos_assets.orchestration.partitions import CONTENT_TAG, DATASETS, NIGHT_TAG, PARTITION_TAG, WHY_TAG, partition_run
 from chronos_assets.orchestration.resources import Workplace
 from chronos_assets.pipeline.upkeep.changes import (
+    Found,
+    Known,
     Request,
     decide,
     decode_known,
@@ -38,6 +43,8 @@ from chronos_assets.pipeline.upkeep.changes import (
     skip_words,
     survey,
 )
+
+NOTHING = Known("", 0)
 
 
 def manifest_sensor(job: UnresolvedAssetJobDefinition, workplace: Workplace) -> SensorDefinition:
@@ -53,6 +60,7 @@ def manifest_sensor(job: UnresolvedAssetJobDefinition, workplace: Workplace) -> 
     def follow_manifests(context: SensorEvaluationContext) -> SensorResult:
         found = survey(workplace.settings)
         known = decode_known(context.cursor)
+        known |= run_by_others(context.instance, found, known, workplace)
         decision = decide(found, known, again=to_try_again(context.instance, known))
         have = set(context.instance.get_dynamic_partitions("dataset"))
         new = sorted({request.slug for request in decision.requests} - have)
@@ -72,6 +80,20 @@ def manifest_sensor(job: UnresolvedAssetJobDefinition, workplace: Workplace) -> 
         )
 
     return follow_manifests
+
+
+def run_by_others(instance: DagsterInstance, found: Sequence[Found], known: Mapping[str, Known], workplace: Workplace) -> dict[str, Known]:
+    """What to remember of datasets whose content a command or a person ran, or runs now: the same content is not run again."""
+    from chronos_assets.storage.datasets import find_dataset
+
+    new = {one.slug: one.content for one in found if one.content is not None and one.content != known.get(one.slug, NOTHING).content}
+    ran = covered(instance, list(new)) if new else {}
+    taken = {slug for slug, content in new.items() if ran.get(slug, NOTHING).content == content} | set(in_progress(instance, new))
+    return {
+        slug: Known(new[slug], known.get(slug, NOTHING).attempt)
+        for slug in taken
+        if slug in in_progress(instance, new) or find_dataset(workplace.stores.postgres, slug) is not None  # not one that was retired
+    }
 
 
 def _gone(slugs: list[str], workplace: Workplace) -> tuple[list[str], list[str]]:

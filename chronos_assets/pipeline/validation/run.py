@@ -7,7 +7,7 @@ bars, models) is `pipeline.validate_folds`'. Here the questions are put together
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -16,6 +16,7 @@ import polars as pl
 
 from chronos_assets.domain.interval import seconds_to_next_bar
 from chronos_assets.errors import StoreError
+from chronos_assets.pipeline.progress import Progress, silent
 from chronos_assets.pipeline.validation.folds import (
     baseline_findings,
     end_findings,
@@ -41,7 +42,7 @@ _OTHER_BARS = "the dataset holds other bars than the run saw"
 _LABELS = "dataset, target and fold of every prediction"
 
 
-def validate_run(run_id: str, stores: Stores, folds: Sequence[int] | None = None) -> ValidationReport:
+def validate_run(run_id: str, stores: Stores, folds: Sequence[int] | None = None, *, progress: Progress = silent) -> ValidationReport:
     """Compare a run in both stores, and with its plan, its bars and its models. With `folds`, only those folds are looked at."""
     started = time.monotonic()
     run = get_run(stores.postgres, run_id)
@@ -56,7 +57,7 @@ def validate_run(run_id: str, stores: Stores, folds: Sequence[int] | None = None
             "every planned fold is stored and predicted": [f for f in whole.findings if wanted is None or f.fold in wanted],
             "the folds asked for are stored": _unknown_folds(stored, folds),
             "thresholds agree in both stores": thresholds_agree(stores, run_id, folds),
-            "metrics follow from the stored predictions": recompute_run_metrics(stores, run_id, folds),
+            "metrics follow from the stored predictions": recompute_run_metrics(stores, run_id, folds, progress=progress),
             "edges and times agree": _edge_findings(stores, run_id, chosen, folds),
             "the run_id is that of its request": identity_findings(run),
             "folds were trained with the versions that the run names": version_findings(run, chosen),
@@ -64,8 +65,8 @@ def validate_run(run_id: str, stores: Stores, folds: Sequence[int] | None = None
             "the baseline is that of its own run": baseline_findings(stores, run),
             "checksum and tag are those of a publication of these bars": _origin_findings(stores, run),
             "files of every fold are what was stored": file_findings(stores, chosen),
-            **_threshold_group(stores, run, chosen),
-            **_bar_groups(stores, run, chosen, folds),
+            **_threshold_group(stores, run, chosen, progress),
+            **_bar_groups(stores, run, chosen, folds, progress),
         }
     checks = [
         Check(name, None, None, found) if isinstance(found, str) else Check(name, not found, 0, len(found))
@@ -109,9 +110,9 @@ def _unknown_folds(stored: Sequence[FoldRecord], folds: Sequence[int] | None) ->
     return [Finding(n, "fold is not stored", "a row in walkforward_folds", None) for n in folds or () if n not in numbers]
 
 
-def _threshold_group(stores: Stores, run: RunRecord, chosen: Sequence[FoldRecord]) -> dict[str, list[Finding] | str]:
+def _threshold_group(stores: Stores, run: RunRecord, chosen: Sequence[FoldRecord], progress: Progress) -> dict[str, list[Finding] | str]:
     binary = bool((run.summary_metrics or {}).get("binary_target", False))
-    parts = [threshold_findings(stores, run, fold, binary=binary) for fold in chosen]
+    parts = [threshold_findings(stores, run, fold, binary=binary) for fold in _told(chosen, "thresholds again", progress)]
     found: list[Finding] | str = [f for part in parts if part is not None for f in part]
     if parts and all(part is None for part in parts):
         found = "no fold has its validation cases as stored, or thresholds were chosen on others"
@@ -138,7 +139,7 @@ def _edge_findings(stores: Stores, run_id: str, chosen: Sequence[FoldRecord], fo
 
 
 def _bar_groups(
-    stores: Stores, run: RunRecord, chosen: Sequence[FoldRecord], folds: Sequence[int] | None
+    stores: Stores, run: RunRecord, chosen: Sequence[FoldRecord], folds: Sequence[int] | None, progress: Progress
 ) -> dict[str, list[Finding] | str]:
     """What can be asked with the bars that the run saw at hand; without them only the plan, where it does not need their times."""
     names = (
@@ -164,12 +165,21 @@ def _bar_groups(
         names[1]: _of_each(chosen, lambda fold: time_findings(fold, times, seconds)),
         names[2]: _of_each(chosen, lambda fold: fitted_findings(run, fold, targets)),
         names[3]: _at_bars(predictions, bars.select(bar_time=pl.col("timestamp_unix"), bar_target=pl.col(target))),
-        names[4]: _model_group(stores, run, chosen, bars.select(record.column(n).name for n in run.feature_columns), predictions),
+        names[4]: _model_group(
+            stores, run, chosen, bars.select(record.column(n).name for n in run.feature_columns), predictions, progress=progress
+        ),
     }
 
 
 def _of_each(folds: Sequence[FoldRecord], ask: Callable[[FoldRecord], list[Finding]]) -> list[Finding]:
     return [finding for fold in folds for finding in ask(fold)]
+
+
+def _told(folds: Sequence[FoldRecord], stage: str, progress: Progress) -> Iterator[FoldRecord]:
+    """The folds, each told to `progress` as it is taken."""
+    for done, fold in enumerate(folds):
+        progress(stage, done, len(folds), "folds")
+        yield fold
 
 
 def _at_bars(predictions: pl.DataFrame, bars: pl.DataFrame) -> list[Finding]:
@@ -188,11 +198,20 @@ def _at_bars(predictions: pl.DataFrame, bars: pl.DataFrame) -> list[Finding]:
 
 
 def _model_group(
-    stores: Stores, run: RunRecord, chosen: Sequence[FoldRecord], features: pl.DataFrame, predictions: pl.DataFrame
+    stores: Stores,
+    run: RunRecord,
+    chosen: Sequence[FoldRecord],
+    features: pl.DataFrame,
+    predictions: pl.DataFrame,
+    *,
+    progress: Progress,
 ) -> list[Finding] | str:
     parts = {int(key[0]): part for key, part in predictions.partition_by("fold", as_dict=True).items()}
     nothing = predictions.clear()
-    asked = [model_findings(stores, run, fold, features, parts.get(fold.fold_number, nothing)) for fold in chosen]
+    asked = [
+        model_findings(stores, run, fold, features, parts.get(fold.fold_number, nothing))
+        for fold in _told(chosen, "models again", progress)
+    ]
     kept = [found for found in asked if found is not None]
     if asked and not kept:
         return "no fold has its model as stored"

@@ -17,6 +17,7 @@ import polars as pl
 from chronos_assets.domain.folds import plan_folds
 from chronos_assets.domain.metrics import METRIC_NAMES, side_returns
 from chronos_assets.domain.thresholds import Thresholds
+from chronos_assets.pipeline.progress import Progress, silent
 from chronos_assets.pipeline.walkforward.request import layout_of
 from chronos_assets.pipeline.walkforward.store import NOTES
 from chronos_assets.pipeline.walkforward.summary import SIDES, SUMMARY_NAMES, summarize
@@ -116,7 +117,7 @@ def signal_counts(stores: Stores, run_id: str) -> SignalCounts:
     )
 
 
-def recompute_run_metrics(stores: Stores, run_id: str, folds: Sequence[int] | None = None) -> list[Finding]:
+def recompute_run_metrics(stores: Stores, run_id: str, folds: Sequence[int] | None = None, *, progress: Progress = silent) -> list[Finding]:
     """Compute metrics, scored rows and row counts again from the stored predictions; what differs from the stored rows.
 
     With all folds (the default) the pooled summary is computed again too.
@@ -125,7 +126,10 @@ def recompute_run_metrics(stores: Stores, run_id: str, folds: Sequence[int] | No
     records, predictions = _selected(stores, run_id, folds)
     binary = bool((run.summary_metrics or {}).get("binary_target", False))
     parts = _by_fold(predictions)
-    findings = [finding for record in records for finding in _metric_findings(record, parts.get(record.fold_number), binary=binary)]
+    findings: list[Finding] = []
+    for done, record in enumerate(records):
+        progress("metrics again", done, len(records))
+        findings += _metric_findings(record, parts.get(record.fold_number), binary=binary)
     if folds is None and run.status == "completed":
         findings += _summary_findings(run, summarize(stores, run_id, run.feature_columns, predictions, binary=binary))
     return findings

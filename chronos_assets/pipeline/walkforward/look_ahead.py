@@ -24,6 +24,7 @@ from chronos_assets.errors import ConflictError
 from chronos_assets.ingest.horizon import HorizonShown
 from chronos_assets.learning.devices import Device
 from chronos_assets.learning.training import FoldData, FoldResult, FoldSpec, Recipe, train_fold
+from chronos_assets.pipeline.progress import Progress, silent
 from chronos_assets.pipeline.walkforward.checks import Finding
 from chronos_assets.pipeline.walkforward.data import RunData, make_recipe, read_run_data
 from chronos_assets.pipeline.walkforward.horizon import shown_horizon
@@ -52,7 +53,14 @@ class LookAheadReport:
 
 
 def look_ahead_audit(
-    stores: Stores, run_id: str, n_folds: int = 3, *, seed: int = 0, train: TrainFold = train_fold, read: ReadData = read_run_data
+    stores: Stores,
+    run_id: str,
+    n_folds: int = 3,
+    *,
+    seed: int = 0,
+    train: TrainFold = train_fold,
+    read: ReadData = read_run_data,
+    progress: Progress = silent,
 ) -> LookAheadReport:
     """Audit `n_folds` folds of a stored run (the first, the last, others by chance), and compare them with what is stored.
 
@@ -69,7 +77,8 @@ def look_ahead_audit(
     shown = shown_horizon(stores, request.record, request.target)
     horizon = required_horizon(request, shown)
     findings: list[Finding] = []
-    for record in (records[i] for i in sorted(ends)):
+    for done, record in enumerate(records[i] for i in sorted(ends)):
+        progress("train again on another future", done, len(ends), f"fold {record.fold_number}")
         fold = Fold(record.fold_number, record.train_start_idx, record.train_end_idx, record.test_start_idx, record.test_end_idx)
         ratio = request.profile.val_split_ratio
         base, found = audit_fold(data.arrays, fold, recipe, val_split_ratio=ratio, horizon=horizon, chance=chance, train=train)

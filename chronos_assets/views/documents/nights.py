@@ -6,7 +6,7 @@ from chronos_assets.views.documents.base import Document
 
 
 class NightRun(Document):
-    """How one dataset of a night or backfill ended; `message` says why it failed."""
+    """How one dataset of a night or backfill ended; `message` says why it failed. `in_progress`: another run works on it."""
 
     slug: str
     why: str
@@ -15,6 +15,7 @@ class NightRun(Document):
     exit_code: int
     message: str
     seconds: float
+    in_progress: bool = False
 
 
 class Night(Document):
@@ -23,6 +24,7 @@ class Night(Document):
     name: str
     manifests: int
     unchanged: int
+    in_progress: int = 0
     problems: list[str]
     datasets: list[NightRun]
     totals: dict[str, int]
