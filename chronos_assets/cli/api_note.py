@@ -35,6 +35,12 @@ def api_url(settings: Settings, *, pid: int | None = None) -> str | None:
     return found[1]
 
 
+def dagster_url(settings: Settings) -> str | None:
+    """The address of the Dagster UI that `chronos dev` runs for this home, or None."""
+    found = _read(settings.home / "dagster" / "dev.json")
+    return found[1] if found is not None and psutil.pid_exists(found[0]) else None
+
+
 def _path(settings: Settings) -> Path:
     return settings.home / "web" / "api.json"
 

@@ -14,6 +14,7 @@ from chronos_assets.domain.byte_size import byte_size
 from chronos_assets.settings import load_settings
 
 if TYPE_CHECKING:
+    from chronos_assets.settings import Settings
     from chronos_assets.storage.stores import Stores
     from chronos_assets.views.documents import DatasetList, DatasetReport, TagSpace
 
@@ -47,10 +48,38 @@ def show(slug: str, as_json: bool) -> None:
 @click.option("--with-runs", is_flag=True, help="Also retire the walk-forward runs and simulations that depend on it.")
 @json_option
 def retire(slug: str, with_runs: bool, as_json: bool) -> None:
-    """Take a dataset out of the registry; its rows stay in QuestDB, out of every reader's reach."""
+    """Take a dataset out of the registry and out of Dagster; its rows stay in QuestDB, out of every reader's reach."""
+    from chronos_assets.errors import NotPublishedError
     from chronos_assets.pipeline.upkeep.datasets import retire as retire_dataset
+    from chronos_assets.pipeline.upkeep.datasets import retire_unpublished
 
-    emit(retire_dataset(_stores(), slug, with_runs=with_runs), as_json, _retire_text)
+    stores = _stores()
+    try:
+        document = retire_dataset(stores, slug, with_runs=with_runs)
+    except NotPublishedError:
+        if not (dropped := _drop_partition(stores.settings, slug)):
+            raise
+        document = retire_unpublished(stores, slug)
+    else:
+        dropped = _drop_partition(stores.settings, slug)
+    emit(document | {"partition_dropped": dropped, "manifest": _manifest_left(stores.settings, slug)}, as_json, _retire_text)
+
+
+def _drop_partition(settings: Settings, slug: str) -> bool:
+    """Take the dataset's partition out of Dagster; whether there was one."""
+    from chronos_assets.orchestration.instance import open_instance
+    from chronos_assets.orchestration.partitions import drop_partition
+
+    with open_instance(settings, captured_output=False) as instance:
+        return drop_partition(instance, slug)
+
+
+def _manifest_left(settings: Settings, slug: str) -> str | None:
+    """The manifest that would publish the dataset again, where it still lies in exports/."""
+    from chronos_assets.storage.manifest_files import manifest_path
+
+    path = manifest_path(settings.exports_dir, slug)
+    return str(path) if path.is_file() else None
 
 
 def _stores() -> Stores:
@@ -96,7 +125,9 @@ def _show_text(d: DatasetReport) -> str:
 def _retire_text(d: dict[str, Any]) -> str:
     gone = f", with {d['runs']} runs and {d['simulations']} simulations" if d["runs"] else ""
     left = f"{d['rows_left']:,} rows (about {byte_size(d['bytes_left'])}) stay in QuestDB."
-    return f"{d['retired']} is out of the registry{gone}; {left}\n{d['reclaim']}"
+    where = "the registry" if d["published"] else "Dagster; it was never published"
+    again = f"\n{d['manifest']} publishes it again with the next run: delete it if you do not want that" if d["manifest"] else ""
+    return f"{d['retired']} is out of {where}{gone}; {left}{again}\n{d['reclaim']}"
 
 
 def _tag_line(tag: TagSpace) -> str:

@@ -29,6 +29,9 @@ from chronos_assets.settings import Settings, environment_of, load_settings
 
 START_SECONDS = 180
 CODE_SERVER_SECONDS = "3600"  # how long it lives on without a sign of life: the keeper ends it anyway, and computers sleep
+# How long Dagster waits for our code to answer. While folds train on every core, a minute (its own limit) is not always enough.
+ANSWER_SECONDS = "300"
+ANSWER_TIMEOUTS = [f"DAGSTER_{what}GRPC_TIMEOUT_SECONDS" for what in ("", "REPOSITORY_", "SCHEDULE_", "SENSOR_")]
 API_SECONDS = 60
 _API = [sys.executable, "-W", "ignore", "-c", "from chronos_assets.cli.main import main; main()", "serve"]
 _PROCESSES = "chronos_assets.orchestration.dev_processes"
@@ -107,6 +110,7 @@ def _serve(settings: Settings, note: Path, addresses: list[str], *, verbose: boo
     command += [*_target(config_dir()), *(word for name in settings.dagster_hosts for word in ("--also", name))]
     environment = {**os.environ, **environment_of(settings), "DAGSTER_HOME": str(config_dir()), "PYTHONWARNINGS": "ignore"}
     environment["DAGSTER_GRPC_PROXY_HEARTBEAT_TTL_SECONDS"] = CODE_SERVER_SECONDS
+    environment |= {name: environment.get(name, ANSWER_SECONDS) for name in ANSWER_TIMEOUTS}
     api_log = None if verbose else _log_path(settings).with_name("api.log")
     with (
         _kept(command, environment, None if verbose else _log_path(settings)) as keeper,

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from chronos_assets.cli import completion
+from chronos_assets.cli.api_note import dagster_url
 from chronos_assets.cli.common import emit, json_option, say
 from chronos_assets.cli.inspect import parse_formats
 from chronos_assets.errors import RefusedError, UsageError
-from chronos_assets.settings import load_settings
+from chronos_assets.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from chronos_assets.domain.bars_spec import BarsSpec
@@ -51,8 +52,9 @@ def new(file: Path, slug: str | None, exports: Path | None, formats: tuple[str, 
     )
     if options["accept_proposal"]:
         spec = _with_proposal(file, spec)
-    written = new_manifest(file, _settings(exports), spec, slug=slug, copy=not options["no_copy"], force=options["force"])
-    emit(_new_document(written), as_json, _new_text)
+    settings = _settings(exports)
+    written = new_manifest(file, settings, spec, slug=slug, copy=not options["no_copy"], force=options["force"])
+    emit(_new_document(written, settings), as_json, _new_text)
     for warning in written.report.warnings:
         say(f"warning: {warning.code}: {warning.message}")
 
@@ -92,16 +94,17 @@ def refresh(slug: str, exports: Path | None, dry_run: bool, as_json: bool) -> No
     emit(_refresh_document(result, dry_run=dry_run), as_json, _refresh_text)
 
 
-def _settings(exports: Path | None) -> Any:
+def _settings(exports: Path | None) -> Settings:
     return load_settings() if exports is None else load_settings(exports_dir=exports)
 
 
-def _new_document(written: NewManifest) -> dict[str, Any]:
+def _new_document(written: NewManifest, settings: Settings) -> dict[str, Any]:
     return {
         "dataset": written.path.stem,
         "manifest": str(written.path),
         "copied_to": None if written.copied_to is None else str(written.copied_to),
         "report": written.report.as_dict(),
+        "taken_by": dagster_url(settings),
     }
 
 
@@ -118,6 +121,9 @@ def _new_text(document: dict[str, Any]) -> str:
         lines.append(f"trained on target {targets[0]}{others}")
     else:
         lines.append("no target: nothing can be trained; name one with --target")
+    if document["taken_by"]:
+        lines.append(f"chronos dev is on ({document['taken_by']}): its sensor takes the dataset within a minute")
+        return "\n".join([*lines, f"next: chronos run {document['dataset']} --follow"])
     return "\n".join([*lines, f"next: chronos run {document['dataset']}"])
 
 

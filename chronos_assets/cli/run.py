@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from chronos_assets.pipeline.upkeep.changes import Found
 
 QUIET_POLL_SECONDS = 0.5
-NEXT = "See it in the UI: `chronos dev`, then Assets > indicator_bars, or Runs. `chronos report SIMULATION_ID` writes a tear sheet."
 
 
 @click.command()
@@ -63,7 +62,7 @@ def _show_gate(manifest: Path, settings: Settings, *, as_json: bool) -> int:
     """Corrupt one stored cell between the write and the audit of a copy of the demonstration's dataset."""
     from chronos_assets.cli.run_progress import RunProgress
     from chronos_assets.orchestration.gate_demo import GATE_SLUG, copy_as_gate, run_through_gate
-    from chronos_assets.orchestration.partitions import WHY_TAG
+    from chronos_assets.orchestration.partitions import WHY_TAG, drop_partition
     from chronos_assets.orchestration.summary import summary_of
     from chronos_assets.storage.datasets import find_dataset
 
@@ -77,7 +76,8 @@ def _show_gate(manifest: Path, settings: Settings, *, as_json: bool) -> int:
         sql, outcome = run_through_gate(GATE_SLUG, "RSI_14", workplace, instance, tags=tags, listener=progress.take)
         document = summary_of(outcome, workplace.stores)
         published = find_dataset(workplace.stores.postgres, GATE_SLUG) is not None
-    document |= {"corrupted_by": sql, "published": published, "found": outcome.message}
+        removed = drop_partition(instance, GATE_SLUG)
+    document |= {"corrupted_by": sql, "published": published, "found": outcome.message, "partition_removed": removed}
     emit(document, as_json, gate_text)
     return outcome.exit_code
 
@@ -89,11 +89,20 @@ def run_slug(slug: str, settings: Settings, *, force: bool, as_json: bool, follo
     load_manifest(manifest_path(settings.exports_dir, slug), data_roots=settings.data_roots)  # refused before anything is started
     with Compiling() as compiling, _opened(settings) as (workplace, instance):
         document, code, message = _run(slug, workplace, instance, compiling, force=force, follow=follow)
-    document["next"] = NEXT
+    document["next"] = _next(document)
     emit(document, as_json, run_text)
     if code:
         say(f"error: {message}")
     return code
+
+
+def _next(document: dict[str, Any]) -> str:
+    """Commands that show more of what was made, ready to be typed."""
+    if document["status"] == "failed":
+        return f"next: mend what the error says, then chronos run {document['dataset']}"
+    lines = [f"next: chronos runs show {run['run_id']}" for run in document["walkforward"][:1]]
+    lines += [f"      chronos report {one['simulation_id']}" for one in document["simulations"][-1:]]
+    return "\n".join([*lines, "      chronos dev (pages and Dagster UI)"])
 
 
 def _run(

@@ -39,6 +39,7 @@ def run_text(document: dict[str, Any]) -> str:
 
 def gate_text(document: dict[str, Any]) -> str:
     """What happened at the gate."""
+    rows = f"its {document['rows']['total']:,}" if "rows" in document else "its"
     ran = ", ".join(step_words(step["step"]) for step in document["steps"])
     return "\n".join(
         [
@@ -47,6 +48,7 @@ def gate_text(document: dict[str, Any]) -> str:
             "the audit says",
             f"  {document['found']}",
             f"in the registry: {'yes' if document['published'] else 'no'}; steps that ran after the change: {ran}",
+            f"removed again: manifest and partition of {document['dataset']}; {rows} rows stay in QuestDB, where no reader looks at them",
         ]
     )
 

@@ -25,8 +25,10 @@ from chronos_assets.orchestration.dagster_internals import (
     CheckRunHealthResult,
     ConcurrencyLimitsTable,
     ConfigurableClassData,
+    DagsterUserCodeUnreachableError,
     DefaultRunLauncher,
     InstanceRef,
+    LaunchRunContext,
     LocalArtifactStorage,
     LocalComputeLogManager,
     WorkerStatus,
@@ -37,6 +39,7 @@ from chronos_assets.storage.postgres_errors import said_by_postgres
 from chronos_assets.storage.privacy import write_privately
 
 write_privately()  # every process of Dagster loads this module, and captured output is written by Dagster itself
+TIMED_OUT = "timed out due to taking longer than"  # in Dagster's error, if the code server was reached and did not answer
 _WORKER_STATUS = {True: WorkerStatus.RUNNING, False: WorkerStatus.FAILED, None: WorkerStatus.UNKNOWN}
 
 
@@ -137,6 +140,21 @@ class WatchedRunLauncher(DefaultRunLauncher):
     @property
     def supports_check_run_worker_health(self) -> bool:
         return True
+
+    def launch_run(self, context: LaunchRunContext) -> None:
+        """Ask the code server for the run's process. If it does not answer in time it may still have heard: the run waits for it.
+
+        Dagster itself would fail the run, and a process that starts late would find it failed. If none comes, `start_timeout_seconds` of
+        run_monitoring ends the wait, and the run is repeated.
+        """
+        try:
+            super().launch_run(context)
+        except DagsterUserCodeUnreachableError as error:
+            if TIMED_OUT not in str(error):
+                raise  # nobody heard: the run goes back into the queue
+            self._instance.report_engine_event(
+                "Dagster's code server did not answer in time (a busy machine?); the run starts as soon as it does.", context.dagster_run
+            )
 
     def check_run_worker_health(self, run: DagsterRun) -> CheckRunHealthResult:
         alive, words = worker_state(self._instance, run)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dagster import DagsterInstance, DynamicPartitionsDefinition, RunRequest
+from dagster import AssetKey, DagsterEvent, DagsterInstance, DynamicPartitionsDefinition, OpExecutionContext, RunRequest
+
+from chronos_assets.orchestration.dagster_internals import AssetMaterializationPlannedData
 
 DATASETS = DynamicPartitionsDefinition(name="dataset")
 PARTITION_TAG = "dagster/partition"
@@ -24,6 +26,28 @@ def add_partitions(instance: DagsterInstance, slugs: list[str]) -> list[str]:
     if new:
         instance.add_dynamic_partitions("dataset", new)
     return new
+
+
+def drop_partition(instance: DagsterInstance, slug: str) -> bool:
+    """Take the partition of `slug` away; whether there was one. Its runs and their events stay on record."""
+    if slug not in instance.get_dynamic_partitions("dataset"):
+        return False
+    instance.delete_dynamic_partition("dataset", slug)
+    return True
+
+
+def mark_damaged(context: OpExecutionContext, *assets: str) -> None:
+    """Show the partition of these assets as failed until they are materialized again, though their last materialization succeeded.
+
+    Dagster calls a partition failed if the last attempt to materialize it is newer than the last materialization, and its run failed. So
+    this run, which is about to fail, counts as an attempt.
+    """
+    for asset in assets:
+        planned = AssetMaterializationPlannedData(AssetKey(asset), partition=context.partition_key)
+        event = DagsterEvent.build_asset_materialization_planned_event(
+            context.job_name, context.get_step_execution_context().step.key, planned
+        )
+        context.instance.report_dagster_event(event, run_id=context.run_id)
 
 
 def partition_run(run_key: str, slug: str, tags: Mapping[str, str]) -> RunRequest:

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from dagster import AssetCheckResult, AssetCheckSeverity, AssetKey
+from dagster import AssetCheckExecutionContext, AssetCheckResult, AssetCheckSeverity, AssetKey
 
 from chronos_assets.orchestration.failures import UserFacingFailure
 from chronos_assets.orchestration.metadata import markdown_table, plain
+from chronos_assets.orchestration.partitions import mark_damaged
 
 
 @dataclass(frozen=True)
@@ -49,9 +50,11 @@ class Verdict:
             raise UserFacingFailure(self.message, {"more": self.command, "exit_code": 3})
 
 
-def report_all(asset: str, verdicts: Mapping[str, Verdict]) -> Iterator[AssetCheckResult]:
-    """Record every verdict first; then fail the step with the sentence of the first one that is an error."""
+def report_all(context: AssetCheckExecutionContext, asset: str, verdicts: Mapping[str, Verdict]) -> Iterator[AssetCheckResult]:
+    """Record every verdict first; then fail the step, and the partition, with the sentence of the first one that is an error."""
     for name, verdict in verdicts.items():
         yield verdict.result(asset, name)
+    if any(not (verdict.passed or verdict.warn_only) for verdict in verdicts.values()):
+        mark_damaged(context.op_execution_context, asset)
     for verdict in verdicts.values():
         verdict.stop()

@@ -11,6 +11,8 @@ from dagster import (
     AssetKey,
     AssetMaterialization,
     DagsterInstance,
+    DagsterRun,
+    DagsterRunStatus,
     Definitions,
     DeleteDynamicPartitionsRequest,
     RunRequest,
@@ -24,12 +26,12 @@ from chronos_assets.errors import ServiceUnavailableError
 from chronos_assets.orchestration.build import JOB, build_defs
 from chronos_assets.orchestration.execute import run_partition
 from chronos_assets.orchestration.instance import open_instance
-from chronos_assets.orchestration.nightly.nightly_summary import summarize
-from chronos_assets.orchestration.nightly.retry_policy import to_try_again
+from chronos_assets.orchestration.nightly.nightly_summary import failure_of, runs_of_night, summarize
+from chronos_assets.orchestration.nightly.retry_policy import retry_is_pending, to_try_again
 from chronos_assets.orchestration.partitions import CONTENT_TAG, NIGHT_TAG, PARTITION_TAG, WHY_TAG
 from chronos_assets.orchestration.preview import accepted
 from chronos_assets.orchestration.resources import Workplace
-from chronos_assets.pipeline.upkeep.changes import Known
+from chronos_assets.pipeline.upkeep.changes import Known, survey
 from chronos_assets.pipeline.upkeep.datasets import retire
 from chronos_assets.services import Connections
 from chronos_assets.settings import Settings
@@ -286,3 +288,49 @@ def test_a_night_does_not_repeat_a_refusal_but_says_that_it_stands(
     [again] = nightly(definitions, instance)
     assert isinstance(again, RunRequest)
     assert again.partition_key == unique_slug
+
+
+def test_the_sensor_asks_for_nothing_that_a_command_ran_or_runs(
+    definitions: Definitions, instance: DagsterInstance, workplace: Workplace, unique_slug: str
+) -> None:
+    """A dataset that somebody ran by hand before the tick is known by it; the same content that was retired is new again."""
+    write_dataset(workplace.settings.exports_dir, unique_slug)
+    content = survey(workplace.settings, slugs=[unique_slug])[0].content
+    tags = {PARTITION_TAG: unique_slug, CONTENT_TAG: str(content), WHY_TAG: "asked for by hand"}
+    running = instance.create_run_for_job(job_def=definitions.resolve_job_def(JOB), tags=tags, status=DagsterRunStatus.STARTED)
+    assert asked(tick(definitions, instance, None)) == []
+    [skipped] = nightly(definitions, instance)
+    assert isinstance(skipped, SkipReason)
+    assert f"{unique_slug}: in progress, asked for by hand (run {running.run_id[:8]})" in str(skipped.skip_message)
+    summary = summarize(instance, "a night", runs_of_night(instance, "a night"))
+    assert (summary.in_progress, [row["dataset"] for row in summary.rows], summary.failures) == (1, [unique_slug], [])
+    assert "0 of 1 datasets done, 1 in progress, " in summary.headline()
+    instance.report_run_canceled(running)
+    assert run_partition(unique_slug, workplace, instance).succeeded
+    after = tick(definitions, instance, None)
+    assert asked(after) == []
+    retire(workplace.stores, unique_slug, with_runs=True)
+    assert asked(tick(definitions, instance, None)) == [(unique_slug, "new dataset")]
+
+
+def test_nobody_is_told_of_a_failure_that_is_tried_again(
+    definitions: Definitions, instance: DagsterInstance, unique_slug: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An alert waits while Dagster or the sensor repeats the run; it comes with the last try, or if the sensor was turned off."""
+    cut_off = "This run has been marked as failed from outside the execution context."
+
+    def failed(**tags: str) -> DagsterRun:
+        run = instance.create_run_for_job(job_def=definitions.resolve_job_def(JOB), tags={PARTITION_TAG: unique_slug, **tags})
+        instance.report_run_failed(run, cut_off)
+        return instance.get_run_by_id(run.run_id) or run
+
+    once = {"dagster/max_retries": "0"}
+    assert not retry_is_pending(instance, failed(**once))
+    assert retry_is_pending(instance, failed())
+    tries = [failed(**{CONTENT_TAG: "manifest-file"}, **once) for _ in range(3)]
+    assert retry_is_pending(instance, tries[-1])
+    with monkeypatch.context() as off:
+        off.setattr("chronos_assets.orchestration.nightly.retry_policy._sensor_is_off", lambda _: True)
+        assert not retry_is_pending(instance, tries[-1])
+    assert not retry_is_pending(instance, failed(**{CONTENT_TAG: "manifest-file"}, **once))
+    assert failure_of(instance, tries[0].run_id)[1].startswith("its process could not be started: Dagster's code server did not answer.")

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
-from dagster import AssetCheckKey, AssetKey, AssetObservation, AssetRecordsFilter, DagsterEventType, DagsterInstance, DagsterRunStatus
+from dagster import (
+    AssetCheckKey,
+    AssetKey,
+    AssetObservation,
+    AssetRecordsFilter,
+    DagsterEvent,
+    DagsterEventType,
+    DagsterInstance,
+    DagsterRunStatus,
+)
 from dagster._core.definitions.data_version import DATA_VERSION_TAG, CachingStaleStatusResolver, StaleStatus
 from dagster._core.loader import LoadingContextForTest
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
@@ -18,10 +28,11 @@ from dagster._core.storage.asset_check_execution_record import AssetCheckExecuti
 from chronos_assets.errors import ConflictError, ManifestError
 from chronos_assets.ingest.source import file_checksum
 from chronos_assets.orchestration.build import build_defs
-from chronos_assets.orchestration.execute import RunOutcome, run_partition
+from chronos_assets.orchestration.execute import RunOutcome, follow_run, run_partition
 from chronos_assets.orchestration.gate_demo import run_through_gate
 from chronos_assets.orchestration.instance import open_instance
 from chronos_assets.orchestration.liveness import WORKER_TAG, fail_dead_runs
+from chronos_assets.orchestration.partitions import DATASETS
 from chronos_assets.orchestration.preview import accepted
 from chronos_assets.orchestration.resources import Workplace
 from chronos_assets.orchestration.summary import summary_of
@@ -262,7 +273,17 @@ def test_a_corrupted_row_stops_publication_and_everything_below(
     assert error is not None
     assert (error.message, error.stack, error.cause) == (stopped.message, [], None)
     assert list_attempts(workplace.stores.postgres, stopped.slug)[0].verdict == "failed"
+    assert partition_status(instance, stopped.slug, "indicator_bars") == "FAILED"
     assert list_runs(workplace.stores.postgres, stopped.slug) == []
+
+
+def partition_status(instance: DagsterInstance, slug: str, asset: str) -> str:
+    """How the UI colours a dataset's partition of an asset."""
+    found = instance.get_status_by_partition(AssetKey(asset), [slug], DATASETS)
+    assert found is not None
+    status = found[slug]
+    assert status is not None
+    return status.value
 
 
 def test_a_failed_check_explains_itself_and_belongs_to_its_partition(instance: DagsterInstance, stopped: RunOutcome) -> None:
@@ -294,6 +315,7 @@ def test_after_a_failed_audit_downstream_says_not_published_and_the_next_run_hea
     assert "cannot be published: no full audit of this content has passed" in alone.message
     healed = run_partition(stopped.slug, workplace, instance)
     assert healed.succeeded, healed.message
+    assert partition_status(instance, stopped.slug, "indicator_bars") == "MATERIALIZED"
     assert get_dataset(workplace.stores.postgres, stopped.slug).questdb_tag == f"{stopped.slug}@2"
 
 
@@ -342,10 +364,34 @@ def test_two_runs_of_one_dataset_never_overlap(workplace: Workplace, instance: D
     before = instance.get_runs_count()
     with (
         workplace.stores.postgres.session_lock(f"dagster-run:{unique_slug}"),
-        pytest.raises(ConflictError, match=f"a run of {unique_slug}"),
+        pytest.raises(ConflictError, match=f"{unique_slug} is in progress elsewhere") as refused,
     ):
         run_partition(unique_slug, workplace, instance)
+    assert f"chronos run {unique_slug} --follow" in str(refused.value)
     assert instance.get_runs_count() == before
+    assert follow_run(unique_slug, instance) is None
+
+
+def test_a_run_in_progress_is_followed_to_its_end(workplace: Workplace, instance: DagsterInstance, unique_slug: str) -> None:
+    """Whoever follows sees every step, also those before it began to look, and gets what the run itself says it did."""
+    write_dataset(workplace.settings.exports_dir, unique_slug)
+    followed: list[RunOutcome | None] = []
+    seen: list[str] = []
+    follower = threading.Thread(
+        target=lambda: followed.append(follow_run(unique_slug, instance, listener=lambda e: seen.append(e.step_key or "")))
+    )
+
+    def listen(event: DagsterEvent) -> None:
+        if event.is_step_start and event.step_key == "indicator_bars":
+            follower.start()
+
+    outcome = run_partition(unique_slug, workplace, instance, listener=listen)
+    follower.join(60)
+    [other] = followed
+    assert other is not None
+    assert (other.run_id, other.succeeded, other.exit_code, other.facts) == (outcome.run_id, True, 0, outcome.facts)
+    assert [step.name for step in other.steps] == [step.name for step in outcome.steps]
+    assert {"normalized_bars", "trading_simulations"} <= set(seen)
 
 
 def test_a_run_whose_process_is_gone_is_marked_failed(workplace: Workplace, instance: DagsterInstance, unique_slug: str) -> None:

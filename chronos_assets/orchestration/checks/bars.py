@@ -46,7 +46,7 @@ def bars_checks(context: AssetCheckExecutionContext, workplace: ResourceParam[Wo
             "no_unexpected_gaps": _gaps(bars.report, inspect),
         }
         selected = {key.name for key in context.selected_asset_check_keys}
-        yield from report_all("normalized_bars", {name: v for name, v in verdicts.items() if name in selected})
+        yield from report_all(context, "normalized_bars", {name: v for name, v in verdicts.items() if name in selected})
 
 
 @dataset_check(
@@ -62,7 +62,7 @@ def post_export_diff(context: AssetCheckExecutionContext, workplace: ResourcePar
         loaded, stores = workplace.manifest(context.partition_key), workplace.stores
         bars = workplace.normalized(loaded)
         report = audit_bars(bars, loaded, stores, progress=workplace.progress(context))
-        yield from report_all("indicator_bars", {"post_export_diff": _diff(report, context.partition_key)})
+        yield from report_all(context, "indicator_bars", {"post_export_diff": _diff(report, context.partition_key)})
 
 
 def _diff(report: "AuditReport", slug: str) -> Verdict:

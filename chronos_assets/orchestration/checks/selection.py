@@ -31,7 +31,7 @@ def selection_checks(context: AssetCheckExecutionContext, workplace: ResourcePar
         found = _selections(context.partition_key, workplace)
         asked = {"enough_cases": _enough_cases, "permutations_done": _permutations_done, "sees_no_test_rows": _sees_no_test_rows}
         selected = {key.name for key in context.selected_asset_check_keys}
-        yield from report_all(ASSET, {name: ask(workplace.stores, found) for name, ask in asked.items() if name in selected})
+        yield from report_all(context, ASSET, {name: ask(workplace.stores, found) for name, ask in asked.items() if name in selected})
 
 
 def _selections(slug: str, workplace: Workplace) -> dict[str, "LfsSelection"]:

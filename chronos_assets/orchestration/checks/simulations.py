@@ -38,7 +38,7 @@ def simulation_checks(context: AssetCheckExecutionContext, workplace: ResourcePa
             "enough_trades": _traded(found, ids),
         }
         selected = {key.name for key in context.selected_asset_check_keys}
-        yield from report_all(ASSET, {name: verdict for name, verdict in verdicts.items() if name in selected})
+        yield from report_all(context, ASSET, {name: verdict for name, verdict in verdicts.items() if name in selected})
 
 
 def _simulations(context: AssetCheckExecutionContext, workplace: Workplace) -> dict[str, str]:

@@ -45,7 +45,7 @@ def walkforward_checks(context: AssetCheckExecutionContext, workplace: ResourceP
         }
         progress = workplace.progress(context)
         selected = {key.name for key in context.selected_asset_check_keys}
-        yield from report_all(ASSET, {name: ask(stores, runs, progress) for name, ask in asked.items() if name in selected})
+        yield from report_all(context, ASSET, {name: ask(stores, runs, progress) for name, ask in asked.items() if name in selected})
 
 
 def _complete(stores: "Stores", runs: dict[str, str], progress: "Progress") -> Verdict:

@@ -12,7 +12,7 @@ from pydantic import Field
 from chronos_assets.orchestration.executors import lineage_executor
 from chronos_assets.orchestration.failures import UserFacingFailure, user_facing_errors
 from chronos_assets.orchestration.metadata import table
-from chronos_assets.orchestration.partitions import DATASETS
+from chronos_assets.orchestration.partitions import DATASETS, mark_damaged
 from chronos_assets.orchestration.resources import Workplace
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from chronos_assets.storage.manifest_files import LoadedManifest
 
 VALIDATE_JOB = "validate_dataset"
+DAMAGED = {"dataset": "indicator_bars", "run": "walkforward_predictions"}  # what is shown as failed, by what differs
 
 
 class ValidateConfig(Config):
@@ -45,6 +46,7 @@ def validate_stores(context: OpExecutionContext, config: ValidateConfig, workpla
         context.log.info("%s %s: %s", report.kind, report.subject, "agrees" if report.passed else "DIFFERS")
     wrong = [(report, row) for report, row in zip(reports, rows, strict=True) if not report.passed]
     if wrong:
+        mark_damaged(context, *dict.fromkeys(DAMAGED[report.kind] for report, _ in wrong))
         report, row = wrong[0]
         subject = report.subject if report.kind == "dataset" else f"--run {report.subject}"
         raise UserFacingFailure(

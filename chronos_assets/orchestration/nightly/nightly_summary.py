@@ -35,6 +35,12 @@ SHOWN_INLINE = 990  # characters of Markdown; above a thousand the page shows a 
 INTERRUPTS = ("DagsterExecutionInterruptedError", "KeyboardInterrupt")  # classes of the error of a step that was stopped
 ADDED = ("rows_written", "folds_trained", "folds_reused")  # each run adds to them
 SUMMED = (*ADDED, "trades")
+FROM_OUTSIDE = {  # beginning of what Dagster says -> what it means
+    "This run has been marked as failed from outside": "its process could not be started: Dagster's code server did not answer",
+    "Run dequeue failed to reach the user code server": "its process could not be started: Dagster's code server did not answer",
+    "Run timed out due to taking longer than": "its process did not start in time: a busy machine, or Dagster's code server ended",
+    "Detected run worker status": "its process is gone: it was killed, or the machine ran out of memory",
+}
 
 night_summary = AssetSpec(
     "night_summary",
@@ -188,7 +194,13 @@ def first_failure(entries: Iterable[EventLogEntry]) -> tuple[str, str]:
         if data.error is None or data.error.cls_name not in INTERRUPTS:
             return step, _deepest(data.error) if data.error else event.message or ""
         stopped = stopped or step
-    return stopped, (of_run[0] if stopped else of_run[-1]) if of_run else ""
+    return stopped, _in_words((of_run[0] if stopped else of_run[-1]) if of_run else "")
+
+
+def _in_words(message: str) -> str:
+    """What Dagster says of a run that ended outside its steps, as a sentence with the next step; other messages as they are."""
+    why = next((words for beginning, words in FROM_OUTSIDE.items() if message.startswith(beginning)), "")
+    return f"{why}. What was complete is kept: run it again to go on." if why else message
 
 
 def _deepest(error: SerializableErrorInfo) -> str:

@@ -13,8 +13,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
-from dagster import DagsterEventType, DagsterInstance, DagsterRunStatus, RunRecord, RunsFilter
+from dagster import DagsterEventType, DagsterInstance, DagsterRun, DagsterRunStatus, RunRecord, RunsFilter
 
+from chronos_assets.orchestration.dagster_internals import WILL_RETRY_TAG, InstigatorStatus, InstigatorType
 from chronos_assets.orchestration.nightly.nightly_summary import INTERRUPTS, failure_of
 from chronos_assets.orchestration.partitions import CONTENT_TAG, PARTITION_TAG
 from chronos_assets.pipeline.upkeep.changes import Found, Known
@@ -25,6 +26,7 @@ LOOK_BACK = timedelta(hours=6)
 MOST_RUNS = 200
 MOST_REFUSED = 2_000
 CUT_OFF = "its run was cut off"
+MANIFEST_SENSOR = "manifest_sensor"
 
 
 def to_try_again(instance: DagsterInstance, known: Mapping[str, Known]) -> dict[str, str]:
@@ -38,6 +40,24 @@ def to_try_again(instance: DagsterInstance, known: Mapping[str, Known]) -> dict[
             failed[slug].append(record)
     whys = {slug: _due(instance, slug, records) for slug, records in failed.items()}
     return {slug: f"{why}, try {len(failed[slug]) + 1}" for slug, why in whys.items() if why}
+
+
+def retry_is_pending(instance: DagsterInstance, run: DagsterRun) -> bool:
+    """Whether a failed run is tried again by itself: by Dagster at once, or by the manifest sensor after a wait."""
+    if run.tags.get(WILL_RETRY_TAG) == "true":
+        return True
+    slug, content = run.tags.get(PARTITION_TAG, ""), run.tags.get(CONTENT_TAG)
+    if not slug or not content or not what_can_pass(instance, run.run_id) or _sensor_is_off(instance):
+        return False
+    same = RunsFilter(statuses=[DagsterRunStatus.FAILURE], tags={PARTITION_TAG: slug, CONTENT_TAG: content})
+    since = datetime.now(UTC) - LOOK_BACK
+    return len([one for one in instance.get_run_records(same, limit=MOST_TRIES) if one.update_timestamp >= since]) < MOST_TRIES
+
+
+def _sensor_is_off(instance: DagsterInstance) -> bool:
+    """Whether somebody turned the manifest sensor off in the UI: then nobody asks again."""
+    states = instance.all_instigator_state(instigator_type=InstigatorType.SENSOR)
+    return any(one.name == MANIFEST_SENSOR and one.status is InstigatorStatus.STOPPED for one in states)
 
 
 def _due(instance: DagsterInstance, slug: str, records: list[RunRecord]) -> str:

@@ -26,7 +26,7 @@ from chronos_assets.orchestration.alerts import Alert, send, sinks_of
 from chronos_assets.orchestration.dagster_internals import DATA_VERSION_TAG, UnresolvedAssetJobDefinition
 from chronos_assets.orchestration.liveness import ACTIVE
 from chronos_assets.orchestration.nightly.nightly_summary import failure_of, is_summarized, runs_of_night, summarize
-from chronos_assets.orchestration.nightly.retry_policy import still_refused, to_try_again
+from chronos_assets.orchestration.nightly.retry_policy import MANIFEST_SENSOR, retry_is_pending, still_refused, to_try_again
 from chronos_assets.orchestration.nightly.schedules import covered, in_progress
 from chronos_assets.orchestration.partitions import CONTENT_TAG, DATASETS, NIGHT_TAG, PARTITION_TAG, WHY_TAG, partition_run
 from chronos_assets.orchestration.resources import Workplace
@@ -51,7 +51,7 @@ def manifest_sensor(job: UnresolvedAssetJobDefinition, workplace: Workplace) -> 
     """The sensor that adds a partition for each manifest and asks for a run where the manifest or its file changed."""
 
     @sensor(
-        name="manifest_sensor",
+        name=MANIFEST_SENSOR,
         job=job,
         minimum_interval_seconds=workplace.settings.manifest_poll_seconds,
         default_status=DefaultSensorStatus.RUNNING,
@@ -165,7 +165,10 @@ def failure_alert(workplace: Workplace) -> SensorDefinition:
         description="Tells the log, and the webhook and mailbox of the settings, why a run failed.",
     )
     def tell(context: RunFailureSensorContext) -> None:
-        run = context.dagster_run
+        run = context.instance.get_run_by_id(context.dagster_run.run_id) or context.dagster_run
+        if retry_is_pending(context.instance, run):
+            context.log.info("%s failed and is tried again by itself: nobody is told yet", run.run_id)
+            return
         step, message = failure_of(context.instance, run.run_id)
         alert = Alert(
             run.tags.get(PARTITION_TAG, ""), step, message or context.failure_event.message or "", run.run_id, run.tags.get(WHY_TAG, "")

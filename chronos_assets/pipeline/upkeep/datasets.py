@@ -6,7 +6,7 @@ made again.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -72,9 +72,13 @@ def describe(stores: Stores, slug: str) -> dict[str, Any]:
 def tag_space(stores: Stores, record: DatasetRecord) -> list[TagSpace]:
     """Every tag that was ever used for the dataset and still holds rows, with the space it takes."""
     names = dict.fromkeys([record.questdb_tag, *(a.questdb_tag for a in list_attempts(stores.postgres, record.dataset_id))])
+    return _space_of(stores, names, record.questdb_tag)
+
+
+def _space_of(stores: Stores, names: Iterable[str], registered: str | None) -> list[TagSpace]:
     per_row = table_bytes(stores.questdb)
     rows = {name: bars_of(stores.questdb, name) for name in names}
-    return [TagSpace(name, n, round(n * per_row), name == record.questdb_tag) for name, n in rows.items() if n]
+    return [TagSpace(name, n, round(n * per_row), name == registered) for name, n in rows.items() if n]
 
 
 def retire(stores: Stores, slug: str, *, with_runs: bool = False) -> dict[str, Any]:
@@ -99,8 +103,19 @@ def retire(stores: Stores, slug: str, *, with_runs: bool = False) -> dict[str, A
         # A process that still works on one notices that its row is gone, and removes what it wrote since.
         for selection in selections:
             LfsArtifacts(stores.artifacts, selection.lfs_id, len(selection.feature_columns)).remove()
+    return _retired(slug, standing, tags, published=True)
+
+
+def retire_unpublished(stores: Stores, slug: str) -> dict[str, Any]:
+    """What stays of a dataset whose attempts never came as far as the registry: the rows under their tags."""
+    names = dict.fromkeys(attempt.questdb_tag for attempt in list_attempts(stores.postgres, slug))
+    return _retired(slug, standing_on(stores.postgres, slug), _space_of(stores, names, None), published=False)
+
+
+def _retired(slug: str, standing: Standing, tags: Sequence[TagSpace], *, published: bool) -> dict[str, Any]:
     return {
         "retired": slug,
+        "published": published,
         **asdict(standing),
         "rows_left": sum(tag.rows for tag in tags),
         "bytes_left": sum(tag.bytes for tag in tags),

@@ -1,0 +1,48 @@
+"""Every command of a first day is named by the output before it: from a file to its tear sheet, only what was printed is typed."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+from chronos_assets.storage.stores import Stores
+from chronos_assets_tests.support.dagster_data import bars
+
+START = "from chronos_assets.cli.main import main; main()"
+
+
+def typed(line: str, environment: dict[str, str], folder: Path) -> str:
+    """What a `chronos ...` line prints."""
+    words = shlex.split(line)
+    assert words[0] == "chronos"
+    call = [sys.executable, "-W", "ignore", "-c", START, *words[1:]]
+    done = subprocess.run(call, env=environment, cwd=folder, capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, (line, done.stderr[-2000:])
+    return done.stdout + done.stderr
+
+
+def named(output: str, command: str) -> str:
+    """The line of `output` that names `command`, ready to be typed."""
+    found = re.search(rf"(?:next: |^ +|`)({re.escape(command)}[^`\n(]*)", output, re.MULTILINE)
+    assert found is not None, f"{command!r} is not named in:\n{output}"
+    return found[1].strip()
+
+
+def test_each_command_is_named_by_the_output_before_it(stores: Stores, cli_environment: dict[str, str], tmp_path: Path) -> None:
+    """inspect, manifest new, run, runs show, simulate, trace, report: a user follows the last line of each."""
+    environment = {**cli_environment, "CHRONOS_EXPORTS_DIR": str(tmp_path / "exports")}
+    (tmp_path / "exports").mkdir()
+    file = tmp_path / "firstday_1d.csv"
+    file.write_bytes(bars(300).write_csv().encode())
+    output = typed(f"chronos inspect {file}", environment, tmp_path)
+    output = typed(named(output, "chronos manifest new"), environment, tmp_path)
+    ran = typed(named(output, "chronos run "), environment, tmp_path)
+    shown = typed(named(ran, "chronos runs show"), environment, tmp_path)
+    simulated = typed(named(shown, "chronos simulate"), environment, tmp_path)
+    typed(named(simulated, "chronos trace"), environment, tmp_path)
+    report = typed(named(ran, "chronos report"), environment, tmp_path)
+    [sheet] = re.findall(r"\S+\.html", report)
+    assert (tmp_path / sheet).is_file()
