@@ -102,6 +102,12 @@ class Settings(BaseSettings):
     dagster_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="Further host names that the Dagster UI answers to (a proxy's name), separated by commas."
     )
+    dagster_owners: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=("team:research",), description="Owners of all assets in the Dagster UI: mail addresses or team:NAME, separated by commas."
+    )
+    dagster_tags: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="Tags of all assets in the Dagster UI, as key=value, separated by commas."
+    )
     dagster_postgres_url: SecretStr | None = Field(
         default=None,
         description="Postgres of Dagster itself, as postgresql+psycopg2://user:password@host:5432/dagster (default: beside our tables).",
@@ -144,7 +150,7 @@ class Settings(BaseSettings):
     def _split_roots(cls, value: Any) -> Any:
         return tuple(Path(p) for p in value.split(os.pathsep) if p) if isinstance(value, str) else value
 
-    @field_validator("dagster_hosts", "api_hosts", "api_cors_origins", mode="before")
+    @field_validator("dagster_hosts", "dagster_owners", "dagster_tags", "api_hosts", "api_cors_origins", mode="before")
     @classmethod
     def _split_hosts(cls, value: Any) -> Any:
         return tuple(name.strip() for name in value.split(",") if name.strip()) if isinstance(value, str) else value

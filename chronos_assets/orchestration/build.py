@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dagster import AssetSelection, Definitions, define_asset_job
 
 from chronos_assets.orchestration.assets import ASSETS, SOURCE_NAMES, SOURCES
+from chronos_assets.orchestration.catalogue import dressed
 from chronos_assets.orchestration.checks import CHECKS
 from chronos_assets.orchestration.executors import lineage_executor
 from chronos_assets.orchestration.jobs.lfs import lfs_job
@@ -37,7 +38,7 @@ def build_defs(resource_overrides: Mapping[str, object] | None = None) -> Defini
     upkeep = upkeep_job()
     with accepted():
         return Definitions(
-            assets=[*SOURCES, *ASSETS, night_summary],
+            assets=dressed([*SOURCES, *ASSETS, night_summary], workplace.settings),
             asset_checks=CHECKS,
             jobs=[whole_way, validate_job(), sweep_job(), lfs_job(), upkeep],
             schedules=[nightly(whole_way, workplace)],

@@ -8,7 +8,7 @@ from dagster._core.definitions.data_version import DATA_VERSION_TAG
 from dagster._core.definitions.executor_definition import ExecutorRequirement, multiple_process_executor_requirements
 from dagster._core.definitions.external_asset import create_external_asset_from_source_asset
 from dagster._core.definitions.job_base import InMemoryJob
-from dagster._core.definitions.metadata import MarkdownMetadataValue, TableMetadataValue, UrlMetadataValue
+from dagster._core.definitions.metadata import MarkdownMetadataValue, TableMetadataValue
 from dagster._core.definitions.reconstruct import ReconstructableJob, ReconstructableRepository
 from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
@@ -33,6 +33,7 @@ from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import ModuleTarget, WorkspaceFileTarget, WorkspaceLoadTarget
 from dagster._serdes import ConfigurableClassData
 from dagster._utils.log import configure_loggers
+from dagster._utils.schedules import schedule_execution_time_iterator
 from dagster_shared.error import SerializableErrorInfo
 
 __all__ = [
@@ -71,7 +72,6 @@ __all__ = [
     "SerializableErrorInfo",
     "TableMetadataValue",
     "UnresolvedAssetJobDefinition",
-    "UrlMetadataValue",
     "WorkerStatus",
     "WorkspaceFileTarget",
     "WorkspaceLoadTarget",
@@ -80,4 +80,5 @@ __all__ = [
     "create_external_asset_from_source_asset",
     "execute_run_iterator",
     "multiple_process_executor_requirements",
+    "schedule_execution_time_iterator",
 ]

@@ -11,9 +11,10 @@ from urllib.parse import quote
 
 from dagster import MetadataValue, TableColumn, TableRecord, TableSchema
 
-from chronos_assets.orchestration.dagster_internals import MarkdownMetadataValue, TableMetadataValue, UrlMetadataValue
+from chronos_assets.orchestration.dagster_internals import MarkdownMetadataValue, TableMetadataValue
 
-POINTS = 60
+POINTS, POINTS_OF_TWO = 60, 40
+STEPS, LEVELS = 118, 38
 WIDTH, HEIGHT = 354, 60  # in pixels; the page shows a data URI inline only where the whole text is below 1,000 characters
 TABLE_ROWS = 10
 
@@ -24,29 +25,56 @@ def numbers(values: Mapping[str, Any], prefix: str = "") -> dict[str, int | floa
     To six digits, which is what a reader can use; the stores hold all of them.
     """
     return {
-        f"{prefix}{name}": float(f"{value:.6g}") if isinstance(value, float) else value
+        f"{prefix}{name}": rounded(value) if isinstance(value, float) else value
         for name, value in values.items()
         if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
     }
 
 
-def sparkline(values: Sequence[float | None], caption: str) -> MarkdownMetadataValue:
-    """`values` as one line of at most 60 points, drawn inline below `caption` (the caption alone if there is no line)."""
-    known = [float(v) for v in values if v is not None and math.isfinite(v)]
-    if len(known) < 2:
+def rounded(value: float) -> float:
+    """Six digits of it."""
+    return float(f"{value:.6g}")
+
+
+def sparkline(
+    values: Sequence[float | None], caption: str, *, dates: tuple[str, str] = ("", ""), beside: Sequence[float | None] | None = None
+) -> MarkdownMetadataValue:
+    """`values` as one line of at most 60 points, drawn inline below `caption` and its two dates (the text alone if there is no line).
+
+    `beside`: another line on the same scale, in grey and of the same length (a benchmark).
+    """
+    caption = f"{caption}, {dates[0][:10]} to {dates[1][:10]}" if all(dates) else caption
+    line, other = _known(values), _known(beside or ())
+    if len(line) < 2:
         return MetadataValue.md(caption)
-    largest = max(abs(v) for v in known) or 1.0
-    line = [v / largest for v in _sample(known)]  # so that no difference of two values overflows
-    low, high = min(line), max(line)
-    span = (high - low) or 1.0
-    step = 118 / (len(line) - 1)
-    points = " ".join(f"{round(i * step)},{round(19 - 18 * (v - low) / span)}" for i, v in enumerate(line))
-    colour = "#2a7" if line[-1] >= line[0] else "#c43"
+    largest = max(abs(v) for v in (*line, *other)) or 1.0
+    count = POINTS if len(other) < 2 else POINTS_OF_TWO
+    lines = [[v / largest for v in _sample(one, count)] for one in (other, line) if len(one) >= 2]  # no difference of two overflows
+    low, high = min(map(min, lines)), max(map(max, lines))
+    up = line[-1] >= line[0]
+    colours = (["#aaa"] if len(lines) == 2 else []) + ["#2a7" if up else "#c43"]
+    paths = "".join(
+        f"<path stroke='{colour}' d='{_path(one, low, (high - low) or 1.0)}'/>" for colour, one in zip(colours, lines, strict=True)
+    )
     svg = (
-        f"<svg xmlns='http://www.w3.org/2000/svg' width='{WIDTH}' height='{HEIGHT}' viewBox='0 0 118 20'>"
-        f"<polyline fill='none' stroke='{colour}' stroke-width='.6' points='{points}'/></svg>"
+        f"<svg xmlns='http://www.w3.org/2000/svg' width='{WIDTH}' height='{HEIGHT}' viewBox='0 0 {2 * STEPS} {LEVELS + 2}' fill='none'>"
+        f"{paths}</svg>"
     )
     return MetadataValue.md(f"{caption}\n\n![](data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()})")
+
+
+def _known(values: Sequence[float | None]) -> list[float]:
+    return [float(v) for v in values if v is not None and math.isfinite(v)]
+
+
+def _path(line: Sequence[float], low: float, span: float) -> str:
+    """A line from left to right as the shortest text: the first point, then steps relative to the one before."""
+    xs = [round(2 * STEPS * i / (len(line) - 1)) for i in range(len(line))]
+    ys = [1 + round(LEVELS * (1.0 - (v - low) / span)) for v in line]
+    steps = zip(itertools.pairwise(xs), itertools.pairwise(ys), strict=True)
+    return f"M0 {ys[0]}l" + "".join(
+        f"{b - a}{d - c if d < c else f' {d - c}'}" + (" " if i < len(line) - 2 else "") for i, ((a, b), (c, d)) in enumerate(steps)
+    )
 
 
 def fold_strip(sums: Sequence[float], caption: str) -> MarkdownMetadataValue:
@@ -125,22 +153,25 @@ def markdown_table(rows: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def console_link(base: str, sql: str) -> UrlMetadataValue:
-    """The QuestDB console with `sql` filled in and run."""
-    return MetadataValue.url(f"{base}/?query={quote(sql)}&executeQuery=true")
+def console_link(base: str, sql: str, words: str) -> MarkdownMetadataValue:
+    """A link to the QuestDB console with `sql` filled in and run; the console asks who you are."""
+    link = f"[{words}]({base}/?query={quote(sql, safe='')}&executeQuery=true)"
+    return MetadataValue.md(
+        f"{link} in the QuestDB console; it asks for the user and password in the file that `chronos services status` names"
+    )
 
 
-def _sample(values: list[float]) -> list[float]:
-    """At most `POINTS` of the values, evenly spaced, first and last among them."""
-    if len(values) <= POINTS:
+def _sample(values: list[float], count: int = POINTS) -> list[float]:
+    """At most `count` of the values, evenly spaced, first and last among them."""
+    if len(values) <= count:
         return values
     last = len(values) - 1
-    return [values[round(i * last / (POINTS - 1))] for i in range(POINTS)]
+    return [values[round(i * last / (count - 1))] for i in range(count)]
 
 
 def _cell(value: Any) -> str | int | float | bool | None:
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
+    if isinstance(value, float):
+        return rounded(value) if math.isfinite(value) else str(value)
     return value if value is None or isinstance(value, (str, int, float, bool)) else str(value)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from dagster import AssetKey, DagsterEvent, DagsterInstance, DynamicPartitionsDefinition, OpExecutionContext, RunRequest
 
-from chronos_assets.orchestration.dagster_internals import AssetMaterializationPlannedData
+from chronos_assets.orchestration.dagster_internals import BACKFILL_ID_TAG, AssetMaterializationPlannedData
 
 DATASETS = DynamicPartitionsDefinition(name="dataset")
 PARTITION_TAG = "dagster/partition"
@@ -26,6 +26,11 @@ def add_partitions(instance: DagsterInstance, slugs: list[str]) -> list[str]:
     if new:
         instance.add_dynamic_partitions("dataset", new)
     return new
+
+
+def launched_in_ui(tags: Mapping[str, str]) -> str:
+    """Why a run exists that neither a command nor a sensor asked for."""
+    return f"backfill {tags[BACKFILL_ID_TAG]} in the UI" if BACKFILL_ID_TAG in tags else "launched in the UI"
 
 
 def drop_partition(instance: DagsterInstance, slug: str) -> bool:

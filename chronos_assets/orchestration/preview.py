@@ -43,14 +43,13 @@ def versions_by_partition(versions: Mapping[str, str]) -> DataVersionsByPartitio
         return DataVersionsByPartition(versions)
 
 
-def observed_source(owners: Sequence[str], **options: Any) -> Callable[[Callable[..., Any]], AssetsDefinition]:
-    """`observable_source_asset`, partitioned by dataset, with the owners that Dagster leaves out of its signature."""
+def observed_source(**options: Any) -> Callable[[Callable[..., Any]], AssetsDefinition]:
+    """`observable_source_asset`, partitioned by dataset."""
 
     def decorate(function: Callable[..., Any]) -> AssetsDefinition:
         with accepted():
             source = observable_source_asset(partitions_def=DATASETS, **options)(function)
-            external = source if isinstance(source, AssetsDefinition) else create_external_asset_from_source_asset(source)
-            return external.map_asset_specs(lambda spec: spec.replace_attributes(owners=owners))
+            return source if isinstance(source, AssetsDefinition) else create_external_asset_from_source_asset(source)
 
     return decorate
 

@@ -45,7 +45,7 @@ def _ids(facts: dict[str, dict[str, Any]], asset: str, key: str) -> list[tuple[s
 def _rows(facts: dict[str, dict[str, Any]]) -> dict[str, Any]:
     bars, audit = facts["indicator_bars"], facts.get("indicator_bars:post_export_diff", {})
     return {
-        "total": bars.get("rows"),
+        "total": bars.get("dagster/row_count"),
         "written": bars.get("rows_written"),
         "verified": audit.get("rows_verified"),
         "cells_verified": audit.get("cells_verified"),

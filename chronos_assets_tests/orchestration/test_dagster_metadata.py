@@ -13,23 +13,41 @@ from hypothesis import strategies as st
 from chronos_assets.orchestration.metadata import console_link, fold_strip, markdown_table, numbers, sparkline, table
 from chronos_assets.orchestration.verdicts import Verdict
 
-CAPTION = "long: +1,234.5 %, buy and hold -1,234.5 %, 1999-12-31 to 2018-12-31"
+CAPTION = "default_long: +1,234.5 %; grey: buy and hold, -1,234.5 %"
+DATES = ("1999-12-31T00:00:00+00:00", "2018-12-31T00:00:00+00:00")
+VALUES = st.lists(st.one_of(st.none(), st.floats(allow_nan=True, allow_infinity=True)), max_size=400)
 
 
-@given(st.lists(st.one_of(st.none(), st.floats(allow_nan=True, allow_infinity=True)), max_size=400))
-def test_a_sparkline_is_always_small_enough_to_be_shown_inline(values: list[float | None]) -> None:
-    """Whatever the values, the Markdown stays below 1,000 characters, above which Dagster shows a link instead."""
-    assert len(sparkline(values, CAPTION).value or "") < 1000
+@given(VALUES, VALUES)
+def test_a_sparkline_is_always_small_enough_to_be_shown_inline(values: list[float | None], beside: list[float | None]) -> None:
+    """Whatever the values, alone or with a benchmark, the Markdown stays below 1,000 characters, above which Dagster shows a link."""
+    assert len(sparkline(values, CAPTION, dates=DATES).value or "") < 1000
+    assert len(sparkline(values, CAPTION, dates=DATES, beside=beside).value or "") < 1000
+
+
+def lines_of(text: str) -> list[list[tuple[int, int]]]:
+    """The points of every line of a sparkline."""
+    svg = base64.b64decode(re.findall(r"base64,([^)]+)\)", text)[0]).decode()
+    lines = []
+    for path in re.findall(r" d='M([^']+)'", svg):
+        numbers_ = list(map(int, re.findall(r"-?\d+", path)))
+        points = [(numbers_[0], numbers_[1])]
+        for x, y in zip(numbers_[2::2], numbers_[3::2], strict=True):
+            points.append((points[-1][0] + x, points[-1][1] + y))
+        lines.append(points)
+    return lines
 
 
 def test_a_sparkline_draws_its_values() -> None:
-    """The line goes through first and last value, highest at the top, at most 60 points."""
-    text = sparkline([float(i) for i in range(500)], "rising").value or ""
-    svg = base64.b64decode(re.findall(r"base64,([^)]+)\)", text)[0]).decode()
-    points = [tuple(map(int, p.split(","))) for p in re.findall(r"points='([^']+)'", svg)[0].split()]
+    """The line goes through first and last value, highest at the top, at most 60 points; the benchmark lies on the same scale."""
+    text = sparkline([float(i) for i in range(500)], "rising", dates=DATES).value or ""
+    [points] = lines_of(text)
+    assert text.startswith("rising, 1999-12-31 to 2018-12-31\n")
     assert len(points) == 60
-    assert (points[0], points[-1]) == ((0, 19), (118, 1))
+    assert (points[0], points[-1]) == ((0, 39), (236, 1))
     assert [y for _, y in points] == sorted((y for _, y in points), reverse=True)
+    benchmark, line = lines_of(sparkline([1.0, 2.0], "twice", beside=[1.0, 3.0]).value or "")
+    assert (benchmark, line) == ([(0, 39), (236, 1)], [(0, 39), (236, 20)])
 
 
 def test_tables_are_bounded_and_typed() -> None:
@@ -44,9 +62,12 @@ def test_numbers_leaves_out_what_cannot_be_plotted() -> None:
     assert numbers({"a": 1, "b": float("inf"), "c": None, "d": True, "e": float("nan"), "f": 0.5}, "x_") == {"x_a": 1, "x_f": 0.5}
 
 
-def test_a_console_link_holds_the_query() -> None:
-    """The link opens the console with the query filled in, quoted for a URL."""
-    assert console_link("http://h:9000", "SELECT 'a b'").url == "http://h:9000/?query=SELECT%20%27a%20b%27&executeQuery=true"
+def test_a_console_link_is_short_and_holds_the_query() -> None:
+    """The words are shown, the statement is in the address, and the reader learns that the console asks for a password."""
+    text = console_link("http://127.0.0.1:9000", "SELECT * FROM t WHERE x = 'a'", "the rows").value or ""
+    assert text.startswith("[the rows](http://127.0.0.1:9000/?query=SELECT%20%2A%20FROM%20t%20WHERE%20x%20%3D%20%27a%27&executeQuery=true)")
+    assert "`chronos services status`" in text
+    assert len(text) < 1000
 
 
 def test_a_cell_cannot_break_a_markdown_table() -> None:

@@ -12,7 +12,7 @@ from dagster import (
 )
 from pydantic import Field
 
-from chronos_assets.orchestration.assets.files import CODE_VERSION, OWNERS, SOURCE_FILE, Metadata
+from chronos_assets.orchestration.assets.files import CODE_VERSION, SOURCE_FILE, Metadata
 from chronos_assets.orchestration.columns import lineage, of_registry
 from chronos_assets.orchestration.failures import user_facing_errors
 from chronos_assets.orchestration.metadata import column_schema, console_link
@@ -38,7 +38,6 @@ class ExportConfig(Config):
     deps=["normalized_bars", SOURCE_FILE],
     group_name="storage",
     kinds={"questdb"},
-    owners=OWNERS,
     code_version=CODE_VERSION,
     description=(
         "The bars in QuestDB, under a tag that no reader looks at before the registry names it. The check `post_export_diff` reads every "
@@ -70,14 +69,13 @@ def _written(bars: "NormalizedBars", attempt: "ExportAttempt", stores: "Stores")
             + [(c.questdb_column or c.name, "double", f"{c.role} {c.name}") for c in columns]
         ),
         "dagster/column_lineage": lineage(made_from),
-        "rows": attempt.rows_total,
         "rows_written": attempt.rows_written,
         "kind": attempt.kind,
         "questdb_tag": attempt.tag,
         "transport": attempt.transport,
-        "write_seconds": attempt.seconds,
+        "write_seconds": round(attempt.seconds, 3),
         "unchanged": attempt.unchanged,
-        "rows_in_console": console_link(stores.questdb.http.base, last_bars(attempt.tag)),
+        "rows_in_console": console_link(stores.questdb.http.base, last_bars(attempt.tag), "the last 100 bars"),
     }
 
 
@@ -86,7 +84,6 @@ def _written(bars: "NormalizedBars", attempt: "ExportAttempt", stores: "Stores")
     deps=["indicator_bars", SOURCE_FILE],
     group_name="storage",
     kinds={"postgres"},
-    owners=OWNERS,
     code_version=CODE_VERSION,
     description=(
         "The dataset's row in the registry: the one place where readers learn which tag and which bars are good. Written only if a full "

@@ -18,8 +18,8 @@ from dagster import (
 
 from chronos_assets.orchestration.columns import lineage
 from chronos_assets.orchestration.failures import failure, user_facing_errors
-from chronos_assets.orchestration.metadata import column_schema, sparkline, table
-from chronos_assets.orchestration.partitions import CONTENT_TAG, DATASETS, known_slugs
+from chronos_assets.orchestration.metadata import column_schema, rounded, sparkline, table
+from chronos_assets.orchestration.partitions import CONTENT_TAG, DATASETS, WHY_TAG, known_slugs, launched_in_ui
 from chronos_assets.orchestration.preview import observed_source, versions_by_partition
 from chronos_assets.orchestration.resources import Workplace
 
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from chronos_assets.pipeline.export.normalize import NormalizedBars
     from chronos_assets.storage.manifest_files import LoadedManifest
 
-OWNERS = ["team:research"]
 # Among the dependencies of every asset: Dagster marks stale what depends on the change itself, not what is further down
 SOURCE_FILE = "indicator_csv"
 Metadata = dict[str, Any]
@@ -63,7 +62,6 @@ def observed(context: OpExecutionContext, workplace: Workplace, version: "Callab
 @observed_source(
     name=SOURCE_FILE,
     group_name="ingest",
-    owners=OWNERS,
     tags={"dagster/kind/csv": "", "dagster/kind/file": ""},
     description="The indicator file that a manifest in exports/ names. Its data version is its SHA-256, so a touched file is no change.",
 )
@@ -76,8 +74,7 @@ def indicator_csv(context: OpExecutionContext, workplace: ResourceParam[Workplac
 
 @observed_source(
     name="walkforward_profiles",
-    group_name="ingest",
-    owners=OWNERS,
+    group_name="research",
     tags={"dagster/kind/yaml": ""},
     description="What the manifest asks to be trained: walk-forward profiles and target horizons. A change makes the predictions stale.",
 )
@@ -88,8 +85,7 @@ def walkforward_profiles(context: OpExecutionContext, workplace: ResourceParam[W
 
 @observed_source(
     name="simulation_profiles",
-    group_name="ingest",
-    owners=OWNERS,
+    group_name="research",
     tags={"dagster/kind/yaml": ""},
     description="What the manifest asks to be traded: its simulation profiles. Changing one makes the simulations stale.",
 )
@@ -103,7 +99,6 @@ def simulation_profiles(context: OpExecutionContext, workplace: ResourceParam[Wo
     deps=[SOURCE_FILE],
     group_name="ingest",
     kinds={"arrow", "polars"},
-    owners=OWNERS,
     code_version=CODE_VERSION,
     description=(
         "Bars of one dataset as a typed Arrow file: UTC times strictly increasing, every indicator, target and price a float64, missing "
@@ -122,12 +117,13 @@ def normalized_bars(context: AssetExecutionContext, workplace: ResourceParam[Wor
 
 
 def note_content(context: AssetExecutionContext, workplace: Workplace, checksum: str) -> None:
-    """Tag the run with the content that it reads, whoever started it: a night asks only for what no run has covered."""
+    """Tag the run with the content that it reads (a night asks only for what no run has covered), and with why it runs."""
     from chronos_assets.pipeline.upkeep.changes import content_as_read
 
     content = content_as_read(workplace.manifest(context.partition_key), checksum, workplace.settings)
-    if context.run.tags.get(CONTENT_TAG) != content:
-        context.instance.add_run_tags(context.run.run_id, {CONTENT_TAG: content})
+    tags = {CONTENT_TAG: content, WHY_TAG: context.run.tags.get(WHY_TAG) or launched_in_ui(context.run.tags)}
+    if any(context.run.tags.get(name) != value for name, value in tags.items()):
+        context.instance.add_run_tags(context.run.run_id, tags)
 
 
 def _normalize(context: AssetExecutionContext, workplace: Workplace) -> "NormalizedBars":
@@ -149,14 +145,13 @@ def _bars_metadata(bars: "NormalizedBars", report: "BarsReport") -> Metadata:
             + [(c.name, "float64", _column_words(c.role, c.nulls, report.rows)) for c in report.columns]
         ),
         "dagster/column_lineage": lineage({c.name: [("indicator_csv", c.name)] for c in report.columns}),
-        "prices": sparkline(_closes(bars), f"{report.first_bar[:10]} to {report.last_bar[:10]}"),
-        "bars": report.rows,
+        "prices": sparkline(_closes(bars), "closes", dates=(report.first_bar, report.last_bar)),
         "columns": len(report.columns),
         "feature_columns": len(report.by_role("feature")),
         "target_columns": len(report.by_role("target")),
         "price_columns": len(report.by_role("price")),
         "constant_columns": sum(c.constant for c in report.columns),
-        "null_share": values / cells,
+        "null_share": rounded(values / cells),
         "gaps": report.gaps,
         "missing_bars": report.missing_bars,
         "unexpected_gaps": report.unexpected_gaps,
@@ -171,7 +166,7 @@ def _bars_metadata(bars: "NormalizedBars", report: "BarsReport") -> Metadata:
 
 def _most_nulls(report: "BarsReport") -> list[dict[str, object]]:
     ordered = sorted((c for c in report.columns if c.nulls), key=lambda c: -c.nulls)
-    return [{"column": c.name, "role": c.role, "nulls": c.nulls, "share": c.nulls / max(1, report.rows)} for c in ordered]
+    return [{"column": c.name, "role": c.role, "nulls": c.nulls, "share": rounded(c.nulls / max(1, report.rows))} for c in ordered]
 
 
 def _column_words(role: str, nulls: int, rows: int) -> str:

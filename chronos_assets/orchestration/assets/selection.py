@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from dagster import AssetExecutionContext, Config, DataVersion, MaterializeResult, ResourceParam, asset
 from pydantic import Field
 
-from chronos_assets.orchestration.assets.files import CODE_VERSION, OWNERS, SOURCE_FILE, Metadata
+from chronos_assets.orchestration.assets.files import CODE_VERSION, SOURCE_FILE, Metadata
 from chronos_assets.orchestration.assets.walkforward import chosen
 from chronos_assets.orchestration.failures import user_facing_errors
 from chronos_assets.orchestration.metadata import share_strips, table
@@ -32,7 +32,6 @@ class SelectionConfig(Config):
     deps=["indicator_datasets", SOURCE_FILE],
     group_name="research",
     kinds={"numba", "postgres"},
-    owners=OWNERS,
     code_version=CODE_VERSION,
     output_required=False,
     description=(

@@ -2,12 +2,13 @@
 
 import hashlib
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from dagster import AssetExecutionContext, Config, DataVersion, MaterializeResult, ResourceParam, asset
 from pydantic import Field
 
-from chronos_assets.orchestration.assets.files import CODE_VERSION, OWNERS, SOURCE_FILE, Metadata
+from chronos_assets.orchestration.assets.files import CODE_VERSION, SOURCE_FILE, Metadata
 from chronos_assets.orchestration.assets.walkforward import chosen, finished_run_id, last_launch
 from chronos_assets.orchestration.columns import of_trades
 from chronos_assets.orchestration.failures import user_facing_errors
@@ -49,7 +50,6 @@ class ProfileSimulation:
     deps=["walkforward_predictions", "indicator_datasets", "simulation_profiles", "walkforward_profiles", SOURCE_FILE],
     group_name="research",
     kinds={"numba", "questdb", "postgres"},
-    owners=OWNERS,
     code_version=CODE_VERSION,
     description=(
         "Trades, bar-by-bar equity and buckets per side, for each mode. A decision at a close is filled at the next open; costs are "
@@ -105,7 +105,9 @@ def _metadata(stores: "Stores", done: list[ProfileSimulation]) -> Metadata:
         "could_it_be_luck": table(_luck(stores, done)),
         "provenance": table([_provenance(stores, one) for one in done]),
         "unchanged": all(one.result.reused for one in done),
-        "trades_in_console": console_link(stores.questdb.http.base, trades_of(done[-1].result.simulation_id)),
+        "trades_in_console": console_link(
+            stores.questdb.http.base, trades_of(done[-1].result.simulation_id), f"the trades of {done[-1].name}"
+        ),
         "simulation_ids": {one.name: one.result.simulation_id for one in done},
     }
 
@@ -115,12 +117,19 @@ def _plotted(one: ProfileSimulation) -> dict[str, Any]:
 
 
 def _equity(stores: "Stores", one: ProfileSimulation) -> object:
-    from chronos_assets.storage.simulations import read_equity
+    from chronos_assets.storage.runs import get_run
+    from chronos_assets.storage.simulations import get_simulation, read_equity
+    from chronos_assets.views.tear_sheet import buy_and_hold
 
-    equity = read_equity(stores, one.result.simulation_id)["equity"].to_list()
+    simulation = get_simulation(stores.postgres, one.result.simulation_id)
+    table = read_equity(stores, one.result.simulation_id).sort("timestamp_unix")
+    times = table["timestamp_unix"].to_numpy()
+    held = buy_and_hold(simulation, get_run(stores.postgres, one.run_id), stores, times)
     summary = one.result.summary_metrics
     own, hold = summary.get("total_return_pct"), (summary.get("buy_and_hold") or {}).get("total_return_pct")
-    return sparkline(equity, f"{one.name}: {_percent(own)}, buy and hold {_percent(hold)}")
+    first, last = (datetime.fromtimestamp(int(times[at]), UTC).isoformat() for at in (0, -1))
+    caption = f"{one.name}: {_percent(own)}; grey: buy and hold, {_percent(hold)}"
+    return sparkline(table["equity"].to_list(), caption, dates=(first, last), beside=None if held is None else held.tolist())
 
 
 def _row(one: ProfileSimulation) -> dict[str, object]:

@@ -21,7 +21,7 @@ from pydantic import Field
 
 from chronos_assets.domain.strict import nearest
 from chronos_assets.errors import NotPublishedError, UsageError
-from chronos_assets.orchestration.assets.files import CODE_VERSION, OWNERS, SOURCE_FILE, Metadata
+from chronos_assets.orchestration.assets.files import CODE_VERSION, SOURCE_FILE, Metadata
 from chronos_assets.orchestration.columns import of_predictions
 from chronos_assets.orchestration.failures import user_facing_errors
 from chronos_assets.orchestration.metadata import console_link, fold_strip, numbers, sparkline, table
@@ -99,7 +99,6 @@ def last_launch(instance: DagsterInstance, slug: str) -> Launch:
     deps=["indicator_datasets", "walkforward_profiles", SOURCE_FILE],
     group_name="research",
     kinds={"xgboost", "questdb", "postgres"},
-    owners=OWNERS,
     code_version=CODE_VERSION,
     pool="gpu",
     description=(
@@ -206,19 +205,22 @@ def _metadata(stores: "Stores", runs: list[ProfileRun]) -> Metadata:
     trained = sum(run.result.folds_trained for run in runs)
     planned = sum(run.result.folds_planned for run in runs)
     sums = cumulative_sums(folds)
+    caption = f"folds of profile {first.profile}, {' to '.join(_dates(folds))}"
     standings = run_standings(stores.postgres, [run.result.run_id for run in runs])
     return {
         **of_predictions(first.request),
-        "folds": fold_strip([(fold.metrics.get("both") or {}).get("signal_sum") or 0.0 for fold in folds], f"folds of {first.profile}"),
-        "signal_sum": sparkline(sums, f"cumulative signal sum over {len(folds)} folds ({first.profile})"),
+        "folds": fold_strip([(fold.metrics.get("both") or {}).get("signal_sum") or 0.0 for fold in folds], caption),
+        "signal_sum": sparkline(sums, f"cumulative signal sum over {len(folds)} folds of profile {first.profile}", dates=_dates(folds)),
         "folds_planned": planned,
         "folds_trained": trained,
         "folds_reused": planned - trained,
         "unchanged": trained == 0 and all(run.result.folds_copied == 0 for run in runs),
         **{key: value for run in runs for key, value in pooled_numbers(run.profile, run.result.summary_metrics).items()},
         "runs": table([_row(run, standings.get(run.result.run_id, RunStanding())) for run in runs]),
-        "predictions": console_link(stores.questdb.http.base, predictions_of(first.result.run_id)),
-        "thresholds": table([_fold_row(fold) for fold in folds[-10:]]),
+        "predictions": console_link(
+            stores.questdb.http.base, predictions_of(first.result.run_id), f"the first 1,000 predictions of profile {first.profile}"
+        ),
+        f"thresholds_of_the_last_{len(folds[-10:])}_folds_of_{first.profile}": table([_fold_row(fold) for fold in folds[-10:]]),
         "run_ids": {run.profile: run.result.run_id for run in runs},
     }
 
@@ -232,6 +234,11 @@ def pooled_numbers(profile: str, summary: dict[str, Any]) -> dict[str, int | flo
     pooled = {k: v for side, m in sides.items() for k, v in numbers({n: m.get(n) for n in names}, f"{prefix}{side}_").items()}
     basis = {f"{side}_threshold_cases": cases["median"] for side, cases in summary.get("threshold_cases", {}).items()}
     return pooled | numbers(basis | {"folds_learned_nothing": summary.get("folds_learned_nothing")}, prefix)
+
+
+def _dates(folds: "list[FoldRecord]") -> tuple[str, str]:
+    """The first and the last day that the folds predict."""
+    return (str(folds[0].test_start_ts)[:10], str(folds[-1].test_end_ts)[:10]) if folds else ("", "")
 
 
 def cumulative_sums(folds: "list[FoldRecord]") -> list[float | None]:

@@ -72,7 +72,7 @@ def _diff(report: "AuditReport", slug: str) -> Verdict:
         "cells_differing": report.cells_differing,
         "rows_missing": report.rows_missing,
         "rows_stale": report.rows_stale,
-        "audit_seconds": report.seconds,
+        "audit_seconds": round(report.seconds, 3),
     }
     if report.artifact:
         metadata["failure_cases"] = MetadataValue.path(report.artifact)

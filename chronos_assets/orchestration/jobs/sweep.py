@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from chronos_assets.pipeline.walkforward.sweep import SweepResult, Trial
 
 SWEEP_JOB = "sweep"
+# What the launchpad opens with: a small grid that every manifest takes.
+EXAMPLE = {"ops": {"run_grid": {"config": {"grid": {"model.eta": [0.01, 0.05], "model.max_depth": [3, 5]}}}}}
 MOST_KEPT = 100  # trials in the metadata; all of them are runs, and `chronos sweep` shows them
 
 
@@ -62,6 +64,7 @@ def sweep_job() -> JobDefinition:
     @job(
         name=SWEEP_JOB,
         partitions_def=DATASETS,
+        config=EXAMPLE,
         executor_def=lineage_executor,
         description="Many walk-forward runs over a grid of parameters, ranked; the best of many trials is flattered by chance.",
     )

@@ -24,10 +24,10 @@ from dagster import (
     RunsFilter,
 )
 
-from chronos_assets.orchestration.dagster_internals import BACKFILL_ID_TAG, SerializableErrorInfo
+from chronos_assets.orchestration.dagster_internals import SerializableErrorInfo
 from chronos_assets.orchestration.liveness import ACTIVE
 from chronos_assets.orchestration.metadata import plain, table
-from chronos_assets.orchestration.partitions import NIGHT_TAG, PARTITION_TAG, WHY_TAG
+from chronos_assets.orchestration.partitions import NIGHT_TAG, PARTITION_TAG, WHY_TAG, launched_in_ui
 
 ENDED = [DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED]
 MOST_RUNS = 2_000
@@ -46,7 +46,6 @@ night_summary = AssetSpec(
     "night_summary",
     group_name="operations",
     kinds={"dagster"},
-    owners=["team:research"],
     description="One materialization per night or backfill: datasets that ran, rows added, folds trained and reused, failures in words.",
 )
 
@@ -139,7 +138,7 @@ def summarize(instance: DagsterInstance, name: str, runs: Sequence[DagsterRun], 
     totals, trades = dict.fromkeys(ADDED, 0), {}
     for run in runs:
         slug, counts = run.tags.get(PARTITION_TAG, ""), run_counts(instance, run.run_id)
-        why = run.tags.get(WHY_TAG) or ("backfill in the UI" if BACKFILL_ID_TAG in run.tags else "by hand")
+        why = run.tags.get(WHY_TAG) or launched_in_ui(run.tags)
         rows.append({"dataset": slug, "status": run.status.value.lower(), "why": why, **counts, "run": run.run_id[:8]})
         last[slug], trades[slug] = run, counts["trades"]
         for key in ADDED:
