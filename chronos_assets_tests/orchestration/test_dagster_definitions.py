@@ -7,17 +7,32 @@ import os
 import re
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from dagster import AssetKey, DagsterInvalidConfigError, Definitions, validate_run_config
+from dagster import (
+    AssetKey,
+    DagsterInstance,
+    DagsterInvalidConfigError,
+    DagsterRunStatus,
+    Definitions,
+    validate_run_config,
+)
+from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
+from dagster._core.definitions.freshness import TimeWindowFreshnessPolicy
 
+from chronos_assets.domain.profiles.variants import change_profile
+from chronos_assets.domain.profiles.walkforward import WalkforwardProfile
 from chronos_assets.orchestration.assets.bars import ExportConfig
 from chronos_assets.orchestration.build import JOB, build_defs
+from chronos_assets.orchestration.dagster_internals import DagsterUserCodeUnreachableError, DefaultRunLauncher, LaunchRunContext
 from chronos_assets.orchestration.execute import CODE_LOCATION
+from chronos_assets.orchestration.instance import WatchedRunLauncher
 from chronos_assets.orchestration.preview import accepted
 from chronos_assets.orchestration.resources import Workplace
+from chronos_assets.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 LINEAGE = ["indicator_csv", "normalized_bars", "indicator_bars", "indicator_datasets", "walkforward_predictions", "trading_simulations"]
@@ -135,3 +150,61 @@ def test_one_module_imports_what_dagster_keeps_private() -> None:
     private = re.compile(r"^\s*(from|import) (dagster\w*\._|dagster_shared)", re.MULTILINE)
     sources = (ROOT / "chronos_assets").rglob("*.py")
     assert [path.name for path in sources if private.search(path.read_text(encoding="utf-8"))] == ["dagster_internals.py"]
+
+
+def test_the_catalogue_says_what_settings_and_manifests_say(tmp_path: Path) -> None:
+    """Owners and tags come from the settings, freshness from the nightly schedule and the coarsest bars, documentation from a page."""
+    own = {"exports_dir": tmp_path, "dagster_owners": ("team:desk", "a@b.example"), "dagster_tags": ("cost=research", "tier=2")}
+    settings = Settings(home=tmp_path, nightly_cron="0 2 * * 1-5", **own)  # type: ignore[arg-type]
+    with accepted():
+        graph = build_defs({"workplace": Workplace(settings)}).resolve_asset_graph()
+    for name in (*LINEAGE, "night_summary"):
+        node = graph.get(AssetKey(name))
+        assert node.owners == ["team:desk", "a@b.example"]
+        assert node.tags.items() >= {"cost": "research", "tier": "2"}.items()
+        assert (ROOT / node.metadata["documentation"]).is_file()
+    assert graph.get(AssetKey("indicator_bars")).metadata["dagster/table_name"] == "indicator_bars"
+    assert window_of(graph, "night_summary") == timedelta(days=3, hours=6)  # from Friday's night to Monday's
+    assert window_of(graph, "trading_simulations") == timedelta(days=7, hours=6)
+    (tmp_path / "sp500_1mo_v1.yaml").write_text("")
+    with accepted():
+        coarse = build_defs({"workplace": Workplace(settings)}).resolve_asset_graph()
+    assert window_of(coarse, "trading_simulations") > timedelta(days=60)
+    assert coarse.get(AssetKey("feature_selection")).freshness_policy is None
+
+
+def window_of(graph: AssetGraph, name: str) -> timedelta:
+    """How old an asset may be."""
+    policy = graph.get(AssetKey(name)).freshness_policy
+    assert isinstance(policy, TimeWindowFreshnessPolicy)
+    return policy.fail_window.to_timedelta()
+
+
+def test_the_launchpad_of_a_sweep_opens_with_a_valid_example() -> None:
+    """Nobody has to know the keys of a grid before the first one runs."""
+    with accepted():
+        job = definitions().resolve_job_def("sweep")
+    assert job.run_config is not None
+    assert validate_run_config(job, job.run_config)
+    grid = job.run_config["ops"]["run_grid"]["config"]["grid"]
+    assert all(change_profile(WalkforwardProfile(), {key: value}) for key, values in grid.items() for value in values)
+
+
+def test_a_run_whose_launch_was_not_answered_waits_for_its_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A code server that is slow may still start it; one that could not be reached did not hear, and Dagster queues the run again."""
+    said = ["User code server request timed out due to taking longer than 300 seconds to complete."]
+
+    def launch(self: DefaultRunLauncher, context: LaunchRunContext) -> None:
+        raise DagsterUserCodeUnreachableError(said[0])
+
+    monkeypatch.setattr(DefaultRunLauncher, "launch_run", launch)
+    launcher = WatchedRunLauncher()
+    with DagsterInstance.ephemeral() as instance, accepted():
+        launcher.register_instance(instance)
+        run = instance.create_run_for_job(definitions().resolve_job_def("whole_way"), status=DagsterRunStatus.STARTING)
+        context = LaunchRunContext(dagster_run=run, workspace=None)
+        launcher.launch_run(context)
+        assert "did not answer in time" in str([entry.message for entry in instance.all_logs(run.run_id)])
+        said[0] = "Could not reach user code server. gRPC Error code: UNAVAILABLE"
+        with pytest.raises(DagsterUserCodeUnreachableError):
+            launcher.launch_run(context)
