@@ -23,7 +23,7 @@ _CONF = "CHRONOS_QUESTDB_CONF"
 
 @dataclass(frozen=True)
 class Connections:
-    """Addresses and credentials of both stores. `embedded` names those that we run ourselves."""
+    """Addresses and credentials of both stores. `embedded` names those that we run ourselves; `questdb_pid` is the process of ours."""
 
     questdb_conf: str = field(repr=False)
     questdb_http: str
@@ -31,6 +31,7 @@ class Connections:
     questdb_password: str | None = field(repr=False)
     postgres_dsn: str = field(repr=False)
     embedded: frozenset[str] = frozenset()
+    questdb_pid: int | None = field(default=None, compare=False)
 
     @property
     def questdb_url(self) -> str:

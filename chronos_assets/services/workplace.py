@@ -140,7 +140,8 @@ def _connections(settings: Settings, records: dict[str, ServerRecord], secrets: 
     else:
         questdb = remote_questdb(settings)
     dsn = embedded_dsn(records[POSTGRES], secrets) if POSTGRES in records else remote_postgres(settings)
-    return Connections(questdb.conf, questdb.http, questdb.user, questdb.password, dsn, frozenset(records))
+    pid = records[QUESTDB].pid if QUESTDB in records else None
+    return Connections(questdb.conf, questdb.http, questdb.user, questdb.password, dsn, frozenset(records), pid)
 
 
 def _tell_of_other_options(settings: Settings, records: dict[str, ServerRecord], secrets: Passwords, say: Say) -> None:

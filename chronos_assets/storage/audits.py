@@ -42,6 +42,11 @@ class AuditRecord:
     started_at: datetime
     completed_at: datetime | None
 
+    @property
+    def placement(self) -> dict[str, str]:
+        """Name -> QuestDB column of the columns that are not kept under a name of their own."""
+        return dict(self.report.get("placement", {}))
+
     def as_attempt(self) -> Attempt:
         """What the choice of a tag depends on."""
         return Attempt(self.audit_id, self.questdb_tag, self.checksum, self.content_hash, self.verdict)

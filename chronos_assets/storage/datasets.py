@@ -56,6 +56,11 @@ class DatasetRecord:
     created_at: datetime
     updated_at: datetime
 
+    @property
+    def placement(self) -> dict[str, str]:
+        """Name -> QuestDB column."""
+        return {column.name: column.questdb_column for column in self.columns}
+
     def names(self, role: Role) -> list[str]:
         """Names of the columns with `role`, in file order."""
         return [column.name for column in self.columns if column.role == role]

@@ -61,13 +61,12 @@ def indicator_bars(context: AssetExecutionContext, config: ExportConfig, workpla
 def _written(bars: "NormalizedBars", attempt: "ExportAttempt", stores: "Stores") -> Metadata:
     from chronos_assets.storage.console import last_bars
 
-    columns = bars.report.columns
-    made_from = {c.questdb_column or c.name: [("normalized_bars", c.name)] for c in columns}
+    made_from = {c.questdb_column: [("normalized_bars", c.name)] for c in attempt.columns}
     return {
         "dagster/row_count": attempt.rows_total,
         "dagster/column_schema": column_schema(
             [("timestamp", "timestamp_ns", "bar time, UTC"), ("dataset", "symbol", f"the tag {attempt.tag}")]
-            + [(c.questdb_column or c.name, "double", f"{c.role} {c.name}") for c in columns]
+            + [(c.questdb_column, "double", f"{c.role} {c.name}") for c in attempt.columns]
         ),
         "dagster/column_lineage": lineage(made_from),
         "rows": attempt.rows_total,

@@ -167,6 +167,7 @@ def _file_check(  # noqa: PLR0917 - one caller
     source = Source.of(loaded, normalized)
     if not source.is_published_as(record):
         return None, Check(name, None, None, "the file or its manifest has changed since it was published")
+    source = source.placed_as(record)
     try:
         audit = audit_tag(source, stores.questdb, record.questdb_tag, progress, tolerance=tolerance, within=growth is not None)
         if not audit.passed:
