@@ -159,6 +159,7 @@ def test_a_permutation_is_the_same_whenever_it_is_asked_for() -> None:
         permuted = PermutedClasses(classes, kind, seed=7, horizon=3)  # type: ignore[arg-type]
         assert np.array_equal(permuted(5), PermutedClasses(classes, kind, seed=7, horizon=3)(5))  # type: ignore[arg-type]
         assert sorted(permuted(5)) == sorted(classes)
+        assert len({permuted(r).tobytes() for r in range(1, 20)}) == 19
         assert not np.array_equal(permuted(5), PermutedClasses(classes, kind, seed=8, horizon=3)(5))  # type: ignore[arg-type]
     named = PermutedClasses(np.arange(90), "cyclic", seed=7, horizon=3)
     first = [int(named(r)[0]) for r in range(1, 86)]

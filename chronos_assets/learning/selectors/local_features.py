@@ -40,8 +40,8 @@ class LocalFeatures(Selector, LfsParameters):
 
     def _key(self, features: Features, targets: Floats) -> str:
         digest = hashlib.sha256(repr((self.model_dump(), features.shape)).encode())
-        digest.update(np.ascontiguousarray(features))
-        digest.update(np.ascontiguousarray(targets))
+        digest.update(np.ascontiguousarray(features).data)
+        digest.update(np.ascontiguousarray(targets).data)
         return digest.hexdigest()
 
     def _choose(self, features: Features, targets: Floats, *, names: Sequence[str], stop: Stop | None) -> NDArray[np.int64]:
