@@ -20,6 +20,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "services": ("chronos_assets.cli.services", "services", "Start, stop or show the embedded servers."),
     "config": ("chronos_assets.cli.config", "config", "Show every setting, its value and where it came from."),
     "inspect": ("chronos_assets.cli.inspect", "inspect", "Say what an indicator file holds, or why it is refused."),
+    "indicators": (
+        "chronos_assets.cli.indicators",
+        "indicators",
+        "Compute indicators and targets from a file of prices, with its manifest.",
+    ),
     "manifest": ("chronos_assets.cli.manifest", "manifest", "Write a manifest for a file, or refresh its checksum."),
     "datasets": ("chronos_assets.cli.datasets", "datasets", "List, show or retire published datasets."),
     "folds": ("chronos_assets.cli.walkforward", "folds", "Show the plan of walk-forward folds."),
