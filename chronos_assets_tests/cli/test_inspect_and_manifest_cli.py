@@ -23,7 +23,7 @@ def chronos(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {key: value for key, value in os.environ.items() if not key.startswith("CHRONOS_")}
     environment |= {"CHRONOS_HOME": str(folder / "home"), "CHRONOS_EXPORTS_DIR": str(folder / "exports")}
     command = [sys.executable, "-c", "from chronos_assets.cli.main import main; main()", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment, timeout=120, check=False)
+    return subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment, timeout=600, check=False)
 
 
 def document(result: subprocess.CompletedProcess[str]) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def simulated(stores: Stores, unique_slug: str) -> SimulationResult:
 def chronos(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run `chronos` as a process."""
     command = [sys.executable, "-c", "from chronos_assets.cli.main import main; main()", *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
 
 
 def test_a_trade_leads_to_fold_model_bars_and_file(stores: Stores, simulated: SimulationResult) -> None:
