@@ -53,7 +53,7 @@ class Settings(BaseSettings):
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="WARNING", description="What commands log on stderr.")
 
-    # Servers elsewhere: where set, nothing embedded is started for that store
+    # Servers elsewhere: if set, nothing embedded is started for that store
     questdb_conf: SecretStr | None = Field(
         default=None, description="QuestDB client string, for example http::addr=host:9000;username=u;password=p;"
     )

@@ -118,7 +118,7 @@ def _run(
 
 @contextmanager
 def _opened(settings: Settings) -> Iterator[tuple[Workplace, DagsterInstance]]:
-    """The servers (started where they do not run), and Dagster's records."""
+    """The servers (started if they do not run), and Dagster's records."""
     from chronos_assets import services
     from chronos_assets.orchestration.instance import open_instance
     from chronos_assets.orchestration.resources import Workplace

@@ -1,4 +1,4 @@
-"""Who is told about a failed run: the log always, a webhook and a mailbox where the settings name them.
+"""Who is told about a failed run: the log always, a webhook and a mailbox if the settings name them.
 
 A sink that fails is logged and stops no other.
 """
@@ -69,7 +69,7 @@ def webhook_sink(url: str) -> Sink:
 
 
 def host_and_port(text: str) -> tuple[str, int]:
-    """`host`, `host:port` or `[IPv6]:port`, with 25 where no port is named."""
+    """`host`, `host:port` or `[IPv6]:port`, with 25 if no port is named."""
     host, _, port = text.rpartition(":") if re.fullmatch(r".+:\d+", text) and (text.count(":") == 1 or text[0] == "[") else (text, "", "25")
     return host.strip("[]"), int(port)
 

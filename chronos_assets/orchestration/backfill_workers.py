@@ -26,7 +26,7 @@ SIDE_BY_SIDE = 2
 
 @dataclass(frozen=True)
 class Done:
-    """How one dataset of a backfill ended. `sentence` says why where it failed."""
+    """How one dataset of a backfill ended. `sentence` says why if it failed."""
 
     slug: str
     why: str

@@ -131,7 +131,7 @@ def find(owns: Owns) -> list[psutil.Process]:
 
 
 def lookup(pid: int | None, owns: Owns) -> psutil.Process | None:
-    """The process `pid` where it lives and is ours."""
+    """The process `pid` if it lives and is ours."""
     if pid is None:
         return None
     try:
@@ -158,7 +158,7 @@ def started_at(process: psutil.Process) -> float | None:
 
 
 def listens(process: psutil.Process, wanted: set[int]) -> bool:
-    """Whether the process itself listens on all these ports (taken for granted where the system does not tell)."""
+    """Whether the process itself listens on all these ports (taken for granted if the system does not tell)."""
     try:
         found = process.net_connections(kind="tcp")
     except psutil.AccessDenied:

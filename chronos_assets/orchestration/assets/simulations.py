@@ -69,7 +69,7 @@ def trading_simulations(
 
 
 def simulation_names(manifest: "Manifest") -> list[str]:
-    """Names of the simulation profiles, `default` where the manifest names none."""
+    """Names of the simulation profiles, `default` if the manifest names none."""
     return list(manifest.simulation or ["default"])
 
 

@@ -41,7 +41,7 @@ def to_try_again(instance: DagsterInstance, known: Mapping[str, Known]) -> dict[
 
 
 def _due(instance: DagsterInstance, slug: str, records: list[RunRecord]) -> str:
-    """What failed the newest of these runs (newest first), where it is the dataset's last run, can pass, and is old enough."""
+    """What failed the newest of these runs (newest first), if it is the dataset's last run, can pass, and is old enough."""
     last = records[0]
     waited = time.time() - (last.end_time or last.update_timestamp.timestamp())
     if len(records) >= MOST_TRIES or waited < FIRST_WAIT_SECONDS * 2 ** (len(records) - 1):
@@ -51,7 +51,7 @@ def _due(instance: DagsterInstance, slug: str, records: list[RunRecord]) -> str:
 
 
 def what_can_pass(instance: DagsterInstance, run_id: str) -> str:
-    """What failed the run, where that passes by itself: a server that was away, or an end from outside (killed, never launched)."""
+    """What failed the run, if that passes by itself: a server that was away, or an end from outside (killed, never launched)."""
     failed = _failed_as(instance, run_id, "passing")
     if failed is not None:
         return "a server was away" if failed else ""

@@ -87,7 +87,7 @@ def why_words(request: Request, ran: set[str]) -> str:
 
 
 def covered(instance: DagsterInstance, slugs: list[str]) -> dict[str, Known]:
-    """The content of the run that simulated each dataset last, where that run succeeded: whatever was started since did not get there."""
+    """The content of the run that simulated each dataset last, if that run succeeded: whatever was started since did not get there."""
     last = AssetKey("trading_simulations")
     newest = instance.event_log_storage.get_latest_storage_id_by_partition(last, DagsterEventType.ASSET_MATERIALIZATION, set(slugs))
     ids = sorted(newest.values())

@@ -41,7 +41,7 @@ from chronos_assets.pipeline.upkeep.changes import (
 
 
 def manifest_sensor(job: UnresolvedAssetJobDefinition, workplace: Workplace) -> SensorDefinition:
-    """The sensor that adds a partition for each manifest and asks for a run where the manifest or its file changed."""
+    """The sensor that adds a partition for each manifest and asks for a run if the manifest or its file changed."""
 
     @sensor(
         name="manifest_sensor",

@@ -168,7 +168,7 @@ def _audit_published(
 def audit_published(
     source: Source, stores: Stores, record: DatasetRecord, options: ExportOptions, progress: Progress = silent
 ) -> AuditReport:
-    """Audit what is published. Rows outside its range are left out where a growth that was given up explains them: no reader sees them.
+    """Audit what is published. Rows outside its range are left out if a growth that was given up explains them: no reader sees them.
 
     Raises `StoreError` if the normalized file is what differs.
     """

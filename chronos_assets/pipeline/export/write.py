@@ -151,7 +151,7 @@ def execute(
 
 
 def frame_rows(at_most: int, batch_rows: int) -> int:
-    """Rows of one frame: whole slices where they fit, else whole batches, so that no request is cut short where a frame ends."""
+    """Rows of one frame: whole slices if they fit, else whole batches, so that no request is cut short where a frame ends."""
     for unit in (slice_rows(batch_rows), batch_rows):
         if unit <= at_most:
             return at_most // unit * unit
@@ -198,6 +198,6 @@ def warming_up() -> Iterator[None]:
 
 
 def _import_early() -> None:
-    # Where it fails because the process ends meanwhile (Ctrl-C), nobody needs it; where it fails for good, the audit says so.
+    # If it fails because the process ends meanwhile (Ctrl-C), nobody needs it; if it fails for good, the audit says so.
     with suppress(Exception):
         import_module("pandera.polars")

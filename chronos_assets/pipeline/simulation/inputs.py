@@ -69,7 +69,7 @@ class SimulationInputs:
 def read_inputs(run_id: str, stores: Stores, source: PriceSource) -> SimulationInputs:
     """Read a completed run, its dataset and its prices from `source`.
 
-    Raises `RefusedError` for a run that is not complete or a dataset without prices, `StoreError` where the stores disagree.
+    Raises `RefusedError` for a run that is not complete or a dataset without prices, `StoreError` if the stores disagree.
     """
     run = get_run(stores.postgres, run_id)
     _require_completed(run)

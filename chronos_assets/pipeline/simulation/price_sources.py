@@ -133,7 +133,7 @@ class FilePrices:
         return RunPrices(bars, source | {"content_hash": prices_hash(bars)}, said + price_warnings(bars, arrays), fault_masks(arrays))
 
     def _declared_shift(self, step: int, *, dates_only: bool) -> int | None:
-        """Seconds to add to the file's labels where both sides say how they label, else None."""
+        """Seconds to add to the file's labels if both sides say how they label, else None."""
         own, dataset = self.format.bar_time, self.dataset_bar_time
         if own is None or dataset is None:
             return None

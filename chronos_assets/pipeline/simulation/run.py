@@ -117,7 +117,7 @@ class _Work:
         self.inputs, self.profile, self.stores, self.keep = inputs, profile, stores, keep
 
     def simulate(self, mode: Mode) -> SimulationResult:
-        """The stored simulation of one mode, made where it is missing."""
+        """The stored simulation of one mode, made if it is missing."""
         run = self.inputs.run
         name = simulation_id_of(run.run_id, mode, self.profile, self.inputs.prices.source["content_hash"])
         stored = _completed(self.stores, name)
@@ -237,7 +237,7 @@ def equity_frame(simulation: Simulation) -> pl.DataFrame:
 
 
 class _EndsTruthfully:
-    """Writes `failed` or `cancelled`, and why, where the work inside does not end well."""
+    """Writes `failed` or `cancelled`, and why, if the work inside does not end well."""
 
     def __init__(self, stores: Stores, simulation_id: str) -> None:
         self._stores, self._simulation_id = stores, simulation_id

@@ -1,6 +1,6 @@
 """Validate a dataset: do the stores still hold what was published? Reads only; trusts nothing that was said before.
 
-A dataset is compared with its registry row (counts, edges, tags, content hash), with its audits, and cell by cell with its file where
+A dataset is compared with its registry row (counts, edges, tags, content hash), with its audits, and cell by cell with its file if
 that is still the one that was published. Runs have a module of their own.
 """
 
@@ -35,7 +35,7 @@ _COLUMNS = "columns and roles are those that were published"
 
 
 def validate_dataset(slug: str, stores: Stores, *, loaded: LoadedManifest | None = None, progress: Progress = silent) -> ValidationReport:
-    """Compare what QuestDB holds of a published dataset with the registry, and with its file where `loaded` leads to the same content.
+    """Compare what QuestDB holds of a published dataset with the registry, and with its file if `loaded` leads to the same content.
 
     Raises `NotPublishedError` if the registry does not know it.
     """
@@ -156,7 +156,7 @@ def _file_check(  # noqa: PLR0917 - one caller
     growth: AuditRecord | None,
     progress: Progress,
 ) -> tuple[AuditReport | None, Check]:
-    """Every cell against the file, where the file is still the published one."""
+    """Every cell against the file, if the file is still the published one."""
     name = "every cell agrees with the file"
     if loaded is None:
         return None, Check(name, None, None, "there is no manifest")

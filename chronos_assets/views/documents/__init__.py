@@ -1,6 +1,6 @@
 """The documents that readers are given: frozen, typed, and the same for `--json`, the HTTP API and the pages.
 
-One module per kind of document; every name is importable from here. Names of fields are those of the Postgres columns where a document
+One module per kind of document; every name is importable from here. Names of fields are those of the Postgres columns if a document
 is a row. Times are UTC and end in `Z` as JSON; a number that does not exist is null. Fields are added, never renamed or removed:
 `schema.json` beside this package is compared by a test.
 """
