@@ -15,6 +15,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "demo": ("chronos_assets.cli.run", "demo", "Build a real dataset and take it all the way, from file to trades."),
     "run": ("chronos_assets.cli.run", "run", "Take one manifest through the whole lineage, through Dagster."),
     "backfill": ("chronos_assets.cli.run", "backfill", "Run datasets whose manifest or file changed, through Dagster."),
+    "night": ("chronos_assets.cli.night", "night", "Show what the last night came to, dataset by dataset."),
     "dev": ("chronos_assets.cli.dev", "dev", "Start the servers, the HTTP API, the Dagster UI and its daemon."),
     "serve": ("chronos_assets.cli.serve", "serve", "Serve the dashboard and the HTTP API."),
     "services": ("chronos_assets.cli.services", "services", "Start, stop or show the embedded servers."),

@@ -23,7 +23,7 @@ from chronos_assets.views.documents.datasets import (
     TargetStatistics,
 )
 from chronos_assets.views.documents.folds import ChosenFeature, ChosenFeatures, Fold, FoldDetail, FoldSlice, Histogram, Importance, RocPoint
-from chronos_assets.views.documents.nights import Night, NightRun
+from chronos_assets.views.documents.nights import Morning, Night, NightDataset, NightEquity, NightProfile, NightRun, Outcome
 from chronos_assets.views.documents.runs import (
     Comparison,
     Difference,
@@ -83,6 +83,7 @@ DOCUMENTS: tuple[type[Document], ...] = (
     SweepDetail,
     Validation,
     Night,
+    Morning,
     Prune,
     Space,
     LfsSelection,
@@ -138,8 +139,13 @@ __all__ = [
     "LfsSubmission",
     "Mode",
     "MonthlyReturns",
+    "Morning",
     "Night",
+    "NightDataset",
+    "NightEquity",
+    "NightProfile",
     "NightRun",
+    "Outcome",
     "PageTest",
     "Prediction",
     "PredictionBucket",
