@@ -5,14 +5,16 @@ from __future__ import annotations
 import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
+from multiprocessing.context import ForkServerContext
 from typing import TYPE_CHECKING
 
 from chronos_assets.errors import ChronosError
 from chronos_assets.orchestration.execute import IN_PROGRESS, run_partition
 from chronos_assets.orchestration.executors import PRELOAD
 from chronos_assets.orchestration.instance import open_instance, pinned_environment
+from chronos_assets.orchestration.parent_watch import end_with_parent
 from chronos_assets.orchestration.partitions import CONTENT_TAG, NIGHT_TAG, WHY_TAG
 from chronos_assets.orchestration.resources import Workplace
 from chronos_assets.pipeline.upkeep.changes import Request
@@ -27,7 +29,7 @@ WAITING_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Done:
-    """How one dataset of a backfill ended. `sentence` says why where it failed."""
+    """How one dataset of a backfill ended. `sentence` says why if it failed."""
 
     slug: str
     why: str
@@ -38,6 +40,8 @@ class Done:
     seconds: float
     in_progress: bool = False
     """Somebody else's run works on the dataset: neither done nor failed here."""
+    code: str = ""
+    """Of the error that kept it from a run."""
 
 
 def run_side_by_side(
@@ -54,7 +58,7 @@ def run_side_by_side(
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__, *PRELOAD])
-    with pinned_environment(settings), ProcessPoolExecutor(max(1, min(workers, len(requests))), mp_context=context) as pool:
+    with pinned_environment(settings), _pool(context, max(1, min(workers, len(requests)))) as pool:
         left = {pool.submit(_run, request, name): request.slug for request in requests}
         try:
             while left:
@@ -68,6 +72,10 @@ def run_side_by_side(
             pool.shutdown(wait=False, cancel_futures=True)
 
 
+def _pool(context: ForkServerContext, workers: int) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(workers, mp_context=context, initializer=end_with_parent)
+
+
 def _run(request: Request, name: str) -> Done:
     """One dataset, in a process of the pool."""
     workplace, instance = _opened()
@@ -77,7 +85,8 @@ def _run(request: Request, name: str) -> Done:
     except ChronosError as error:
         elsewhere = error.code == IN_PROGRESS
         code = 0 if elsewhere else error.exit_code
-        return Done(request.slug, request.why, "", succeeded=False, exit_code=code, message=str(error), seconds=0.0, in_progress=elsewhere)
+        done = Done(request.slug, request.why, "", succeeded=False, exit_code=code, message=str(error), seconds=0.0, code=error.code)
+        return replace(done, in_progress=elsewhere)
     seconds = sum(step.seconds for step in outcome.steps)
     return Done(
         request.slug,

@@ -15,7 +15,7 @@ from chronos_assets.orchestration.dagster_internals import MarkdownMetadataValue
 
 POINTS, POINTS_OF_TWO = 60, 40
 STEPS, LEVELS = 118, 38
-WIDTH, HEIGHT = 354, 60  # in pixels; the page shows a data URI inline only where the whole text is below 1,000 characters
+WIDTH, HEIGHT = 354, 60  # in pixels; the page shows a data URI inline only if the whole text is below 1,000 characters
 TABLE_ROWS = 10
 
 

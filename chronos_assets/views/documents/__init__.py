@@ -1,6 +1,6 @@
 """The documents that readers are given: frozen, typed, and the same for `--json`, the HTTP API and the pages.
 
-One module per kind of document; every name is importable from here. Names of fields are those of the Postgres columns where a document
+One module per kind of document; every name is importable from here. Names of fields are those of the Postgres columns if a document
 is a row. Times are UTC and end in `Z` as JSON; a number that does not exist is null. Fields are added, never renamed or removed:
 `schema.json` beside this package is compared by a test.
 """
@@ -23,7 +23,7 @@ from chronos_assets.views.documents.datasets import (
     TargetStatistics,
 )
 from chronos_assets.views.documents.folds import ChosenFeature, ChosenFeatures, Fold, FoldDetail, FoldSlice, Histogram, Importance, RocPoint
-from chronos_assets.views.documents.nights import Night, NightRun
+from chronos_assets.views.documents.nights import Morning, Night, NightDataset, NightEquity, NightProfile, NightRun, Outcome
 from chronos_assets.views.documents.runs import (
     Comparison,
     Difference,
@@ -83,6 +83,7 @@ DOCUMENTS: tuple[type[Document], ...] = (
     SweepDetail,
     Validation,
     Night,
+    Morning,
     Prune,
     Space,
     LfsSelection,
@@ -138,8 +139,13 @@ __all__ = [
     "LfsSubmission",
     "Mode",
     "MonthlyReturns",
+    "Morning",
     "Night",
+    "NightDataset",
+    "NightEquity",
+    "NightProfile",
     "NightRun",
+    "Outcome",
     "PageTest",
     "Prediction",
     "PredictionBucket",
