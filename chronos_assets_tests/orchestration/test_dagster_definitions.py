@@ -184,9 +184,10 @@ def test_the_launchpad_of_a_sweep_opens_with_a_valid_example() -> None:
     """Nobody has to know the keys of a grid before the first one runs."""
     with accepted():
         job = definitions().resolve_job_def("sweep")
-    assert job.run_config is not None
-    assert validate_run_config(job, job.run_config)
-    grid = job.run_config["ops"]["run_grid"]["config"]["grid"]
+    assert job.partitioned_config is not None
+    config = job.partitioned_config.get_run_config_for_partition_key("any_1d_v1")
+    assert validate_run_config(job, config)
+    grid = config["ops"]["run_grid"]["config"]["grid"]
     assert all(change_profile(WalkforwardProfile(), {key: value}) for key, values in grid.items() for value in values)
 
 

@@ -15,6 +15,7 @@ from dagster import (
     DagsterRunStatus,
     Definitions,
     DeleteDynamicPartitionsRequest,
+    JobDefinition,
     RunRequest,
     SensorResult,
     SkipReason,
@@ -60,6 +61,12 @@ def workplace(servers: Connections, own_settings: Settings) -> Workplace:
 def definitions(workplace: Workplace) -> Definitions:
     with accepted():
         return build_defs({"workplace": workplace})
+
+
+def whole_way(definitions: Definitions) -> JobDefinition:
+    """The job that runs request."""
+    with accepted():
+        return definitions.resolve_job_def(JOB)
 
 
 def tick(definitions: Definitions, instance: DagsterInstance, cursor: str | None) -> SensorResult:
@@ -205,7 +212,7 @@ def test_a_run_that_was_cut_off_and_not_repeated_is_asked_for_again(
         ("Exceeded maximum runtime of 43200 seconds.", {}),
     ):
         tags = {PARTITION_TAG: unique_slug, CONTENT_TAG: "manifest-file"}
-        run = instance.create_run_for_job(job_def=definitions.resolve_job_def(JOB), tags=tags)
+        run = instance.create_run_for_job(job_def=whole_way(definitions), tags=tags)
         instance.report_run_failed(run, words)
         assert to_try_again(instance, known) == expected
 
@@ -297,7 +304,7 @@ def test_the_sensor_asks_for_nothing_that_a_command_ran_or_runs(
     write_dataset(workplace.settings.exports_dir, unique_slug)
     content = survey(workplace.settings, slugs=[unique_slug])[0].content
     tags = {PARTITION_TAG: unique_slug, CONTENT_TAG: str(content), WHY_TAG: "asked for by hand"}
-    running = instance.create_run_for_job(job_def=definitions.resolve_job_def(JOB), tags=tags, status=DagsterRunStatus.STARTED)
+    running = instance.create_run_for_job(job_def=whole_way(definitions), tags=tags, status=DagsterRunStatus.STARTED)
     assert asked(tick(definitions, instance, None)) == []
     [skipped] = nightly(definitions, instance)
     assert isinstance(skipped, SkipReason)
@@ -320,7 +327,7 @@ def test_nobody_is_told_of_a_failure_that_is_tried_again(
     cut_off = "This run has been marked as failed from outside the execution context."
 
     def failed(**tags: str) -> DagsterRun:
-        run = instance.create_run_for_job(job_def=definitions.resolve_job_def(JOB), tags={PARTITION_TAG: unique_slug, **tags})
+        run = instance.create_run_for_job(job_def=whole_way(definitions), tags={PARTITION_TAG: unique_slug, **tags})
         instance.report_run_failed(run, cut_off)
         return instance.get_run_by_id(run.run_id) or run
 
