@@ -32,17 +32,15 @@ def named(output: str, command: str) -> str:
 
 
 def test_each_command_is_named_by_the_output_before_it(stores: Stores, cli_environment: dict[str, str], tmp_path: Path) -> None:
-    """inspect, manifest new, run, runs show, simulate, trace, report: a user follows the last line of each."""
+    """inspect, manifest new, run, runs show, report: a user follows the last lines of each."""
     environment = {**cli_environment, "CHRONOS_EXPORTS_DIR": str(tmp_path / "exports")}
     (tmp_path / "exports").mkdir()
     file = tmp_path / "firstday_1d.csv"
     file.write_bytes(bars(300).write_csv().encode())
     output = typed(f"chronos inspect {file}", environment, tmp_path)
     output = typed(named(output, "chronos manifest new"), environment, tmp_path)
-    ran = typed(named(output, "chronos run "), environment, tmp_path)
-    shown = typed(named(ran, "chronos runs show"), environment, tmp_path)
-    simulated = typed(named(shown, "chronos simulate"), environment, tmp_path)
-    typed(named(simulated, "chronos trace"), environment, tmp_path)
-    report = typed(named(ran, "chronos report"), environment, tmp_path)
+    output = typed(named(output, "chronos run "), environment, tmp_path)
+    shown = typed(named(output, "chronos runs show"), environment, tmp_path)
+    report = typed(named(shown, "chronos report"), environment, tmp_path)
     [sheet] = re.findall(r"\S+\.html", report)
     assert (tmp_path / sheet).is_file()
