@@ -39,7 +39,7 @@ from chronos_assets.views.documents.selections import (
 )
 from chronos_assets.views.documents.series import EquityBucket, EquityPoint, MonthlyReturns, Prediction, PredictionBucket
 from chronos_assets.views.documents.simulations import Bucket, Judgement, PageTest, Simulation, SimulationDetail
-from chronos_assets.views.documents.sweeps import Sweep, SweepDetail, SweepRanked, SweepRow, SweepTrial
+from chronos_assets.views.documents.sweeps import Sweep, SweepDetail, SweepOverfitting, SweepRanked, SweepRow, SweepTrial
 from chronos_assets.views.documents.trades import Trace, Trade
 from chronos_assets.views.documents.validation import Check, Validation
 
@@ -130,6 +130,7 @@ __all__ = [
     "Status",
     "Sweep",
     "SweepDetail",
+    "SweepOverfitting",
     "SweepRanked",
     "SweepRow",
     "SweepTrial",
