@@ -49,8 +49,10 @@ def show(slug: str, as_json: bool) -> None:
 def retire(slug: str, with_runs: bool, as_json: bool) -> None:
     """Take a dataset out of the registry; its rows stay in QuestDB, out of every reader's reach."""
     from chronos_assets.pipeline.upkeep.datasets import retire as retire_dataset
+    from chronos_assets.views.documents import RetiredDataset
 
-    emit(retire_dataset(_stores(), slug, with_runs=with_runs), as_json, _retire_text)
+    found = retire_dataset(_stores(), slug, with_runs=with_runs)
+    emit(RetiredDataset(**found), as_json, lambda _: _retire_text(found))
 
 
 def _stores() -> Stores:

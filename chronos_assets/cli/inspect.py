@@ -49,8 +49,10 @@ def inspect(
         document = accepted(normalize(file, spec, None).as_dict())
     except RefusedError as error:
         document = refused(error)
+    from chronos_assets.views.documents import Inspection
+
     if as_json:
-        print_json(document)
+        print_json(Inspection(**document))
     else:
         given_again = _again({"--format": formats, "--target": targets, "--exclude": exclude})
         click.echo(_text(file, document, given_again), err=not document["accepted"])

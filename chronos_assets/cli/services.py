@@ -28,7 +28,7 @@ def start(as_json: bool) -> None:
 
     settings = load_settings()
     open_stores(servers.start(settings, say), settings)
-    emit(_documents(servers.status(settings)), as_json, _as_text)
+    _show(_documents(servers.status(settings)), as_json)
 
 
 @services.command()
@@ -36,17 +36,19 @@ def start(as_json: bool) -> None:
 @json_option
 def stop(everything: bool, as_json: bool) -> None:
     """Stop the embedded servers; what they hold is kept."""
+    from chronos_assets.views.documents import Stopped
+
     settings = load_settings()
     if everything:
         found = {str(home): names for home, names in servers.stop_all(settings, say).items()}
-        emit({"stopped": found}, as_json, _stopped_text)
+        emit(Stopped(stopped=found), as_json, lambda _: _stopped_text(found))
         return
     stopped = servers.stop(settings, say)
-    emit({"stopped": stopped}, as_json, lambda document: f"stopped: {', '.join(document['stopped']) or 'nothing ran'}")
+    emit(Stopped(stopped=stopped), as_json, lambda _: f"stopped: {', '.join(stopped) or 'nothing ran'}")
 
 
-def _stopped_text(document: dict[str, Any]) -> str:
-    return "\n".join(f"stopped: {', '.join(names)}  ({home})" for home, names in document["stopped"].items()) or "stopped: nothing ran"
+def _stopped_text(stopped: dict[str, list[str]]) -> str:
+    return "\n".join(f"stopped: {', '.join(names)}  ({home})" for home, names in stopped.items()) or "stopped: nothing ran"
 
 
 @services.command()
@@ -55,7 +57,13 @@ def status(as_json: bool) -> None:
     """Show both stores (address, process, memory, data on disk), and other homes of this user whose servers run."""
     settings = load_settings()
     others = [one for one in servers.running_homes(settings) if one.home != settings.home.resolve()]
-    emit({**_documents(servers.status(settings)), "other_homes": [_home_document(one) for one in others]}, as_json, _as_text)
+    _show({**_documents(servers.status(settings)), "other_homes": [_home_document(one) for one in others]}, as_json)
+
+
+def _show(document: dict[str, Any], as_json: bool) -> None:
+    from chronos_assets.views.documents import ServiceList
+
+    emit(ServiceList(**document), as_json, lambda _: _as_text(document))
 
 
 def _home_document(one: RunningHome) -> dict[str, Any]:

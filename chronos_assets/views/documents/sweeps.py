@@ -7,6 +7,7 @@ from datetime import datetime
 from pydantic import ConfigDict, Field
 
 from chronos_assets.views.documents.base import Document, Json, Status, Warn
+from chronos_assets.views.documents.simulations import DeflatedSharpe
 
 
 class SweepOverfitting(Document):
@@ -25,7 +26,7 @@ class SweepTrial(Document):
     run_id: str | None
     metrics: Json
     sharpe: float | None
-    deflated: Json | None
+    deflated: DeflatedSharpe | None
     error: str | None
 
 
