@@ -5,6 +5,7 @@
 | docs/SETTINGS.md | `settings.py` |
 | docs/CLI.md | `--help` of every command |
 | tables of learners and selectors in docs/WALKFORWARD.md | `domain/learners.py`, `domain/selectors.py` and the classes they name |
+| docs/PRESETS.md | `domain/presets.py`, `FormatSpec` in `domain/bars_spec.py` |
 | docs/storage/QUESTDB_INGESTION.md | `storage/tables.py` |
 | docs/storage/postgres_schema.sql, docs/storage/POSTGRES.md | `storage/schema.py` |
 
@@ -29,9 +30,12 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from chronos_assets.cli.config_template import sections
+from chronos_assets.domain.bars_spec import FormatSpec
 from chronos_assets.domain.learners import LEARNERS
 from chronos_assets.domain.parts import Catalogue, documentation_row
+from chronos_assets.domain.presets import PRESETS
 from chronos_assets.domain.selectors import SELECTORS
+from chronos_assets.domain.strict_yaml import flow
 from chronos_assets.settings import PREFIX, Settings
 from chronos_assets.storage.schema import METADATA
 from chronos_assets.storage.tables import TABLES, TIMESTAMP, TableSpec
@@ -61,6 +65,7 @@ def pages() -> dict[Path, str]:
         DOCS / "SETTINGS.md": settings_page(),
         DOCS / "CLI.md": cli_page(),
         DOCS / "WALKFORWARD.md": walkforward_page(),
+        DOCS / "PRESETS.md": presets_page(),
         DOCS / "storage" / "QUESTDB_INGESTION.md": questdb_page(),
         DOCS / "storage" / "postgres_schema.sql": postgres_schema(),
         DOCS / "storage" / "POSTGRES.md": postgres_page(),
@@ -176,6 +181,60 @@ def _with_members(name: str, command: click.Command) -> Iterator[tuple[str, clic
             found = command.get_command(context, member)
             assert found is not None
             yield from _with_members(f"{name} {member}", found)
+
+
+# Presets
+
+
+def presets_page() -> str:
+    """Every key of `format`, and every preset with its keys."""
+    lines = [
+        "# Files as vendors write them",
+        NOTE,
+        "",
+        *_wrapped(
+            "`chronos inspect FILE` proposes the keys that read a file which it refuses. Write them into `format` of the manifest, or into "
+            "`ohlcv_format` of a simulation profile for the manifest's `ohlcv_file`. Nothing is read undeclared: without the key the file "
+            "is refused."
+        ),
+        "",
+        "```bash",
+        "chronos inspect prices.csv                        # why it is refused, and what reads it",
+        "chronos manifest new prices.csv --accept-proposal # writes the manifest with what was proposed",
+        "chronos inspect prices.csv --preset mt5 --format timezone=Europe/Athens",
+        "chronos inspect --preset mt5 --show               # the keys of a preset",
+        "```",
+        "",
+        "## Keys of `format`",
+        "",
+        "| key | default | what it says |",
+        "|---|---|---|",
+    ]
+    for name, field in FormatSpec.model_fields.items():
+        default = field.get_default(call_default_factory=True)
+        shown = "none" if default in (None, [], {}) else f"`{default}`"
+        lines.append(f"| `{name}` | {shown} | {(field.description or '').replace('|', chr(92) + '|')} |")
+    lines += [
+        "",
+        *_wrapped(
+            "With a declared `date` (any but yyyymmdd), `date_i` and `time_i` of the bars are those in UTC. An offset in a cell, or Unix "
+            "time, says by itself when a bar is; a file in which some times have an offset and others none is refused. Daily bars keep the "
+            "date that is written, or that of the declared `timezone`. `--format` takes the same keys as KEY=VALUE; lists are separated by "
+            "`;`, and marks may be written as words (`decimal=comma`, `thousands=point`)."
+        ),
+        "",
+        "## Presets",
+        "",
+        *_wrapped(
+            "A preset is nothing but values for these keys; each of them can be overridden beside it: "
+            "`format: {preset: mt5, timezone: Europe/Athens}`. A file may lack columns that only the preset renames."
+        ),
+    ]
+    for name, preset in PRESETS.items():
+        lines += ["", f"### {name}", "", *_wrapped(f"{preset.about}."), "", "```yaml", f"format: {flow(dict(preset.format))}", "```"]
+        if preset.cannot_know:
+            lines += ["", *_wrapped(f"Such a file does not say {'; nor '.join(preset.cannot_know)}.")]
+    return "\n".join(lines) + "\n"
 
 
 # QuestDB

@@ -29,6 +29,8 @@ LEVELS = {
     "dev": ["--group", "build", "--group", "dev", "--all-extras"],
     "bench": ["--group", "build", "--group", "dev", "--group", "bench", "--all-extras"],
 }
+# XGBoost with and without its GPU code are one module in two packages: an environment takes one of these two files beside its level.
+DEVICES = {"cpu": {"xgboost-cpu", "xgboost"}, "gpu": {"xgboost", "nvidia-nccl-cu12"}}
 EXPORT = ["export", "--frozen", "--no-annotate", "--no-header", "--no-emit-project", "--format", "requirements-txt"]
 
 
@@ -40,7 +42,8 @@ def main() -> int:
         PYPROJECT.write_text(with_pins(before, []))
     try:
         uv("lock", *(["--upgrade"] if upgrade else []))
-        wanted = {PYPROJECT: with_pins(before, pins()), **{FOLDER / f"{name}.txt": requirements(name) for name in LEVELS}}
+        files = {**{name: requirements(name) for name in LEVELS}, **{name: for_device(name) for name in DEVICES}}
+        wanted = {PYPROJECT: with_pins(before, pins()), **{FOLDER / f"{name}.txt": text for name, text in files.items()}}
     except BaseException:
         PYPROJECT.write_text(before)
         raise
@@ -73,8 +76,22 @@ def with_pins(text: str, lines: list[str]) -> str:
 
 
 def requirements(level: str) -> str:
-    """The requirement file of a level: wheels and sdists with their hashes, no address."""
-    return HEADER + uv(*EXPORT, *LEVELS[level])
+    """The requirement file of a level without XGBoost: wheels and sdists with their hashes, no address."""
+    exported = entries(uv(*EXPORT, *LEVELS[level]))
+    return HEADER + "".join(text for name, text in exported if name not in DEVICES["gpu"] | DEVICES["cpu"])
+
+
+def for_device(device: str) -> str:
+    """The requirement file of XGBoost itself; the whole package stands in the file without GPU code only if no smaller one exists."""
+    exported = [(name, text) for name, text in entries(uv(*EXPORT, *LEVELS["run"], "--group", "cpu")) if name in DEVICES[device]]
+    return HEADER + "".join(
+        re.sub(r"^(xgboost==\S+)", r"\1 ; sys_platform != 'linux'", text) if device == "cpu" else text for name, text in exported
+    )
+
+
+def entries(exported: str) -> list[tuple[str, str]]:
+    """(name, lines) of every requirement of an export."""
+    return [(re.split(r"[=\s]", text, maxsplit=1)[0], text) for text in re.findall(r"^\S.*\n(?:[ \t].*\n)*", exported, re.MULTILINE)]
 
 
 def own_uv(upgrade: bool) -> str:

@@ -1,7 +1,8 @@
 """The environment in `.venv`: every package pinned to a version and a SHA-256, uv included, and nothing built from source but ourselves.
 
 `bootstrap.py` calls `main`. `run` and `sync` bring `.venv` to what the files beside this one say; any other word is handed to uv. A command
-of the product needs `run.txt` only, everything else `dev.txt`. Standard library only. `.ci/pins.py` writes the files.
+of the product needs `run.txt` only, everything else `dev.txt`. Beside them, `cpu.txt` is XGBoost without GPU code, `gpu.txt` the whole one:
+a machine with a GPU gets it, or who asks for it. Standard library only. `.ci/pins.py` writes the files.
 """
 
 from __future__ import annotations
@@ -24,8 +25,11 @@ WINDOWS = os.name == "nt"
 OLDEST_UV = (0, 8)
 NEWEST_PYTHON = (3, 13)
 PRODUCT = ("chronos", "chronosflow_export", "validate_dataset")
-# What `sync` may be told -> the file of requirements. Each file holds those before it.
+# What `sync` may be told -> the file of requirements. Each file holds those before it. `--extra gpu` may stand beside all of them.
 LEVELS = {"--no-dev": "run", "--no-dev --extra ray": "ray", "": "dev", "--group bench": "bench"}
+GPU = "--extra gpu"
+# What the driver of an NVIDIA GPU leaves to see: on Linux, in a container that was given one, in WSL.
+DRIVERS = ("/proc/driver/nvidia/version", "/dev/nvidiactl", "/usr/lib/wsl/lib/libcuda.so.1")
 
 
 def main(arguments: list[str]) -> int:
@@ -33,46 +37,72 @@ def main(arguments: list[str]) -> int:
     if not arguments:
         return fail("say what to do, for example: python3 bootstrap.py run chronos demo")
     word, rest = arguments[0], arguments[1:]
-    if word == "sync" and " ".join(rest) not in LEVELS:
-        return fail(f"`sync` takes nothing, or one of {', '.join(filter(None, LEVELS))}; this is {' '.join(rest)}")
+    level, gpu = asked_of_sync(rest)
+    if word == "sync" and level is None:
+        return fail(f"`sync` takes nothing, or {', '.join(filter(None, LEVELS))}, each also with {GPU}; this is {' '.join(rest)}")
     uv = find_uv() or bring_uv()
     if uv is None:
         return fail(
             "uv could not be installed: this Python has neither a working `venv` nor `pip`, or the download failed (see above). "
             "Install one of them (Debian, Ubuntu: apt install python3-venv) or uv itself, then call this line again."
         )
-    if word == "sync":
-        return 0 if prepare(uv, LEVELS[" ".join(rest)], exactly=True) else 1
+    if word == "sync" and level is not None:
+        return 0 if prepare(uv, level, gpu=gpu or has_gpu(), exactly=True) else 1
     if word == "run":
-        ready = prepare(uv, "run" if rest and rest[0] in PRODUCT else "dev")
+        ready = prepare(uv, "run" if rest and rest[0] in PRODUCT else "dev", gpu=has_gpu())
         return become(uv, ["run", "--no-sync", *rest]) if ready else 1
     return become(uv, arguments)
 
 
-def prepare(uv: Path, level: str, *, exactly: bool = False) -> bool:
-    """Bring `.venv` to `level`, unless it is there (or further, if not `exactly`); whether that worked."""
+def asked_of_sync(words: list[str]) -> tuple[str | None, bool]:
+    """The level that the words after `sync` ask for (None: they ask for none), and whether they ask for GPU libraries."""
+    text = " ".join(words)
+    gpu = GPU in text
+    return LEVELS.get(" ".join(text.replace(GPU, "").split())), gpu
+
+
+def has_gpu() -> bool:
+    """Whether this machine has an NVIDIA GPU with its driver."""
+    return any(Path(path).exists() for path in DRIVERS) or shutil.which("nvidia-smi") is not None
+
+
+def prepare(uv: Path, level: str, *, gpu: bool = False, exactly: bool = False) -> bool:
+    """Bring `.venv` to `level`, unless it is there (or further, if not `exactly`; GPU libraries then stay); whether that worked."""
     order = list(LEVELS.values())
-    enough = [level] if exactly else order[order.index(level) :]
-    if usable() and STAMP.is_file() and STAMP.read_text() in [stamp(name) for name in enough]:
+    known = STAMP.read_text() if usable() and STAMP.is_file() else ""
+    if not exactly:
+        gpu = gpu or known.partition(" ")[0].endswith("+gpu")
+    if known and known in [stamp(name, gpu=gpu) for name in ([level] if exactly else order[order.index(level) :])]:
         return True
     python = str(VENV / ("Scripts/python.exe" if WINDOWS else "bin/python"))
     environment = environment_for(uv)
-    if os.environ.get("PYTHONDONTWRITEBYTECODE") and not VENV.exists():
-        # If Python may not keep what it compiled, every command would compile its imports again (ten seconds): do it once, now.
-        environment["UV_COMPILE_BYTECODE"] = "1"
     steps: list[list[str]] = []
     if not usable():
         print("building the environment in .venv ...", file=sys.stderr, flush=True)
         steps.append(["venv", "--quiet", "--clear", "--python", interpreter(), str(VENV)])
-    steps.append(["pip", "sync", "--python", python, "--require-hashes", "--no-build", str(HERE / f"{level}.txt")])
+    files = [str(path) for path in files_of(level, gpu=gpu)]
+    steps.append(["pip", "sync", "--python", python, "--require-hashes", "--no-build", *files])
     # Built here by the hatchling that was just verified; everything it imports is in the same file.
     steps.append(["pip", "install", "--quiet", "--python", python, "--no-deps", "--no-build-isolation", "--editable", str(PROJECT)])
     for step in steps:
         if subprocess.run([str(uv), *step], check=False, env=environment, cwd=PROJECT).returncode:
             return False
     make_path_relative()
-    STAMP.write_text(stamp(level))
+    keep_bytecode()
+    STAMP.write_text(stamp(level, gpu=gpu))
     return True
+
+
+def files_of(level: str, *, gpu: bool) -> list[Path]:
+    """The files that an environment of a level is made from: its packages, and XGBoost with or without GPU code."""
+    return [HERE / f"{level}.txt", HERE / ("gpu.txt" if gpu else "cpu.txt")]
+
+
+def keep_bytecode() -> None:
+    """If Python may write no bytecode beside sources, let it do so inside `.venv`: else each command compiles its 3,000 imports again."""
+    line = "import sys; sys.dont_write_bytecode and (setattr(sys, 'pycache_prefix', sys.pycache_prefix or sys.prefix + '/pycache'), "
+    for folder in VENV.glob("lib/python3.*/site-packages"):
+        (folder / "_chronos_bytecode.pth").write_text(f"{line}setattr(sys, 'dont_write_bytecode', False))\n", encoding="utf-8")
 
 
 def make_path_relative() -> None:
@@ -82,12 +112,12 @@ def make_path_relative() -> None:
             path.write_text(os.path.relpath(PROJECT, path.parent) + "\n", encoding="utf-8")
 
 
-def stamp(level: str) -> str:
+def stamp(level: str, *, gpu: bool) -> str:
     """What an environment of this level is made from; it changes with the files, and with the place of the checkout."""
     digest = hashlib.sha256(str(PROJECT).encode())
-    for path in (HERE / f"{level}.txt", PROJECT / "pyproject.toml"):
+    for path in (*files_of(level, gpu=gpu), PROJECT / "pyproject.toml"):
         digest.update(path.read_bytes())
-    return f"{level} {digest.hexdigest()}"
+    return f"{level}{'+gpu' if gpu else ''} {digest.hexdigest()}"
 
 
 def usable() -> bool:
@@ -149,27 +179,37 @@ def answers(command: list[str]) -> bool:
 
 
 def bring_uv() -> Path | None:
-    """Install uv into `.uv/`: by a virtual environment if Python can make one, else by the pip that is there."""
+    """Install uv into `.uv/`: by the pip that is there, else by a virtual environment with one of its own."""
     print("bringing uv into .uv/ ...", file=sys.stderr, flush=True)
     shutil.rmtree(OWN_UV, ignore_errors=True)
+    if importlib.util.find_spec("pip") is not None and install([sys.executable, "-m", "pip", "install", "--target", str(OWN_UV)]):
+        return find_uv()
     if importlib.util.find_spec("ensurepip") is not None:
+        shutil.rmtree(OWN_UV, ignore_errors=True)
         try:
             venv.EnvBuilder(with_pip=True, symlinks=not WINDOWS).create(OWN_UV)
             python = OWN_UV / ("Scripts/python.exe" if WINDOWS else "bin/python")
             if install([str(python), "-m", "pip", "install"]):
                 return find_uv()
         except (OSError, subprocess.CalledProcessError) as error:
-            print(f"no virtual environment could be made ({error}); trying pip", file=sys.stderr)
-        shutil.rmtree(OWN_UV, ignore_errors=True)
-    if importlib.util.find_spec("pip") is not None and install([sys.executable, "-m", "pip", "install", "--target", str(OWN_UV)]):
-        return find_uv()
+            print(f"no virtual environment could be made ({error})", file=sys.stderr)
     return None
 
 
 def install(pip: list[str]) -> bool:
     """Run a pip command on the pinned uv; pip's own words are shown if it fails."""
-    options = ["--quiet", "--disable-pip-version-check", "--require-hashes", "--only-binary", ":all:", "-r", str(HERE / "uv.txt")]
-    return subprocess.run([*pip, *options], check=False).returncode == 0
+    options = [
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-compile",
+        "--require-hashes",
+        "--only-binary",
+        ":all:",
+        "-r",
+        str(HERE / "uv.txt"),
+    ]
+    environment = {**os.environ, "PIP_ROOT_USER_ACTION": "ignore"}
+    return subprocess.run([*pip, *options], check=False, env=environment).returncode == 0
 
 
 def fail(message: str) -> int:

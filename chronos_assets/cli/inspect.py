@@ -18,30 +18,46 @@ _WIDTH = 110
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=click.Path(path_type=Path), required=False)
+@click.option("--preset", metavar="NAME", help="Read FILE as a known layout, such as mt5 or tradingview; docs/PRESETS.md lists them.")
+@click.option("--show", is_flag=True, help="Print the keys of --preset (of all presets without it) and read no file.")
 @click.option(
     "--format",
     "formats",
     multiple=True,
     metavar="KEY=VALUE",
     help="What the file itself does not say: time_format=hhmm, time=hh, delimiter=tab, timezone=America/New_York, market=BTC, "
-    "bar_time=close; a bare hhmm, hhmmss, hh, minutes, none, comma, tab, semicolon, pipe or blanks will do. Repeat it, or use commas.",
+    "bar_time=close, date=iso, header=2; a bare hhmm, hhmmss, hh, minutes, none, comma, tab, semicolon, pipe or blanks will do. Repeat it, "
+    "or use commas; or write the keys as in a manifest: '{date: iso, rename: {time: Date}}'.",
 )
 @click.option("--granularity", help="Interval of the bars, such as 4h; found from their spacing by default.")
 @click.option("--target", "targets", multiple=True, metavar="GLOB", help="A further target, besides TGT* and target*.")
 @click.option("--exclude", multiple=True, metavar="GLOB", help="A column to leave out.")
 @json_option
 def inspect(
-    *, file: Path, formats: tuple[str, ...], granularity: str | None, targets: tuple[str, ...], exclude: tuple[str, ...], as_json: bool
+    *,
+    file: Path | None,
+    preset: str | None,
+    show: bool,
+    formats: tuple[str, ...],
+    granularity: str | None,
+    targets: tuple[str, ...],
+    exclude: tuple[str, ...],
+    as_json: bool,
 ) -> int:
     """Say what an indicator FILE holds, or why it is refused (exit 3)."""
+    if show:
+        _show(preset, as_json=as_json)
+        return 0
+    if file is None:
+        raise UsageError("there is no FILE to inspect", code="file_missing", hint="Name a file, or use --show to see the presets.")
     from chronos_assets.domain.bars_spec import BarsSpec
     from chronos_assets.domain.strict import parse_strict
     from chronos_assets.ingest import normalize
 
     given = {
         "granularity": granularity,
-        "format": parse_formats(formats),
+        "format": parse_formats(formats, preset),
         "columns": {"targets": list(targets), "exclude": list(exclude)},
     }
     spec = parse_strict(BarsSpec, given, error=UsageError, what="the call")
@@ -54,22 +70,25 @@ def inspect(
     if as_json:
         print_json(Inspection(**document))
     else:
-        given_again = _again({"--format": formats, "--target": targets, "--exclude": exclude})
+        given_again = again({"--preset": (preset,) if preset else (), "--format": formats, "--target": targets, "--exclude": exclude})
         click.echo(_text(file, document, given_again), err=not document["accepted"])
     return 0 if document["accepted"] else RefusedError.exit_code
 
 
-def parse_formats(formats: tuple[str, ...]) -> dict[str, str]:
-    """`--format` values as keys of FormatSpec; a bare value names its key by itself."""
+def parse_formats(formats: tuple[str, ...], preset: str | None = None) -> dict[str, Any]:
+    """`--format` values (and `--preset`) as keys of FormatSpec; a bare value names its key by itself, a block in braces is YAML."""
     from chronos_assets.domain.bars_spec import DELIMITERS
 
+    found: dict[str, Any] = {} if preset is None else {"preset": preset}
+    for block in (text for text in formats if text.lstrip().startswith("{")):
+        found |= _block(block)
+    formats = tuple(text for text in formats if not text.lstrip().startswith("{"))
     bare = (
         dict.fromkeys(("hhmm", "hhmmss", "none"), "time_format")
         | dict.fromkeys(("hh", "minutes"), "time")
         | dict.fromkeys(DELIMITERS, "delimiter")
         | dict.fromkeys(("open", "close"), "bar_time")
     )
-    found: dict[str, str] = {}
     for part in (piece.strip() for text in formats for piece in text.split(",")):
         key, separator, value = part.partition("=")
         if separator:
@@ -80,6 +99,19 @@ def parse_formats(formats: tuple[str, ...]) -> dict[str, str]:
             raise UsageError(
                 f"--format {part!r} is not understood", code="format_option", expected=f"KEY=VALUE, or one of {', '.join(bare)}"
             )
+    return found
+
+
+def _block(text: str) -> dict[str, Any]:
+    """A `format` as a manifest has it: `{date: iso, rename: {time: Date}}`."""
+    from chronos_assets.domain.strict_yaml import YamlProblem, load_yaml
+
+    try:
+        found = load_yaml(text)
+    except YamlProblem as error:
+        raise UsageError(f"--format is not valid YAML: {error.problem}", code="format_option", found=text[:100]) from None
+    if not isinstance(found, dict):
+        raise UsageError("--format in braces is not a mapping of keys to values", code="format_option", found=text[:100])
     return found
 
 
@@ -104,6 +136,28 @@ def refused(error: ChronosError) -> dict[str, Any]:
         "warnings": [],
         "error": problem,
     }
+
+
+def _show(name: str | None, *, as_json: bool) -> None:
+    """The keys of one preset or of all, as a manifest writes them."""
+    from chronos_assets.domain.bars_spec import FormatSpec
+    from chronos_assets.domain.presets import PRESETS
+    from chronos_assets.domain.strict import parse_strict
+    from chronos_assets.domain.strict_yaml import flow
+
+    if name is not None:
+        parse_strict(FormatSpec, {"preset": name}, error=UsageError, what="the call")
+    shown = PRESETS if name is None else {name: PRESETS[name]}
+    if as_json:
+        from chronos_assets.views.documents import Preset, Presets
+
+        print_json(Presets(**{key: Preset.model_validate(preset) for key, preset in shown.items()}))
+        return
+    for key, preset in shown.items():
+        click.echo(f"# {key}: {preset.about}")
+        click.echo(f"format: {flow(dict(preset.format))}")
+        for unknown in preset.cannot_know:
+            click.echo(f"#   such a file does not say {unknown}")
 
 
 def _text(file: Path, document: dict[str, Any], given: str) -> str:
@@ -137,6 +191,6 @@ def _named(label: str, names: list[str]) -> list[str]:
     return [f"  {label if n == 0 else '':<9} {line}" for n, line in enumerate(lines)]
 
 
-def _again(options: dict[str, tuple[str, ...]]) -> str:
+def again(options: dict[str, tuple[str, ...]]) -> str:
     """Options of this call that the next command needs as well."""
     return "".join(f" {option} {shlex.quote(value)}" for option, values in options.items() for value in values)

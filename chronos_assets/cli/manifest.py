@@ -29,6 +29,7 @@ _exports = click.option("--exports", type=click.Path(path_type=Path), help="Fold
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--slug", help="Slug of the dataset; from the file's name and the spacing of its bars by default.")
 @_exports
+@click.option("--preset", metavar="NAME", help="Read FILE as a known layout, such as mt5; docs/PRESETS.md lists them.")
 @click.option("--format", "formats", multiple=True, metavar="KEY=VALUE", help="What the file itself does not say, as in `chronos inspect`.")
 @click.option("--target", "targets", multiple=True, metavar="GLOB", help="A further target, besides TGT* and target*.")
 @click.option("--exclude", multiple=True, metavar="GLOB", help="A column to leave out.")
@@ -43,7 +44,9 @@ def new(file: Path, slug: str | None, exports: Path | None, formats: tuple[str, 
     from chronos_assets.views.documents import NewManifest as NewManifestDocument
 
     columns = {"targets": list(options["targets"]), "exclude": list(options["exclude"])}
-    spec = parse_strict(BarsSpec, {"format": parse_formats(formats), "columns": columns}, error=UsageError, what="the call")
+    spec = parse_strict(
+        BarsSpec, {"format": parse_formats(formats, options["preset"]), "columns": columns}, error=UsageError, what="the call"
+    )
     written = new_manifest(file, _settings(exports), spec, slug=slug, copy=not options["no_copy"], force=options["force"])
     document = _new_document(written)
     emit(NewManifestDocument(**document), as_json, lambda _: _new_text(document))

@@ -16,13 +16,14 @@ import click
 
 from chronos_assets.cli import completion
 from chronos_assets.cli.common import emit, json_option, say
+from chronos_assets.cli.compiling import Compiling
 from chronos_assets.cli.run_report import backfill_text, gate_text, run_text
 from chronos_assets.domain.slug import Slug
 from chronos_assets.errors import UsageError
 from chronos_assets.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from dagster import DagsterInstance
+    from dagster import DagsterEvent, DagsterInstance
 
     from chronos_assets.orchestration.resources import Workplace
     from chronos_assets.pipeline.upkeep.changes import Found
@@ -87,8 +88,8 @@ def run_slug(slug: str, settings: Settings, *, force: bool, as_json: bool) -> in
     from chronos_assets.views.documents import LineageRun
 
     load_manifest(manifest_path(settings.exports_dir, slug), data_roots=settings.data_roots)  # refused before anything is started
-    with _opened(settings) as (workplace, instance):
-        document, code, message = _run(slug, workplace, instance, force=force)
+    with Compiling() as compiling, _opened(settings) as (workplace, instance):
+        document, code, message = _run(slug, workplace, instance, compiling, force=force)
     document["next"] = NEXT
     emit(LineageRun(**document), as_json, lambda _: run_text(document))
     if code:
@@ -96,7 +97,9 @@ def run_slug(slug: str, settings: Settings, *, force: bool, as_json: bool) -> in
     return code
 
 
-def _run(slug: str, workplace: Workplace, instance: DagsterInstance, *, force: bool) -> tuple[dict[str, Any], int, str]:
+def _run(
+    slug: str, workplace: Workplace, instance: DagsterInstance, compiling: Compiling, *, force: bool
+) -> tuple[dict[str, Any], int, str]:
     from chronos_assets.cli.run_progress import RunProgress
     from chronos_assets.orchestration.execute import run_partition
     from chronos_assets.orchestration.partitions import WHY_TAG
@@ -105,7 +108,13 @@ def _run(slug: str, workplace: Workplace, instance: DagsterInstance, *, force: b
     with RunProgress(slug, sys.stderr) as progress:
         workplace.report_to(progress.reporter)
         why = "asked for by hand, all rows again" if force else "asked for by hand"
-        outcome = run_partition(slug, workplace, instance, tags={WHY_TAG: why}, replace=force, listener=progress.take)
+
+        def listen(event: DagsterEvent) -> None:
+            progress.take(event)
+            if event.is_step_start and event.step_key == "trading_simulations":
+                compiling.wait(progress.report)
+
+        outcome = run_partition(slug, workplace, instance, tags={WHY_TAG: why}, replace=force, listener=listen)
     return summary_of(outcome, workplace.stores), outcome.exit_code, outcome.message
 
 

@@ -100,11 +100,11 @@ def trace(trade: str, as_json: bool) -> None:
 def report(simulation_id: str, output: Path | None, show: bool, as_json: bool) -> None:
     """Write the tear sheet of SIMULATION_ID as one HTML file that opens offline."""
     from chronos_assets.views.documents import Report
-    from chronos_assets.views.tear_sheet import write_tearsheet
+    from chronos_assets.web.tear_sheet import write_tear_sheet
 
     stores = open_for_reading()
     simulation_id = full_id(stores.postgres, "simulation", simulation_id)
-    path = write_tearsheet(simulation_id, stores, output)
+    path = write_tear_sheet(simulation_id, stores, output)
     if show:
         webbrowser.open(path.as_uri())
     emit(Report(simulation_id=simulation_id, file=str(path), bytes=path.stat().st_size), as_json, lambda _: str(path))

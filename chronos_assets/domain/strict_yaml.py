@@ -43,6 +43,11 @@ def load_yaml(text: str) -> Any:
         raise YamlProblem((str(error).splitlines() or ["it cannot be read"])[0]) from None
 
 
+def flow(value: dict[str, Any]) -> str:
+    """A mapping as YAML in one line, as manifests write it."""
+    return yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10_000, allow_unicode=True).strip()
+
+
 class _StrictLoader(yaml.SafeLoader):
     """SafeLoader that takes neither tags nor aliases, no key twice, and nothing that is without measure."""
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import polars as pl
 
 from chronos_assets.errors import BarsError
-from chronos_assets.ingest.text_strict import BLANKS
+from chronos_assets.ingest.number_text import BLANKS
 
 Int64s = npt.NDArray[np.int64]
 

@@ -17,9 +17,10 @@ import pyarrow.parquet
 from chronos_assets.domain.bars_spec import BarsSpec
 from chronos_assets.errors import BarsError
 from chronos_assets.ingest.names import Column, resolve_columns
+from chronos_assets.ingest.number_text import BLANKS, NumberText
 from chronos_assets.ingest.source import Kind
 from chronos_assets.ingest.text_block import RawBatch
-from chronos_assets.ingest.text_strict import BLANKS, text_in_number
+from chronos_assets.ingest.text_strict import text_in_number
 
 _BATCH_ROWS = 16_384
 _BUFFER_BYTES = 1 << 20
@@ -28,8 +29,11 @@ _BUFFER_BYTES = 1 << 20
 def read_columnar(source: Path, kind: Kind, spec: BarsSpec, name: str) -> tuple[list[Column], Iterator[RawBatch]]:
     """Columns of the file, and its rows as raw frames."""
     header, batches = _open(source, kind, name)
-    columns = resolve_columns(header, spec.columns, max_columns=spec.max_columns, rename=spec.format.rename, file=name)
-    return columns, _read(batches, columns, kind, name)
+    form = spec.format
+    columns = resolve_columns(
+        header, spec.columns, max_columns=spec.max_columns, rename=form.rename, optional=form.optional_names, file=name
+    )
+    return columns, _read(batches, columns, NumberText(form), kind, name)
 
 
 def _open(source: Path, kind: Kind, name: str) -> tuple[list[str], Iterator[Any]]:
@@ -54,7 +58,7 @@ def _damaged(error: Exception, kind: Kind, name: str) -> BarsError:
     )
 
 
-def _read(batches: Iterator[Any], columns: Sequence[Column], kind: Kind, name: str) -> Iterator[RawBatch]:
+def _read(batches: Iterator[Any], columns: Sequence[Column], numbers: NumberText, kind: Kind, name: str) -> Iterator[RawBatch]:
     first = 1
     while True:
         try:
@@ -67,7 +71,7 @@ def _read(batches: Iterator[Any], columns: Sequence[Column], kind: Kind, name: s
         for start in range(0, batch.num_rows, _BATCH_ROWS):
             piece = batch.slice(start, _BATCH_ROWS)
             row_of = _counter(first + start)
-            yield RawBatch(pl.DataFrame([_series(piece.column(c.position), c, name, row_of) for c in columns]), row_of)
+            yield RawBatch(pl.DataFrame([_series(piece.column(c.position), c, numbers, name, row_of) for c in columns]), row_of)
         first += batch.num_rows
 
 
@@ -75,7 +79,7 @@ def _counter(first: int) -> Callable[[int], int]:
     return lambda index: first + index
 
 
-def _series(array: Any, column: Column, name: str, row_of: Callable[[int], int]) -> pl.Series:
+def _series(array: Any, column: Column, numbers: NumberText, name: str, row_of: Callable[[int], int]) -> pl.Series:
     """One column as the rest of the reader wants it: Float64 for data, as it is for keys, text for the rest."""
     label = column.label
     try:
@@ -93,7 +97,7 @@ def _series(array: Any, column: Column, name: str, row_of: Callable[[int], int])
         return pl.Series(label, [None] * len(values), dtype=pl.String)
     if not column.is_data:
         return values
-    return _numbers(values, column, name, row_of)
+    return number_column(values, column, numbers, name, row_of)
 
 
 def _unusable(kind: str, label: str, column: Column, rows: int, name: str) -> pl.Series:
@@ -102,23 +106,24 @@ def _unusable(kind: str, label: str, column: Column, rows: int, name: str) -> pl
     raise _type_refused(kind, column, name)
 
 
-def _numbers(values: pl.Series, column: Column, name: str, row_of: Callable[[int], int]) -> pl.Series:
+def number_column(values: pl.Series, column: Column, form: NumberText, name: str, row_of: Callable[[int], int]) -> pl.Series:
+    """A typed column as Float64; raises `BarsError` for what is no number."""
     if values.dtype == pl.Null:
         return values.cast(pl.Float64)
     if values.dtype == pl.String:
-        return _from_text(values, column, name, row_of)
+        return _from_text(values, column, form, name, row_of)
     if values.dtype == pl.Boolean or not values.dtype.is_numeric():
         raise _type_refused(str(values.dtype), column, name)
     numbers = values.cast(pl.Float64, strict=False)
     if values.dtype in {pl.Int64, pl.UInt64, pl.Int128} or values.dtype == pl.Decimal:
         _refuse_inexact(values, numbers, column, name, row_of)
-    return numbers
+    return form.without_missing(numbers)
 
 
-def _from_text(values: pl.Series, column: Column, name: str, row_of: Callable[[int], int]) -> pl.Series:
+def _from_text(values: pl.Series, column: Column, form: NumberText, name: str, row_of: Callable[[int], int]) -> pl.Series:
     text = values.str.strip_chars(BLANKS)
-    numbers = text.cast(pl.Float64, strict=False)
-    bad = (numbers.is_null() & text.is_not_null() & (text != "")).arg_true()
+    numbers = form.read(text)
+    bad = form.unreadable(text, numbers).arg_true()
     if len(bad):
         raise text_in_number(str(text[int(bad[0])]), name, row_of(int(bad[0])), column.source_name)
     return numbers

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import numpy.typing as npt
 
 from chronos_assets.errors import BarsError
 from chronos_assets.ingest.cells import Int64s
@@ -27,20 +28,33 @@ def days_since_epoch(dates: Int64s, *, name: str, row_of: Callable[[int], int]) 
 
 
 def _days(dates: Int64s, row_of: Callable[[int], int], name: str) -> Int64s:
-    year, month, day = dates // 10_000, dates // 100 % 100, dates % 100
-    leap = (year % 4 == 0) & ((year % 100 != 0) | (year % 400 == 0))
-    longest = _MONTH_DAYS[np.where((month >= 1) & (month <= 12), month, 0)] + (leap & (month == 2))
-    good = (year >= FIRST_YEAR) & (year <= LAST_YEAR) & (month >= 1) & (month <= 12) & (day >= 1) & (day <= longest)
+    days, good = civil_days(dates // 10_000, dates // 100 % 100, dates % 100)
     if not good.all():
         index = int(np.argmin(good))
         raise _refusal(int(dates[index]), file=name, row=row_of(index), column="Date")
+    return days
+
+
+def civil_days(year: Int64s, month: Int64s, day: Int64s) -> tuple[Int64s, npt.NDArray[np.bool_]]:
+    """Days since 1970-01-01, and which of them are days of the calendar in the years we accept."""
+    leap = (year % 4 == 0) & ((year % 100 != 0) | (year % 400 == 0))
+    longest = _MONTH_DAYS[np.where((month >= 1) & (month <= 12), month, 0)] + (leap & (month == 2))
+    good = (year >= FIRST_YEAR) & (year <= LAST_YEAR) & (month >= 1) & (month <= 12) & (day >= 1) & (day <= longest)
     # Days from civil: years begin in March, so the leap day is the last one (H. Hinnant, "chrono-compatible low-level date algorithms").
     y = year - (month <= 2)
     era = y // 400
     year_of_era = y - era * 400
     day_of_year = (153 * (month + np.where(month > 2, -3, 9)) + 2) // 5 + day - 1
     days: Int64s = era * 146_097 + year_of_era * 365 + year_of_era // 4 - year_of_era // 100 + day_of_year - 719_468
-    return days
+    return days, good
+
+
+def calendar_numbers(days: Int64s) -> Int64s:
+    """Days since 1970-01-01 as YYYYMMDD."""
+    months = days.astype("datetime64[D]").astype("datetime64[M]")
+    year_month = months.astype(np.int64)
+    day = days - months.astype("datetime64[D]").astype(np.int64) + 1
+    return (year_month // 12 + 1970) * 10_000 + (year_month % 12 + 1) * 100 + day
 
 
 def _refusal(value: int, **where: object) -> BarsError:

@@ -20,7 +20,7 @@ UTF8_BOM = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True)
 class Dialect:
-    """How a text file is written. `header_line` counts from 1, as a person counts lines."""
+    """How a text file is written. `header_line` counts from 1, as a person counts lines; bars begin below it."""
 
     delimiter: Delimiter
     header: list[str]
@@ -93,6 +93,33 @@ def read_header(line: bytes, line_number: int, spec: BarsSpec, name: str) -> Dia
     if not marked:
         _refuse_joined(text, line_number, name)
     return max(marked or found, key=lambda dialect: len(dialect.header))
+
+
+def headerless(line: bytes, lines_above: int, spec: BarsSpec, name: str) -> Dialect:
+    """Dialect of a file without a header, whose first bar is `line`: the names are those of `format.header`."""
+    names = spec.format.header
+    assert isinstance(names, list)
+    try:
+        text = line.decode()
+    except UnicodeDecodeError as error:
+        raise not_utf8(line, error.start, lines_above + 1, name) from None
+    declared = spec.format.delimiter
+    fields = {delimiter: len(split_line(text, delimiter)) for delimiter in ((declared,) if declared else _ORDER)}
+    fitting = [delimiter for delimiter, count in fields.items() if count == len(names)]
+    if len(fitting) != 1:
+        best = max(fields, key=lambda delimiter: fields[delimiter])
+        raise BarsError(
+            "the delimiter cannot be told: several give as many fields as format.header has names"
+            if fitting
+            else "format.header has not as many names as the first row has fields",
+            code="header_count",
+            expected=f"{len(names)} fields: {', '.join(names)[:100]}",
+            found=f"{fields[best]} fields, split by {best}" if not fitting else ", ".join(fitting),
+            hint="Declare format.delimiter." if fitting else "Name every column in format.header, in the order of the file.",
+            file=name,
+            row=lines_above + 1,
+        )
+    return Dialect(fitting[0], list(names), lines_above)
 
 
 def _refuse_joined(text: str, line_number: int, name: str) -> None:

@@ -7,19 +7,20 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import polars as pl
 
-from chronos_assets.domain.bars_spec import BarsSpec
+from chronos_assets.domain.bars_spec import BarsSpec, TimeFormat
 from chronos_assets.domain.strict import nearest
 from chronos_assets.errors import BarsError
 from chronos_assets.ingest.cells import Int64s, whole_numbers
-from chronos_assets.ingest.dates import days_since_epoch
+from chronos_assets.ingest.dates import calendar_numbers, days_since_epoch
 from chronos_assets.ingest.doubtful import ReadBars
+from chronos_assets.ingest.moments_text import DeclaredMoments, Moments
 from chronos_assets.ingest.names import Column
 from chronos_assets.ingest.order import Surroundings, order_refused
 from chronos_assets.ingest.spacing import Disorder, Spacing
 from chronos_assets.ingest.text_block import RawBatch
 from chronos_assets.ingest.time_column import SCAN, TimeColumn
 from chronos_assets.ingest.time_units import in_hhmm
-from chronos_assets.ingest.times import DAY_SECONDS
+from chronos_assets.ingest.times import DAY_SECONDS, clock_numbers
 from chronos_assets.ingest.zones import ZoneClock
 
 _MAX_MARKETS = 20
@@ -35,6 +36,7 @@ class Keys:
         self._spec, self._name = spec, name
         self._times = TimeColumn(spec, name, reading)
         self._scanning = reading == SCAN
+        self._declared = DeclaredMoments(columns, spec.format, name)
         self.spacing = Spacing(name)
         self.zone = ZoneClock(spec.format.timezone, spec.interval_seconds)
         self.markets: dict[str, str] = {}
@@ -73,6 +75,9 @@ class Keys:
         """Key columns of the batch, the mask of rows kept (None for all), and where each kept row stands in the file."""
         kept, row_of = self._select_market(batch)
         frame = batch.frame if kept is None else batch.frame.filter(kept)
+        if self._declared.is_declared or isinstance(frame[self._position["date"]].dtype, pl.Datetime):
+            moments = self._declared.read(frame, row_of) if batch.moments is None else batch.moments.filtered(kept)
+            return self._take_moments(moments, frame, row_of), kept, row_of
         dates = whole_numbers(frame[self._position["date"]], what="Date", name=self._name, row_of=row_of)
         days = days_since_epoch(dates, name=self._name, row_of=row_of)
         times, seconds = self._read_times(frame, days, row_of)
@@ -80,12 +85,38 @@ class Keys:
             return {}, kept, row_of
         wall = days * DAY_SECONDS + seconds
         timestamps = wall if self.time_format == "none" else self.zone.to_utc(wall)
-        bars = ReadBars(days, times, timestamps, row_of)
-        if (disorder := self.spacing.add(timestamps, row_of)) is not None:
+        self._place(ReadBars(days, times, timestamps, row_of), wall, frame)
+        return {"date_i": dates, "time_i": times, "timestamp_unix": timestamps}, kept, row_of
+
+    def _place(self, bars: ReadBars, wall: Int64s, frame: pl.DataFrame) -> None:
+        """Take in bars that were read; raises if they are out of order."""
+        if (disorder := self.spacing.add(bars.moments, bars.row_of)) is not None:
             raise self._disordered(disorder, bars, frame, int(wall[disorder.place]))
         self._times.weigh(bars, self.spacing.summary())
-        self._compare_timestamps(frame, timestamps, row_of)
-        return {"date_i": dates, "time_i": times, "timestamp_unix": timestamps}, kept, row_of
+        self._compare_timestamps(frame, bars.moments, bars.row_of)
+
+    def _take_moments(self, moments: Moments, frame: pl.DataFrame, row_of: Callable[[int], int]) -> dict[str, Int64s]:
+        """Key columns of bars whose Date and Time have a declared form: `date_i` and `time_i` are those of the bar in UTC."""
+        days = moments.days
+        if moments.seconds is None:
+            _, seconds = self._read_times(frame, days, row_of)
+        elif not len(days):
+            seconds = moments.seconds
+        else:
+            exact: TimeFormat = "hhmmss" if self._declared.has_seconds else "hhmm"
+            times = clock_numbers(moments.seconds, exact)
+            read = self._times.read(days, times, pl.Series(times), row_of, exact=exact)
+            seconds = np.zeros_like(days) if read is None else moments.seconds
+        if self._scanning:
+            return {}
+        wall = days * DAY_SECONDS + seconds
+        if self.time_format == "none" or not len(days):
+            timestamps = wall
+        else:
+            timestamps = self.zone.to_utc(wall) if moments.offsets is None else wall - moments.offsets
+        times = clock_numbers(timestamps % DAY_SECONDS, "hhmmss" if self.time_format == "hhmmss" else "hhmm")
+        self._place(ReadBars(days, times, timestamps, row_of), wall, frame)
+        return {"date_i": calendar_numbers(timestamps // DAY_SECONDS), "time_i": times, "timestamp_unix": timestamps}
 
     def finish(self) -> None:
         """Called when the file has ended: raises if the whole Time column leaves its reading open, or if it does not explain every bar."""

@@ -13,7 +13,7 @@ import functools
 import hashlib
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -93,21 +93,35 @@ def questdb_name(name: str) -> str:
     return f"{legal[:53]}_{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
-def renamed(header: Sequence[str], rename: Mapping[str, str]) -> list[str]:
-    """The names of `header` with those of `rename` (theirs -> ours, in any case) replaced."""
-    ours = {fold(clean(theirs)): name for theirs, name in rename.items()}
+def renamed(header: Sequence[str], rename: Mapping[str, str | None]) -> list[str]:
+    """The names of `header` with those of `rename` (theirs -> ours, in any case) replaced; columns that are left out keep theirs."""
+    ours = {fold(clean(theirs)): name for theirs, name in rename.items() if name is not None}
     return [ours.get(fold(clean(text)), text) for text in header] if ours else list(header)
 
 
-def resolve_columns(
-    header: Sequence[str], spec: ColumnsSpec, *, max_columns: int, rename: Mapping[str, str] | None = None, **where: Any
-) -> list[Column]:
-    """Columns of a file with `header`, some of them under other names than theirs (`rename`: theirs -> ours).
+def _left_out(header: Sequence[str], rename: Mapping[str, str | None]) -> set[int]:
+    """Positions of the columns that `rename` leaves out."""
+    gone = {fold(clean(theirs)) for theirs, name in rename.items() if name is None}
+    return {position for position, text in enumerate(header) if fold(clean(text)) in gone}
 
-    Raises `BarsError` for names that cannot be told apart, `ManifestError` for patterns and renamings that fit no column.
+
+def resolve_columns(
+    header: Sequence[str],
+    spec: ColumnsSpec,
+    *,
+    max_columns: int,
+    rename: Mapping[str, str | None] | None = None,
+    optional: Collection[str] = (),
+    **where: Any,
+) -> list[Column]:
+    """Columns of a file with `header`, some of them under other names than theirs (`rename`: theirs -> ours, None leaves a column out).
+
+    The file may lack columns of `rename` that are `optional`. Raises `BarsError` for names that cannot be told apart, `ManifestError` for
+    patterns and renamings that fit no column.
     """
     rename = rename or {}
-    _refuse_idle_renamings(header, rename, where)
+    _refuse_idle_renamings(header, [theirs for theirs in rename if theirs not in optional], where)
+    gone = _left_out(header, rename)
     if len(header) > max_columns:
         raise BarsError(
             "the file has too many columns",
@@ -117,11 +131,16 @@ def resolve_columns(
             hint="Split the indicators over several datasets.",
             **where,
         )
-    names = [_checked_name(text, position, len(header), where) for position, text in enumerate(renamed(header, rename))]
-    _refuse_collisions(header, names, where)
-    if "date" not in {fold(name) for name in names}:
-        raise missing_date(names, **where)
-    columns = [_column(position, text, name, spec) for position, (text, name) in enumerate(zip(header, names, strict=True))]
+    shown = [f"column {i + 1}" if i in gone and not text.strip() else text for i, text in enumerate(renamed(header, rename))]
+    names = [_checked_name(text, position, len(header), where) for position, text in enumerate(shown)]
+    kept = [position for position in range(len(names)) if position not in gone]
+    _refuse_collisions([header[position] for position in kept], [names[position] for position in kept], where)
+    if "date" not in {fold(names[position]) for position in kept}:
+        raise missing_date([names[position] for position in kept], **where)
+    columns = [
+        Column(position, text, name, "excluded", questdb_name(name)) if position in gone else _column(position, text, name, spec)
+        for position, (text, name) in enumerate(zip(header, names, strict=True))
+    ]
     _refuse_idle_patterns(columns, spec, where)
     _refuse_questdb_collisions(columns, where)
     if not any(column.is_data for column in columns):
@@ -236,7 +255,7 @@ def _refuse_questdb_collisions(columns: Sequence[Column], where: dict[str, Any])
                 )
 
 
-def _refuse_idle_renamings(header: Sequence[str], rename: Mapping[str, str], where: dict[str, Any]) -> None:
+def _refuse_idle_renamings(header: Sequence[str], rename: Sequence[str], where: dict[str, Any]) -> None:
     known = {fold(clean(text)) for text in header}
     for theirs in rename:
         if fold(clean(theirs)) not in known:

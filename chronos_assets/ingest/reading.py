@@ -17,6 +17,7 @@ from chronos_assets.domain.bars_spec import BarsSpec
 from chronos_assets.domain.content import ContentHasher
 from chronos_assets.errors import BarsError
 from chronos_assets.ingest.keys import Keys
+from chronos_assets.ingest.names import fold
 from chronos_assets.ingest.opening import OpenedFile, open_bars
 from chronos_assets.ingest.report import BarsReport
 from chronos_assets.ingest.sink import ArrowSink
@@ -25,6 +26,7 @@ from chronos_assets.ingest.summary import summarize
 from chronos_assets.ingest.text_block import RawBatch
 from chronos_assets.ingest.time_column import SCAN, FormatChangedError
 
+_PRICES = frozenset({"open", "high", "low", "close"})
 Progress = Callable[[str, int, int | None], None]
 
 
@@ -92,8 +94,20 @@ def _bars(batch: RawBatch, file: OpenedFile, keys: Keys, stats: Stats) -> tuple[
     numbers = batch.frame[[column.label for column in file.columns if column.is_data]]
     if kept is not None:
         numbers = numbers.filter(kept)
+    if file.price_divisor != 1:
+        numbers = _divided(numbers, file)
     _refuse_filled(batch.frame, file)
     return pl.DataFrame(key_columns).hstack(stats.take(numbers, row_of)), row_of
+
+
+def _divided(numbers: pl.DataFrame, file: OpenedFile) -> pl.DataFrame:
+    """Prices in parts of the currency (`format.price_divisor`) as prices: the quotient of two exact doubles is the nearest one.
+
+    By a column of divisors: by one number Polars would multiply with its reciprocal, which rounds twice.
+    """
+    labels = [column.label for column in file.columns if column.is_data and fold(column.name) in _PRICES]
+    divisors = pl.Series([float(file.price_divisor)]).new_from_index(0, numbers.height)
+    return numbers.with_columns(numbers[label] / divisors for label in labels)
 
 
 def _refuse_filled(frame: pl.DataFrame, file: OpenedFile) -> None:

@@ -6,8 +6,10 @@ checksum is that of the file as it lies on disk; what was read is hashed later, 
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import io
+import itertools
 import os
 import threading
 import zlib
@@ -16,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-from chronos_assets.domain.bars_spec import BarsSpec
+from chronos_assets.domain.bars_spec import BarsSpec, Encoding
 from chronos_assets.errors import BarsError, SourceChangedError
 
 Kind = Literal["text", "gzip", "zstd", "parquet", "arrow", "arrow_stream"]
@@ -51,6 +53,7 @@ _REFUSED: tuple[tuple[bytes, str, str], ...] = (
 _TAR_AT, _TAR = 257, b"ustar"
 _READ_BYTES = 1 << 20
 _PEEK_BYTES = 1 << 16
+_MARK_BYTES = 2
 _MAX_UNHASHED = 4
 _RATIO_FROM_BYTES = 16 << 20
 
@@ -129,6 +132,9 @@ class HashingReader(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
+    def fileno(self) -> int:
+        return self._file.fileno()
+
     def read(self, size: int = -1) -> bytes:
         data = self._file.read(size)
         if data:
@@ -185,9 +191,44 @@ class HashingReader(io.RawIOBase):
 
 def text_blocks(file: HashingReader, kind: Kind, spec: BarsSpec, name: str) -> Iterator[bytes]:
     """Blocks of text of a plain, gzip or zstd file that end at a line end; raises `BarsError` for endless lines."""
+    declared = spec.format.encoding
     if kind == "text":
-        return plain_blocks(file, spec, name)
-    return blocks(expanded(file, kind, spec, name), spec, name)
+        encoding = _encoding(declared, os.pread(file.fileno(), _MARK_BYTES, 0))
+        if encoding == "utf-8":
+            return plain_blocks(file, spec, name)
+        return blocks(_transcoded(iter(lambda: file.read(_READ_BYTES), b""), encoding, name), spec, name)
+    pieces = expanded(file, kind, spec, name)
+    if declared != "utf-8":
+        first = next(pieces, b"")
+        encoding = _encoding(declared, first[:_MARK_BYTES])
+        pieces = itertools.chain([first], pieces)
+        pieces = pieces if encoding == "utf-8" else _transcoded(pieces, encoding, name)
+    return blocks(pieces, spec, name)
+
+
+def _encoding(declared: Encoding, head: bytes) -> str:
+    """The encoding of a text that begins with `head`."""
+    if declared == "by_mark":
+        return "utf-16" if head in {b"\xff\xfe", b"\xfe\xff"} else "utf-8"
+    return declared
+
+
+def _transcoded(pieces: Iterator[bytes], encoding: str, name: str) -> Iterator[bytes]:
+    """The same text as UTF-8."""
+    decoder = codecs.getincrementaldecoder(encoding)()
+    try:
+        for piece in pieces:
+            yield decoder.decode(piece).encode()
+        yield decoder.decode(b"", final=True).encode()
+    except UnicodeError as error:
+        raise BarsError(
+            f"the file is not {encoding.upper()}",
+            code="encoding",
+            expected=f"{encoding.upper()}, as format.encoding declares",
+            found=str(error)[:100],
+            file=name,
+            hint="Correct format.encoding, or copy the file again: it may be cut short.",
+        ) from None
 
 
 def expanded(file: HashingReader, kind: Kind, spec: BarsSpec, name: str) -> Iterator[bytes]:

@@ -20,6 +20,7 @@ from chronos_assets.ingest.dialect import Dialect
 from chronos_assets.ingest.names import Column
 from chronos_assets.ingest.prefetch import side_by_side
 from chronos_assets.ingest.text_block import RawBatch, TextBlock, check_block, separators
+from chronos_assets.ingest.text_rules import ReadFrame, Rules
 from chronos_assets.ingest.text_strict import read_strictly
 
 _COUNT_BYTES = 1 << 18
@@ -35,25 +36,26 @@ def read_text(
     """
     line = dialect.header_line + 1
     blank = 0  # lines since the last row, in blocks that hold nothing else
-    schema: pl.Schema = pl.Schema({c.label: pl.Float64() if c.is_data else pl.String() for c in columns})
+    rules = Rules.of(columns, spec, name)
     plain = dialect.delimiter != "blanks" and _may_be_plain(columns)
 
-    def attempt(text: bytes) -> pl.DataFrame | bytes | int:
+    def attempt(text: bytes) -> ReadFrame | bytes | int:
         if text.isspace() and long_line(text, spec.max_line_bytes) is None:
             return _count_lines(text)
-        frame = _read_plain(text, dialect, schema, columns, spec) if plain else None
-        if frame is None:
-            frame = _read_checked(text, dialect, schema, columns, spec=spec, name=name)
-        return text if frame is None else frame
+        found = _read_plain(text, dialect, rules) if plain else None
+        if found is None:
+            found = _read_checked(text, dialect, rules)
+        return text if found is None else found
 
     made = side_by_side(attempt, texts, _SIDE_BY_SIDE, stack)
     coming = next(made, None)
     while coming is not None:
         found = coming
-        if isinstance(found, pl.DataFrame):
-            yield RawBatch(found, _counter(line), blank)
+        if isinstance(found, tuple):
+            frame, moments = found
+            yield RawBatch(frame, _counter(line), blank, moments)
             blank = 0
-            line += found.height
+            line += frame.height
             coming = next(made, None)
             continue
         coming = next(made, None)
@@ -67,7 +69,7 @@ def read_text(
             continue
         _refuse_long_line(block, spec, name)
         lines = _count_lines(block.text)
-        batch = read_strictly(block, dialect, columns, name)
+        batch = read_strictly(block, dialect, rules)
         if batch is None:
             blank += lines
         else:
@@ -81,26 +83,31 @@ def _may_be_plain(columns: Sequence[Column]) -> bool:
     return all(column.is_data or column.key in {"date", "time"} for column in columns) and columns[-1].is_data
 
 
-def _read_plain(text: bytes, dialect: Dialect, schema: pl.Schema, columns: Sequence[Column], spec: BarsSpec) -> pl.DataFrame | None:
+def _read_plain(text: bytes, dialect: Dialect, rules: Rules) -> ReadFrame | None:
     """The frame of a block where every cell but Date and Time must be a number (`_may_be_plain`): whatever is odd then fails to parse.
 
     NUL bytes, quotes, other encodings and lone CRs are no part of a number, so none of them needs a look; a row that is too short leaves
-    its last cell null, and a blank line its date. Date and Time are read as text (leading zeros tell), so they are tried as numbers here.
+    its last cell null, and a blank line its date. Date and Time are read as text (leading zeros tell), so they are tried as numbers here,
+    or in their declared form.
     """
-    if long_line(text, spec.max_line_bytes):
+    if long_line(text, rules.spec.max_line_bytes):
         return None
-    most = _most_rows(text, columns)
+    most = _most_rows(text, rules.columns)
+    schema = rules.schema
     try:
         frame = pl.read_csv(text, has_header=False, schema=schema, separator=dialect.separator, quote_char=None, n_rows=most + 1)
     except pl.exceptions.PolarsError:
         return None
     if frame.height > most:
         return None
-    if any(frame[column.label].cast(pl.Int64, strict=False).null_count() for column in columns if column.key):
+    as_text = rules.declared.text_labels if rules.declared is not None else frozenset()
+    keys = [column.label for column in rules.columns if column.key and column.label not in as_text]
+    if any(frame[label].cast(pl.Int64, strict=False).null_count() for label in keys):
         return None
-    if frame.to_series(frame.width - 1).null_count() and not _is_rectangular(text, dialect, frame):
+    found = rules.finished(frame.rechunk())
+    if found is None or (found[0].to_series(frame.width - 1).null_count() and not _is_rectangular(text, dialect, frame)):
         return None
-    return frame.rechunk()
+    return found
 
 
 def long_line(text: bytes, limit: int) -> tuple[int, int] | None:
@@ -161,30 +168,28 @@ def _counter(first: int) -> Callable[[int], int]:
     return lambda index: first + index
 
 
-def _read_checked(
-    text: bytes, dialect: Dialect, schema: pl.Schema, columns: Sequence[Column], *, spec: BarsSpec, name: str
-) -> pl.DataFrame | None:
+def _read_checked(text: bytes, dialect: Dialect, rules: Rules) -> ReadFrame | None:
     """The frame of a block brought to one form, or None if anything about it needs the strict reader (which then says what)."""
     try:
-        block = check_block(text, 1, dialect, name, ends_file=False)
+        block = check_block(text, 1, dialect, rules.name, ends_file=False)
     except BarsError:
         return None
     lines = _count_lines(block.text)
-    if not block.text or long_line(block.text, spec.max_line_bytes) or lines > _most_rows(block.text, columns):
+    if not block.text or long_line(block.text, rules.spec.max_line_bytes) or lines > _most_rows(block.text, rules.columns):
         return None
     try:
         frame = pl.read_csv(
             block.text,
             has_header=False,
-            schema=schema,
+            schema=rules.schema,
             separator=dialect.separator,
             quote_char='"' if len(block.quotes) else None,
         )
     except pl.exceptions.PolarsError:
         return None
-    if frame.height != lines or frame[_date(columns)].null_count():
+    if frame.height != lines or frame[_date(rules.columns)].null_count():
         return None
     last = frame.to_series(frame.width - 1)
     if last.null_count() and len(separators(block, dialect)) != lines * (frame.width - 1):
         return None
-    return frame.rechunk()
+    return rules.finished(frame.rechunk())

@@ -11,6 +11,7 @@ import polars as pl
 
 from chronos_assets.errors import BarsError
 from chronos_assets.ingest.dialect import Dialect, not_utf8
+from chronos_assets.ingest.moments_text import Moments
 
 _QUOTE, _LF, _BLANK, _TAB = 0x22, 0x0A, 0x20, 0x09
 
@@ -23,6 +24,8 @@ class RawBatch:
     frame: pl.DataFrame
     row_of: Callable[[int], int]
     blank_lines: int = 0
+    moments: Moments | None = None
+    """Date and Time in a declared form, if they were read already."""
 
 
 @dataclass(frozen=True)

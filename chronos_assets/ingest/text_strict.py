@@ -16,14 +16,16 @@ import polars as pl
 from chronos_assets.errors import BarsError
 from chronos_assets.ingest.dialect import Dialect
 from chronos_assets.ingest.names import Column
+from chronos_assets.ingest.number_text import BLANKS
 from chronos_assets.ingest.text_block import RawBatch, TextBlock, separators
+from chronos_assets.ingest.text_rules import Rules
 
 _LF, _BLANK = 0x0A, 0x20
-BLANKS = " \t"
 
 
-def read_strictly(block: TextBlock, dialect: Dialect, columns: Sequence[Column], name: str) -> RawBatch | None:
+def read_strictly(block: TextBlock, dialect: Dialect, rules: Rules) -> RawBatch | None:
     """The raw frame of the block, None if it holds blank lines only; raises `BarsError` at its first row that cannot be taken."""
+    columns, name = rules.columns, rules.name
     lines = _Lines(block)
     _refuse_ragged(lines, dialect, columns, name)
     row_of = lines.row_of()
@@ -40,8 +42,8 @@ def read_strictly(block: TextBlock, dialect: Dialect, columns: Sequence[Column],
     if frame.height != len(lines.kept):
         raise _unreadable("rows and lines differ", name, row_of(0))
     frame = frame.select(pl.all().str.strip_chars(BLANKS))
-    numbers = frame.select(pl.col(c.label).cast(pl.Float64, strict=False) for c in columns if c.is_data)
-    _refuse_text(frame, numbers, columns, name, row_of)
+    numbers = pl.DataFrame([rules.numbers.read(frame[c.label]) for c in columns if c.is_data])
+    _refuse_text(frame, numbers, rules, row_of)
     return RawBatch(frame.with_columns(numbers), row_of, blank_lines=lines.inner_blank)
 
 
@@ -114,21 +116,22 @@ def _refuse_ragged(lines: _Lines, dialect: Dialect, columns: Sequence[Column], n
     )
 
 
-def _refuse_text(frame: pl.DataFrame, numbers: pl.DataFrame, columns: Sequence[Column], name: str, row_of: Callable[[int], int]) -> None:
+def _refuse_text(frame: pl.DataFrame, numbers: pl.DataFrame, rules: Rules, row_of: Callable[[int], int]) -> None:
     """Raise for the first cell, by rows, that should be a number and is none."""
     first: tuple[int, int] | None = None
-    for column in columns:
+    for column in rules.columns:
         if not column.is_data:
             continue
         raw, number = frame[column.label], numbers[column.label]
         if number.null_count() == raw.null_count():
             continue
-        bad = (number.is_null() & raw.is_not_null() & (raw != "")).arg_true()
+        bad = rules.numbers.unreadable(raw, number).arg_true()
         if len(bad) and (first is None or (bad[0], column.position) < first):
             first = (int(bad[0]), column.position)
     if first is not None:
         index, position = first
-        raise text_in_number(str(frame[columns[position].label][index]), name, row_of(index), columns[position].source_name)
+        column = rules.columns[position]
+        raise text_in_number(str(frame[column.label][index]), rules.name, row_of(index), column.source_name)
 
 
 def text_in_number(value: str, name: str, row: int, column: str) -> BarsError:

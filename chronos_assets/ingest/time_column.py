@@ -82,14 +82,21 @@ class TimeColumn:
         if reading in _FORMATS:
             self.decision = Decision(_FORMATS[str(reading)], firm=reading == "hhmmss")
         self._is_typed = False
+        self._exact: TimeFormat | None = None
         self._weight: TwoReadings | None = None
         self.daily = DailyTimes()
 
-    def read(self, days: Int64s, times: Int64s, cells: pl.Series, row_of: Callable[[int], int]) -> Int64s | None:
-        """Seconds of the day of the next cells, or None for daily bars; raises `BarsError` naming row and value."""
+    def read(
+        self, days: Int64s, times: Int64s, cells: pl.Series, row_of: Callable[[int], int], exact: TimeFormat | None = None
+    ) -> Int64s | None:
+        """Seconds of the day of the next cells, or None for daily bars; raises `BarsError` naming row and value.
+
+        `exact`: `times` are in this format for certain, and only whether the bars are daily is open.
+        """
         padding = padding_of(cells)
+        self._exact = exact
         # A column of times (Parquet, Arrow) says by itself what its hours and minutes are.
-        self._is_typed = cells.dtype == pl.Time
+        self._is_typed = cells.dtype == pl.Time or exact is not None
         if self._open:
             self._memory.append(_Cells(days, times, cells, padding, row_of))
             self._remembered += len(times)
@@ -198,10 +205,14 @@ class TimeColumn:
         return None
 
     def _decide(self, days: Int64s, times: Int64s) -> Decision:
-        if self._is_typed:
+        if self._is_typed and self._exact is None:
             return Decision("hhmmss", firm=True)
+        if self._declared == "none":
+            return Decision("none", firm=True)
         if self._daily or (self._may_be_daily and len(times) > 1 and are_daily(days, times)):
             return Decision("none", firm=self._daily)
+        if self._exact is not None:
+            return Decision(self._exact, firm=True)
         padding = Padding()
         for part in reversed(self._memory):
             padding = part.padding.followed_by(padding, len(part.cells))

@@ -92,6 +92,13 @@ def seconds_of_day(times: Int64s, time_format: TimeFormat) -> tuple[Int64s, int 
     return hours * 3600 + minutes * 60 + last, _first((times < 0) | (hours >= 24) | (minutes >= 60) | (last >= 60))
 
 
+def clock_numbers(seconds: Int64s, time_format: TimeFormat) -> Int64s:
+    """Seconds of the day as HHMMSS, or as HHMM (seconds of the minute left out)."""
+    minutes = seconds // 60
+    hhmm = minutes // 60 * 100 + minutes % 60
+    return hhmm * 100 + seconds % 60 if time_format == "hhmmss" else hhmm
+
+
 def checked_seconds(times: Int64s, time_format: TimeFormat) -> Int64s:
     """Seconds since midnight; raises `UnclearTimeError` at the first value that is no time."""
     seconds, bad = seconds_of_day(times, time_format)

@@ -74,7 +74,8 @@ def resolve_device(wanted: str, *, gpus: Callable[[], int], fitted_rows: int, fe
             code="no_gpu",
             expected="a cuda device, its driver, and an XGBoost built with cuda",
             found="none",
-            hint="Set CHRONOS_DEVICE=cpu (or auto), or run on a machine with a GPU.",
+            hint="Set CHRONOS_DEVICE=cpu (or auto), or run on a machine with a GPU. A checkout that was set up without one gets XGBoost's "
+            "GPU code by `python3 bootstrap.py sync --no-dev --extra gpu`.",
         )
     if wanted == "auto":
         pays = any(features >= least_features and fitted_rows >= least_rows for least_features, least_rows in table)

@@ -158,6 +158,13 @@ def running_ids(postgres: Postgres, listing: Listing) -> list[str]:
         return [str(row["id"]) for row in connection.execute(statement).fetchall()]
 
 
+def fold_sums(postgres: Postgres, run_ids: Sequence[str]) -> dict[str, list[float]]:
+    """The signal sum of each stored fold of each of these runs, in the order of folds."""
+    with postgres.connection() as connection:
+        rows = connection.execute(query("fold_sums"), {"run_ids": list(run_ids)}).fetchall()
+    return {row["run_id"]: row["sums"] for row in rows}
+
+
 def held_locks(postgres: Postgres, keys: Sequence[str]) -> set[str]:
     """Those of the advisory locks named `keys` that a process holds."""
     if not keys:

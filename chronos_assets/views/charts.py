@@ -22,6 +22,7 @@ WIDTH, LEFT, RIGHT, BOTTOM = 1120, 64, 12, 22
 PLOT = WIDTH - LEFT - RIGHT
 # A series whose largest value exceeds its smallest so many times is drawn on a logarithmic scale.
 LOG_FROM = 4.0
+SPARK_POINTS = 40
 
 
 @dataclass(frozen=True)
@@ -45,13 +46,16 @@ def decimate(times: Ints, values: Floats, columns: int = PLOT) -> tuple[Ints, Fl
     return times[kept], values[kept]
 
 
-def line_chart(times: Ints, lines: Sequence[Line], *, height: int, label: str, unit: str = "") -> str:
-    """Lines over time with axes, as one `<svg>`. `label` is read out by screen readers."""
+def line_chart(times: Ints, lines: Sequence[Line], *, height: int, label: str, unit: str = "", log: bool | None = None) -> str:
+    """Lines over time with axes, as one `<svg>`. `label` is read out by screen readers.
+
+    `log`: a logarithmic scale, if every value is above 0; None: if values have multiplied. Sums that can cross 0 want False.
+    """
     finite = np.concatenate([line.values[np.isfinite(line.values)] for line in lines])
     low, high = float(finite.min()), float(finite.max())
     if any(line.area for line in lines):
         low, high = min(low, 0.0), max(high, 0.0)
-    log = low > 0 and high / low >= LOG_FROM
+    log = low > 0 and (high / low >= LOG_FROM if log is None else log)
     ticks = _log_ticks(low, high) if log else _ticks(low, high)
     scale = math.log if log else float
     bottom, top = scale(min(low, ticks[0])), scale(max(high, ticks[-1]))
@@ -67,7 +71,7 @@ def line_chart(times: Ints, lines: Sequence[Line], *, height: int, label: str, u
 
     parts = [_svg_open(height, label)]
     parts += [_rule(y(tick), f"{_short(tick)}{unit}") for tick in ticks]
-    parts += [_time_mark(x(at), height, text) for at, text in _time_ticks(int(first), int(last))]
+    parts += [_time_mark(x(at), height, text, odd=bool(k % 2)) for k, (at, text) in enumerate(_time_ticks(int(first), int(last)))]
     for line in lines:
         stamps, values = decimate(times, line.values)
         points = [f"{x(t):.1f},{y(v):.1f}" for t, v in zip(stamps.tolist(), values.tolist(), strict=True) if math.isfinite(v)]
@@ -78,8 +82,19 @@ def line_chart(times: Ints, lines: Sequence[Line], *, height: int, label: str, u
     return "".join([*parts, "</svg>"])
 
 
-def bar_strip(values: Sequence[float], titles: Sequence[str], *, height: int, label: str) -> str:
-    """One bar per value, up or down from a zero line; `titles` show when pointed at. More values than pixels are summed in groups."""
+def bar_strip(
+    values: Sequence[float],
+    titles: Sequence[str],
+    *,
+    height: int,
+    label: str,
+    styles: Sequence[str] | None = None,
+    links: Sequence[str] | None = None,
+) -> str:
+    """One bar per value, up or down from a zero line; `titles` show when pointed at. More values than pixels are summed in groups.
+
+    `styles`: a further class per bar (`hollow`, `hatched`: outlined over the whole height); `links`: where each bar leads.
+    """
     groups = max(1, -(-len(values) // PLOT))
     sums = [math.fsum(values[k : k + groups]) for k in range(0, len(values), groups)]
     shown = [titles[k] if groups == 1 else f"{titles[k]} and {groups - 1} more" for k in range(0, len(values), groups)]
@@ -95,9 +110,49 @@ def bar_strip(values: Sequence[float], titles: Sequence[str], *, height: int, la
     for k, value in enumerate(sums):
         upper, lower = min(y(value), y(0.0)), max(y(value), y(0.0))
         style = "gain" if value >= 0 else "loss"
-        bar = f'x="{LEFT + k * step:.2f}" y="{upper:.1f}" width="{max(0.6, step * 0.86):.2f}" height="{max(0.8, lower - upper):.1f}"'
-        parts.append(f'<rect class="{style}" {bar}><title>{escape(shown[k])}</title></rect>')
+        across, title = f'x="{LEFT + k * step:.2f}" width="{max(0.6, step * 0.86):.2f}"', f"<title>{escape(shown[k])}</title>"
+        drawn = f'<rect class="{style}" {across} y="{upper:.1f}" height="{max(0.8, lower - upper):.1f}">{title}</rect>'
+        if groups == 1 and styles is not None and styles[k]:
+            drawn += f'<rect class="{styles[k]}" {across} y="8" height="{inner}">{title}</rect>'
+        parts.append(
+            drawn
+            if groups > 1 or links is None
+            else f'<a href="{escape(links[k])}" aria-label="{escape(shown[k])}" tabindex="-1">{drawn}</a>'
+        )
     return "".join([*parts, "</svg>"])
+
+
+def value_bars(values: Sequence[float], titles: Sequence[str], *, label: str, height: int = 180) -> str:
+    """A few wide bars up or down from a zero line, numbered from 1."""
+    ticks = _ticks(min(0.0, *values), max(0.0, *values))
+    inner = height - BOTTOM - 8
+
+    def y(value: float) -> float:
+        return 8 + inner * (1 - (value - ticks[0]) / ((ticks[-1] - ticks[0]) or 1.0))
+
+    step = PLOT / len(values)
+    parts = [_svg_open(height, label), *(_rule(y(tick), _short(tick)) for tick in ticks)]
+    for k, value in enumerate(values):
+        upper, lower = min(y(value), y(0.0)), max(y(value), y(0.0))
+        size = f'x="{LEFT + (k + 0.07) * step:.1f}" y="{upper:.1f}" width="{step * 0.86:.1f}" height="{max(0.8, lower - upper):.1f}"'
+        parts.append(f'<rect class="{"gain" if value >= 0 else "loss"}" {size}><title>{escape(titles[k])}</title></rect>')
+        parts.append(f'<text class="tick" x="{LEFT + (k + 0.5) * step:.1f}" y="{height - 5}" text-anchor="middle">{k + 1}</text>')
+    return "".join([*parts, "</svg>"])
+
+
+def sparkline(values: Sequence[float], *, label: str) -> str:
+    """A line without axes for a cell of a table; less than two values give nothing."""
+    known = [float(value) for value in values if math.isfinite(value)]
+    if len(known) < 2:
+        return ""
+    if len(known) > SPARK_POINTS:
+        known = [known[k * (len(known) - 1) // (SPARK_POINTS - 1)] for k in range(SPARK_POINTS)]
+    low, high = min(known), max(known)
+    step, span = 88 / (len(known) - 1), (high - low) or 1.0
+    points = " ".join(f"{1 + k * step:.1f},{20 - 18 * (value - low) / span:.1f}" for k, value in enumerate(known))
+    return (
+        f'<svg class="inline" viewBox="0 0 90 22" role="img" aria-label="{escape(label)}"><polyline class="both" points="{points}"/></svg>'
+    )
 
 
 def scatter_chart(x: Floats, y: Floats, marks: Sequence[float], *, label: str, height: int = 260, joined: bool = False) -> str:
@@ -122,7 +177,7 @@ def scatter_chart(x: Floats, y: Floats, marks: Sequence[float], *, label: str, h
         return 8 + inner - place(value, up, 0.0, inner)
 
     parts = [_svg_open(height, label), *(_rule(py(tick), _short(tick)) for tick in up)]
-    parts += [_time_mark(px(tick), height, escape(_short(tick))) for tick in across]
+    parts += [_time_mark(px(tick), height, escape(_short(tick)), odd=bool(k % 2)) for k, tick in enumerate(across)]
     parts += [f'<line class="cut" x1="{px(mark):.1f}" x2="{px(mark):.1f}" y1="8" y2="{8 + inner}"/>' for mark in marks]
     pairs = [(px(a), py(b)) for a, b in zip(x.tolist(), y.tolist(), strict=True)]
     if joined:
@@ -147,7 +202,7 @@ def histogram_chart(edges: Sequence[float], counts: Sequence[int], marks: Sequen
         return 8 + inner * (1 - value / (up[-1] or 1.0))
 
     parts = [_svg_open(height, label), *(_rule(py(tick), _short(tick)) for tick in up)]
-    parts += [_time_mark(px(tick), height, escape(_short(tick))) for tick in across]
+    parts += [_time_mark(px(tick), height, escape(_short(tick)), odd=bool(k % 2)) for k, tick in enumerate(across)]
     for (low, high), count in zip(itertools.pairwise(edges), counts, strict=True):
         size = f'x="{px(low):.1f}" y="{py(count):.1f}" width="{max(0.6, px(high) - px(low) - 1):.1f}" height="{py(0) - py(count):.1f}"'
         parts.append(f'<rect class="bar" {size}><title>{low:.4g} to {high:.4g}: {count}</title></rect>')
@@ -215,11 +270,12 @@ def _rule(y: float, text: str) -> str:
     )
 
 
-def _time_mark(x: float, height: int, text: str) -> str:
+def _time_mark(x: float, height: int, text: str, *, odd: bool) -> str:
+    """A mark on the axis; a narrow page hides the words of every second one."""
     anchor = "start" if x < LEFT + 30 else "end" if x > LEFT + PLOT - 30 else "middle"
     return (
         f'<line class="mark" x1="{x:.1f}" x2="{x:.1f}" y1="{height - BOTTOM}" y2="{height - BOTTOM + 4}"/>'
-        f'<text class="tick" x="{x:.1f}" y="{height - 5}" text-anchor="{anchor}">{text}</text>'
+        f'<text class="tick{" odd" if odd else ""}" x="{x:.1f}" y="{height - 5}" text-anchor="{anchor}">{text}</text>'
     )
 
 

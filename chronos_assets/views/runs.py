@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import polars as pl
+
+from chronos_assets.domain.statistics.significance import sign_test
 from chronos_assets.errors import NotPublishedError, UsageError
 from chronos_assets.pipeline.upkeep.retire import run_spaces
 from chronos_assets.pipeline.walkforward.summary import remarks
-from chronos_assets.storage.listing import RUNS, RUNS_WITH_IMPORTANCE, After, folds_present, list_page
+from chronos_assets.storage.listing import RUNS, RUNS_WITH_IMPORTANCE, After, fold_sums, folds_present, list_page
 from chronos_assets.storage.postgres import Postgres, Row
 from chronos_assets.storage.queries import query
 from chronos_assets.storage.reading import NOTHING_STORED
@@ -24,6 +28,8 @@ from chronos_assets.views.pages import Page, after_of, cursor_of
 
 NEWEST_FIRST = "-created_at"
 COMPARED = range(2, 9)
+# Rows that one export of the list holds at most.
+MOST_EXPORTED = 100_000
 
 
 def list_runs(
@@ -39,6 +45,30 @@ def list_runs(
             raise
         return Page([], 0)
     return Page(_runs(postgres, page.rows, dead), page.total, cursor_of(sort, page.next))
+
+
+def table_of_runs(postgres: Postgres, filters: Mapping[str, Any]) -> pl.DataFrame:
+    """All runs that `filters` choose, the newest first, one row each, with their pooled metrics as columns (`both.profit_factor`)."""
+    rows: list[dict[str, Any]] = []
+    cursor: str | None = None
+    while True:
+        page = list_runs(postgres, filters, limit=500, cursor=cursor)
+        rows += [_table_row(run) for run in page.items]
+        cursor = page.cursor
+        if cursor is None or len(rows) >= MOST_EXPORTED:
+            return pl.DataFrame(rows, infer_schema_length=None) if rows else pl.DataFrame(schema={"run_id": pl.String})
+
+
+def _table_row(run: doc.Run) -> dict[str, Any]:
+    metrics = run.summary_metrics or {}
+    names = ("run_id", "dataset_id", "target_column", "status", "folds_present", "folds_planned", "duration_ms", "device", "code_version")
+    row: dict[str, Any] = {name: getattr(run, name) for name in names} | {"created_at": run.created_at}
+    for side in ("long", "short", "both"):
+        for key in ("n_signals", "hit_rate", "signal_sum", "profit_factor"):
+            value = (metrics.get(side) or {}).get(key)
+            row[f"{side}.{key}"] = None if value is None else float(value)
+    baseline = ((metrics.get("baseline") or {}).get("both") or {}).get("profit_factor")
+    return row | {"baseline.profit_factor": None if baseline is None else float(baseline)}
 
 
 def list_runs_with_space(
@@ -99,6 +129,12 @@ def run_links(run: doc.Run) -> dict[str, str]:
     }
 
 
+def running_lines(postgres: Postgres, runs: Sequence[doc.Run]) -> dict[str, list[float]]:
+    """The running signal sum of each run, fold after fold; a run without folds is left out."""
+    found = fold_sums(postgres, [run.run_id for run in runs]) if runs else {}
+    return {run_id: list(itertools.accumulate(sums)) for run_id, sums in found.items()}
+
+
 def warnings_of(run: doc.Run) -> list[doc.Warn]:
     """What a reader of the run should stop at."""
     summary, found = run.summary_metrics or {}, []
@@ -131,8 +167,8 @@ def ranked(found: Mapping[str, tuple[float, int, float]]) -> list[doc.Importance
     ]
 
 
-def compare_runs(postgres: Postgres, run_ids: Sequence[str]) -> doc.Comparison:
-    """What differs between 2 to 8 runs in what was asked for, and the pooled metrics of each."""
+def compare_runs(postgres: Postgres, run_ids: Sequence[str], *, everything: bool = False) -> doc.Comparison:
+    """What differs between 2 to 8 runs in what was asked for (`everything`: what is the same too), their metrics and their folds."""
     if len(run_ids) not in COMPARED or len(set(run_ids)) != len(run_ids):
         raise UsageError("the comparison takes 2 to 8 different runs", code="compare_count", found=len(run_ids))
     runs = [read_run(postgres, run_id) for run_id in run_ids]
@@ -141,11 +177,48 @@ def compare_runs(postgres: Postgres, run_ids: Sequence[str]) -> doc.Comparison:
     differs = [path for path in paths if any(path not in one or one[path] != flat[0].get(path) for one in flat)]
     return doc.Comparison(
         differs=[
-            doc.Difference(path=path, values={run.run_id: one.get(path) for run, one in zip(runs, flat, strict=True)}) for path in differs
+            doc.Difference(path=path, values={run.run_id: one.get(path) for run, one in zip(runs, flat, strict=True)})
+            for path in (paths if everything else differs)
         ],
         same=len(paths) - len(differs),
         metrics=[doc.RunMetrics(run_id=run.run_id, status=run.status, metrics=run.summary_metrics or {}) for run in runs],
+        folds=_against_first([run.run_id for run in runs], [_sums_by_bars(get_folds(postgres, run.run_id)) for run in runs]),
     )
+
+
+def common_folds(details: Sequence[doc.RunDetail], side: str) -> list[tuple[datetime, datetime, list[float | None]]]:
+    """First and last test time of every fold of the runs, and the signal sum of `side` of each run that has this fold."""
+    found = [_sums_by_bars(detail.folds, side) for detail in details]
+    spans = sorted(set().union(*found))
+    return [(start, end, [sums.get((start, end)) for sums in found]) for start, end in spans]
+
+
+def _sums_by_bars(folds: Sequence[FoldRecord] | Sequence[doc.Fold], side: str = "both") -> dict[tuple[datetime, datetime], float]:
+    """Signal sums by the times that a fold's test begins and ends at: folds of two runs are the same if they test the same bars."""
+    return {
+        (fold.test_start_ts, fold.test_end_ts): float(((fold.metrics or {}).get(side) or {}).get("signal_sum") or 0.0)
+        for fold in folds
+        if fold.test_start_ts is not None and fold.test_end_ts is not None
+    }
+
+
+def _against_first(run_ids: Sequence[str], sums: Sequence[Mapping[tuple[datetime, datetime], float]]) -> list[doc.FoldComparison]:
+    found = []
+    for run_id, own in zip(run_ids[1:], sums[1:], strict=True):
+        pairs = [(own[span], sums[0][span]) for span in own.keys() & sums[0].keys()]
+        better, worse = sum(a > b for a, b in pairs), sum(a < b for a, b in pairs)
+        found.append(
+            doc.FoldComparison(
+                run_id=run_id,
+                against=run_ids[0],
+                folds=len(pairs),
+                better=better,
+                worse=worse,
+                difference=math.fsum(a - b for a, b in pairs),
+                p_value=sign_test(better, worse),
+            )
+        )
+    return found
 
 
 def _request(run: doc.Run) -> dict[str, Any]:

@@ -1,91 +1,30 @@
-"""The tear sheet of a simulation: one HTML file with everything inside, from what both stores hold."""
+"""Parts of a simulation's page and tear sheet: returns by month, statistics, parameters in use, provenance, buy and hold."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from chronos_assets.domain.slug import Slug
-from chronos_assets.errors import RefusedError
-from chronos_assets.pipeline.simulation.judgement import deflated, tests_of_page
 from chronos_assets.pipeline.simulation.price_artifacts import read_prices
 from chronos_assets.pipeline.simulation.prices import price_columns
-from chronos_assets.pipeline.walkforward.summary import basis_lines
-from chronos_assets.storage.atomic_write import write_file
 from chronos_assets.storage.datasets import get_dataset, read_range
-from chronos_assets.storage.runs import FoldRecord, RunRecord, get_folds, get_run
-from chronos_assets.storage.simulations import SimulationRecord, get_buckets, get_simulation, read_equity, read_trades
+from chronos_assets.storage.runs import FoldRecord, RunRecord
+from chronos_assets.storage.simulations import SimulationRecord
 from chronos_assets.storage.stores import Stores
-from chronos_assets.views.charts import Line, bar_strip, line_chart
 
-TRADES_SHOWN = 200
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+# Keys of `sizing` that each method uses.
+SIZING_KEYS = {
+    "fixed_units": ("units",),
+    "fixed_amount": ("amount",),
+    "fixed_fraction": ("fraction",),
+    "volatility": ("risk_fraction", "max_leverage"),
+}
 Floats = npt.NDArray[np.float64]
-
-
-def write_tearsheet(simulation_id: str, stores: Stores, output: Path | None = None) -> Path:
-    """Write the sheet to `output` (default: `reports/` beside the artifacts) and return its absolute path.
-
-    Raises `RefusedError` for a simulation that is not completed.
-    """
-    simulation = get_simulation(stores.postgres, simulation_id)
-    slug = Slug.parse(simulation.dataset_id)  # it comes from a table, and becomes part of a path
-    path = output or stores.artifacts / "reports" / f"{slug}-{simulation.mode}-{simulation.simulation_id}.html"
-    path = path.expanduser().absolute()
-    html = render_tearsheet(simulation, stores)
-    write_file(path, html.encode())
-    return path
-
-
-def render_tearsheet(simulation: SimulationRecord, stores: Stores) -> str:
-    """The sheet as text."""
-    from jinja2 import Environment, PackageLoader
-
-    if simulation.status != "completed" or simulation.summary_metrics is None:
-        raise RefusedError(
-            f"simulation {simulation.simulation_id} is not complete",
-            code="simulation_incomplete",
-            found=f"status {simulation.status}",
-            hint=f"`chronos simulate {simulation.run_id}` finishes it.",
-        )
-    run = get_run(stores.postgres, simulation.run_id)
-    trades, equity = read_trades(stores, simulation.simulation_id), read_equity(stores, simulation.simulation_id)
-    environment = Environment(loader=PackageLoader("chronos_assets.views"), autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {
-        "number": _number,
-        "percent": _percent,
-        "units": _units,
-        "day": _day,
-        "minute": _minute,
-        "words": lambda t: str(t).replace("_", " "),
-    }
-    folds = get_folds(stores.postgres, run.run_id)
-    return environment.get_template("tearsheet.html.j2").render(
-        simulation=simulation,
-        run=run,
-        config=simulation.config,
-        s=simulation.summary_metrics,
-        buckets=get_buckets(stores.postgres, simulation.simulation_id),
-        charts=_equity_charts(equity, buy_and_hold(simulation, run, stores, equity["timestamp_unix"].to_numpy()))
-        | _fold_chart(trades, folds),
-        months=MONTHS,
-        monthly=monthly_returns(equity, float(simulation.config["capital"])),
-        trades=_shown_trades(trades),
-        trades_left_out=max(0, trades.height - TRADES_SHOWN),
-        tests={test.test: test for test in tests_of_page({simulation.mode: simulation.summary_metrics})},
-        deflated=deflated(stores, run.run_id, [simulation.simulation_id])[simulation.simulation_id],
-        basis=basis_lines(run.summary_metrics or {}),
-        rows=statistics_rows(simulation.summary_metrics),
-        parameters=flat_parameters({k: v for k, v in simulation.config.items() if k not in {"prices", "code_version", "mode"}}),
-        provenance=provenance_rows(simulation, run, folds),
-        made=datetime.now(UTC),
-    )
 
 
 def monthly_returns(equity: pl.DataFrame, capital: float) -> list[dict[str, Any]]:
@@ -106,31 +45,12 @@ def monthly_returns(equity: pl.DataFrame, capital: float) -> list[dict[str, Any]
     return list(years.values())
 
 
-def _equity_charts(equity: pl.DataFrame, hold: Floats | None) -> dict[str, str]:
-    times = equity["timestamp_unix"].to_numpy()
-    lines = [Line(equity["equity"].to_numpy(), "strategy")]
-    if hold is not None:
-        lines.insert(0, Line(hold, "hold"))
-    below = Line(-equity["drawdown_pct"].to_numpy(), "drawdown", area=True)
-    return {
-        "equity": line_chart(times, lines, height=320, label="Equity against buy and hold"),
-        "drawdown": line_chart(times, [below], height=150, label="Drawdown in percent", unit=" %"),
-        "hold_shown": "yes" if hold is not None else "",
-    }
-
-
-def _fold_chart(trades: pl.DataFrame, folds: list[FoldRecord]) -> dict[str, str]:
-    # Each trade in percent of the equity that it began with, so that folds compare whatever the account had grown to.
-    growth = pl.col("cumul_return_pct") / 100.0 + 1.0
-    shares = trades.with_columns(share=100.0 * (growth / growth.shift(1, fill_value=1.0) - 1.0))
-    by_fold = {
-        fold: (share, pnl, count)
-        for fold, share, pnl, count in shares.group_by("fold").agg(pl.col("share").sum(), pl.col("pnl").sum(), pl.len()).iter_rows()
-    }
-    rows = [(fold.fold_number, *by_fold.get(fold.fold_number, (0.0, 0.0, 0))) for fold in folds]
-    titles = [f"fold {number}: {share:.2f} %, pnl {pnl:,.2f}, {count} trades" for number, share, pnl, count in rows]
-    finite = [share if np.isfinite(share) else 0.0 for _, share, _, _ in rows]
-    return {"folds": bar_strip(finite, titles, height=140, label="Result of the trades of each fold in percent of equity")}
+def monthly_beside_hold(series: pl.DataFrame, capital: float) -> list[dict[str, Any]]:
+    """Rows of `monthly_returns` with `hold`, the same of buy and hold (None without its line). `series`: columns of an equity series."""
+    rows = monthly_returns(series, capital)
+    held = series.filter(pl.col("buy_and_hold").is_not_null()).select("timestamp_unix", equity="buy_and_hold")
+    by_year = {row["year"]: row for row in monthly_returns(held, capital)} if held.height else {}
+    return [{**row, "hold": by_year.get(row["year"])} for row in rows]
 
 
 def buy_and_hold(simulation: SimulationRecord, run: RunRecord, stores: Stores, times: npt.NDArray[np.int64]) -> Floats | None:
@@ -200,10 +120,6 @@ def _written(row: dict[str, Any], key: str, kind: str) -> str:
     return _percent(value) if kind == "percent" else f"{value:,.0f}" if kind == "whole" else _number(value)
 
 
-def _shown_trades(trades: pl.DataFrame) -> list[dict[str, Any]]:
-    return trades.tail(TRADES_SHOWN).reverse().to_dicts()
-
-
 def provenance_rows(simulation: SimulationRecord, run: RunRecord, folds: list[FoldRecord]) -> list[tuple[str, str]]:
     """Where a simulation comes from, as (what, value) rows."""
     prices = simulation.config.get("prices") or {}
@@ -219,6 +135,20 @@ def provenance_rows(simulation: SimulationRecord, run: RunRecord, folds: list[Fo
         ("Stored in", simulation.questdb_namespace or ""),
         ("Made", f"{simulation.completed_at:%Y-%m-%d %H:%M:%S} UTC" if simulation.completed_at else ""),
     ]
+
+
+def parameters_in_use(config: dict[str, Any]) -> list[tuple[str, str]]:
+    """The configuration of a simulation as (dotted name, value) rows, without keys that its own choices leave without effect."""
+    sizing, entry = dict(config.get("sizing") or {}), dict(config.get("entry") or {})
+    used = SIZING_KEYS.get(sizing.get("method", ""), tuple(sizing))
+    shown = {key: value for key, value in config.items() if key not in {"prices", "code_version", "mode", "fill"}}
+    shown["sizing"] = {key: value for key, value in sizing.items() if key == "method" or key in used}
+    if entry.get("order") == "market":
+        shown["entry"] = {"order": "market"}
+    levels = [level for level in (config.get("exits") or {}).values() if isinstance(level, dict)]
+    if sizing.get("method") != "volatility" and not any(level.get("atr") is not None for level in levels):
+        shown.pop("atr_bars", None)
+    return flat_parameters(shown)
 
 
 def flat_parameters(values: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
@@ -239,15 +169,3 @@ def _number(value: float | None, digits: int = 2) -> str:
 
 def _percent(value: float | None) -> str:
     return "–" if value is None else f"{_number(value)}\u00a0%"
-
-
-def _units(value: float) -> str:
-    return f"{value:,.0f}" if value >= 10_000 else f"{value:.5g}"
-
-
-def _day(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, tz=UTC).strftime("%Y-%m-%d")
-
-
-def _minute(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, tz=UTC).strftime("%Y-%m-%d %H:%M")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
+import mimetypes
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -11,6 +13,8 @@ from pathlib import Path
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
+
+from chronos_assets.web.answers import accepts_gzip
 
 FOLDER = Path(__file__).resolve().parent / "static"
 PREFIX = "/static"
@@ -43,7 +47,17 @@ def _files() -> dict[str, Path]:
 
 async def _serve(request: Request) -> Response:
     path = _files().get(request.url.path)
-    return FileResponse(path, headers=_KEPT) if path else Response("there is no such file\n", 404, media_type="text/plain")
+    if path is None:
+        return Response("there is no such file\n", 404, media_type="text/plain")
+    headers = {**_KEPT, "Vary": "Accept-Encoding"}
+    if accepts_gzip(request):
+        return Response(_packed(path), headers={**headers, "Content-Encoding": "gzip"}, media_type=mimetypes.guess_type(path.name)[0])
+    return FileResponse(path, headers=headers)
+
+
+@cache
+def _packed(path: Path) -> bytes:
+    return gzip.compress(path.read_bytes(), mtime=0)
 
 
 ROUTE = Route(PREFIX + "/{name:path}", _serve)

@@ -64,7 +64,7 @@ def test_the_demo_runs_from_the_wheel(tmp_path: Path, test_home: Path) -> None:
     call(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", tmp_path / "dist", cwd=ROOT)
     [wheel] = (tmp_path / "dist").glob("*.whl")
     call(uv, "venv", "--python", sys.executable, tmp_path / "venv")
-    call(uv, "pip", "sync", "--python", python, "--require-hashes", ROOT / "requirements" / "run.txt")
+    call(uv, "pip", "sync", "--python", python, "--require-hashes", *(ROOT / "requirements" / f"{name}.txt" for name in ("run", "cpu")))
     call(uv, "pip", "install", "--python", python, "--no-deps", wheel)
     call(chronos, "init", project)
     try:

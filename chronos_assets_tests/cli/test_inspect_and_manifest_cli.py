@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +16,7 @@ import pytest
 from chronos_assets.ingest.source import file_checksum
 from chronos_assets.storage.manifest_files import load_manifest
 from chronos_assets_tests.support.bars_case import bend, lines, table
+from chronos_assets_tests.support.vendor_files import LAYOUTS, made_up
 
 
 def chronos(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -165,3 +168,20 @@ def test_refresh_of_an_unknown_slug_is_refused(tmp_path: Path) -> None:
     """A slug without a manifest, and a slug that is none, are refused by name."""
     assert chronos(tmp_path, "manifest", "refresh", "eth_1d_v1").returncode == 3
     assert chronos(tmp_path, "manifest", "refresh", "../../etc").returncode == 3
+
+
+def test_presets_are_shown_and_used(tmp_path: Path) -> None:
+    """`--show` prints the keys of a preset; `--preset` and a block in braces read the file, and the manifest reads it again."""
+    shown = chronos(tmp_path, "inspect", "--preset", "mt5", "--show")
+    assert shown.returncode == 0
+    assert "date: '%Y.%m.%d'" in shown.stdout
+    assert chronos(tmp_path, "inspect", "--preset", "mt6", "--show").returncode == 2
+    assert chronos(tmp_path, "inspect").returncode == 2
+    bars = made_up(random.Random(5), 30, dt.timedelta(hours=4))
+    path = put(tmp_path, LAYOUTS["mt5"](bars, "Europe/Athens"), "eurusd_4h.csv")
+    keys = ["--preset", "mt5", "--format", "{timezone: Europe/Athens, rename: {<SPREAD>: null}}"]
+    found = document(chronos(tmp_path, "inspect", str(path), *keys, "--json"))
+    assert (found["rows"], found["first_bar"], found["granularity"]) == (30, "2024-01-01T00:00:00Z", "4h")
+    assert chronos(tmp_path, "manifest", "new", str(path), *keys).returncode == 0
+    written = load_manifest(tmp_path / "exports" / "eurusd_4h_v1.yaml").manifest.format
+    assert written.written() == {"preset": "mt5", "delimiter": "tab", "timezone": "Europe/Athens", "rename": {"<SPREAD>": None}}

@@ -20,9 +20,12 @@ from chronos_assets.pipeline.simulation.judgement import deflated
 from chronos_assets.pipeline.simulation.run import SimulationResult, simulate_run
 from chronos_assets.pipeline.simulation.trace import trace_trade
 from chronos_assets.pipeline.walkforward.sweep import run_sweep
+from chronos_assets.storage.runs import read_predictions
 from chronos_assets.storage.simulations import begin_simulation, get_simulation, read_trades
 from chronos_assets.storage.stores import Stores
-from chronos_assets.views.tear_sheet import write_tearsheet
+from chronos_assets.views.analysis import analyse
+from chronos_assets.views.frame_cache import FrameCache
+from chronos_assets.web.tear_sheet import write_tear_sheet
 from chronos_assets_tests.support.trained_market import WALK, bars_frame, price_file, train
 
 PROFILE = SimulationProfile.model_validate({"modes": ["dual"], "statistics": {"bootstraps": 40, "permutations": 40}})
@@ -94,26 +97,60 @@ class Outside(HTMLParser):
 
 def test_the_tear_sheet_is_one_file_that_needs_nothing_else(stores: Stores, simulated: SimulationResult, tmp_path: Path) -> None:
     """No script, no link, no outside resource; charts, months, statistics, trades and provenance are in it."""
-    path = write_tearsheet(simulated.simulation_id, stores, tmp_path / "sheet.html")
+    path = write_tear_sheet(simulated.simulation_id, stores, tmp_path / "sheet.html")
     text = path.read_text(encoding="utf-8")
     parser = Outside()
     parser.feed(text)
     assert parser.found == []
     assert not re.search(r"url\(|@import|https?:", text)
-    assert text.count("<svg") == 3
+    assert text.count("<svg") == 7
+    assert text.count('<tr><th scope="row">') >= simulated.trades > 0  # every trade is in it
     for part in (
-        "Equity",
-        "Drawdown",
+        "Account",
+        "Rolling Sharpe ratio",
         "Return by month",
         "Statistics",
-        "Could it be luck?",
-        "Parameters",
+        "Worst drawdowns",
+        "How far this could be luck",
+        "Excursions",
+        "Predictions and outcomes",
+        "Feature importance",
+        "sizing.fraction",
         simulated.simulation_id,
         "sha256:abab",
     ):
         assert part in text
     assert "prefers-color-scheme: dark" in text
+    assert not re.search(r"sizing\.(units|amount|risk_fraction)|entry\.limit_percent|atr_bars", text)  # keys without effect here
     assert [p.name for p in tmp_path.iterdir()] == ["sheet.html"]
+
+
+def test_costs_are_simulated_again(stores: Stores, unique_slug: str) -> None:
+    """Once its own costs the analysis gives the stored numbers; less costs more return; without any, basis points are assumed."""
+    run_id = train(stores, unique_slug)
+    paid = {"commission_fraction": 0.0005, "slippage_fraction": 0.0002, "commission_fixed": 1.0}
+    changes = {"costs": paid, "exits": {"stop_loss": {"atr": 2.0}}, "statistics": {"bootstraps": 0, "permutations": 0}}
+    (result,) = simulate_run(run_id, SimulationProfile.model_validate({**changes, "modes": ["dual"]}), stores)
+    found = analyse(stores, get_simulation(stores.postgres, result.simulation_id), FrameCache()).document
+    none, own, double, fourfold = found.costs
+    assert (found.notes, found.costs_assumed) == ([], False)
+    names = ("total_return_pct", "sharpe", "max_drawdown_pct", "profit_factor_trade", "trade_count", "costs_paid")
+    assert {name: getattr(own, name) for name in names} == {name: result.summary_metrics[name] for name in names}
+    assert none.costs_paid == 0.0
+    assert none.total_return_pct > own.total_return_pct > double.total_return_pct > fourfold.total_return_pct
+    assert found.drawdowns[0].depth_pct == pytest.approx(own.max_drawdown_pct)
+    assert sum(one.cases for one in found.deciles) == result.summary_metrics["bars"] - _without_target(stores, run_id)
+    free = simulate_run(run_id, PROFILE, stores)[0]
+    assumed = analyse(stores, get_simulation(stores.postgres, free.simulation_id), FrameCache()).document
+    assert (assumed.costs_assumed, [one.cost_fraction for one in assumed.costs]) == (True, [0.0, 0.0001, 0.0002, 0.0004])
+    assert assumed.costs[0].total_return_pct == free.summary_metrics["total_return_pct"]
+
+
+def _without_target(stores: Stores, run_id: str) -> int:
+    """Bars of the simulation that are not scored: between tests, or without a target."""
+    predictions = read_predictions(stores, run_id)
+    first, last = (int(getattr(predictions["bar_index"], rule)()) for rule in ("min", "max"))
+    return last - first + 1 - int(predictions["target_value"].fill_nan(None).is_not_null().sum())
 
 
 def test_a_simulation_that_is_not_complete_has_no_tear_sheet(stores: Stores, simulated: SimulationResult) -> None:
@@ -123,7 +160,7 @@ def test_a_simulation_that_is_not_complete_has_no_tear_sheet(stores: Stores, sim
         stores.postgres, record.simulation_id, run_id=record.run_id, dataset_id=record.dataset_id, mode=record.mode, config=record.config
     )
     with pytest.raises(RefusedError, match="not complete"):
-        write_tearsheet(simulated.simulation_id, stores)
+        write_tear_sheet(simulated.simulation_id, stores)
 
 
 def test_buy_and_hold_is_drawn_from_the_prices_of_a_second_file(stores: Stores, unique_slug: str, tmp_path: Path) -> None:
@@ -132,7 +169,9 @@ def test_buy_and_hold_is_drawn_from_the_prices_of_a_second_file(stores: Stores, 
     run_id = train(stores, unique_slug, frame.drop("Open", "High", "Low", "Close"))
     (result,) = simulate_run(run_id, PROFILE, stores, ohlcv_path=price_file(tmp_path, frame))
     assert [w["code"] for w in result.warnings] == ["price_labels_assumed"]
-    assert 'class="hold"' in write_tearsheet(result.simulation_id, stores, tmp_path / "sheet.html").read_text(encoding="utf-8")
+    text = write_tear_sheet(result.simulation_id, stores, tmp_path / "sheet.html").read_text(encoding="utf-8")
+    assert 'class="hold"' in text
+    assert "as simulated" in text  # the kept prices also serve to simulate again
 
 
 def test_a_simulation_is_deflated_by_all_trials_when_it_is_read(stores: Stores, unique_slug: str) -> None:

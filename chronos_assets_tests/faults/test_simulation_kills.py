@@ -21,7 +21,7 @@ from chronos_assets.storage.simulations import (
     read_trades,
 )
 from chronos_assets.storage.stores import Stores
-from chronos_assets.views.tear_sheet import write_tearsheet
+from chronos_assets.web.tear_sheet import write_tear_sheet
 from chronos_assets_tests.support.trained_market import train
 
 CHRONOS = [sys.executable, "-c", "from chronos_assets.cli.main import main; main()"]
@@ -63,7 +63,7 @@ def test_a_killed_simulation_is_never_whole_and_is_made_again(
     }
     assert get_buckets(stores.postgres, record.simulation_id) == []
     with pytest.raises(RefusedError):
-        write_tearsheet(record.simulation_id, stores)
+        write_tear_sheet(record.simulation_id, stores)
     profile = SimulationProfile.model_validate({"modes": ["dual"], "statistics": {"permutations": 30_000, "bootstraps": 0}})
     (result,) = simulate_run(run_id, profile, stores)
     assert (result.simulation_id, result.status, result.reused) == (record.simulation_id, "completed", False)

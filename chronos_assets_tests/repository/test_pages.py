@@ -9,6 +9,8 @@ from types import ModuleType
 import pytest
 
 from chronos_assets.cli.main import COMMANDS
+from chronos_assets.domain.bars_spec import FormatSpec
+from chronos_assets.domain.presets import PRESETS
 from chronos_assets.settings import PREFIX, Settings
 from chronos_assets.storage.schema import METADATA
 from chronos_assets.storage.tables import TABLES
@@ -38,6 +40,9 @@ def test_every_setting_command_table_and_index_is_on_its_page(pages: ModuleType)
     settings, commands = pages.settings_page(), pages.cli_page()
     assert [name for name in Settings.model_fields if f"| `{PREFIX}{name.upper()}` |" not in settings] == []
     assert [name for name in (*(f"chronos {c}" for c in COMMANDS), "validate_dataset") if f"## {name}\n" not in commands] == []
+    presets = pages.presets_page()
+    assert [name for name in PRESETS if f"### {name}\n" not in presets] == []
+    assert [name for name in FormatSpec.model_fields if f"| `{name}` |" not in presets] == []
     postgres, sql, questdb = pages.postgres_page(), pages.postgres_schema(), pages.questdb_page()
     for table in METADATA.tables.values():
         assert f"## {table.name}\n" in postgres

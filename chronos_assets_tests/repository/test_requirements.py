@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import itertools
+import os
 import re
 import subprocess
 import sys
@@ -21,6 +22,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 FOLDER = PROJECT / "requirements"
 COMMAND = "run `python3 .ci/pins.py`"
 LEVELS = ("run", "ray", "dev", "bench")
+DEVICES = ("cpu", "gpu")
 # A build backend in the project itself: its editable wheel holds nothing but metadata.
 BACKEND = """
 import zipfile
@@ -59,7 +61,7 @@ def pyproject() -> dict[str, dict[str, object]]:
     return tomllib.loads((PROJECT / "pyproject.toml").read_text())
 
 
-@pytest.mark.parametrize("level", [*LEVELS, "uv"])
+@pytest.mark.parametrize("level", [*LEVELS, *DEVICES, "uv"])
 def test_every_package_is_pinned_and_hashed_and_no_address_is_named(level: str) -> None:
     """Each line is one version with at least one SHA-256; no file says where to get it."""
     assert entries(level)
@@ -78,13 +80,29 @@ def test_the_files_are_in_step_with_what_is_declared(pyproject: dict[str, dict[s
     }
     for level, wanted in levels.items():
         for requirement in wanted:
-            found = versions(level).get(canonicalize_name(requirement.name), set())
-            assert found, f"{requirement.name} is not in requirements/{level}.txt: {COMMAND}"
+            files = DEVICES if requirement.name == "xgboost" else [level]
+            found = set().union(*(versions(file).get(canonicalize_name(requirement.name), set()) for file in files))
+            assert found, f"{requirement.name} is not in requirements/{'|'.join(files)}.txt: {COMMAND}"
             assert all(requirement.specifier.contains(version, prereleases=True) for version in found), f"{requirement}: {COMMAND}"
     pins: dict[str, set[str]] = {}
     for pin in declared(pyproject["tool"]["uv"]["constraint-dependencies"]):  # type: ignore[index]
         pins.setdefault(canonicalize_name(pin.name), set()).update(s.version for s in pin.specifier)
-    assert versions("bench") == pins, COMMAND
+    assert {name: found for file in ("bench", *DEVICES) for name, found in versions(file).items()} == pins, COMMAND
+
+
+def test_xgboost_comes_with_gpu_code_or_without() -> None:
+    """Never both, since they are one module; the two are the same version, so that folds keep their keys."""
+    assert all(name not in versions(level) for level in LEVELS for name in ("xgboost", "xgboost-cpu", "nvidia-nccl-cu12"))
+    here = {
+        device: {
+            requirement.name
+            for requirement in (Requirement(entry.partition("--hash")[0]) for entry in entries(device))
+            if requirement.marker is None or requirement.marker.evaluate({"sys_platform": "linux"})
+        }
+        for device in DEVICES
+    }
+    assert here == {"cpu": {"xgboost-cpu"}, "gpu": {"xgboost", "nvidia-nccl-cu12"}}
+    assert versions("cpu")["xgboost-cpu"] == versions("cpu")["xgboost"] == versions("gpu")["xgboost"]
 
 
 def test_each_file_holds_the_one_before_it() -> None:
@@ -124,6 +142,8 @@ def installer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 def write_requirements(module: ModuleType, digest: str) -> None:
     for level in LEVELS:
         (module.HERE / f"{level}.txt").write_text(f"leaf==1 --hash=sha256:{digest}\n")
+    for device in DEVICES:
+        (module.HERE / f"{device}.txt").write_text(f"# XGBoost for a {device}\n")
 
 
 def test_a_package_whose_hash_differs_is_not_installed(installer: ModuleType, tmp_path: Path) -> None:
@@ -151,3 +171,49 @@ def test_a_package_whose_hash_differs_is_not_installed(installer: ModuleType, tm
     installer.STAMP = moved / ".venv" / "stamp"
     with pytest.raises(FileNotFoundError):
         installer.prepare(nothing, "dev")
+
+
+@pytest.mark.parametrize(
+    ("words", "asked"),
+    [
+        ("", ("dev", False)),
+        ("--no-dev", ("run", False)),
+        ("--no-dev --extra gpu", ("run", True)),
+        ("--no-dev --extra ray --extra gpu", ("ray", True)),
+        ("--extra gpu --group bench", ("bench", True)),
+        ("--extra", (None, False)),
+    ],
+)
+def test_sync_takes_a_level_and_gpu_libraries(installer: ModuleType, words: str, asked: tuple[str | None, bool]) -> None:
+    """Each level may come with them, whatever the order of the words."""
+    assert installer.asked_of_sync(words.split()) == asked
+
+
+def test_gpu_libraries_stay_once_asked_for(installer: ModuleType, tmp_path: Path) -> None:
+    """A later command keeps them, and `sync` without the word takes them away again."""
+    uv = installer.find_uv()
+    digest = hashlib.sha256((tmp_path / "wheels" / "leaf-1-py3-none-any.whl").read_bytes()).hexdigest()
+    write_requirements(installer, digest)
+    nothing = Path("/nonexistent/uv")
+    assert installer.prepare(uv, "run", gpu=True, exactly=True)
+    assert installer.prepare(nothing, "run")
+    assert installer.prepare(uv, "dev")
+    assert installer.STAMP.read_text().startswith("dev+gpu ")
+    assert installer.prepare(uv, "run", exactly=True)
+    assert installer.STAMP.read_text().startswith("run ")
+    with pytest.raises(FileNotFoundError):
+        installer.prepare(nothing, "run", gpu=True)
+
+
+def test_bytecode_is_kept_where_python_may_not_write_it_beside_sources(installer: ModuleType, tmp_path: Path) -> None:
+    """With PYTHONDONTWRITEBYTECODE, what is imported is compiled once, inside the environment; without it, as ever."""
+    digest = hashlib.sha256((tmp_path / "wheels" / "leaf-1-py3-none-any.whl").read_bytes()).hexdigest()
+    write_requirements(installer, digest)
+    assert installer.prepare(installer.find_uv(), "run")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    import_leaf = [str(installer.VENV / "bin" / "python"), "-c", "import leaf"]
+    subprocess.run(import_leaf, check=True, env=environment | {"PYTHONDONTWRITEBYTECODE": "1"})
+    assert [path.name.partition(".")[0] for path in installer.VENV.glob("pycache/**/leaf.*.pyc")] == ["leaf"]
+    assert not list(installer.VENV.glob("lib/**/__pycache__/leaf.*"))
+    subprocess.run(import_leaf, check=True, env=environment)
+    assert list(installer.VENV.glob("lib/**/__pycache__/leaf.*"))

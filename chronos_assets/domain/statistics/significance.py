@@ -8,6 +8,7 @@ Sources: [PS] Phipson & Smyth 2010; [LP] Lopez de Prado 2018, chapter 11; Hansen
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -51,6 +52,16 @@ def permutation_result(statistic: float, permuted: Floats, seed: int, *, block_b
     count = int(at_least(permuted, statistic).sum())
     p_value = (count + 1) / (len(permuted) + 1)
     return PermutationResult(statistic, p_value, count, len(permuted), float(permuted.mean()), seed, block_bars)
+
+
+def sign_test(better: int, worse: int) -> float | None:
+    """Two-sided p-value of a sign test: `better` pairs one way and `worse` the other, ties left out (Conover 1999, section 3.4)."""
+    pairs = better + worse
+    if not pairs:
+        return None
+    tail = sum(math.comb(pairs, k) for k in range(min(better, worse) + 1))
+    share: float = tail / 2 ** (pairs - 1)
+    return min(1.0, share)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

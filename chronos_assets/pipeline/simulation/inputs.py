@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -21,6 +22,7 @@ from chronos_assets.pipeline.simulation.prices import (
     missing_bars,
     prices_from_columns,
     prices_from_file,
+    prices_kept,
     require_prices,
 )
 from chronos_assets.pipeline.walkforward.request import assumed_horizon
@@ -72,8 +74,10 @@ class SimulationInputs:
         return ThresholdProfile.model_validate((self.run.walk_config or {}).get("thresholds") or {})
 
 
-def read_inputs(run_id: str, stores: Stores, file: PriceFile | None) -> SimulationInputs:
-    """Read a completed run, its dataset and its prices.
+def read_inputs(
+    run_id: str, stores: Stores, file: PriceFile | None, *, kept: tuple[pl.DataFrame, dict[str, Any]] | None = None
+) -> SimulationInputs:
+    """Read a completed run, its dataset and its prices. `kept`: prices that were kept from an earlier simulation, and their source.
 
     Raises `RefusedError` for a run that is not complete or a dataset without prices, `StoreError` where the stores disagree.
     """
@@ -84,12 +88,16 @@ def read_inputs(run_id: str, stores: Stores, file: PriceFile | None) -> Simulati
     record = dataclasses.replace(
         current, questdb_tag=run.questdb_tag or current.questdb_tag, checksum=run.dataset_checksum or current.checksum
     )
-    require_prices(record, file)
+    if kept is None:
+        require_prices(record, file)
     folds, predictions = tuple(get_folds(stores.postgres, run.run_id)), read_predictions(stores, run.run_id)
     _require_complete(run, folds, predictions)
     table = _read_prices(stores, record, int(predictions["timestamp_unix"].max()))  # type: ignore[arg-type]  # an int64 column
     _require_same_bars(table, predictions, record)
-    prices = prices_from_columns(record, table) if file is None else prices_from_file(record, table, file)
+    if kept is not None:
+        prices = prices_kept(table, *kept)
+    else:
+        prices = prices_from_columns(record, table) if file is None else prices_from_file(record, table, file)
     start, end = min(f.test_start_idx for f in folds), max(f.test_end_idx for f in folds)
     return SimulationInputs(run, record, folds, predictions, prices, signals_of(predictions, start, end), start, end)
 

@@ -84,6 +84,13 @@ def prices_from_columns(record: DatasetRecord, table: pl.DataFrame) -> RunPrices
     return RunPrices(bars, source | {"content_hash": prices_hash(bars)}, _warnings(bars, arrays), fault_masks(arrays))
 
 
+def prices_kept(table: pl.DataFrame, kept: pl.DataFrame, source: dict[str, Any]) -> RunPrices:
+    """Prices that were kept from an earlier simulation, on the bars of `table` (`timestamp_unix`)."""
+    bars = table.select("timestamp_unix").join(kept, on="timestamp_unix", how="left", maintain_order="left")
+    arrays = [_floats(bars[name]) for name in FIELDS]
+    return RunPrices(price_bars(bars["timestamp_unix"].to_numpy(), *arrays), source, [])
+
+
 def prices_from_file(record: DatasetRecord, table: pl.DataFrame, file: PriceFile) -> RunPrices:
     """Prices from a second file, matched to the bars of `table` by exact time."""
     prices, report = _read_file(file)

@@ -280,7 +280,5 @@ def _p_values(sides: dict[str, PermutationResult]) -> dict[str, Any]:
 
 def _price_file(path: Path, profile: SimulationProfile, dataset: FormatSpec) -> PriceFile:
     """How the price file is written: as the profile says, else as the dataset's file, its labels left to be found from the closes."""
-    own = profile.ohlcv_format or dataset.model_copy(
-        update={"bar_time": None, "delimiter": None, "time_format": None, "time": None, "market": None}
-    )
+    own = profile.ohlcv_format or FormatSpec(timezone=dataset.timezone, rename={} if dataset.preset else dataset.rename)
     return PriceFile(path, own, dataset.bar_time)

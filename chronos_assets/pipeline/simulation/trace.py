@@ -69,9 +69,10 @@ def trace_trade(text: str, stores: Stores) -> dict[str, Any]:
         "fold": None if fold is None else _fold(fold),
         "model": None if fold is None else _model(stores, run, fold, features, decision),
         "bars": {
-            "decision": decision | {"features": features},
+            "decision": decision | {"features": features, "percentiles": _percentiles(stores, record, run, fold, features)},
             "entry": _bar(stores, record, trade["entry_timestamp_unix"]),
-            "exit": _bar(stores, record, trade["exit_timestamp_unix"]),
+            "exit": _bar(stores, record, trade["exit_timestamp_unix"])
+            | {"features": _features(stores, record, run, trade["exit_timestamp_unix"])},
             "table": f"indicator_bars, dataset = {record.questdb_tag}",
         },
         "run": {
@@ -136,6 +137,22 @@ def _prediction(predictions: pl.DataFrame, seconds: int) -> dict[str, Any]:
 def _features(stores: Stores, record: DatasetRecord, run: RunRecord, seconds: int) -> dict[str, float | None]:
     columns = [record.column(name) for name in run.feature_columns]
     return _row(stores, record, columns, seconds)
+
+
+def _percentiles(
+    stores: Stores, record: DatasetRecord, run: RunRecord, fold: FoldRecord | None, features: dict[str, float | None]
+) -> dict[str, float | None]:
+    """Percent of the values in the fold's training window that are at most the deciding bar's; None if either is missing."""
+    if fold is None or fold.train_start_ts is None or fold.train_end_ts is None:
+        return dict.fromkeys(features)
+    columns = [record.column(name) for name in run.feature_columns]
+    first, behind = int(fold.train_start_ts.timestamp()), int(fold.train_end_ts.timestamp())
+    window = read_range(stores.questdb, record.questdb_tag, columns, first=first, last=behind - 1)
+    found: dict[str, float | None] = {}
+    for name, value in features.items():
+        known = window[name].fill_nan(None).drop_nulls()
+        found[name] = None if value is None or not len(known) else 100.0 * float((known <= value).sum()) / len(known)
+    return found
 
 
 def _bar(stores: Stores, record: DatasetRecord, seconds: int) -> dict[str, Any]:

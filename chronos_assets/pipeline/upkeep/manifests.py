@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from chronos_assets.domain.bars_spec import BarsSpec
+from chronos_assets.domain.bars_spec import BarsSpec, FormatSpec
 from chronos_assets.domain.manifest import parse_yaml
 from chronos_assets.domain.slug import Slug, granularity_seconds
+from chronos_assets.domain.strict_yaml import flow
 from chronos_assets.errors import ChronosError, ManifestError, SlugError
 from chronos_assets.ingest.compare import BarsChange, compare_bars
 from chronos_assets.ingest.reading import normalize
@@ -134,10 +133,16 @@ def _is_interval(text: str) -> bool:
 
 def manifest_text(slug: str, relative: str, report: BarsReport, spec: BarsSpec) -> str:
     """The manifest as text, with a word beside what people change."""
-    unit = spec.format.time_unit
-    time = {"time_format": report.time_format} if unit is None else {"time": unit}
-    form: dict[str, Any] = {"delimiter": report.delimiter, **time, "timezone": report.timezone}
-    form |= {"market": report.market or None, "bar_time": report.bar_time, "rename": spec.format.rename or None}
+    written = spec.format.written()
+    form: dict[str, Any] = {"preset": spec.format.preset, "delimiter": report.delimiter}
+    if spec.format.date_form == "yyyymmdd" and spec.format.time is None:
+        form["time_format"] = report.time_format
+    form |= {"timezone": report.timezone, "market": report.market or None, "bar_time": report.bar_time}
+    form |= {key: value for key, value in written.items() if key != "time_format" or "time" not in written}
+    if spec.format.preset is not None:
+        # What the preset says needs no second word.
+        usual = FormatSpec(preset=spec.format.preset)
+        form = {key: value for key, value in form.items() if key == "preset" or value != getattr(usual, key)}
     columns = {"targets": spec.columns.targets, "prices": spec.columns.prices or [], "exclude": spec.columns.exclude}
     lines = [
         f"dataset: {slug}",
@@ -145,18 +150,18 @@ def manifest_text(slug: str, relative: str, report: BarsReport, spec: BarsSpec) 
         f"granularity: {Slug.parse(slug).granularity}",
         f"checksum: {report.checksum}  # of the file as it is there; `chronos manifest refresh {slug}` renews it",
         "on_change: refuse  # or grow: take a file to which bars were appended",
-        f"format: {_flow({key: value for key, value in form.items() if value is not None})}",
+        f"format: {flow({key: value for key, value in form.items() if value is not None})}",
     ]
     if any(columns.values()):
-        lines.append(f"columns: {_flow({key: value for key, value in columns.items() if value})}")
+        lines.append(f"columns: {flow({key: value for key, value in columns.items() if value})}")
     targets = report.by_role("target")
     if spec.target_horizon:
-        lines.append(f"target_horizon: {_flow(dict(spec.target_horizon))}")
+        lines.append(f"target_horizon: {flow(dict(spec.target_horizon))}")
     elif targets:
         lines += _proposed_horizons(report)
     if targets:
         others = f"  # or {', '.join(map(_scalar, targets[1:_TARGETS_NAMED]))}" if len(targets) > 1 else ""
-        lines += ["walkforward:", f"  default: {_flow({'target': targets[0]})}{others}"]
+        lines += ["walkforward:", f"  default: {flow({'target': targets[0]})}{others}"]
     return "\n".join(lines) + "\n"
 
 
@@ -168,20 +173,16 @@ def _proposed_horizons(report: BarsReport) -> list[str]:
     if max(shown.values()) > 1:
         lines.append("# Proposed from the file, which shows a lower bound. CHECK EACH: a horizon that is too small leaks into training.")
         lines += [f"#   {c.name}: {c.horizon_reason}" for c in targets if shown[c.name] > 1]
-        return [*lines, f"target_horizon: {_flow({name: bars for name, bars in shown.items() if bars > 1})}"]
+        return [*lines, f"target_horizon: {flow({name: bars for name, bars in shown.items() if bars > 1})}"]
     return [
         *lines,
         "# The file shows no more than 1, which is assumed, with a warning, until it is declared:",
-        f"# target_horizon: {_flow(shown)}",
+        f"# target_horizon: {flow(shown)}",
     ]
 
 
-def _flow(value: dict[str, Any]) -> str:
-    return yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10_000, allow_unicode=True).strip()
-
-
 def _scalar(value: str) -> str:
-    return _flow({"x": value})[4:-1]
+    return flow({"x": value})[4:-1]
 
 
 def _place(source: Path, settings: Settings, report: BarsReport, *, copy: bool, force: bool) -> tuple[str, Path | None]:

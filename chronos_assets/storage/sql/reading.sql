@@ -13,6 +13,11 @@ SELECT count(*) AS total FROM {table} t WHERE {conditions}
 -- name: folds_present
 SELECT run_id::text AS run_id, count(*) AS folds FROM walkforward_folds WHERE run_id = ANY(%(run_ids)s::uuid[]) GROUP BY run_id
 
+-- The signal sum of each fold of the runs of a page, in the order of folds.
+-- name: fold_sums
+SELECT run_id::text AS run_id, array_agg(coalesce((metrics #>> '{both,signal_sum}')::double precision, 0) ORDER BY fold_number) AS sums
+FROM walkforward_folds WHERE run_id = ANY(%(run_ids)s::uuid[]) GROUP BY run_id
+
 -- Which of these advisory locks somebody holds; see `lock_is_held`.
 -- name: locks_held
 SELECT ((classid::bigint << 32) | objid::bigint) AS key FROM pg_locks

@@ -7,6 +7,7 @@ is a row. Times are UTC and end in `Z` as JSON; a number that does not exist is 
 
 from __future__ import annotations
 
+from chronos_assets.views.documents.analysis import Analysis, CostCase, Decile, Drawdown, Excursion
 from chronos_assets.views.documents.base import Document, Failure, Json, Mode, Side, Status, Warn
 from chronos_assets.views.documents.datasets import (
     Audit,
@@ -35,6 +36,8 @@ from chronos_assets.views.documents.files import (
     FileReport,
     Inspection,
     NewManifest,
+    Preset,
+    Presets,
     RefreshedManifest,
 )
 from chronos_assets.views.documents.folds import Fold, FoldDetail, Histogram, Importance, RocPoint
@@ -57,7 +60,17 @@ from chronos_assets.views.documents.lineage import (
     WalkforwardOutcome,
 )
 from chronos_assets.views.documents.nights import Night, NightRun
-from chronos_assets.views.documents.runs import Comparison, Difference, Run, RunDetail, RunMetrics, RunSpace, RunWithSpace, SimulationName
+from chronos_assets.views.documents.runs import (
+    Comparison,
+    Difference,
+    FoldComparison,
+    Run,
+    RunDetail,
+    RunMetrics,
+    RunSpace,
+    RunWithSpace,
+    SimulationName,
+)
 from chronos_assets.views.documents.selections import (
     LfsDetail,
     LfsFeature,
@@ -114,6 +127,7 @@ DOCUMENTS: tuple[type[Document], ...] = (
     MonthlyReturns,
     Trace,
     Judgement,
+    Analysis,
     Sweep,
     SweepDetail,
     Validation,
@@ -127,6 +141,7 @@ DOCUMENTS: tuple[type[Document], ...] = (
     ExportAll,
     ExportPlan,
     Inspection,
+    Presets,
     NewManifest,
     RefreshedManifest,
     PlannedFold,
@@ -147,6 +162,7 @@ DOCUMENTS: tuple[type[Document], ...] = (
 
 __all__ = [
     "DOCUMENTS",
+    "Analysis",
     "Audit",
     "AuditLine",
     "AuditVerdict",
@@ -156,16 +172,20 @@ __all__ = [
     "ColumnDifference",
     "ColumnStatistics",
     "Comparison",
+    "CostCase",
     "Dataset",
     "DatasetDetail",
     "DatasetList",
     "DatasetReport",
     "DatasetSummary",
+    "Decile",
     "DeflatedSharpe",
     "Difference",
     "Document",
+    "Drawdown",
     "EquityBucket",
     "EquityPoint",
+    "Excursion",
     "Export",
     "ExportAll",
     "ExportFailure",
@@ -175,6 +195,7 @@ __all__ = [
     "FileGap",
     "FileReport",
     "Fold",
+    "FoldComparison",
     "FoldDetail",
     "GateDemo",
     "Histogram",
@@ -213,6 +234,8 @@ __all__ = [
     "PlannedFold",
     "Prediction",
     "PredictionBucket",
+    "Preset",
+    "Presets",
     "Project",
     "ProjectFile",
     "RefreshedManifest",

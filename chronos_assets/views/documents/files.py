@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from chronos_assets.views.documents.base import Document, Json, Warn
 
@@ -114,3 +114,18 @@ class RefreshedManifest(Document):
     checksum: str
     rows: int
     change: Json | None
+
+
+class Preset(Document):
+    """A known layout of files: the keys of `format` that it stands for, and what such a file does not say."""
+
+    about: str
+    format: Json
+    cannot_know: list[str]
+
+
+class Presets(Document):
+    """Layouts by name."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Preset] = Field(init=False)

@@ -95,9 +95,22 @@ class RunMetrics(Document):
     metrics: Json
 
 
+class FoldComparison(Document):
+    """A run against the first one, on the folds that test the same bars: signal sums of both sides, and a sign test over the folds."""
+
+    run_id: str
+    against: str
+    folds: int = Field(description="Folds that both runs have.")
+    better: int
+    worse: int
+    difference: float = Field(description="Sum of signals of this run minus that of the first, over these folds.")
+    p_value: float | None = Field(description="Two-sided sign test over folds that differ; null without any.")
+
+
 class Comparison(Document):
-    """What differs between runs, how many values are the same, and the metrics of each."""
+    """What differs between runs, how many values are the same, the metrics of each, and its folds against those of the first."""
 
     differs: list[Difference]
     same: int
     metrics: list[RunMetrics]
+    folds: list[FoldComparison]

@@ -13,6 +13,7 @@ from chronos_assets.pipeline.simulation.trace import trace_trade
 from chronos_assets.storage.simulations import SimulationRecord
 from chronos_assets.views import documents as doc
 from chronos_assets.views import simulations as views
+from chronos_assets.views.analysis import analyse
 from chronos_assets.views.series import Series, Span, equity_series
 from chronos_assets.views.tear_sheet import monthly_returns
 from chronos_assets.views.trades import SORTS, TradeFilters, choose_trades, load_equity, load_trades
@@ -192,6 +193,14 @@ def get_judgement(request: Request, simulation_id: str) -> Response:
     stores = stores_of(request)
     record = views.completed(stores.postgres, simulation_id)
     return answer(request, views.read_judgement(stores, record), doc.Judgement)
+
+
+@router.get("/runs/{simulation_id}/analysis", response_model=doc.Analysis, responses={409: PROBLEMS[400]}, operation_id="get_analysis")
+def get_analysis(request: Request, simulation_id: str) -> Response:
+    """What lies behind the totals: worst drawdowns, returns and excursions of trades, costs simulated again, outcomes by prediction."""
+    stores = stores_of(request)
+    record = views.completed(stores.postgres, simulation_id)
+    return answer(request, analyse(stores, record, frames_of(request)).document, doc.Analysis)
 
 
 def _etag(request: Request, kind: Format, record: SimulationRecord) -> str:

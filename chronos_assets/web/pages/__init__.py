@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from chronos_assets.web.pages import api_docs, datasets, folds, home, lfs, lfs_new, login, runs, simulations, sweeps
+from chronos_assets.web.pages import api_docs, compare, datasets, folds, home, lfs, lfs_new, login, runs, simulations, sweeps
 
 ROUTERS: tuple[APIRouter, ...] = (
     home.router,
     datasets.router,
+    compare.router,
     runs.router,
     folds.router,
     sweeps.router,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import numpy as np
+import polars as pl
 from fastapi import APIRouter, Path, Request, Response
 
 from chronos_assets.storage.runs import read_predictions
@@ -32,5 +33,10 @@ def show_fold(request: Request, run_id: str, number: Annotated[int, Path(ge=0, l
     if fold.roc:
         false, true = (np.array([getattr(point, name) for point in fold.roc]) for name in ("false_positive_rate", "true_positive_rate"))
         charts["roc"] = scatter_chart(false, true, [], label=f"ROC curve, area {fold.auc:.3f}", joined=True)
-    rows = tested.to_dicts()
-    return page(request, "fold.html", run=run, fold=fold, charts=charts, rows=rows)
+    # What a long signal on the bar returns: the target, or 2y - 1 of a 0/1 target.
+    binary = bool((run.summary_metrics or {}).get("binary_target"))
+    gain = 2.0 * pl.col("target_value") - 1.0 if binary else pl.col("target_value")
+    rows = tested.with_columns(gain=gain.fill_nan(None)).to_dicts()
+    finite = [float(value) for value in [*x, *marks] if np.isfinite(value)]
+    ends = [min(finite), max(finite)] if finite else []
+    return page(request, "fold.html", run=run, fold=fold, charts=charts, rows=rows, ends=ends)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from chronos_assets.domain.byte_size import byte_size
@@ -63,6 +63,13 @@ def minute(value: datetime | int | None) -> str:
     return _time(value, "%Y-%m-%d %H:%M")
 
 
+def recent(value: datetime | None) -> str:
+    """`11-27 14:02` for a time of the last 300 days, `2025-11-27` for an older one; the title of its cell says it in full."""
+    if value is None:
+        return DASH
+    return _time(value, "%m-%d %H:%M" if datetime.now(UTC) - value < timedelta(days=300) else "%Y-%m-%d")
+
+
 def seconds(milliseconds: float | None) -> str:
     """A duration: `15.1 s`, `3 min 20 s`."""
     if milliseconds is None:
@@ -99,5 +106,6 @@ def _time(value: datetime | int | None, form: str) -> str:
 
 
 FILTERS: dict[str, Callable[..., Any]] = {
-    one.__name__: one for one in (number, whole, percent, share, significant, factor, day, minute, seconds, size, short, words, sign)
+    one.__name__: one
+    for one in (number, whole, percent, share, significant, factor, day, minute, recent, seconds, size, short, words, sign)
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from starlette.responses import RedirectResponse
@@ -14,6 +15,7 @@ from chronos_assets.web.context import Words, stores_of
 from chronos_assets.web.own_forms import form_of
 from chronos_assets.web.pages.forms import own_path
 from chronos_assets.web.pages.rendering import THEMES, page
+from chronos_assets.web.pages.runs import list_values
 
 router = APIRouter(include_in_schema=False)
 NEWEST = 10
@@ -26,11 +28,13 @@ def home(request: Request) -> Response:
     postgres = stores_of(request).postgres
     yesterday = datetime.now(UTC) - timedelta(days=1)
     failed = run_views.list_runs(postgres, {"status": ["failed"], "created_from": yesterday}, limit=NEWEST)
+    runs = run_views.list_runs(postgres, {}, limit=NEWEST)
     return page(
         request,
         "home.html",
         datasets=dataset_views.list_datasets(postgres),
-        runs=run_views.list_runs(postgres, {}, limit=NEWEST),
+        runs=runs,
+        **list_values(postgres, runs.items),
         simulations=simulation_views.list_simulations(postgres, {}, limit=NEWEST),
         failed=failed,
     )
@@ -51,7 +55,8 @@ def search(request: Request, q: Words = None) -> Response:
     places += [f"/simulations/{one.simulation_id}" for one in simulations.items if one.simulation_id.startswith(text.lower())]
     if len(places) == 1:
         return RedirectResponse(f"{root}{places[0]}", 303)
-    return page(request, "search.html", q=text, datasets=datasets, runs=runs, simulations=simulations)
+    found: dict[str, Any] = {"datasets": datasets, "runs": runs, "simulations": simulations}
+    return page(request, "search.html", q=text, **found, **list_values(postgres, runs.items))
 
 
 @router.post("/theme")

@@ -6,6 +6,7 @@ the whole page or the part; the address is the same, so reload, back and forward
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import version
@@ -17,14 +18,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Undefined
 from markupsafe import Markup
 from starlette.responses import HTMLResponse, Response
 
-from chronos_assets.web.answers import etag_of, known
+from chronos_assets.web.answers import GZIP_FROM_BYTES, GZIP_LEVEL, accepts_gzip, etag_of, known
 from chronos_assets.web.assets import asset
 from chronos_assets.web.own_forms import FIELD
 from chronos_assets.web.pages import formats
 
 FORM_KEY = Markup('<input type="hidden" name="{}" value="{}">')
 THEMES = ("light", "dark")
-HEADERS = {"Cache-Control": "private, no-cache", "Vary": "Accept, Cookie, HX-Request-Type"}
+HEADERS = {"Cache-Control": "private, no-cache", "Vary": "Accept, Accept-Encoding, Cookie, HX-Request-Type"}
 
 
 def page(request: Request, template: str, *, status: int = 200, **values: Any) -> Response:
@@ -38,7 +39,10 @@ def page(request: Request, template: str, *, status: int = 200, **values: Any) -
     etag = etag_of(html)
     if status == 200 and known(request, etag):
         return Response(status_code=304, headers={**HEADERS, "ETag": etag})
-    return HTMLResponse(html, status, {**HEADERS, "ETag": etag})
+    body, headers = html.encode(), {**HEADERS, "ETag": etag}
+    if len(body) > GZIP_FROM_BYTES and accepts_gzip(request):
+        headers["Content-Encoding"], body = "gzip", gzip.compress(body, GZIP_LEVEL, mtime=0)
+    return HTMLResponse(body, status, headers)
 
 
 class PageEnvironment(Environment):
@@ -64,6 +68,11 @@ def environment() -> Environment:
     made.filters |= formats.FILTERS
     made.globals["product_version"] = version("chronos-assets")
     return made
+
+
+def page_url(request: Request, path: str) -> str:
+    """The address of one of our pages, behind the prefix of a proxy too."""
+    return f"{str(request.scope.get('root_path', '')).rstrip('/')}{path}"
 
 
 def _frame(request: Request) -> dict[str, Any]:

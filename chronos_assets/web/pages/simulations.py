@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-import numpy as np
-import polars as pl
 from fastapi import APIRouter, Path, Query, Request, Response
 
+from chronos_assets.domain.profiles.simulation import MODES
 from chronos_assets.domain.simulation.rules import EXIT_REASONS
 from chronos_assets.pipeline.simulation.trace import trace_trade
-from chronos_assets.storage.runs import get_folds, get_run
+from chronos_assets.storage.runs import get_run
 from chronos_assets.storage.simulations import SimulationRecord
+from chronos_assets.storage.simulations import list_simulations as list_records
 from chronos_assets.views import simulations as views
-from chronos_assets.views import tear_sheet
-from chronos_assets.views.charts import Line, bar_strip, line_chart
-from chronos_assets.views.series import Span, equity_series
-from chronos_assets.views.trades import TradeFilters, choose_trades, load_equity, load_trades
+from chronos_assets.views.series import Span
+from chronos_assets.views.trades import TradeFilters, choose_trades, load_trades
 from chronos_assets.web.context import Cursor, Exact, From, Moment, To, Words, frames_of, stores_of
 from chronos_assets.web.pages.forms import number_of, one_of
-from chronos_assets.web.pages.rendering import page
+from chronos_assets.web.pages.rendering import page, page_url
+from chronos_assets.web.pages.simulation_values import made_now, sheet_values, whole_values
 
 router = APIRouter(prefix="/simulations", include_in_schema=False)
 PER_PAGE = 100
@@ -64,9 +63,17 @@ def show_simulation(
     cursor: Cursor = None,
     start: From = None,
     to: To = None,
+    scale: Text = None,
+    print_: Annotated[str | None, Query(alias="print", max_length=5)] = None,
 ) -> Response:
-    """One simulation: account, drawdown, folds, months, statistics and tests, and its trades filtered as the address says."""
+    """One simulation: account, drawdown, folds, months, statistics and tests, and its trades filtered as the address says.
+
+    `scale`: of the account's chart. `print=1`: the tear sheet.
+    """
     stores, frames = stores_of(request), frames_of(request)
+    if print_:
+        shown = sheet_values(stores, frames, views.completed(stores.postgres, simulation_id))
+        return page(request, "sheet.html", style="", made=made_now(), **shown)
     detail = views.read_simulation_detail(stores.postgres, simulation_id)
     whole = detail.run.status == "completed"
     values: dict[str, Any] = {"detail": detail, "simulation": detail.run, "whole": whole}
@@ -88,7 +95,10 @@ def show_simulation(
         values["filters"] |= {"entered_from": entered_from, "entered_to": entered_to}
         values |= {"sort": sort, "all_trades": trades.height, "reasons": EXIT_REASONS}
         if request.headers.get("hx-request-type") != "partial":
-            values |= _whole(request, record, Span(start, to))
+            log = one_of("scale", scale, ("log", "linear")) == "log" if scale else None
+            folds = page_url(request, f"/runs/{record.run_id}/folds/")
+            values |= whole_values(stores, frames, record, Span(start, to), log=log, fold_url=folds)
+            values |= {"siblings": _siblings(request, record), "scale": scale or ""}
     return page(request, "simulation.html", **values)
 
 
@@ -102,47 +112,9 @@ def show_trade(request: Request, simulation_id: str, trade_no: Annotated[int, Pa
     return page(request, "trade.html", trace=trace, simulation=record, trade_no=trade_no, count=count)
 
 
-def _whole(request: Request, record: SimulationRecord, span: Span) -> dict[str, Any]:
-    """What a whole page shows beside the trades: charts for readers without a script, months, statistics, luck, parameters, provenance."""
-    stores, frames = stores_of(request), frames_of(request)
-    run, folds = get_run(stores.postgres, record.run_id), get_folds(stores.postgres, record.run_id)
-    equity, summary = load_equity(stores, record, frames), record.summary_metrics or {}
-    series = pl.concat(list(equity_series(stores, record, span, frames).pieces()))
-    return {
-        "charts": _charts(series) | _strip(load_trades(stores, record, frames), [fold.fold_number for fold in folds]),
-        "monthly": tear_sheet.monthly_returns(equity, float(record.config["capital"])),
-        "months": tear_sheet.MONTHS,
-        "rows": tear_sheet.statistics_rows(summary),
-        "parameters": tear_sheet.flat_parameters(
-            {key: value for key, value in record.config.items() if key not in {"prices", "code_version", "mode"}}
-        ),
-        "provenance": tear_sheet.provenance_rows(record, run, folds),
-        "judgement": views.read_judgement(stores, record),
-        "run": run,
-        "s": summary,
-    }
-
-
-def _charts(series: pl.DataFrame) -> dict[str, str]:
-    if not series.height:
-        return {}
-    times, values = series["timestamp_unix"].to_numpy(), series["equity"].to_numpy()
-    hold = series["buy_and_hold"].fill_null(np.nan).to_numpy()
-    lines = [Line(values, "strategy")] if not np.isfinite(hold).any() else [Line(hold, "hold"), Line(values, "strategy")]
-    drawdown = series["drawdown_pct"].to_numpy()
-    worst = int(np.argmax(drawdown))
-    day = np.datetime64(int(times[worst]), "s").astype("datetime64[D]")
-    label = f"Equity from {values[0]:,.0f} to {values[-1]:,.0f}; maximum drawdown {drawdown[worst]:.1f} % on {day}"
-    return {
-        "summary": label,
-        "equity": line_chart(times, lines, height=300, label=label),
-        "drawdown": line_chart(times, [Line(-drawdown, "drawdown", area=True)], height=140, label="Drawdown in percent", unit=" %"),
-    }
-
-
-def _strip(trades: pl.DataFrame, folds: list[int]) -> dict[str, str]:
-    """Profit and loss of the trades of each fold, as one bar each."""
-    by_fold = dict(trades.group_by("fold").agg(pl.col("pnl").sum()).iter_rows())
-    values = [float(by_fold.get(number, 0.0) or 0.0) for number in folds]
-    titles = [f"fold {number}: pnl {value:,.2f}" for number, value in zip(folds, values, strict=True)]
-    return {"strip": bar_strip(values, titles, height=120, label=f"Profit and loss of each of {len(folds)} folds")} if folds else {}
+def _siblings(request: Request, record: SimulationRecord) -> list[SimulationRecord]:
+    """Simulations of the same run with the same configuration in the other modes, and this one."""
+    own = {name: value for name, value in record.config.items() if name != "mode"}
+    found = list_records(stores_of(request).postgres, record.run_id)
+    same = [one for one in found if {name: value for name, value in one.config.items() if name != "mode"} == own]
+    return sorted(same, key=lambda one: MODES.index(one.mode))

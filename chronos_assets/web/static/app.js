@@ -13,10 +13,27 @@
     const link = all[selected].querySelector("a");
     if (link) link.focus();
   };
+  // The list of keys, and the switch that turns them off, kept by the browser.
+  const keys = document.getElementById("keys"), keysBox = document.getElementById("keys-on");
+  const keysOn = () => { try { return localStorage.getItem("keys") !== "off"; } catch { return true; } };
+  if (keysBox) {
+    keysBox.checked = keysOn();
+    keysBox.addEventListener("change", () => { try { localStorage.setItem("keys", keysBox.checked ? "on" : "off"); } catch { /* not kept */ } });
+  }
+  const shown = (selector, act) => { const node = document.querySelector(selector); if (node) { node.hidden = false; node.addEventListener("click", act); } };
+  shown("[data-keys]", () => keys.showModal());
+  shown("[data-copy-link]", (event) => copy(event.currentTarget, location.href));
+  const copy = (button, text) => navigator.clipboard.writeText(text).then(() => {
+    const before = button.textContent;
+    button.textContent = "Copied";
+    setTimeout(() => { button.textContent = before; }, 1500);
+  });
   let pending = "";
   const places = { d: "datasets", r: "runs", s: "simulations", l: "lfs" };
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || inField(event.target)) return;
+    if (event.key === "?") { keys.showModal(); return; }
+    if (keys.open || !keysOn()) return;
     if (pending === "g" && places[event.key]) {
       const link = document.querySelector(`header nav a[href$="/${places[event.key]}"]`);
       if (link) link.click();
@@ -39,13 +56,19 @@
   });
   document.addEventListener("click", (event) => {
     const button = event.target.closest("[data-copy]");
-    if (!button) return;
-    navigator.clipboard.writeText(button.dataset.copy).then(() => {
-      const before = button.textContent;
-      button.textContent = "Copied";
-      setTimeout(() => { button.textContent = before; }, 1500);
-    });
+    if (button) copy(button, button.dataset.copy);
   });
+  // The theme's form goes back to the address as it is now: filters and zoom change it without a reload.
+  document.addEventListener("submit", (event) => {
+    const back = event.target.querySelector('input[name="back"]');
+    if (back) back.value = location.pathname + location.search;
+  });
+  const stores = document.getElementById("stores");
+  if (stores) {
+    fetch(stores.dataset.health).then((answer) => answer.json()).then((health) => {
+      stores.textContent = `: ${["questdb", "postgres"].map((name) => `${name} ${health[name].status}`).join(", ")}`;
+    }).catch(() => { stores.textContent = ": no answer"; });
+  }
   // While a part of the page says what it listens to (data-live), one stream tells when to ask for that part again.
   const part = document.getElementById("part");
   const note = document.getElementById("live");
@@ -63,6 +86,7 @@
     const link = focused && [...part.querySelectorAll("a")].find((one) => one.getAttribute("href") === focused);
     if (link) link.focus({ preventScroll: true });
     if (rows()[selected]) rows()[selected].setAttribute("data-selected", "");
+    document.dispatchEvent(new Event("chronos:swap"));
     listen();
   };
   const refresh = () => {
@@ -82,7 +106,11 @@
     if (stream) stream.close();
     stream = null;
   };
+  let poll = 0;
   const listen = () => {
+    clearTimeout(poll);
+    const polled = !document.hidden && part && part.querySelector("[data-poll]");
+    if (polled) poll = setTimeout(() => { refresh(); listen(); }, 1000 * Number(polled.dataset.poll));
     const place = !document.hidden && part && part.querySelector("[data-live]");
     if (!place) { close(); say(""); return; }
     if (stream && stream.url === new URL(place.dataset.live, location.href).href) return;

@@ -22,8 +22,14 @@
   };
 
   // Line charts: everything that has the same address is asked for once
-  const boxes = [...document.querySelectorAll("[data-series]")];
+  const boxes = () => [...document.querySelectorAll("[data-series], [data-columns]")];
   const plots = new Map();
+  // Series that came with the page: the part between the two times of the address.
+  const inline = (text, now) => {
+    const all = JSON.parse(text), times = all.timestamp_unix;
+    const from = now.get("from") ? Date.parse(now.get("from")) / 1000 : -Infinity, to = now.get("to") ? Date.parse(now.get("to")) / 1000 : Infinity;
+    return Object.fromEntries(Object.entries(all).map(([name, values]) => [name, values.filter((_, k) => times[k] >= from && times[k] < to)]));
+  };
   const column = (data, line) => {
     const found = data[`${line.column}_last`] || data[`${line.column}_max`] || data[`${line.column}_pct`] || data[line.column];
     return line.negative ? found.map((value) => (value === null ? null : -value)) : found;
@@ -37,6 +43,7 @@
       if (value === null) now.delete(name); else now.set(name, new Date(value * 1000).toISOString().slice(0, 19) + "Z");
     }
     history.pushState({}, "", `${location.pathname}?${now}${location.hash}`);
+    for (const field of document.querySelectorAll('input[type="hidden"][name="from"], input[type="hidden"][name="to"]')) field.value = now.get(field.name) || "";
     draw();
   };
   const show = async (box) => {
@@ -44,12 +51,13 @@
     const query = new URLSearchParams({ points: POINTS, format: "json-columns" });
     for (const name of ["from", "to"]) if (now.get(name)) query.set(name, now.get(name));
     try {
-      const data = await ask(`${box.dataset.series}?${query}`);
+      const data = box.dataset.columns ? inline(box.dataset.columns, now) : await ask(`${box.dataset.series}?${query}`);
       const values = [data.timestamp_unix, ...lines.map((line) => column(data, line))];
       if (plots.has(box)) plots.get(box).destroy(); else box.replaceChildren();
       const axis = { stroke: colour("--soft"), grid: { stroke: colour("--line"), width: 1 }, ticks: { stroke: colour("--line") } };
       plots.set(box, new uPlot({
         width: box.clientWidth, height: Number(box.dataset.height), tzDate: (stamp) => uPlot.tzDate(new Date(stamp * 1000), "UTC"),
+        scales: { y: { distr: box.dataset.scale === "log" ? 3 : 1 } },
         cursor: { sync: { key: "time" }, drag: { x: true, y: false, setScale: false } },
         axes: [axis, { ...axis, size: 64 }],
         series: [{}, ...lines.map((line) => ({ label: line.label, stroke: colour(line.colour), width: 1.5, spanGaps: true,
@@ -62,9 +70,13 @@
       }, values, box));
     } catch (error) { say(box, error); }
   };
-  const draw = () => Promise.all(boxes.map(show));
-  if (boxes.length) {
+  const draw = () => {
+    for (const [box, plot] of plots) if (!box.isConnected) { plot.destroy(); plots.delete(box); }
+    return Promise.all(boxes().map(show));
+  };
+  if (boxes().length || document.getElementById("part")) {
     draw();
+    document.addEventListener("chronos:swap", draw);
     let waiting = 0;
     addEventListener("resize", () => { clearTimeout(waiting); waiting = setTimeout(() => {
       for (const [box, plot] of plots) plot.setSize({ width: box.clientWidth, height: Number(box.dataset.height) });
@@ -72,7 +84,13 @@
     addEventListener("popstate", draw);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
     document.addEventListener("keydown", (event) => {
-      if (event.key === "0" && !/^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName)) zoom(null, null);
+      if (/^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName) || event.ctrlKey || event.metaKey) return;
+      if (event.key === "0") zoom(null, null);
+      const plot = plots.values().next().value, factor = { "+": 0.5, "=": 0.5, "-": 2 }[event.key];
+      if (!factor || !plot) return;
+      const times = plot.data[0], first = times[0], last = times[times.length - 1];
+      const middle = (first + last) / 2, half = factor * (last - first) / 2;
+      zoom(Math.floor(middle - half), Math.ceil(middle + half));
     });
   }
 
