@@ -21,7 +21,7 @@ FOLDER = "/home/joe/chronos/home"
         (
             errors.ManifestError(f"{FOLDER}/x.yaml is no manifest", code="manifest_syntax", found=f"{FOLDER}/y"),
             422,
-            "x.yaml is no manifest",
+            "x.yaml is none",
         ),
         (errors.StoreError("QuestDB refused a statement", code="questdb_refused", found="near SELECT secret FROM t"), 502, "refused"),
         (errors.StoreError("Postgres refused a statement", code="postgres_refused", found='at "SELECT secret"'), 502, "refused"),
