@@ -113,6 +113,11 @@ class Settings(BaseSettings):
     )
     manifest_poll_seconds: int = Field(default=30, ge=1, description="How often manifests and their files are looked at for changes.")
 
+    # Retention: what a manifest's `keep` does not say
+    keep_nights: int = Field(default=7, ge=1, description="Runs of each profile that are kept, the newest ones.")
+    keep_months: int = Field(default=12, ge=0, description="Months of which the last run of each profile is kept.")
+    nightly_prune: bool = Field(default=True, description="Retire at the end of each night what the retention policy does not keep.")
+
     # HTTP API and pages
     api_host: str = Field(default="127.0.0.1", description="Address that the HTTP API binds to; beyond loopback api_token is needed.")
     api_port: int = Field(default=3100, ge=1, le=65535, description="Preferred port of the HTTP API; else a free one.")

@@ -45,8 +45,8 @@ def temporary_stores(*, durable: bool = False, **overrides: Any) -> Iterator[Sto
 def temporary_servers(*, durable: bool = False, **overrides: Any) -> Iterator[tuple[Settings, Connections]]:
     """Start both servers in a temporary folder and end them afterwards; gives their settings and addresses.
 
-    `durable=False` starts Postgres without fsync: quick, and what it stores does not survive a power cut. Benchmarks that measure writes
-    say True. `overrides` are settings by name. Raises `ServiceStartError`.
+    `durable=False` is quick to start: Postgres without fsync, so that nothing survives a power cut, and a QuestDB that never reaches its
+    full speed. Benchmarks say True. `overrides` are settings by name. Raises `ServiceStartError`.
     """
     with temporary_settings(**overrides) as settings:
         try:

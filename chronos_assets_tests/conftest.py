@@ -23,6 +23,7 @@ from chronos_assets.settings import PREFIX, Settings, load_settings
 from chronos_assets.testing import dispose, process_environment
 
 SERVERS = "servers"
+LONG_FIRST = ("acceptance", "faults", "web", "orchestration", "pipeline", "learning", "services", "cli", "storage")
 _FOREIGN_PREFIXES = (PREFIX, "DAGSTER_")
 _CONFIG = f"{PREFIX}CONFIG"  # the null device: no settings file
 _numbers = itertools.count(1)
@@ -48,10 +49,15 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that need servers: those whose fixtures lead to the folder in which servers live."""
+    """Mark the tests that need servers: those whose fixtures lead to their settings. Folders that take long go first.
+
+    With two processes the suite ends when its last file does; a file of minutes that starts last is minutes in which one of them rests.
+    """
     for item in items:
         if "settings" in getattr(item, "fixturenames", ()):
             item.add_marker(SERVERS)
+    folders = {name: number for number, name in enumerate(LONG_FIRST)}
+    items.sort(key=lambda item: folders.get(item.path.parent.name, len(folders)))
 
 
 @pytest.fixture(scope="session")

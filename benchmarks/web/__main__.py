@@ -1,4 +1,4 @@
-"""How fast readers are answered from a large store: over HTTP by `chronos serve`, and by `chronos runs list`.
+"""How fast readers are answered from a large store over HTTP, by `chronos serve`.
 
     .venv/bin/python -m benchmarks.web [--runs 10000] [--bars 1000000] [--trades 100000] [--requests 200] [--kills] [--slow]
 
@@ -65,7 +65,6 @@ def main() -> None:
         started = time.perf_counter()
         fill(stores, Size(runs=asked.runs, bars=asked.bars, trades=asked.trades))
         print(f"store filled in {time.perf_counter() - started:.0f} s; load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
-        measure_list(settings)
         with served(settings) as (url, process):
             measure(url, asked.requests)
             crowd(url)
@@ -75,28 +74,6 @@ def main() -> None:
                 slow_readers(url, process)
             if asked.kills:
                 kills(url, settings)
-
-
-def measure_list(settings: Settings) -> None:
-    """`chronos runs list`, whole processes, and the query alone."""
-    from chronos_assets.storage.reading import open_reading
-    from chronos_assets.views.runs import list_runs_with_space
-
-    program = [sys.executable, "-c", "from chronos_assets.cli.main import main; main()"]
-    for arguments in (["runs", "list", "--limit", "50"], ["--version"]):
-        seconds = []
-        for _ in range(5):
-            begun = time.perf_counter()
-            subprocess.run([*program, *arguments], env=process_environment(settings), check=True, capture_output=True)
-            seconds.append(time.perf_counter() - begun)
-        print(f"chronos {' '.join(arguments):<32} {1000 * statistics.median(seconds):8.0f} ms (best {1000 * min(seconds):.0f})")
-    reader = open_reading(services.connect(settings, start=False), settings)
-    seconds = []
-    for _ in range(20):
-        begun = time.perf_counter()
-        list_runs_with_space(reader, None, limit=50)
-        seconds.append(time.perf_counter() - begun)
-    print(f"  of which the page itself               {1000 * statistics.median(seconds):8.0f} ms")
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from psycopg.types.json import Jsonb
 
 from chronos_assets.storage.simulations import begin_simulation, complete_simulation, write_trades_and_equity
 from chronos_assets.storage.stores import Stores
-from chronos_assets.storage.tables import INDICATOR_BARS
+from chronos_assets.storage.tables import INDICATOR_BARS, WALKFORWARD_PREDICTIONS
 
 SLUG, MINUTE = "large_1m_v1", 60
 START = int(datetime(2019, 1, 1, tzinfo=UTC).timestamp())
@@ -59,6 +59,13 @@ class Size:
 
 def fill(stores: Stores, size: Size) -> None:
     """Make all of it."""
+    _bars(stores, size.bars)
+    fill_registry(stores, size)
+    _simulation(stores, size)
+
+
+def fill_registry(stores: Stores, size: Size) -> None:
+    """Make what Postgres holds of it: the dataset, runs, folds and simulations."""
     _dataset(stores, size.bars)
     importance = {name: {"gain": 1.0, "splits": 20, "shap": 0.01} for name in FEATURES}
     summary = Jsonb({**METRICS, "folds_present": size.folds, "bars_predicted": 4000, "feature_importance": importance})
@@ -75,10 +82,28 @@ def fill(stores: Stores, size: Size) -> None:
         )
         connection.execute(FOLDS, {**folds, "last": size.big_folds - 1, "run_id": BIG_RUN})
         connection.execute("ANALYZE")
-    _simulation(stores, size)
 
 
-def _dataset(stores: Stores, bars: int) -> None:
+def fill_predictions(stores: Stores, size: Size, bars: int) -> None:
+    """Write `bars` predictions of every fold of every run but the big one, as a run writes them."""
+    with stores.postgres.connection() as connection:
+        rows = connection.execute("SELECT run_id::text AS id FROM walkforward_runs WHERE run_id <> %s", (BIG_RUN,)).fetchall()
+    steps = pl.DataFrame({"bar_index": np.arange(size.folds * bars)}).with_columns(
+        fold=(pl.col("bar_index") // bars).cast(pl.String),
+        timestamp=START + MINUTE * pl.col("bar_index"),
+        dataset=pl.lit(SLUG),
+        target=pl.lit("TGT_1"),
+        prediction=pl.lit(0.1),
+        target_value=pl.lit(0.2),
+    )
+    table = WALKFORWARD_PREDICTIONS
+    for start in range(0, len(rows), 500):
+        some = pl.DataFrame({"run_id": [row["id"] for row in rows[start : start + 500]]}).join(steps, how="cross")
+        stores.questdb.write(some, table=table.name, symbols=table.symbols, batch_rows=20_000, senders=2)
+    stores.questdb.wait_applied(table.name, 1_800)
+
+
+def _bars(stores: Stores, bars: int) -> None:
     times = START + MINUTE * np.arange(bars)
     close = 100 * np.exp(np.cumsum(np.random.default_rng(1).normal(scale=1e-4, size=bars)))
     stores.questdb.ensure_columns(INDICATOR_BARS.name, ["Close"])
@@ -87,6 +112,9 @@ def _dataset(stores: Stores, bars: int) -> None:
     )
     stores.questdb.write(frame, table=INDICATOR_BARS.name, symbols=INDICATOR_BARS.symbols, batch_rows=20_000)
     stores.questdb.wait_applied(INDICATOR_BARS.name)
+
+
+def _dataset(stores: Stores, bars: int) -> None:
     columns = [{"name": "Close", "role": "price", "questdb_column": "Close"}]
     columns += [{"name": name, "role": "feature", "questdb_column": name} for name in FEATURES]
     with stores.postgres.connection() as connection:
@@ -94,7 +122,7 @@ def _dataset(stores: Stores, bars: int) -> None:
             "INSERT INTO indicator_datasets (dataset_id, symbol, granularity, source, questdb_tag, row_count, first_bar_ts, last_bar_ts,"
             " checksum, content_hash, columns)"
             " VALUES (%s, 'large', '1m', 'bench', %s, %s, to_timestamp(%s), to_timestamp(%s), 'x', 'x', %s)",
-            (SLUG, SLUG, bars, int(times[0]), int(times[-1]), Jsonb(columns)),
+            (SLUG, SLUG, bars, START, START + MINUTE * (bars - 1), Jsonb(columns)),
         )
 
 

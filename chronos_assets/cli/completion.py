@@ -1,4 +1,4 @@
-"""What the shell offers after TAB: datasets, runs, simulations, parameters. What cannot be looked up is not offered; nothing is an error.
+"""What the shell offers after TAB: datasets, ids, parameters. What cannot be looked up is not offered; nothing is an error.
 
 Switched on by the shell: `eval "$(_CHRONOS_COMPLETE=bash_source chronos)"` (or `zsh_source`, `fish_source`).
 """
@@ -72,5 +72,6 @@ def _dotted(values: Mapping[str, Any], prefix: str = "") -> Iterable[str]:
 slugs = _offered(_slugs)
 run_ids = _offered(_ids("runs_near"))
 simulation_ids = _offered(_ids("simulations_near"))
+selection_ids = _offered(_ids("selections_near"))
 walkforward_keys = _offered(_walkforward_keys)
 simulation_keys = _offered(_simulation_keys)

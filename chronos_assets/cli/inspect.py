@@ -6,12 +6,15 @@ import shlex
 import textwrap
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from chronos_assets.cli.common import json_option, print_json
 from chronos_assets.errors import ChronosError, RefusedError, UsageError
+
+if TYPE_CHECKING:
+    from chronos_assets.domain.bars_spec import BarsSpec
 
 _SHOWN = 12
 _WIDTH = 110
@@ -64,7 +67,7 @@ def inspect(
     try:
         document = accepted(normalize(file, spec, None).as_dict())
     except RefusedError as error:
-        document = refused(error)
+        document = refused(error) | {"proposal": proposed(file, spec)}
     from chronos_assets.views.documents import Inspection
 
     if as_json:
@@ -115,11 +118,33 @@ def _block(text: str) -> dict[str, Any]:
     return found
 
 
+def proposed(file: Path, spec: BarsSpec) -> dict[str, Any] | None:
+    """What to declare so that the refused FILE is read, as JSON; None if nothing that could be declared reads it."""
+    from chronos_assets.ingest.proposal import propose
+
+    found = propose(file, spec)
+    if found is None:
+        return None
+    readings = [
+        {
+            "format": reading.format,
+            "rows": reading.report.rows,
+            "granularity": reading.report.granularity,
+            "first_bars": [vars(bar) for bar in reading.first_bars],
+            "last_bars": [vars(bar) for bar in reading.last_bars],
+            "cannot_know": reading.cannot_know,
+        }
+        for reading in found.readings
+    ]
+    nearest = None if found.nearest is None else {"format": found.nearest[0], "refusal": str(found.nearest[1])}
+    return {"only": found.only is not None, "readings": readings, "decides": found.decides() or None, "nearest": nearest}
+
+
 def accepted(report: dict[str, Any]) -> dict[str, Any]:
     """The JSON document of a file that was taken: the report, with all columns in the order of the file."""
     columns = [*report.pop("keys"), *report.pop("columns"), *report.pop("excluded")]
     columns.sort(key=lambda column: column["position"])
-    return {"accepted": True, **report, "columns": columns, "error": None}
+    return {"accepted": True, **report, "columns": columns, "error": None, "proposal": None}
 
 
 def refused(error: ChronosError) -> dict[str, Any]:
@@ -162,7 +187,8 @@ def _show(name: str | None, *, as_json: bool) -> None:
 
 def _text(file: Path, document: dict[str, Any], given: str) -> str:
     if not document["accepted"]:
-        return f"refused: {document['error']['message']} {document['error']['hint'] or ''}".strip()
+        said = f"refused: {document['error']['message']} {document['error']['hint'] or ''}".strip()
+        return "\n".join([said, *_proposal_text(file, document["proposal"], given)])
     roles = Counter(column["role"] for column in document["columns"])
     written = document["delimiter"] or document["file_kind"]
     lines = [
@@ -183,6 +209,39 @@ def _text(file: Path, document: dict[str, Any], given: str) -> str:
         lines.append(f"  nulls     {', '.join(empty[:_SHOWN])}{more}")
     lines += [f"  warning   {warning['code']}: {warning['message']}" for warning in document["warnings"]]
     return "\n".join([*lines, f"next: chronos manifest new {shlex.quote(str(file))}{given}"])
+
+
+def _proposal_text(file: Path, proposal: dict[str, Any] | None, given: str) -> list[str]:
+    """The proposal in words: the block to paste and what comes of it, or what would decide between several."""
+    from chronos_assets.domain.strict_yaml import flow
+
+    if proposal is None:
+        return []
+    readings, nearest = proposal["readings"], proposal["nearest"]
+    if nearest is not None:
+        return ["", f"nearest: format: {flow(nearest['format'])}", f"  reads its cells, but: {nearest['refusal']}"]
+    lines = ["", "Declared like this, every row is read:"]
+    if not proposal["only"]:
+        lines = ["", f"{len(readings)} declarations read every row, and the bars differ. What decides: {proposal['decides']}."]
+    for reading in readings:
+        lines += [
+            f"  format: {flow(reading['format'])}",
+            f"    {reading['rows']} bars of {reading['granularity'] or 'unknown interval'}, in UTC:",
+        ]
+        bars = (
+            [*reading["first_bars"], None, *reading["last_bars"]]
+            if reading["rows"] > 2 * len(reading["first_bars"])
+            else reading["first_bars"]
+        )
+        for bar in bars:
+            values = "" if bar is None else "  ".join(f"{name} {'-' if v is None else f'{v:.10g}'}" for name, v in bar["values"].items())
+            lines.append("    ..." if bar is None else f"    {bar['time']}  {values}")
+        lines += [f"    the file does not say {unknown}" for unknown in reading["cannot_know"]]
+    quoted = shlex.quote(str(file))
+    if proposal["only"]:
+        return [*lines, f"next: chronos manifest new {quoted}{given} --accept-proposal"]
+    block = shlex.quote(flow(readings[0]["format"]))
+    return [*lines, f"next: chronos manifest new {quoted}{given} --format {block}, with the block that is right"]
 
 
 def _named(label: str, names: list[str]) -> list[str]:

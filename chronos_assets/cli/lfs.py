@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from chronos_assets.cli.common import emit, json_option, say
+from chronos_assets.cli.selections_text import selection_text
 from chronos_assets.errors import UsageError
 
-if TYPE_CHECKING:
-    from chronos_assets.views.documents import LfsPair, LfsSelection
-
-MARKS = {"strong": "***", "good": "**", "weak": "*", "noise": "", None: ""}
 PAIRS_SHOWN = 5
 COLUMNS_SHOWN = 5
 
@@ -23,6 +20,7 @@ COLUMNS_SHOWN = 5
 @click.option("--profile", "profile_name", default="default", show_default=True, help="`lfs` profile of the manifest.")
 @click.option("--manifest", "manifest_file", type=click.Path(path_type=Path), help="Manifest to use instead of the dataset's.")
 @click.option("--target", help="Target column.")
+@click.option("--horizon", type=click.IntRange(min=1), help="Bars that the target looks ahead; default: as the manifest declares.")
 @click.option("--features", multiple=True, metavar="PATTERN", help="Features, for example RSI* or !VOL* (repeatable; default: all).")
 @click.option("--rows", metavar="A:B", help="Rows A to B, half-open; `A:` for all from A on. Default: before the first walk-forward test.")
 @click.option("--bins", type=int, help="Classes of the target.")
@@ -43,6 +41,7 @@ def lfs(
     manifest_file: Path | None,
     features: tuple[str, ...],
     rows: str | None,
+    horizon: int | None,
     dry_run: bool,
     as_json: bool,
     **options: Any,
@@ -60,7 +59,7 @@ def lfs(
         changes["features"] = [pattern for text in features for pattern in text.split(",") if pattern]
     stores = open_stores_of()
     loaded = find_manifest(stores.settings, slug, manifest_file)
-    request = lfs_setup(loaded, slug, changes, name=profile_name).plan(slug, stores)
+    request = lfs_setup(loaded, slug, changes, name=profile_name, horizon=horizon).plan(slug, stores)
     if dry_run:
         found = preview(request, stores).as_json()
         emit(LfsPreview(**found), as_json, lambda _: _preview_text(found))
@@ -71,7 +70,7 @@ def lfs(
     for warning in selection.warnings:
         say(f"warning {warning.code}: {warning.message}")
     together = read_pairs(stores, outcome.lfs_id, limit=PAIRS_SHOWN)
-    emit(selection, as_json, lambda _: _text(selection, together, reused=outcome.reused))
+    emit(selection, as_json, lambda _: selection_text(selection, together, reused=outcome.reused))
 
 
 def parse_rows(text: str | None) -> dict[str, Any]:
@@ -97,28 +96,3 @@ def _preview_text(d: dict[str, Any]) -> str:
         f"time      {in_words(d['seconds'])} with {d['permutations']} permutations",
     ]
     return "\n".join([*lines, *(f"warning   {w['message']}" for w in d["warnings"])])
-
-
-def _text(selection: LfsSelection, together: list[LfsPair], *, reused: bool) -> str:
-    run, summary, config = selection.run, selection.run.summary_metrics or {}, selection.run.config
-    lines = [
-        f"selection {run.lfs_id} of {run.dataset_id}, target {run.target_column}" + (" (already there)" if reused else ""),
-        f"rows {config['start_row']:,} to {config['end_row']:,}: {summary['cases']:,} cases in {len(summary['classes'])} classes, "
-        f"{summary['mean_kept']:.2f} features kept on average, {summary['permutations_done']} {config['permutation']} permutations",
-        f"{run.tries} selections were made on this dataset and target",
-        f"{'rank':>4} {'':<3} {'feature':<32} {'pct':>6} {'solo p':>7} {'unbiased p':>10}",
-    ]
-    for rank, f in enumerate((f for f in selection.features if f.excluded is None), start=1):
-        lines.append(
-            f"{rank:>4} {MARKS[f.mark]:<3} {f.feature:<32} {f.pct:>6.1f} {_p(f.p_solo):>7} {_p(f.p_unbiased):>10}"
-            + ("  caution: chance does as much" if f.caution else "")
-        )
-    left_out = [f"{f.feature} ({f.excluded})" for f in selection.features if f.excluded is not None]
-    lines += [f"left out: {', '.join(left_out)}"] if left_out else []
-    lines.append("*** unbiased p <= 0.01, ** <= 0.05, * <= 0.20. LFS does not predict; docs/LFS.md says what it cannot find.")
-    lines += [f"together: {p.first} and {p.second}, {p.pct:.1f} % of the cases, lift {p.lift:.2f}" for p in together]
-    return "\n".join(lines)
-
-
-def _p(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,10 +11,11 @@ import click
 from chronos_assets.cli import completion
 from chronos_assets.cli.common import emit, json_option, say
 from chronos_assets.cli.inspect import parse_formats
-from chronos_assets.errors import UsageError
+from chronos_assets.errors import RefusedError, UsageError
 from chronos_assets.settings import load_settings
 
 if TYPE_CHECKING:
+    from chronos_assets.domain.bars_spec import BarsSpec
     from chronos_assets.pipeline.upkeep.manifests import NewManifest, Refreshed
 
 
@@ -33,6 +35,7 @@ _exports = click.option("--exports", type=click.Path(path_type=Path), help="Fold
 @click.option("--format", "formats", multiple=True, metavar="KEY=VALUE", help="What the file itself does not say, as in `chronos inspect`.")
 @click.option("--target", "targets", multiple=True, metavar="GLOB", help="A further target, besides TGT* and target*.")
 @click.option("--exclude", multiple=True, metavar="GLOB", help="A column to leave out.")
+@click.option("--accept-proposal", is_flag=True, help="If FILE is refused, declare what `chronos inspect FILE` proposes.")
 @click.option("--no-copy", is_flag=True, help="Refuse a file outside the exports folder and the data roots instead of copying it.")
 @click.option("--force", is_flag=True, help="Write over a manifest (and a copied file) of the same name.")
 @json_option
@@ -47,11 +50,35 @@ def new(file: Path, slug: str | None, exports: Path | None, formats: tuple[str, 
     spec = parse_strict(
         BarsSpec, {"format": parse_formats(formats, options["preset"]), "columns": columns}, error=UsageError, what="the call"
     )
+    if options["accept_proposal"]:
+        spec = _with_proposal(file, spec)
     written = new_manifest(file, _settings(exports), spec, slug=slug, copy=not options["no_copy"], force=options["force"])
     document = _new_document(written)
     emit(NewManifestDocument(**document), as_json, lambda _: _new_text(document))
     for warning in written.report.warnings:
         say(f"warning: {warning.code}: {warning.message}")
+
+
+def _with_proposal(file: Path, spec: BarsSpec) -> BarsSpec:
+    """The spec with what is proposed for a file that it does not read; raises the file's refusal if there is no single proposal."""
+    from chronos_assets.domain.bars_spec import FormatSpec
+    from chronos_assets.domain.strict_yaml import flow
+    from chronos_assets.ingest import normalize
+    from chronos_assets.ingest.proposal import propose
+
+    try:
+        normalize(file, spec, None)
+    except RefusedError as refusal:
+        found = propose(file, spec)
+        if found is None or found.only is None:
+            refusal.hint = f"There is no single proposal to accept: `chronos inspect {shlex.quote(str(file))}` says what would decide."
+            raise
+        only = found.only
+        say(f"declared: format: {flow(only.format)}")
+        for unknown in only.cannot_know:
+            say(f"warning: the file does not say {unknown}")
+        return spec.model_copy(update={"format": FormatSpec.model_validate(only.format | spec.format.written())})
+    return spec
 
 
 @manifest.command()

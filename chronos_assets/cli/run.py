@@ -144,11 +144,26 @@ def backfill(slugs: tuple[str, ...], everything: bool, force: bool, workers: int
         raise UsageError("name datasets, or ask for --all of them", code="backfill_target")
     settings = load_settings()
     wanted = None if everything else [str(Slug.parse(slug)) for slug in slugs]
-    with _opened(settings) as (_, instance):
+    with _opened(settings) as (workplace, instance):
         document = _backfill(settings, instance, wanted, force=force, workers=workers)
+        if everything and settings.nightly_prune:
+            _let_go(workplace, instance)
     emit(Night(**document), as_json, lambda _: backfill_text(document))
     codes = {one["exit_code"] for one in document["datasets"] if not one["succeeded"]} | ({3} if document["problems"] else set())
     return 0 if not codes else min(codes) if len(codes) == 1 else 1
+
+
+def _let_go(workplace: Workplace, instance: DagsterInstance) -> None:
+    """The upkeep at the end of a night. What it cannot do now, the next night does."""
+    from chronos_assets.errors import ChronosError
+    from chronos_assets.orchestration.nightly.upkeep import run_upkeep, upkeep_words
+
+    try:
+        words = upkeep_words(run_upkeep(workplace.stores, instance))
+    except ChronosError as error:
+        words = [f"what the retention policy does not keep stays for now: {error}"]
+    for line in words:
+        say(line)
 
 
 def _quiet(settings: Settings, wanted: list[str] | None) -> list[Found]:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from chronos_assets.views.documents import RunWithSpace
 
 
+SLICES_SHOWN = 12
+
+
 @click.group()
 def runs() -> None:
     """List, show, pin or retire walk-forward runs."""
@@ -54,12 +57,13 @@ def show(run_id: str, as_json: bool) -> None:
 
 def _show_text(stores: Stores, run: RunWithSpace) -> str:
     from chronos_assets.storage.runs import get_folds
-    from chronos_assets.views.runs import read_importance, warnings_of
+    from chronos_assets.views.runs import read_chosen_features, read_importance, warnings_of
     from chronos_assets.views.simulations import list_simulations
 
     postgres = stores.postgres
     made = list_simulations(postgres, {"run": run.run_id}).items
-    return show_text(run, get_folds(postgres, run.run_id), read_importance(postgres, run.run_id), made, warnings_of(run))
+    chosen = read_chosen_features(postgres, run.run_id, SLICES_SHOWN)
+    return show_text(run, get_folds(postgres, run.run_id), read_importance(postgres, run.run_id), made, warnings_of(run), chosen=chosen)
 
 
 @runs.command()
@@ -93,7 +97,7 @@ def _pin(run_id: str, as_json: bool, *, pinned: bool) -> None:
 @click.argument("run_id", shell_complete=completion.run_ids)
 @json_option
 def retire(run_id: str, as_json: bool) -> None:
-    """Delete a run and the files that only it uses. Predictions in QuestDB stay, found by nobody: it has no row delete."""
+    """Delete a run with its simulations and reports, and the files that only it uses. That it was tried stays on record."""
     from chronos_assets.pipeline.upkeep.retire import retire_run
     from chronos_assets.views.documents import RunSpace
 
@@ -104,7 +108,8 @@ def retire(run_id: str, as_json: bool) -> None:
         RunSpace(**asdict(space)),
         as_json,
         lambda _: (
-            f"retired {run_id}: {space.folds} folds, {byte_size(space.own_artifact_bytes)} of files freed; "
-            f"{space.prediction_rows} rows stay in QuestDB unused"
+            f"retired {run_id}: {space.folds} folds, {len(space.simulations)} simulations, "
+            f"{byte_size(space.own_artifact_bytes)} of files freed; {space.prediction_rows} predictions in QuestDB are dead rows now, "
+            "which go when its table is compacted"
         ),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from chronos_assets.cli.metrics_table import metrics_table
@@ -11,7 +12,7 @@ from chronos_assets.domain.byte_size import byte_size
 
 if TYPE_CHECKING:
     from chronos_assets.storage.runs import FoldRecord
-    from chronos_assets.views.documents import Importance, Run, RunWithSpace, Simulation, Warn
+    from chronos_assets.views.documents import ChosenFeatures, Importance, Run, RunWithSpace, Simulation, Warn
 
 FEATURES_SHOWN = 20
 _NOT_CHOSEN = frozenset({"rows", "folds_planned", "horizon", "horizon_assumed", "identity", "selector", "baseline"})
@@ -49,6 +50,8 @@ def show_text(
     importance: Sequence[Importance],
     simulations: Sequence[Simulation],
     warnings: Sequence[Warn],
+    *,
+    chosen: ChosenFeatures,
 ) -> str:
     """A run's request, results and what was made from it, and the next command."""
     from chronos_assets.pipeline.walkforward.summary import basis_lines
@@ -71,9 +74,7 @@ def show_text(
         more = f" of {len(importance)}" if len(importance) > FEATURES_SHOWN else ""
         lines.append(f"features by mean |SHAP|{f' (the first {FEATURES_SHOWN}{more})' if more else ''}")
         lines += [f"  {one.rank:>3}  {one.feature:<32} {one.shap:>10.4g}  gain {one.gain:.4g}" for one in importance[:FEATURES_SHOWN]]
-    if chosen := (run.summary_metrics or {}).get("features_chosen"):
-        lines.append(f"features that folds selected, of {space.folds} folds:")
-        lines += [f"{count:>6}  {name}" for name, count in chosen.items()]
+    lines += _chosen_lines(chosen)
     lines += [f"warning {one.code}: {one.message}" for one in warnings]
     lines += [_simulation(one) for one in simulations]
     if run.status == "completed":
@@ -82,6 +83,28 @@ def show_text(
     elif run.status in ("failed", "cancelled"):
         lines.append(f"next: call the same walk-forward again (`chronos run {run.dataset_id}`); finished folds are kept")
     return "\n".join(lines)
+
+
+def _chosen_lines(chosen: ChosenFeatures) -> list[str]:
+    """How often folds chose each feature, in all and over time."""
+    if not chosen.features:
+        return []
+    lines = [f"features that {chosen.folds} folds chose (folds, then their share in percent over time):"]
+    lines.append(over_time_head([slice_.first_unix for slice_ in chosen.slices], width=38))
+    lines += [f"{one.folds:>5} {one.feature:<32}{over_time_row(one.shares)}" for one in chosen.features]
+    return lines
+
+
+def over_time_head(starts_unix: Sequence[int], *, width: int) -> str:
+    """The head of a table of shares: when each slice begins, after `width` characters. Year and month; month and day within a year."""
+    starts = [datetime.fromtimestamp(start, UTC) for start in starts_unix]
+    form = "%m-%d" if starts and starts[-1] - starts[0] < timedelta(days=365) else "%y-%m"
+    return " " * width + "".join(f"{start.strftime(form):>6}" for start in starts)
+
+
+def over_time_row(shares: Sequence[float]) -> str:
+    """Shares (0..1) as whole percents; nothing for none, so that the eye finds the others."""
+    return "".join(f"{100 * share:>6.0f}" if share else "     ." for share in shares)
 
 
 def _cases(summary: Mapping[str, Any]) -> str:

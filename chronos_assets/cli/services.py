@@ -12,7 +12,9 @@ from chronos_assets import services as servers
 from chronos_assets.cli.common import emit, json_option, say
 from chronos_assets.domain.byte_size import byte_size
 from chronos_assets.services import RunningHome, ServiceStatus
-from chronos_assets.settings import load_settings
+from chronos_assets.settings import Settings, load_settings
+
+_PARTS = {"QuestDB tables": "questdb", "Postgres": "postgres", "files": "files"}
 
 
 @click.group()
@@ -57,7 +59,23 @@ def status(as_json: bool) -> None:
     """Show both stores (address, process, memory, data on disk), and other homes of this user whose servers run."""
     settings = load_settings()
     others = [one for one in servers.running_homes(settings) if one.home != settings.home.resolve()]
-    _show({**_documents(servers.status(settings)), "other_homes": [_home_document(one) for one in others]}, as_json)
+    found = servers.status(settings)
+    document = {**_documents(found), "other_homes": [_home_document(one) for one in others]}
+    _show({**document, "space": _space(settings, found)}, as_json)
+
+
+def _space(settings: Settings, found: list[ServiceStatus]) -> dict[str, Any] | None:
+    """Rows, bytes and growth; None if a store does not answer, or nothing was stored yet."""
+    from chronos_assets.errors import ChronosError
+    from chronos_assets.storage.reading import open_reading
+    from chronos_assets.views.space import read_space
+
+    if not all(entry.answers for entry in found):
+        return None
+    try:
+        return read_space(open_reading(servers.connect(settings, start=False), settings)).model_dump()
+    except ChronosError:
+        return None
 
 
 def _show(document: dict[str, Any], as_json: bool) -> None:
@@ -76,10 +94,27 @@ def _documents(found: list[ServiceStatus]) -> dict[str, Any]:
 
 def _as_text(document: dict[str, Any]) -> str:
     lines = [_entry_text(entry) for entry in document["services"]]
+    if space := document.get("space"):
+        lines += _space_lines(space)
     if others := document.get("other_homes"):
         lines.append("Servers of other homes (`chronos services stop --all` stops all of them):")
         lines += [_home_text(one) for one in others]
     return "\n".join(lines)
+
+
+def _space_lines(space: dict[str, Any]) -> list[str]:
+    parts = ", ".join(f"{name} {byte_size(space[f'{key}_bytes'])}" for name, key in _PARTS.items())
+    lines = [f"Space: {byte_size(space['total_bytes'])} ({parts})"]
+    lines += [
+        f"  {one['table']:<24} {one['rows']:>14,} rows, {one['dead_rows']:>12,} of them dead, {byte_size(one['bytes']):>10}"
+        for one in space["tables"]
+    ]
+    if space["bytes_per_night"] is not None:
+        a_year = byte_size(round(space["bytes_in_a_year"]))
+        growth = byte_size(round(abs(space["bytes_per_night"])))
+        sign = "-" if space["bytes_per_night"] < 0 else "+"
+        lines.append(f"  {sign}{growth} a night over {space['nights']} nights: {a_year} in a year")
+    return lines
 
 
 def _home_text(one: dict[str, Any]) -> str:

@@ -16,6 +16,7 @@ from chronos_assets.domain.bars_spec import BarsSpec, ColumnsSpec, FormatSpec
 from chronos_assets.domain.profiles.lfs import LfsProfile
 from chronos_assets.domain.profiles.simulation import SimulationProfile
 from chronos_assets.domain.profiles.walkforward import WalkforwardProfile
+from chronos_assets.domain.retention import Keep
 from chronos_assets.domain.slug import Slug, granularity_seconds
 from chronos_assets.domain.strict import StrictModel
 from chronos_assets.domain.strict_yaml import YamlProblem, load_yaml
@@ -41,6 +42,7 @@ class Manifest(StrictModel):
     columns: ColumnsSpec = ColumnsSpec()
     target_horizon: dict[str, int] = Field(default_factory=dict)
     ohlcv_file: str | None = None
+    keep: Keep | None = None
     walkforward: dict[str, WalkforwardProfile] = Field(default_factory=dict)
     simulation: dict[str, SimulationProfile] = Field(default_factory=dict)
     lfs: dict[str, LfsProfile] = Field(default_factory=dict)

@@ -45,7 +45,8 @@ def load_yaml(text: str) -> Any:
 
 def flow(value: dict[str, Any]) -> str:
     """A mapping as YAML in one line, as manifests write it."""
-    return yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10_000, allow_unicode=True).strip()
+    text = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10_000, allow_unicode=True).strip()
+    return text.replace("? '' :", "'':")  # an empty key, which PyYAML writes in its long form
 
 
 class _StrictLoader(yaml.SafeLoader):

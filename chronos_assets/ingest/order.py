@@ -54,7 +54,7 @@ def _hint(disorder: Disorder, around: Surroundings) -> str:
     if not around.is_daily and (clock := _clock_hint(around, disorder.step)) is not None:
         return clock
     if disorder.step < 0:
-        return "Sort the rows by Date and Time, the oldest first."
+        return "Sort the rows by Date and Time, the oldest first, or declare format: {order: descending} (--format order=descending)."
     differing = _differing(around)
     if around.is_daily:
         if any(fold(name) == "time" for name in differing):

@@ -148,9 +148,9 @@ def text_in_number(value: str, name: str, row: int, column: str) -> BarsError:
     )
 
 
-_MARKETS = frozenset({"symbol", "ticker", "instrument", "pair", "asset", "contract", "code", "security", "<ticker>"})
+MARKETS = frozenset({"symbol", "ticker", "instrument", "pair", "asset", "contract", "code", "security", "<ticker>"})
 _BOOLEANS = frozenset({"true", "false", "yes", "no", "t", "f", "y", "n"})
-_MISSING = frozenset({"na", "n/a", "#n/a", "null", "none", "nil", "-", ".", "?", "missing", "<na>", "#div/0!", "#value!", "#ref!", "#num!"})
+MISSING = frozenset({"na", "n/a", "#n/a", "null", "none", "nil", "-", ".", "?", "missing", "<na>", "#div/0!", "#value!", "#ref!", "#num!"})
 _ADVICE: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"[+-]?\d{1,3}(\.\d{3})*,\d+|[+-]?\d+,\d+"), "Write the decimal point as '.', without thousands separators."),
     (re.compile(r"[+-]?\d{1,3}([,' _\u00a0\u202f]\d{3})+(\.\d+)?"), "Write numbers without thousands separators."),
@@ -167,9 +167,9 @@ def _advice(value: str, column: str) -> str:
         return "The header is here a second time: two exports were joined; remove this line."
     if value.casefold() in _BOOLEANS:
         return "Write booleans as 1 and 0."
-    if value.casefold() in _MISSING:
+    if value.casefold() in MISSING:
         return "Leave a missing value empty, or write NaN."
-    if column.strip().casefold() in _MARKETS:
+    if column.strip().casefold() in MARKETS:
         return "If it names the market of each bar, call the column Market; else leave it out with columns.exclude in the manifest."
     found = (advice for pattern, advice in _ADVICE if pattern.fullmatch(value))
     return next(found, "Correct the cell, or leave the column out with columns.exclude in the manifest.")

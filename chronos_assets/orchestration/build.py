@@ -11,6 +11,7 @@ from chronos_assets.orchestration.checks import CHECKS
 from chronos_assets.orchestration.executors import lineage_executor
 from chronos_assets.orchestration.jobs.lfs import lfs_job
 from chronos_assets.orchestration.jobs.sweep import sweep_job
+from chronos_assets.orchestration.jobs.upkeep import upkeep_job
 from chronos_assets.orchestration.jobs.validate_dataset import validate_job
 from chronos_assets.orchestration.nightly.nightly_summary import night_summary
 from chronos_assets.orchestration.nightly.schedules import nightly
@@ -33,13 +34,14 @@ def build_defs(resource_overrides: Mapping[str, object] | None = None) -> Defini
         description="One dataset all the way: file, Arrow, QuestDB, audit, registry, walk-forward, simulation.",
         tags={"dagster/retry_strategy": "ALL_STEPS"},
     )
+    upkeep = upkeep_job()
     with accepted():
         return Definitions(
             assets=[*SOURCES, *ASSETS, night_summary],
             asset_checks=CHECKS,
-            jobs=[whole_way, validate_job(), sweep_job(), lfs_job()],
+            jobs=[whole_way, validate_job(), sweep_job(), lfs_job(), upkeep],
             schedules=[nightly(whole_way, workplace)],
-            sensors=[manifest_sensor(whole_way, workplace), night_watch(workplace), failure_alert(workplace)],
+            sensors=[manifest_sensor(whole_way, workplace), night_watch(upkeep, workplace), failure_alert(workplace)],
             resources={"workplace": workplace, **(resource_overrides or {})},
             executor=lineage_executor,
         )

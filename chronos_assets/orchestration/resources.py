@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -16,12 +16,16 @@ from chronos_assets.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from chronos_assets.orchestration.failures import StepContext
+    from chronos_assets.pipeline.export.normalize import NormalizedBars
     from chronos_assets.pipeline.progress import Progress
+    from chronos_assets.pipeline.walkforward.request import WalkforwardRequest
     from chronos_assets.services import Connections
     from chronos_assets.storage.manifest_files import LoadedManifest
     from chronos_assets.storage.stores import Stores
 
 LOG_EVERY_SECONDS = 10.0
+# Resolved walk-forward requests that one process remembers.
+REQUESTS_KEPT = 32
 
 
 class Workplace:
@@ -35,6 +39,7 @@ class Workplace:
         self._reporter = reporter
         self._lock = threading.Lock()
         self._stores: Stores | None = None
+        self._resolved: dict[Hashable, WalkforwardRequest] = {}
 
     def report_to(self, reporter: Callable[[str], Progress]) -> None:
         """Report progress of each slug to `reporter(slug)` from now on, instead of the run's log."""
@@ -61,6 +66,31 @@ class Workplace:
         from chronos_assets.storage.manifest_files import load_manifest, manifest_path
 
         return load_manifest(manifest_path(self.settings.exports_dir, Slug.parse(slug)), data_roots=self.settings.data_roots)
+
+    def normalized(self, loaded: LoadedManifest) -> NormalizedBars:
+        """What the asset `normalized_bars` made of the file; raises `NotPublishedError` if it has not read the file as it is now."""
+        from chronos_assets.pipeline.export.normalize import find_normalized
+
+        return find_normalized(loaded, self.settings, published=self.published_checksum(loaded.manifest.dataset))
+
+    def published_checksum(self, slug: str) -> str | None:
+        """Checksum of the file that the registry names."""
+        from chronos_assets.storage.datasets import find_dataset
+
+        record = find_dataset(self.stores.postgres, slug)
+        return record.checksum if record else None
+
+    def resolved(self, inputs: Hashable, resolve: Callable[[], WalkforwardRequest]) -> WalkforwardRequest:
+        """What `resolve` made of the same `inputs` before in this process, else what it makes now. Only the latest are kept."""
+        with self._lock:
+            known = self._resolved.get(inputs)
+        if known is None:
+            known = resolve()
+            with self._lock:
+                self._resolved[inputs] = known
+                while len(self._resolved) > REQUESTS_KEPT:
+                    del self._resolved[next(iter(self._resolved))]
+        return known
 
     def progress(self, context: StepContext) -> Progress:
         """Where a use case reports how far it is: to the command line that started it, else to the run's log now and then."""

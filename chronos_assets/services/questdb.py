@@ -40,6 +40,8 @@ _JAVA_FLAGS = (
     "--add-exports=java.base/jdk.internal.vm=io.questdb",
     "--add-exports=java.base/jdk.internal.math=io.questdb",
 )
+# A server that lives for minutes spends more on compiling its code well than it ever gains from that: half of its CPU until it answers.
+_COMPILE_QUICKLY = "-XX:TieredStopAtLevel=1"
 _SMALL_MEMORY = {
     "QDB_SHARED_WORKER_COUNT": "2",
     "QDB_CAIRO_O3_COLUMN_MEMORY_SIZE": "256k",
@@ -58,11 +60,12 @@ _EXPORTS = {"QDB_HTTP_EXPORT_CONNECTION_LIMIT": "16"}
 
 @dataclass(frozen=True)
 class EmbeddedQuestDB:
-    """One QuestDB below `places`."""
+    """One QuestDB below `places`. `durable` False compiles its code quickly instead of well: for tests, which end it soon."""
 
     settings: Settings
     places: Places
     passwords: Passwords
+    durable: bool = True
     name: str = QUESTDB
     title: str = "QuestDB"
     version: str = jar.VERSION
@@ -105,7 +108,8 @@ class EmbeddedQuestDB:
         server_jar = jar.questdb_jar(self.settings, say)
         if "ilp" in record.ports:
             say("QuestDB's ILP/TCP listener is open: it has no password, so every user of this machine can write through it")
-        command = [str(java), *_JAVA_FLAGS, f"-Xmx{self.settings.questdb_memory}", f"-Djava.io.tmpdir={self.data_dir / 'tmp'}"]
+        flags = _JAVA_FLAGS if self.durable else (*_JAVA_FLAGS, _COMPILE_QUICKLY)
+        command = [str(java), *flags, f"-Xmx{self.settings.questdb_memory}", f"-Djava.io.tmpdir={self.data_dir / 'tmp'}"]
         command += ["-p", str(server_jar), "-m", _MAIN_CLASS, "-d", str(self.data_dir)]
         log = self.places.log(self.name)
         environment = processes.clean_environment(self._environment(record.ports))

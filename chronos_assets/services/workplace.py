@@ -48,7 +48,7 @@ def connect(settings: Settings, *, start: bool = True, progress: Say | None = No
 def start_servers(settings: Settings, progress: Say | None = None, *, durable: bool = True) -> Connections:
     """Start the embedded servers that do not run yet, and wait until they answer.
 
-    Raises `ServiceStartError`, with nothing of this attempt left running. `durable=False` trades Postgres' safety for speed, for tests.
+    Raises `ServiceStartError`, with nothing of this attempt left running. `durable=False` is for tests: no fsync, quick to start.
     """
     say = progress or _silent
     _check_remote(settings)
@@ -98,7 +98,7 @@ def _check_remote(settings: Settings) -> None:
 def _embedded(settings: Settings, places: Places, secrets: Passwords, *, durable: bool = True) -> list[EmbeddedServer]:
     servers: list[EmbeddedServer] = []
     if embeds_questdb(settings):
-        servers.append(EmbeddedQuestDB(settings, places, secrets))
+        servers.append(EmbeddedQuestDB(settings, places, secrets, durable=durable))
     if settings.postgres_dsn is None:
         servers.append(EmbeddedPostgres(settings, places, secrets, durable=durable))
     return servers

@@ -2,6 +2,7 @@
 
 A file is written under a temporary name in the same folder, synced, renamed, and its folder is synced. So neither a crash nor a power cut
 leaves half a file, and a row that is committed afterwards never names a file that the disk does not have. Errors name the final file.
+A journal is the exception: it grows by `append`, which returns when the disk has the record.
 """
 
 from __future__ import annotations
@@ -72,6 +73,21 @@ def write_files(contents: Mapping[Path, bytes], *, mode: int | None = None) -> N
         for temporary in temporaries.values():
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
+
+
+def append(path: Path, content: bytes) -> None:
+    """Add `content` to the end of `path`, made if it is missing, with its folder. Raises `FileError`; then a part of it may be there.
+
+    For journals, whose records say themselves whether they are whole.
+    """
+    changed = set() if path.exists() else _make_folders({path.parent})
+    with naming(path), path.open("ab", buffering=0) as file:
+        if changed:
+            os.fchmod(file.fileno(), mode_beside(path.parent))
+        file.write(content)
+        os.fsync(file.fileno())
+    for folder in changed:
+        sync_folder(folder)
 
 
 def put_in_place(finished: Path, path: Path) -> None:

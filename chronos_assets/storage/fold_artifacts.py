@@ -123,6 +123,11 @@ class FoldArtifacts:
         path = self.path(key)
         return 0 if path is None else sum(file.stat().st_size for file in (path, path.with_suffix(".npy")) if file.is_file())
 
+    def keys(self) -> list[str]:
+        """Keys of all folds that have a file here."""
+        found = {path.stem for pattern in ("*/*.ubj", "*/*.npy") for path in (self._root / FOLDER).glob(pattern)}
+        return sorted(key for key in found if _KEY.fullmatch(key))
+
     def remove(self, key: str | None) -> None:
         """Delete both files; one that is gone already is no error, and a text that is no key has none."""
         path = self.path(key)

@@ -143,9 +143,9 @@ def end_queued(postgres: Postgres, lfs_id: str) -> None:
 
 
 def tell_progress(lock: Connection, lfs_id: str, progress: Mapping[str, Any]) -> bool:
-    """Write how far a selection is; True if it was asked to stop."""
+    """Write how far a selection is; True if it was asked to stop, or went with its dataset."""
     row = lock.execute(query("lfs_progress"), {"lfs_id": lfs_id, "progress": Jsonb(dict(progress))}).fetchone()
-    return row is not None and bool(row["cancel_requested"])
+    return row is None or bool(row["cancel_requested"])
 
 
 def write_features(lock: Connection, lfs_id: str, features: Sequence[LfsFeature]) -> None:
@@ -162,8 +162,8 @@ def end_lfs(
     seconds: float,
     summary: Mapping[str, Any] | None,
     progress: Mapping[str, Any] | None,
-) -> None:
-    """Write the status that a selection ended with, on the connection that holds its lock."""
+) -> bool:
+    """Write the status that a selection ended with, on the connection that holds its lock; False if it went with its dataset."""
     binds = {
         "lfs_id": lfs_id,
         "status": status,
@@ -171,7 +171,7 @@ def end_lfs(
         "summary_metrics": None if summary is None else Jsonb(dict(summary)),
         "progress": None if progress is None else Jsonb(dict(progress)),
     }
-    lock.execute(query("lfs_end"), binds)
+    return lock.execute(query("lfs_end"), binds).rowcount == 1
 
 
 def ask_to_cancel(postgres: Postgres, lfs_id: str) -> bool:

@@ -87,6 +87,10 @@ class QuestDB:
         """True if the table exists."""
         return bool(self.rows(f"SELECT 1 FROM tables() WHERE table_name = {quote_literal(table)}"))  # noqa: S608 - quoted
 
+    def table_names(self) -> set[str]:
+        """Names of all tables."""
+        return {str(row["table_name"]) for row in self.rows("SELECT table_name FROM tables()")}
+
     def columns(self, table: str) -> dict[str, dict[str, Any]]:
         """Columns of a table as `SHOW COLUMNS` tells them, by name as stored."""
         return {row["column"]: row for row in self.rows(f"SHOW COLUMNS FROM {quote_identifier(table)}")}

@@ -10,6 +10,7 @@ import base64
 import contextlib
 import io
 import json
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,13 +20,17 @@ import polars as pl
 import requests
 
 from chronos_assets.errors import ServiceUnavailableError, StoreError
+from chronos_assets.storage.tables import OLD, READY
 
 RESTART_POLL_SECONDS = 0.3
 BUSY_POLL_SECONDS = 0.05
+# How long a query waits for a table between the two renames of a compaction.
+SWAP_SECONDS = 10.0
 # The server sends a row group while it makes the next one; with fewer rows their number costs more than that saves.
 ROW_GROUP_ROWS = "5000"
 PIECE_BYTES = 1 << 20
 PARQUET_MAGIC = b"PAR1"
+_MISSING_TABLE = re.compile(rb"table does not exist \[table=([^\]]+)\]")
 _OTHER_PROGRAMS = {404, 405, 501, 502}  # what a web server or a proxy says of a path that it does not know
 READ_ONLY = (
     "It is a replica, or readonly, http.security.readonly or an access list keeps writers out: name another server, or allow writing."
@@ -106,8 +111,23 @@ class HttpReader:
                 if b"exceeded connection limit" in body and time.monotonic() < started + self._patience.busy_seconds:
                     time.sleep(BUSY_POLL_SECONDS)
                     continue
+                if time.monotonic() < started + SWAP_SECONDS and self._is_swapped(body):
+                    time.sleep(BUSY_POLL_SECONDS)
+                    continue
                 raise _refused(status, body, self.base)
             return body
+
+    def _is_swapped(self, body: bytes) -> bool:
+        """Whether a table that was not there is being swapped for its compacted copy, or has come meanwhile."""
+        missing = _MISSING_TABLE.search(body)
+        if missing is None:
+            return False
+        name = missing[1].decode(errors="replace")
+        status, answer = self._get_once("/exec", {"query": "SELECT table_name FROM tables()", "nm": "false"}, self._patience.read_seconds)
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            there = {row[0] for row in json.loads(answer)["dataset"]}
+            return status < 400 and (name in there or {f"{name}{READY}", f"{name}{OLD}"} <= there)
+        return False
 
     def _get_once(self, path: str, parameters: dict[str, str], timeout: float) -> tuple[int, bytes]:
         """Status and body. In large pieces: by itself `requests` takes 10 KB at a time, a third of the work of a long answer."""

@@ -23,6 +23,7 @@ from chronos_assets.storage.identifiers import quote_literal
 from chronos_assets.storage.postgres import Connection, Postgres, Row, lock_number
 from chronos_assets.storage.queries import query
 from chronos_assets.storage.stores import Stores
+from chronos_assets.storage.table_locks import writing_to
 from chronos_assets.storage.tables import TIMESTAMP, WALKFORWARD_PREDICTIONS
 
 PREDICTION_COLUMNS = ("bar_index", "prediction", "target_value", "long_threshold", "short_threshold", "score")
@@ -301,8 +302,9 @@ def store_folds(
     """
     table = WALKFORWARD_PREDICTIONS
     if predictions.height:
-        stores.questdb.write(predictions, table=table.name, symbols=table.symbols)
-        stores.questdb.wait_applied(table.name, stores.settings.apply_timeout_seconds)
+        with stores.postgres.wrapped(), writing_to(lock, table.name):
+            stores.questdb.write(predictions, table=table.name, symbols=table.symbols)
+            stores.questdb.wait_applied(table.name, stores.settings.apply_timeout_seconds)
     with stores.postgres.wrapped(), lock.transaction():
         lock.execute(query("lock_shared_until_commit"), {"key": lock_number(FILES)})
         whole = keep_files(folds)
@@ -376,10 +378,17 @@ def run_artifacts(postgres: Postgres, run_ids: Sequence[str]) -> list[RunArtifac
         return [RunArtifact(**row) for row in connection.execute(query("run_artifacts"), {"run_ids": list(run_ids)}).fetchall()]
 
 
+def fold_keys_of_dataset(postgres: Postgres, slug: str) -> list[str]:
+    """Keys of the folds that only runs of this dataset have."""
+    with postgres.connection() as connection:
+        return [row["fold_key"] for row in connection.execute(query("dataset_fold_keys"), {"slug": slug}).fetchall()]
+
+
 def delete_run(postgres: Postgres, run_id: str) -> None:
-    """Delete a run and its folds from Postgres; its trial stays. QuestDB has no row delete: its predictions stay there, unreachable."""
+    """Delete a run, its folds and simulations from Postgres; its trial stays. Their rows in QuestDB stay there, unreachable."""
     with postgres.connection() as connection, connection.transaction():
         connection.execute(query("trial_retire"), {"run_id": run_id})
+        connection.execute(query("simulations_delete"), {"run_id": run_id})
         connection.execute(query("run_folds_delete"), {"run_id": run_id})
         connection.execute(query("run_delete"), {"run_id": run_id})
 

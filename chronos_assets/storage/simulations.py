@@ -24,6 +24,7 @@ from chronos_assets.storage.postgres import Connection, Postgres, Row
 from chronos_assets.storage.queries import query
 from chronos_assets.storage.runs import hint_prefix
 from chronos_assets.storage.stores import Stores
+from chronos_assets.storage.table_locks import writing
 from chronos_assets.storage.tables import TIMESTAMP, TRADING_SIM_EQUITY, TRADING_SIM_TRACES, TableSpec
 
 TRADE_VALUES = TRADING_SIM_TRACES.doubles
@@ -131,10 +132,11 @@ def write_trades_and_equity(stores: Stores, record_id: str, *, run_id: str, mode
         pl.col("entry_timestamp_unix").alias(TIMESTAMP),
     )
     marks = equity.select(*keys, *TRADING_SIM_EQUITY.doubles, pl.col("timestamp_unix").alias(TIMESTAMP))
-    for table, frame in ((TRADING_SIM_TRACES, rows), (TRADING_SIM_EQUITY, marks)):
-        if frame.height:
-            stores.questdb.write(frame, table=table.name, symbols=table.symbols, batch_rows=stores.settings.batch_rows * 5)
-            stores.questdb.wait_applied(table.name, stores.settings.apply_timeout_seconds)
+    with writing(stores.postgres, TRADING_SIM_TRACES.name, TRADING_SIM_EQUITY.name):
+        for table, frame in ((TRADING_SIM_TRACES, rows), (TRADING_SIM_EQUITY, marks)):
+            if frame.height:
+                stores.questdb.write(frame, table=table.name, symbols=table.symbols, batch_rows=stores.settings.batch_rows * 5)
+                stores.questdb.wait_applied(table.name, stores.settings.apply_timeout_seconds)
 
 
 def complete_simulation(

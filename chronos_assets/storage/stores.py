@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Protocol
 
 from chronos_assets.settings import Settings, remember_home
+from chronos_assets.storage.compaction import finish_swap
 from chronos_assets.storage.migrate import migrate
 from chronos_assets.storage.postgres import Postgres
 from chronos_assets.storage.privacy import private_home
 from chronos_assets.storage.questdb import QuestDB
-from chronos_assets.storage.tables import TABLES
+from chronos_assets.storage.questdb_http import SWAP_SECONDS
+from chronos_assets.storage.table_locks import alone_with
+from chronos_assets.storage.tables import OLD, READY, TABLES
 
 
 class ConnectionsLike(Protocol):
@@ -54,4 +57,19 @@ def open_stores(connections: ConnectionsLike, settings: Settings) -> Stores:
     private_home(settings.home)
     remember_home(settings)
     settings.artifacts_dir.mkdir(exist_ok=True)
+    finish_swaps(connections, postgres)
     return Stores(open_questdb(connections), postgres, settings.artifacts_dir, settings)
+
+
+def finish_swaps(connections: ConnectionsLike, postgres: Postgres) -> None:
+    """Wait for a table that is being swapped for its compacted copy, or finish the swap of a process that was killed.
+
+    A table that is missing must not be created empty in its place.
+    """
+    questdb = QuestDB(connections.questdb_conf, connections.questdb_http, connections.questdb_user, connections.questdb_password)
+    there = questdb.table_names()
+    for spec in TABLES:
+        beside = {f"{spec.name}{OLD}", f"{spec.name}{READY}"}
+        if beside <= there or (spec.name not in there and beside & there):
+            with alone_with(postgres, spec.name, wait_seconds=SWAP_SECONDS):
+                finish_swap(questdb, spec.name)

@@ -6,12 +6,14 @@ include `source` or `granularity`: a changed source would leave an old row besid
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from chronos_assets.storage.identifiers import quote_identifier
 
 TIMESTAMP = "timestamp"
+# What a table is called beside its name while it is made again (`compaction`).
+COPY, READY, OLD = "__copy", "__ready", "__old"
 
 
 @dataclass(frozen=True)
@@ -39,12 +41,13 @@ class TableSpec:
             | {TIMESTAMP: "TIMESTAMP_NS"}
         )
 
-    def ddl(self) -> str:
-        """`CREATE TABLE IF NOT EXISTS` of this table."""
-        columns = ", ".join(f"{quote_identifier(name)} {kind}" for name, kind in self.types.items())
+    def ddl(self, called: str | None = None, doubles: Sequence[str] = ()) -> str:
+        """`CREATE TABLE IF NOT EXISTS` of this table, under another name and with further DOUBLE columns if asked for."""
+        kinds = self.types | dict.fromkeys(doubles, "DOUBLE")
+        columns = ", ".join(f"{quote_identifier(name)} {kind}" for name, kind in kinds.items())
         keys = ", ".join(quote_identifier(name) for name in (TIMESTAMP, *self.keys))
         return (
-            f"CREATE TABLE IF NOT EXISTS {quote_identifier(self.name)} ({columns}) "
+            f"CREATE TABLE IF NOT EXISTS {quote_identifier(called or self.name)} ({columns}) "
             f"TIMESTAMP({quote_identifier(TIMESTAMP)}) PARTITION BY YEAR WAL DEDUP UPSERT KEYS({keys})"
         )
 

@@ -10,8 +10,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import numpy as np
 import polars as pl
 
+from chronos_assets.domain.lfs.shares import SLICES, share_over_time, slice_edges
 from chronos_assets.domain.statistics.significance import sign_test
 from chronos_assets.errors import NotPublishedError, UsageError
 from chronos_assets.pipeline.upkeep.retire import run_spaces
@@ -123,6 +125,7 @@ def run_links(run: doc.Run) -> dict[str, str]:
         "self": base,
         "predictions": f"{base}/predictions",
         "importance": f"{base}/importance",
+        "chosen-features": f"{base}/chosen-features",
         "simulations": f"/api/tradesim/runs?run={run.run_id}",
         "dataset": f"/api/datasets/{run.dataset_id}",
         "events": f"/api/events?topics=run:{run.run_id}",
@@ -156,6 +159,36 @@ def read_importance(postgres: Postgres, run_id: str) -> list[doc.Importance]:
     run = read_run(postgres, run_id, importance=True)
     found: dict[str, dict[str, Any]] = (run.summary_metrics or {}).get("feature_importance") or {}
     return ranked({name: (one["gain"], one["splits"], one["shap"]) for name, one in found.items()})
+
+
+def read_chosen_features(postgres: Postgres, run_id: str, slices: int = SLICES) -> doc.ChosenFeatures:
+    """How often each feature was chosen by the folds of a run, in all and over time, as far as folds are stored."""
+    run = read_run(postgres, run_id)
+    folds = [fold for fold in get_folds(postgres, run.run_id) if "features" in fold.metrics]
+    names = [name for name in run.feature_columns if any(name in fold.metrics["features"] for fold in folds)]
+    flags = np.array([[name in fold.metrics["features"] for name in names] for fold in folds], dtype=np.bool_).reshape(
+        len(folds), len(names)
+    )
+    shares = share_over_time(flags, slices) if folds else np.empty((0, len(names)))
+    chosen = [doc.ChosenFeature(feature=name, folds=int(flags[:, v].sum()), shares=shares[:, v].tolist()) for v, name in enumerate(names)]
+    return doc.ChosenFeatures(
+        folds=len(folds),
+        slices=[_fold_slice(folds[start:end]) for start, end in itertools.pairwise(slice_edges(len(folds), slices))],
+        features=sorted(chosen, key=lambda one: (-one.folds, one.feature)),
+    )
+
+
+def _fold_slice(folds: Sequence[FoldRecord]) -> doc.FoldSlice:
+    first, last = folds[0], folds[-1]
+    assert first.test_start_ts is not None
+    assert last.test_end_ts is not None
+    return doc.FoldSlice(
+        first_fold=first.fold_number,
+        last_fold=last.fold_number,
+        first_unix=int(first.test_start_ts.timestamp()),
+        end_unix=int(last.test_end_ts.timestamp()),
+        folds=len(folds),
+    )
 
 
 def ranked(found: Mapping[str, tuple[float, int, float]]) -> list[doc.Importance]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from chronos_assets.domain.slug import Slug
 from chronos_assets.errors import RefusedError
+from chronos_assets.pipeline.upkeep.retire import REPORTS
 from chronos_assets.storage.atomic_write import write_file
 from chronos_assets.storage.simulations import get_simulation
 from chronos_assets.storage.stores import Stores
@@ -24,7 +25,7 @@ def write_tear_sheet(simulation_id: str, stores: Stores, output: Path | None = N
     """
     simulation = get_simulation(stores.postgres, simulation_id)
     slug = Slug.parse(simulation.dataset_id)  # it comes from a table, and becomes part of a path
-    path = output or stores.artifacts / "reports" / f"{slug}-{simulation.mode}-{simulation.simulation_id}.html"
+    path = output or stores.artifacts / REPORTS / f"{slug}-{simulation.mode}-{simulation.simulation_id}.html"
     path = path.expanduser().absolute()
     html = render_tear_sheet(simulation.simulation_id, stores)
     write_file(path, html.encode())

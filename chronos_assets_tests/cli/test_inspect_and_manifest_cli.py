@@ -185,3 +185,30 @@ def test_presets_are_shown_and_used(tmp_path: Path) -> None:
     assert chronos(tmp_path, "manifest", "new", str(path), *keys).returncode == 0
     written = load_manifest(tmp_path / "exports" / "eurusd_4h_v1.yaml").manifest.format
     assert written.written() == {"preset": "mt5", "delimiter": "tab", "timezone": "Europe/Athens", "rename": {"<SPREAD>": None}}
+
+
+def test_a_proposal_is_printed_and_taken_only_if_asked(tmp_path: Path) -> None:
+    """inspect prints the block that reads a refused file, with its bars in UTC; `--accept-proposal` writes it, nothing else does."""
+    bars = made_up(random.Random(6), 30, dt.timedelta(hours=4), dt.datetime(2024, 12, 30))
+    path = put(tmp_path, LAYOUTS["mt5"](bars, "UTC"), "gold_4h.csv")
+    words = chronos(tmp_path, "inspect", str(path))
+    assert (words.returncode, words.stdout) == (3, "")
+    assert "format: {encoding: by_mark, preset: mt5}" in words.stderr or "format: {preset: mt5}" in words.stderr
+    assert "2024-12-30T00:00:00Z" in words.stderr
+    assert "the file does not say the time zone" in words.stderr
+    assert "--accept-proposal" in words.stderr
+    found = document(chronos(tmp_path, "inspect", str(path), "--json"))["proposal"]
+    assert found["only"] is True
+    assert found["readings"][0]["format"]["preset"] == "mt5"
+    assert chronos(tmp_path, "manifest", "new", str(path)).returncode == 3
+    taken = chronos(tmp_path, "manifest", "new", str(path), "--accept-proposal", "--format", "timezone=Europe/Athens")
+    assert taken.returncode == 0, taken.stderr
+    assert "declared: format:" in taken.stderr
+    written = load_manifest(tmp_path / "exports" / "gold_4h_v1.yaml").manifest.format
+    assert (written.preset, written.timezone, written.date) == ("mt5", "Europe/Athens", "%Y.%m.%d")
+    two_ways = put(tmp_path, b"Date;A;B\n01/02/2024;5;6\n02/02/2024;5;6\n03/02/2024;6;7\n", "x_1d.csv")
+    question = chronos(tmp_path, "inspect", str(two_ways))
+    assert "What decides: date" in question.stderr
+    refused = chronos(tmp_path, "manifest", "new", str(two_ways), "--accept-proposal")
+    assert refused.returncode == 3
+    assert "no single proposal" in refused.stderr

@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -25,11 +26,13 @@ from chronos_assets.orchestration.preview import accepted
 from chronos_assets.orchestration.resources import Workplace
 from chronos_assets.orchestration.summary import summary_of
 from chronos_assets.pipeline.export import normalize
+from chronos_assets.pipeline.walkforward import run as walkforward_run
+from chronos_assets.pipeline.walkforward.request import WalkforwardRequest, resolve_request
 from chronos_assets.services import Connections
 from chronos_assets.settings import Settings
 from chronos_assets.storage import file_digests
 from chronos_assets.storage.audits import list_attempts
-from chronos_assets.storage.datasets import find_dataset, get_dataset
+from chronos_assets.storage.datasets import DatasetRecord, find_dataset, get_dataset
 from chronos_assets.storage.runs import get_folds, list_runs
 from chronos_assets.storage.simulations import list_simulations
 from chronos_assets_tests.support.dagster_data import PROFILE, bars, checksum, rewrite, write_dataset
@@ -88,11 +91,26 @@ def hashed() -> Iterator[list[Path | None]]:
 
 
 @pytest.fixture(scope="module")
-def published(workplace: Workplace, instance: DagsterInstance, hashed: list[Path | None]) -> RunOutcome:
+def resolved() -> Iterator[list[str | None]]:
+    """Datasets in the order in which a walk-forward request was resolved on them, None if the first run ends."""
+    slugs: list[str | None] = []
+
+    def counted(record: DatasetRecord, *args: Any, **options: Any) -> WalkforwardRequest:
+        slugs.append(record.dataset_id)
+        return resolve_request(record, *args, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(walkforward_run, "resolve_request", counted)
+        yield slugs
+
+
+@pytest.fixture(scope="module")
+def published(workplace: Workplace, instance: DagsterInstance, hashed: list[Path | None], resolved: list[str | None]) -> RunOutcome:
     """A dataset that one run has taken all the way; bars that are appended to its file are taken."""
     write_dataset(workplace.settings.exports_dir, "whole_1d_v1", change=lambda m: m.update(on_change="grow"))
     outcome = run_partition("whole_1d_v1", workplace, instance)
     hashed.append(None)
+    resolved.append(None)
     return outcome
 
 
@@ -130,6 +148,21 @@ def test_one_run_takes_a_file_to_trades(workplace: Workplace, published: RunOutc
     )
     assert document["walkforward"][0]["folds_trained"] == 6
     assert document["simulations"][0]["trades"] > 0
+
+
+def test_a_run_resolves_its_walkforward_request_once(published: RunOutcome, resolved: list[str | None]) -> None:
+    """Training, simulations and the checks of both share one resolved request per profile."""
+    assert published.succeeded
+    assert resolved[: resolved.index(None)] == ["whole_1d_v1"]
+
+
+def test_bars_of_a_file_that_was_not_normalized_are_refused(workplace: Workplace, instance: DagsterInstance) -> None:
+    """Later steps use what `normalized_bars` made, and never read a file that it has not seen."""
+    write_dataset(workplace.settings.exports_dir, "unread_1d_v1")
+    outcome = run_partition("unread_1d_v1", workplace, instance, assets=["indicator_bars"], checks=False)
+    assert not outcome.succeeded
+    assert "Materialize normalized_bars first" in outcome.message
+    assert find_dataset(workplace.stores.postgres, "unread_1d_v1") is None
 
 
 def test_a_run_reads_its_source_for_the_checksum_once(workplace: Workplace, published: RunOutcome, hashed: list[Path | None]) -> None:

@@ -12,18 +12,23 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from click.testing import CliRunner, Result
 
+from chronos_assets.cli.main import chronos as chronos_group
 from chronos_assets.domain.profiles.lfs import LfsProfile
 from chronos_assets.domain.profiles.walkforward import WalkforwardProfile
-from chronos_assets.errors import ConflictError, NotPublishedError, ProfileError, RunCancelledError
+from chronos_assets.errors import ChronosError, ConflictError, FileError, NotPublishedError, ProfileError, RunCancelledError
 from chronos_assets.pipeline.selection.request import KEYS_WITHOUT_EFFECT, RESOLVED_KEYS, LfsRequest, plan_lfs
 from chronos_assets.pipeline.selection.run import run_request
+from chronos_assets.pipeline.upkeep.datasets import retire
 from chronos_assets.pipeline.walkforward.look_ahead import look_ahead_audit
 from chronos_assets.pipeline.walkforward.run import run_walkforward
-from chronos_assets.storage.lfs import ask_to_cancel, declare_dead_lfs, find_lfs, get_lfs, lfs_lock
+from chronos_assets.storage.fold_artifacts import FoldArtifacts
+from chronos_assets.storage.lfs import ask_to_cancel, declare_dead_lfs, find_lfs, get_lfs, lfs_lock, queue_lfs
 from chronos_assets.storage.lfs_artifacts import LfsArtifacts
 from chronos_assets.storage.runs import get_folds
 from chronos_assets.storage.stores import Stores
+from chronos_assets.views.runs import read_chosen_features
 from chronos_assets.views.selections import list_selections, read_cases, read_null, read_pairs, read_selection, read_shares
 from chronos_assets_tests.support.walkforward_data import make_bars, publish, small_profile
 
@@ -39,7 +44,7 @@ def request_of(stores: Stores, slug: str, **changes: Any) -> LfsRequest:
 
 @pytest.fixture
 def slug(stores: Stores, unique_slug: str) -> str:
-    bars = make_bars(ROWS).with_columns(feat_still=pl.lit(2.0))
+    bars = make_bars(ROWS, trailing_nulls=1).with_columns(feat_still=pl.lit(2.0))
     publish(stores, unique_slug, bars)
     return unique_slug
 
@@ -47,6 +52,11 @@ def slug(stores: Stores, unique_slug: str) -> str:
 def chronos(*arguments: str, env: dict[str, str]) -> tuple[int, str, str]:
     done = subprocess.run([*CHRONOS, *arguments], env=env, capture_output=True, text=True, check=False, timeout=120)
     return done.returncode, done.stdout, done.stderr
+
+
+def called(*arguments: str, env: dict[str, str]) -> Result:
+    """A command, called in this process."""
+    return CliRunner().invoke(chronos_group, arguments, env=env)
 
 
 def test_the_command_says_what_it_would_do_then_does_it_once(
@@ -223,7 +233,7 @@ def test_refusals_leave_a_failed_selection_with_its_reason(stores: Stores, slug:
         run_request(request_of(stores, slug, permutations=300), stores, requested_by="test")
 
 
-def test_folds_select_their_own_features(stores: Stores, slug: str) -> None:
+def test_folds_select_their_own_features(stores: Stores, slug: str, cli_environment: dict[str, str]) -> None:
     """`select: lfs` keeps features fold by fold, says in how many folds each was kept, and passes the look-ahead audit."""
     features = {"select": "lfs", "from": ["feat_*"], "keep": 2, "bins": 2, "max_kept": 1, "iterations": 2}
     profile = small_profile(train_size=120, test_size=40, features=features)
@@ -241,3 +251,90 @@ def test_folds_select_their_own_features(stores: Stores, slug: str) -> None:
     report = look_ahead_audit(stores, result.run_id, 2)
     assert report.findings == []
     assert run_walkforward(slug, profile, stores, horizon=3, horizon_assumed=False).folds_trained == 0
+    assert [one.model_dump() for one in read_chosen_features(stores.postgres, result.run_id, 1).features] == [
+        {"feature": name, "folds": count, "shares": [count / len(kept)]} for name, count in chosen.items()
+    ]
+    over_time = read_chosen_features(stores.postgres, result.run_id, len(kept))
+    assert [(s.first_fold, s.last_fold, s.folds) for s in over_time.slices] == [(n, n, 1) for n in range(len(kept))]
+    assert [s.first_unix for s in over_time.slices] == [int(fold.test_start_ts.timestamp()) for fold in folds if fold.test_start_ts]
+    assert {one.feature: one.shares for one in over_time.features} == {name: [float(name in names) for names in kept] for name in chosen}
+    text = called("runs", "show", result.run_id, env=cli_environment).stdout
+    assert f"features that {len(kept)} folds chose" in text
+    plain = run_walkforward(slug, small_profile(train_size=120, test_size=40), stores, horizon=3, horizon_assumed=False)
+    assert read_chosen_features(stores.postgres, plain.run_id).features == []
+
+
+def test_an_assumed_horizon_that_the_bars_contradict_is_refused(stores: Stores, slug: str, cli_environment: dict[str, str]) -> None:
+    """What walk-forward refuses is refused here too, by command and by plan; declared on the command line, it is taken."""
+    publish(stores, slug, make_bars(ROWS, trailing_nulls=3).with_columns(feat_still=pl.lit(2.0)), tag=f"{slug}@2")
+    options = ["--target", "target_a", "--rows", "0:", "--permutations", "0", "--dry-run", "--json"]
+    refused = called("lfs", slug, *options, env=cli_environment).exception
+    assert isinstance(refused, ProfileError)
+    assert (refused.code, refused.where["horizon_shown"]) == ("target_horizon_undeclared", 3)
+    taken = called("lfs", slug, *options, "--horizon", "3", env=cli_environment)
+    assert {warning["code"] for warning in json.loads(taken.stdout)["warnings"]} == {"lfs_sees_test_rows"}
+
+
+def test_a_selection_is_named_by_the_beginning_of_its_id(stores: Stores, slug: str, cli_environment: dict[str, str]) -> None:
+    """`chronos selections` lists, shows in three views and cancels by the first six characters; fewer are no beginning."""
+    request = request_of(stores, slug)
+    run_request(request, stores, requested_by="test")
+    short = request.lfs_id[:6].upper()
+    listed = called("selections", "list", slug, "--json", env=cli_environment)
+    assert [one["lfs_id"] for one in json.loads(listed.stdout)] == [request.lfs_id]
+    for view, whole in (
+        ("table", read_selection(stores.postgres, request.lfs_id).model_dump(mode="json")),
+        ("over-time", read_shares(stores, request.lfs_id, 3).model_dump(mode="json")),
+        ("pairs", [pair.model_dump(mode="json") for pair in read_pairs(stores, request.lfs_id)]),
+    ):
+        shown = called("selections", "show", short, "--view", view, "--slices", "3", "--json", env=cli_environment)
+        assert json.loads(shown.stdout) == whole
+        assert "feat_0" in called("selections", "show", short, "--view", view, env=cli_environment).stdout
+    assert called("selections", "cancel", short, env=cli_environment).stdout == f"selection {request.lfs_id} is completed\n"
+    assert isinstance(called("selections", "show", request.lfs_id[:5], env=cli_environment).exception, NotPublishedError)
+    queued = request_of(stores, slug, seed=9)
+    with stores.postgres.connection() as connection:
+        queue_lfs(connection, queued.row("test"))
+    assert "no case has chosen yet" in called("selections", "show", queued.lfs_id[:8], env=cli_environment).stdout
+    lines = called("selections", "list", slug, env=cli_environment).stdout.splitlines()
+    assert [line.split()[3] for line in lines[1:3]] == ["queued", "completed"]
+    assert called("selections", "cancel", queued.lfs_id[:8], env=cli_environment).stdout == f"selection {queued.lfs_id} is cancelled\n"
+
+
+def test_a_retired_dataset_takes_selections_and_files_with_it(stores: Stores, slug: str) -> None:
+    """Rows and files of its selections and of its runs' folds are gone, and a selection at work stops and leaves nothing."""
+    done, working = request_of(stores, slug), request_of(stores, slug, permutations=200, seed=8)
+    run_request(done, stores, requested_by="test")
+    result = run_walkforward(slug, small_profile(), stores, horizon=3, horizon_assumed=False)
+    keys = [fold.fold_key for fold in get_folds(stores.postgres, result.run_id)]
+    files = FoldArtifacts(stores.artifacts)
+    assert all(files.size(key) for key in keys)
+
+    def retire_meanwhile(stage: str, number: int, total: int | None, detail: str = "") -> None:
+        if stage == "permutations" and number == 2:
+            retire(stores, slug, with_runs=True)
+
+    with pytest.raises(ChronosError, match="the dataset was retired"):
+        run_request(working, stores, requested_by="test", progress=retire_meanwhile)
+    assert [find_lfs(stores.postgres, one.lfs_id) for one in (done, working)] == [None, None]
+    left = [path for one in (done, working) for path in (stores.artifacts / "lfs").glob(f"*{one.lfs_id}*")]
+    assert left == []
+    assert [files.size(key) for key in keys] == [0] * len(keys)
+
+
+@pytest.mark.parametrize("name", ["sets", "permutations"])
+def test_a_damaged_file_is_told_and_made_again(stores: Stores, slug: str, name: str) -> None:
+    """A file that cannot be read is an error that says so; the same request notices one changed byte and makes that file again, equal."""
+    request = request_of(stores, slug)
+    run_request(request, stores, requested_by="test")
+    artifacts = LfsArtifacts(stores.artifacts, request.lfs_id, len(request.features))
+    path = {"sets": artifacts.sets_path, "permutations": artifacts.counts_path}[name]
+    whole = path.read_bytes()
+    path.write_bytes(b"PAR1 and nothing else")
+    with pytest.raises(FileError, match="are damaged"):
+        read_null(stores, request.lfs_id)
+    path.write_bytes(whole[:40] + bytes([whole[40] ^ 1]) + whole[41:])
+    outcome = run_request(request, stores, requested_by="test")
+    assert (outcome.reused, outcome.permutations_computed) == (False, 0 if name == "sets" else 5)
+    assert path.read_bytes() == whole
+    assert run_request(request, stores, requested_by="test").reused

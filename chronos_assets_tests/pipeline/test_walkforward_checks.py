@@ -27,7 +27,8 @@ from chronos_assets.pipeline.walkforward.sweep import run_sweep
 from chronos_assets.storage.fold_artifacts import FoldArtifacts
 from chronos_assets.storage.postgres import lock_number
 from chronos_assets.storage.queries import query
-from chronos_assets.storage.runs import FILES, get_folds, get_run, list_runs, read_predictions
+from chronos_assets.storage.runs import FILES, get_folds, get_run, list_runs, pin_run, read_predictions
+from chronos_assets.storage.simulations import list_simulations, simulation_lock
 from chronos_assets.storage.stores import Stores
 from chronos_assets.storage.tables import WALKFORWARD_PREDICTIONS
 from chronos_assets.storage.trials import list_sweeps
@@ -246,7 +247,7 @@ def test_a_leak_inside_the_loading_is_caught(
 
 
 def test_retiring_a_run_frees_what_only_it_uses(stores: Stores, unique_slug: str) -> None:
-    """Files shared with another run stay; the run's rows go; a run that was simulated is kept."""
+    """Files shared with another run stay; the run's rows, simulations and reports go; one that is pinned or worked on is left whole."""
     seed = secrets.randbits(32)  # bars that no other test has: files of equal folds are shared by all datasets
     publish(stores, unique_slug, make_bars(200, seed=seed))
     first = make_run(stores, unique_slug)
@@ -258,10 +259,20 @@ def test_retiring_a_run_frees_what_only_it_uses(stores: Stores, unique_slug: str
     columns = "simulation_id, run_id, dataset_id, mode, config, status"
     insert = f"INSERT INTO simulation_runs ({columns}) VALUES (gen_random_uuid(), %s, %s, 'long', '{{}}', 'completed')"
     sql(stores, insert, first, unique_slug)
-    with pytest.raises(ConflictError, match="1 simulations depend on run"):
+    (simulation,) = run_space(stores, first).simulations
+    report = stores.artifacts / "reports" / f"{unique_slug}-long-{simulation}.html"
+    report.parent.mkdir(exist_ok=True)
+    report.write_text("a sheet")
+    with simulation_lock(stores.postgres, simulation), pytest.raises(ConflictError, match="simulation"):
         retire_run(stores, first)
-    sql(stores, "DELETE FROM simulation_runs WHERE run_id = %s", first)
+    pin_run(stores.postgres, first, pinned=True)
+    with pytest.raises(ConflictError, match="pinned"):
+        retire_run(stores, first)
+    pin_run(stores.postgres, first, pinned=False)
+    assert report.exists()
     retire_run(stores, first)
+    assert not report.exists()
+    assert list_simulations(stores.postgres, first) == []
     assert [run.run_id for run in list_runs(stores.postgres, unique_slug)] == [second]
     assert look_ahead_audit(stores, second, 1).clean
     assert run_space(stores, second).own_artifact_bytes == run_space(stores, second).artifact_bytes > 0

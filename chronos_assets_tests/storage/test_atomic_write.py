@@ -14,7 +14,7 @@ import pytest
 
 from chronos_assets.errors import FileError
 from chronos_assets.storage import atomic_write
-from chronos_assets.storage.atomic_write import remove_abandoned, replacing, temporary_name, write_file, write_files
+from chronos_assets.storage.atomic_write import append, remove_abandoned, replacing, temporary_name, write_file, write_files
 from chronos_assets.storage.privacy import OWNER_FILE
 
 
@@ -128,3 +128,27 @@ def test_a_folder_that_cannot_be_synced_is_left_alone_and_a_broken_one_is_told(t
     refuse(errno.EIO)
     with pytest.raises(FileError, match=str(tmp_path)):
         atomic_write.sync_folder(tmp_path)
+
+
+def test_a_record_of_a_journal_is_on_the_disk_before_the_return(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each record is synced in full; the folder is synced when the journal is new, and a full disk is told with the journal's name."""
+    path, synced = tmp_path / "new" / "counts.journal", []
+    real_sync = os.fsync
+
+    def sync(handle: int) -> None:
+        synced.append("folder" if stat.S_ISDIR(os.fstat(handle).st_mode) else os.fstat(handle).st_size)
+        real_sync(handle)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    append(path, b"one")
+    assert synced == [3, "folder", "folder"]  # the new folder, and the one that holds its name
+    append(path, b"two")
+    assert synced[3:] == [6]
+    assert path.read_bytes() == b"onetwo"
+
+    def full(handle: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(FileError, match=r"no space left.*counts\.journal"):
+        append(path, b"three")

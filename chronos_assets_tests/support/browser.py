@@ -18,6 +18,7 @@ NAMES = ("chromium", "google-chrome", "google-chrome-stable", "chromium-browser"
 MAC = Path("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome")
 AXE = (Path(__file__).parents[1] / "vendor" / "axe.min.js").read_text(encoding="utf-8")
 INSTALL_SECONDS = 400
+PATIENCE_MS = 120_000  # for machines that do much else at the same time
 # What the page's policy refuses is noted before any script of the page runs.
 NOTE_VIOLATIONS = """
 window.__refused = [];
@@ -31,7 +32,7 @@ def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         arguments = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
         path = find_browser()
-        launched = playwright.chromium.launch(executable_path=path, args=arguments)
+        launched = playwright.chromium.launch(executable_path=path, args=arguments, timeout=PATIENCE_MS)
         try:
             yield launched
         finally:
@@ -86,15 +87,18 @@ class Watched:
         assert (self.errors, self.foreign, refused) == ([], [], []), self.page.url
 
     def violations(self) -> list[str]:
-        """What axe finds: rule and place."""
-        found: dict[str, Any] = self.page.evaluate(f"async () => {{ {AXE}; return await axe.run(document); }}")
+        """What axe finds: rule and place. For a page that is watched with `axe`."""
+        found: dict[str, Any] = self.page.evaluate("axe.run(document)")
         return [f"{one['id']}: {node['target']} {node['failureSummary'][:200]}" for one in found["violations"] for node in one["nodes"][:3]]
 
 
 @contextmanager
-def watched(browser: Browser, origin: str, **options: Any) -> Iterator[Watched]:
-    """A new context with one page. `options`: those of Playwright's `new_context`."""
+def watched(browser: Browser, origin: str, *, axe: bool = False, **options: Any) -> Iterator[Watched]:
+    """A new context with one page, which axe can judge if asked for. `options`: those of Playwright's `new_context`."""
     context: BrowserContext = browser.new_context(**options)
+    if axe:
+        context.add_init_script(AXE)
+    context.set_default_timeout(PATIENCE_MS)
     page = context.new_page()
     watch = Watched(page, origin)
     page.add_init_script(NOTE_VIOLATIONS)

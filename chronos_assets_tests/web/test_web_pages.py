@@ -160,6 +160,11 @@ def test_a_run_is_shown_beside_its_baseline(web: Web, run_id: str, chosen_run_id
     chosen = text.partition("<h2>Features chosen")[2].partition("</section>")[0]
     for name, count in summary["features_chosen"].items():
         assert re.search(rf"{name}</th><td>{count}</td>", chosen)
+    over_time = web.get(f"/api/walkforward/runs/{chosen_run_id}/chosen-features?slices=2")
+    assert {one["feature"]: one["folds"] for one in over_time["features"]} == summary["features_chosen"]
+    for one in over_time["features"]:
+        counted = sum(share * part["folds"] for share, part in zip(one["shares"], over_time["slices"], strict=True))
+        assert counted == pytest.approx(one["folds"])
     shown = f"{baseline['both']['profit_factor']:.2f}"
     assert re.search(rf'href="/runs/{baseline["run_id"]}" title="Profit factor of ridge[^"]*">{shown}<', web.ask("/runs").text)
     assert "None was run beside it" in web.ask(f"/runs/{run_id}").text

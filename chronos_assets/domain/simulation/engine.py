@@ -10,9 +10,10 @@ import numpy.typing as npt
 import polars as pl
 
 from chronos_assets.domain.simulation import kernel
+from chronos_assets.domain.simulation.exits import EXIT_REASONS
 from chronos_assets.domain.simulation.prices import Floats, PriceBars
 from chronos_assets.domain.simulation.ranges import average_true_range
-from chronos_assets.domain.simulation.rules import EXIT_REASONS, SIDES, Rules
+from chronos_assets.domain.simulation.rules import SIDES, Rules
 from chronos_assets.errors import RefusedError
 
 NO_FOLD = -1

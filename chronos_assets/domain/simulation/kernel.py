@@ -25,39 +25,32 @@ up the capital, nor where the average true range that a rule needs is not known 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
-from chronos_assets.domain.compiled import jit
+from chronos_assets.domain.compiled import bare, inline, jit
+from chronos_assets.domain.simulation.exits import (
+    END,
+    OPPOSITE,
+    STOPS,
+    decided_exit,
+    last_free_bar,
+    level_exit,
+    levels_of,
+    may_decide,
+    may_decide_inputs,
+    trailing_level,
+)
 
 Floats = npt.NDArray[np.float64]
-
-OPPOSITE, SIGN_FLIP, DECAY, TIME, STOP, TRAIL, TARGET, END = 1, 2, 3, 4, 5, 6, 7, 8
 
 # Columns of the two trade tables that the loop fills
 BARS_DECISION, BARS_ENTRY, BARS_EXIT, BARS_SIDE, BARS_REASON = 0, 1, 2, 3, 4
 N_BARS_COLUMNS = 5
 ENTRY_PRICE, EXIT_PRICE, UNITS, PNL, COSTS, EQUITY_AFTER, ENTRY_SIGNAL, EXIT_SIGNAL = 0, 1, 2, 3, 4, 5, 6, 7
 N_VALUE_COLUMNS = 8
-
-# The loop and its parts neither make nor keep an array: they go without numba's counting of references (an option with a private name),
-# which would cost a third of their time.
-LEAN: dict[str, Any] = {"cache": True, "nogil": True, "_nrt": False}
-Compiled = TypeVar("Compiled", bound=Callable[..., Any])
-
-
-def bare(function: Compiled) -> Compiled:
-    """`jit` without the counting of references."""
-    return numba.njit(function, **LEAN)  # type: ignore[no-any-return]
-
-
-def inline(function: Compiled) -> Compiled:
-    """`bare`, put into its callers."""
-    return numba.njit(function, **LEAN, forceinline=True)  # type: ignore[no-any-return]
 
 
 def trade_tables(rows: int) -> tuple[npt.NDArray[np.int64], Floats]:
@@ -85,49 +78,6 @@ def units_of(rules: Any, cash: float, fill: float, atr: float) -> float:  # prag
 def cost_of(rules: Any, units: float, price: float) -> float:  # pragma: no cover - compiled
     """Commission and slippage of one fill."""
     return units * abs(price) * rules.cost_fraction + rules.cost_fixed  # type: ignore[no-any-return]
-
-
-@inline
-def levels_of(rules: Any, side: float, fill: float, atr: float) -> tuple[float, float, float, float]:  # pragma: no cover - compiled
-    """Stop, target, and the trailing distance as (fraction of the best price, price difference); an infinite level is off."""
-    size = abs(fill)
-    stop, target = -side * np.inf, side * np.inf
-    if rules.stop_fraction > 0.0:
-        stop = fill - side * size * rules.stop_fraction
-    elif rules.stop_atr > 0.0:
-        stop = fill - side * atr * rules.stop_atr
-    if rules.target_fraction > 0.0:
-        target = fill + side * size * rules.target_fraction
-    elif rules.target_atr > 0.0:
-        target = fill + side * atr * rules.target_atr
-    return stop, target, rules.trail_fraction, (atr * rules.trail_atr if rules.trail_atr > 0.0 else 0.0)
-
-
-@inline
-def level_exit(
-    side: float, open_: float, worst: float, reach: float, stop: float, trail: float, target: float, inside: bool
-) -> tuple[int, float]:  # pragma: no cover - compiled
-    """What a bar does to a position: (reason, price), reason 0 if it stays. `worst` and `reach` are its extremes against and for it."""
-    level, reason = stop, STOP
-    if (trail - stop) * side > 0.0:
-        level, reason = trail, TRAIL
-    if (worst - level) * side <= 0.0:
-        return reason, (open_ if (open_ - level) * side < 0.0 and not inside else level)
-    if (reach - target) * side >= 0.0:
-        return TARGET, (open_ if (open_ - target) * side > 0.0 and not inside else target)
-    return 0, 0.0
-
-
-@inline
-def decided_exit(rules: Any, side: float, signal: float, p: float, entry_signal: float, held: int) -> int:  # pragma: no cover - compiled
-    """The reason to leave at the next open, 0 if there is none."""
-    if rules.opposite and signal == -side:
-        return OPPOSITE
-    if rules.sign_flip and p * entry_signal < 0.0:
-        return SIGN_FLIP
-    if rules.decay_share > 0.0 and abs(p) < rules.decay_share * abs(entry_signal):
-        return DECAY
-    return TIME if rules.max_bars > 0 and held >= rules.max_bars else 0
 
 
 @inline
@@ -165,16 +115,15 @@ def next_event(
 
     Prices and predictions are compared times `side` (exact: it is 1 or -1), so that one comparison serves both sides.
     """
-    weak = rules.decay_share * abs(entry_signal)  # 0 if decay is off: no |prediction| is below it
-    flip = entry_signal if rules.sign_flip else 0.0
-    trailing = rules.trail_fraction > 0.0 or rules.trail_atr > 0.0
+    exits = rules.exits
+    weak, flip = may_decide_inputs(exits, entry_signal)
+    trailing = exits.trail_fraction > 0.0 or exits.trail_atr > 0.0
     level, aim = side * stop, side * target
     for t in range(start, end):
-        p = prediction[t]
         if trailing:
-            level = max(side * stop, side * (best - side * (abs(best) * trail_share + trail_distance)))
+            level = max(side * stop, side * trailing_level(side, best, trail_share, trail_distance))
         hit = (side * worst[t] <= level) | (side * reach[t] >= aim) | np.isnan(opens[t])
-        if hit | ((side * p <= side * opposite_threshold[t]) & rules.opposite) | (p * flip < 0.0) | (abs(p) < weak):
+        if hit | may_decide(exits, side, prediction[t], opposite_threshold[t], weak, flip):
             return t, best
         if trailing:
             best = side * max(side * best, side * reach[t])
@@ -241,7 +190,7 @@ def trade_bars(  # noqa: PLR0912, PLR0915 - one pass over the bars, in the order
                 last_close = last_known(opens, closes, t, ahead + 1, last_close)
             t = ahead
         elif leaving == 0 and order == 0.0:
-            end = n - 1 if rules.max_bars == 0 else min(n - 1, entered + rules.max_bars - 1)
+            end = last_free_bar(rules.exits, entered, n)
             worse, better, opposite = (lows, highs, short_threshold) if side > 0.0 else (highs, lows, long_threshold)
             ahead, best = next_event(
                 rules,
@@ -289,7 +238,7 @@ def trade_bars(  # noqa: PLR0912, PLR0915 - one pass over the bars, in the order
                     if 0.0 < units < np.inf:
                         side, fill, best, entered, entry_signal = order, price, price, t, prediction[order_bar]
                         entry_cost = cost_of(rules, units, fill)
-                        stop, target, trail_share, trail_distance = levels_of(rules, side, fill, range_)
+                        stop, target, trail_share, trail_distance = levels_of(rules.exits, side, fill, range_)
                         _open(trade_index, trade_value, trades, order_bar, t, side, fill, units, entry_signal)
                 if hit or t >= order_bar + rules.limit_bars:
                     order = 0.0
@@ -298,8 +247,8 @@ def trade_bars(  # noqa: PLR0912, PLR0915 - one pass over the bars, in the order
                 if inside:
                     reach = closes[t]
                 trail = -side * np.inf
-                if rules.trail_fraction > 0.0 or rules.trail_atr > 0.0:  # a true range of 0 trails at the best price itself
-                    trail = best - side * (abs(best) * trail_share + trail_distance)
+                if rules.exits.trail_fraction > 0.0 or rules.exits.trail_atr > 0.0:  # a true range of 0 trails at the best price itself
+                    trail = trailing_level(side, best, trail_share, trail_distance)
                 closed, exit_price = level_exit(side, open_, worst, reach, stop, trail, target, inside)
                 if (reach - best) * side > 0.0:
                     best = reach
@@ -316,8 +265,8 @@ def trade_bars(  # noqa: PLR0912, PLR0915 - one pass over the bars, in the order
             cash += pnl
             _close(trade_index, trade_value, trades, t, closed, exit_price, pnl, cost, cash, exit_signal)
             trades, side, leaving = trades + 1, 0.0, 0
-            if closed in (STOP, TRAIL):
-                quiet_until = t + rules.cooldown_bars
+            if closed in STOPS:
+                quiet_until = t + rules.exits.cooldown_bars
         if mark:
             equity[t] = cash if side == 0.0 else cash + (units * side * (last_close - fill) - entry_cost)
         if t == n - 1:
@@ -326,7 +275,7 @@ def trade_bars(  # noqa: PLR0912, PLR0915 - one pass over the bars, in the order
         signal = (1.0 if p >= long_threshold[t] else 0.0) - (1.0 if p <= short_threshold[t] else 0.0)
         if side != 0.0:
             if leaving == 0:
-                leaving = decided_exit(rules, side, signal, p, entry_signal, t - entered + 1)
+                leaving = decided_exit(rules.exits, side, signal, p, entry_signal, t - entered + 1)
                 exit_signal = p
             if leaving != OPPOSITE or signal != -side:
                 continue

@@ -1,7 +1,8 @@
 """Local Feature Selection on given cases: passes over all cases, on as many threads as asked for, to the same bits.
 
 The algorithm is described in docs/LFS.md. A pass computes the set of every case from the sets of the pass before; cases are handed to
-threads in small pieces, so progress is told and a stop takes effect within a fraction of a second.
+threads in small pieces, and whoever asked looks on from outside. So progress is told every fraction of a second and a stop takes effect as
+soon, however long one case takes.
 
 Another device would take the place of `LfsEngine` behind `select`; there is none yet.
 """
@@ -55,49 +56,40 @@ class LfsEngine:
         self._k = min(parameters.max_kept, z.shape[1])
         self._parameters = parameters
         self._threads = threads
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="lfs") if threads > 1 else None
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="lfs")
 
     def __enter__(self) -> LfsEngine:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if self._pool is not None:
-            self._pool.shutdown()
+        # After an error nobody needs the threads any more. They end by themselves; one that still compiles would keep us waiting.
+        self._pool.shutdown(wait=kind is None)
 
     def select(self, classes: Ints, watch: Watch | None = None) -> Selection:
         """The sets that all passes end with under `classes` (N,)."""
         cases, passes = len(self._zr), self._parameters.iterations
         sets, sizes, times = np.empty((0, self._k), np.int64), np.empty(0, np.int64), np.empty(0, np.float64)
-        done = _Done(0, cases * passes, watch)
-        for _ in range(passes):
+        for number in range(passes):
             work = _Pass(self, np.ascontiguousarray(classes, dtype=np.int64), sets, sizes, times)
-            evaluations = self._run(work, done)
+            evaluations = self._run(work, watch, before=number * cases, total=passes * cases)
             sets, multiplicity = np.unique(work.chosen, axis=0, return_counts=True)
             sizes, times = (sets >= 0).sum(axis=1), multiplicity.astype(np.float64)
         return Selection(work.chosen, work.chosen_sizes, len(sets), evaluations)
 
-    def _run(self, work: _Pass, done: _Done) -> int:
-        if self._pool is None:
-            total = 0
-            for evaluations, cases in work.pieces(1):
-                total += evaluations
-                done.add(cases)
-            return total
-        return self._run_on_threads(work, done, self._pool)
-
-    def _run_on_threads(self, work: _Pass, done: _Done, pool: ThreadPoolExecutor) -> int:
+    def _run(self, work: _Pass, watch: Watch | None, *, before: int, total: int) -> int:
         def worker() -> int:
-            return sum(evaluations for evaluations, _ in work.pieces(self._threads))
+            return sum(work.pieces(self._threads))
 
-        futures: set[Future[int]] = {pool.submit(worker) for _ in range(self._threads)}
-        before, pending = done.cases, futures
+        futures: set[Future[int]] = {self._pool.submit(worker) for _ in range(self._threads)}
+        pending = futures
         try:
             while pending:
                 _, pending = wait(pending, timeout=WATCH_SECONDS, return_when=FIRST_COMPLETED)
-                done.tell(before + work.finished)
-        finally:
+                if watch is not None:
+                    watch(before + work.finished, total)
+        except BaseException:
             work.stop()
-            wait(futures)
+            raise
         return sum(future.result() for future in futures)
 
     def run_piece(self, work: _Pass, start: int, end: int) -> int:
@@ -106,7 +98,7 @@ class LfsEngine:
         return int(
             run_cases(
                 self._zt, self._zr, work.classes, work.sets, work.sizes, work.times, self._k, trials, start, end, work.chosen,
-                work.chosen_sizes,
+                work.chosen_sizes, work.stopped,
             )
         )  # fmt: skip
 
@@ -115,23 +107,6 @@ def select(z: Floats, classes: Ints, parameters: LfsParameters, *, threads: int 
     """The sets that the cases `z` (N, V) choose under `classes` (N,)."""
     with LfsEngine(z, parameters, threads=threads) as engine:
         return engine.select(classes, watch)
-
-
-@dataclass
-class _Done:
-    """Cases done over all passes."""
-
-    cases: int
-    total: int
-    watch: Watch | None
-
-    def add(self, cases: int) -> None:
-        self.tell(self.cases + cases)
-
-    def tell(self, cases: int) -> None:
-        self.cases = cases
-        if self.watch is not None:
-            self.watch(cases, self.total)
 
 
 @dataclass
@@ -151,9 +126,10 @@ class _Pass:
         cases = len(self.classes)
         self.chosen = np.full((cases, self.sets.shape[1]), -1, dtype=np.int64)
         self.chosen_sizes = np.zeros(cases, dtype=np.int64)
+        self.stopped = np.zeros(1, dtype=np.uint8)
 
-    def pieces(self, threads: int) -> Iterator[tuple[int, int]]:
-        """Take and compute one piece after the other; yields (evaluations, cases) of each. A piece takes about 0.1 s."""
+    def pieces(self, threads: int) -> Iterator[int]:
+        """Take and compute one piece after the other; yields the evaluations of each. A piece takes about 0.1 s, or one case."""
         size = 1
         while True:
             start, end = self._take(size, threads)
@@ -165,10 +141,11 @@ class _Pass:
             size = max(1, min(MOST_PIECE_CASES, int(PIECE_SECONDS / max(per_case, 1e-9)), 2 * (end - start)))
             with self._lock:
                 self.finished += end - start
-            yield evaluations, end - start
+            yield evaluations
 
     def stop(self) -> None:
-        """Hand out no further piece."""
+        """Hand out no further piece, and leave the cases at work unfinished."""
+        self.stopped[0] = 1
         with self._lock:
             self._next = len(self.classes)
 

@@ -24,6 +24,7 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.uint8]
 
 # Two values closer than this, relative to the larger one, are equal: ranks share an average and the first candidate wins.
 TIE = 1e-12
@@ -160,8 +161,12 @@ def case_weights(
     squares: Floats,
     penalties: Floats,
     weights: Floats,
+    stop: Flags,
 ) -> None:
-    """Weights of all cases as seen from case i: the mean over the sets of the pass before, distinct sets with their multiplicity."""
+    """Weights of all cases as seen from case i: the mean over the sets of the pass before, distinct sets with their multiplicity.
+
+    They are worthless if `stop` was set meanwhile.
+    """
     n = zt.shape[1]
     lanes = np.empty((2, LANES))
     shifted, fraction, power = np.empty(TILE), np.empty(TILE), np.empty(TILE, np.int64)
@@ -171,6 +176,8 @@ def case_weights(
         weights[j] = 0.0
     penalties[0, i] = np.inf
     for s in range(len(sizes)):
+        if stop[0]:
+            return
         squared_distances(zt, i, sets[s], sizes[s], squares)
         near_same, near_other = nearest_of_both(squares, penalties, lanes)
         add_weights(squares, same, math.sqrt(near_same), math.sqrt(near_other), times[s], weights, shifted, fraction, power)
@@ -326,10 +333,11 @@ def run_cases(
     end: int,
     chosen: Ints,
     chosen_sizes: Ints,
+    stop: Flags,
 ) -> int:
     """Choose the sets of cases [start, end) into `chosen` (N, k) and `chosen_sizes` (N,); no sets: the first pass, all weights 1.
 
-    Returns the number of quality evaluations.
+    Returns the number of quality evaluations. Soon after another thread has set `stop[0]` it returns with the cases unfinished.
     """
     v_count, n = zt.shape
     same, inside = np.empty(n, np.bool_), np.empty(v_count, np.bool_)
@@ -348,7 +356,9 @@ def run_cases(
             weights[:] = 1.0
             weights[i] = 0.0
         else:
-            case_weights(zt, i, same, sets, sizes, times, squares, penalties, weights)
+            case_weights(zt, i, same, sets, sizes, times, squares, penalties, weights, stop)
+        if stop[0]:
+            return evaluations
         sums_within_and_between(zr, i, same, weights, within, between)
         count = walk(within, between, k, inside, events, reached)
         most = reached[count - 1]

@@ -12,7 +12,7 @@ from dagster import (
 )
 from pydantic import Field
 
-from chronos_assets.orchestration.assets.files import CODE_VERSION, OWNERS, SOURCE_FILE, Metadata, normalize_partition
+from chronos_assets.orchestration.assets.files import CODE_VERSION, OWNERS, SOURCE_FILE, Metadata
 from chronos_assets.orchestration.columns import lineage, of_registry
 from chronos_assets.orchestration.failures import user_facing_errors
 from chronos_assets.orchestration.metadata import column_schema, console_link
@@ -51,7 +51,7 @@ def indicator_bars(context: AssetExecutionContext, config: ExportConfig, workpla
 
     with user_facing_errors(context):
         loaded, stores = workplace.manifest(context.partition_key), workplace.stores
-        bars = normalize_partition(context, workplace)
+        bars = workplace.normalized(loaded)
         options = ExportOptions(batch_rows=config.batch_rows or None, replace=config.replace)
         attempt = write_bars(bars, loaded, stores, options=options, progress=workplace.progress(context))
         context.log.info("%s: %s of %s rows written under tag %s", attempt.kind, attempt.rows_written, attempt.rows_total, attempt.tag)
@@ -99,7 +99,7 @@ def indicator_datasets(context: AssetExecutionContext, workplace: ResourceParam[
 
     with user_facing_errors(context):
         loaded, stores = workplace.manifest(context.partition_key), workplace.stores
-        bars = normalize_partition(context, workplace)
+        bars = workplace.normalized(loaded)
         record = publish_dataset(bars, loaded, stores, progress=workplace.progress(context))
         return MaterializeResult(data_version=DataVersion(record.content_hash), metadata=_published(record))
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dagster import (
@@ -16,7 +17,7 @@ from dagster import (
 )
 
 from chronos_assets.orchestration.columns import lineage
-from chronos_assets.orchestration.failures import StepContext, failure, user_facing_errors
+from chronos_assets.orchestration.failures import failure, user_facing_errors
 from chronos_assets.orchestration.metadata import column_schema, sparkline, table
 from chronos_assets.orchestration.partitions import CONTENT_TAG, DATASETS, known_slugs
 from chronos_assets.orchestration.preview import observed_source, versions_by_partition
@@ -112,7 +113,7 @@ def simulation_profiles(context: OpExecutionContext, workplace: ResourceParam[Wo
 def normalized_bars(context: AssetExecutionContext, workplace: ResourceParam[Workplace]) -> MaterializeResult[None]:
     """Read, normalize, write the Arrow file."""
     with user_facing_errors(context):
-        bars = normalize_partition(context, workplace)
+        bars = _normalize(context, workplace)
         report = bars.report
         note_content(context, workplace, report.checksum)
         for warning in report.warnings:
@@ -129,19 +130,13 @@ def note_content(context: AssetExecutionContext, workplace: Workplace, checksum:
         context.instance.add_run_tags(context.run.run_id, {CONTENT_TAG: content})
 
 
-def normalize_partition(context: StepContext, workplace: Workplace) -> "NormalizedBars":
-    """The normalized bars of this partition, from the cache where the file is unchanged."""
+def _normalize(context: AssetExecutionContext, workplace: Workplace) -> "NormalizedBars":
+    """The normalized bars of this partition; an unchanged file is not read again."""
     from chronos_assets.pipeline.export.normalize import normalize_dataset
-    from chronos_assets.storage.datasets import find_dataset
 
     slug = context.partition_key
-    progress = workplace.progress(context)
-
-    def published() -> str | None:
-        record = find_dataset(workplace.stores.postgres, slug)
-        return record.checksum if record else None
-
-    return normalize_dataset(workplace.manifest(slug), workplace.settings, published=published, progress=progress)
+    published = partial(workplace.published_checksum, slug)
+    return normalize_dataset(workplace.manifest(slug), workplace.settings, published=published, progress=workplace.progress(context))
 
 
 def _bars_metadata(bars: "NormalizedBars", report: "BarsReport") -> Metadata:

@@ -79,7 +79,7 @@ def _simulate(context: AssetExecutionContext, workplace: Workplace, name: str) -
     loaded, stores = workplace.manifest(context.partition_key), workplace.stores
     profile = loaded.manifest.simulation_profile(name)
     launch = last_launch(context.instance, context.partition_key)
-    run_id = finished_run_id(stores, loaded.manifest, profile.walkforward, launch)
+    run_id = finished_run_id(workplace, loaded.manifest, profile.walkforward, launch)
     results = simulate_run(
         run_id, profile, stores, ohlcv_path=loaded.ohlcv_path, dataset_format=loaded.manifest.format, progress=workplace.progress(context)
     )

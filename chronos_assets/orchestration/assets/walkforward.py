@@ -141,22 +141,27 @@ def chosen(names: list[str], wanted: list[str], what: str) -> list[str]:
     return wanted or names
 
 
-def request_of(stores: "Stores", manifest: "Manifest", profile: str, launch: Launch) -> "WalkforwardRequest":
-    """The resolved request of a profile; raises `NotPublishedError` if its dataset is not in the registry."""
+def request_of(workplace: Workplace, manifest: "Manifest", profile: str, launch: Launch) -> "WalkforwardRequest":
+    """The resolved request of a profile; raises `NotPublishedError` if its dataset is not in the registry.
+
+    Steps that share a process share what was resolved: same dataset as published, same profile, same horizon, same request.
+    """
     from chronos_assets.pipeline.walkforward.run import plan_request, resolve_target
     from chronos_assets.storage.datasets import get_dataset
 
-    asked = launch.profile(manifest, profile)
-    horizon, assumed = manifest.horizon(resolve_target(get_dataset(stores.postgres, manifest.dataset), asked))
-    return plan_request(manifest.dataset, asked, stores, horizon=horizon, horizon_assumed=assumed)
+    stores = workplace.stores
+    record, asked = get_dataset(stores.postgres, manifest.dataset), launch.profile(manifest, profile)
+    horizon, assumed = manifest.horizon(resolve_target(record, asked))
+    known = (record, asked.model_dump_json(), horizon, assumed)
+    return workplace.resolved(known, lambda: plan_request(manifest.dataset, asked, stores, horizon=horizon, horizon_assumed=assumed))
 
 
-def finished_run_id(stores: "Stores", manifest: "Manifest", profile: str, launch: Launch) -> str:
+def finished_run_id(workplace: Workplace, manifest: "Manifest", profile: str, launch: Launch) -> str:
     """`run_id` of a profile's completed run; raises `NotPublishedError` if it is not there."""
     from chronos_assets.storage.runs import find_run
 
-    request = request_of(stores, manifest, profile, launch)
-    run = find_run(stores.postgres, request.run_id)
+    request = request_of(workplace, manifest, profile, launch)
+    run = find_run(workplace.stores.postgres, request.run_id)
     if run is None or run.status != "completed":
         raise NotPublishedError(
             f"not published: {manifest.dataset} has no completed walk-forward run of profile {profile!r}",
@@ -168,16 +173,15 @@ def finished_run_id(stores: "Stores", manifest: "Manifest", profile: str, launch
 
 
 def _run(context: AssetExecutionContext, workplace: Workplace, launch: Launch, profile: str) -> ProfileRun:
-    from chronos_assets.pipeline.walkforward.run import run_walkforward
+    from chronos_assets.pipeline.walkforward.baseline import baseline_profile
+    from chronos_assets.pipeline.walkforward.run import run_request
 
-    manifest, stores = workplace.manifest(context.partition_key).manifest, workplace.stores
-    request = request_of(stores, manifest, profile, launch)
-    result = run_walkforward(
-        manifest.dataset,
-        request.profile,
-        stores,
-        horizon=request.horizon,
-        horizon_assumed=request.horizon_assumed,
+    manifest = workplace.manifest(context.partition_key).manifest
+    request = request_of(workplace, manifest, profile, launch)
+    result = run_request(
+        request,
+        workplace.stores,
+        baseline=baseline_profile(request.profile),
         profile_name=None if launch.changes else profile,
         requested_by=f"dagster {context.run.run_id}",
         progress=workplace.progress(context),

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 from dagster import AssetCheckExecutionContext, AssetCheckResult, MetadataValue, ResourceParam
 
-from chronos_assets.orchestration.assets.files import normalize_partition
 from chronos_assets.orchestration.failures import user_facing_errors
 from chronos_assets.orchestration.preview import dataset_check, dataset_checks
 from chronos_assets.orchestration.resources import Workplace
@@ -36,8 +35,9 @@ BARS_CHECKS = {
 def bars_checks(context: AssetCheckExecutionContext, workplace: ResourceParam[Workplace]) -> Iterator[AssetCheckResult]:
     """Check the Arrow file of this partition."""
     with user_facing_errors(context):
-        bars = normalize_partition(context, workplace)
-        inspect = f"chronos inspect {workplace.manifest(context.partition_key).source_path}"
+        loaded = workplace.manifest(context.partition_key)
+        bars = workplace.normalized(loaded)
+        inspect = f"chronos inspect {loaded.source_path}"
         verdicts = {
             "bars_are_sound": _sound(bars, context.partition_key),
             "columns_are_useful": _useful(bars.report, inspect),
@@ -60,7 +60,7 @@ def post_export_diff(context: AssetCheckExecutionContext, workplace: ResourcePar
 
     with user_facing_errors(context):
         loaded, stores = workplace.manifest(context.partition_key), workplace.stores
-        bars = normalize_partition(context, workplace)
+        bars = workplace.normalized(loaded)
         report = audit_bars(bars, loaded, stores, progress=workplace.progress(context))
         yield from report_all("indicator_bars", {"post_export_diff": _diff(report, context.partition_key)})
 

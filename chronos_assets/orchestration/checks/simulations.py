@@ -48,7 +48,7 @@ def _simulations(context: AssetCheckExecutionContext, workplace: Workplace) -> d
     manifest, stores = workplace.manifest(context.partition_key).manifest, workplace.stores
     asked = {manifest.simulation_profile(name).walkforward for name in simulation_names(manifest)}
     launch = last_launch(context.instance, context.partition_key)
-    run_ids = [finished_run_id(stores, manifest, profile, launch) for profile in sorted(asked)]
+    run_ids = [finished_run_id(workplace, manifest, profile, launch) for profile in sorted(asked)]
     done = [s for run_id in run_ids for s in list_simulations(stores.postgres, run_id) if s.status == "completed"]
     return {f"{s.mode} {s.simulation_id[:8]}": s.simulation_id for s in done}
 

@@ -34,7 +34,7 @@ def walkforward_checks(context: AssetCheckExecutionContext, workplace: ResourceP
     with user_facing_errors(context):
         manifest, stores = workplace.manifest(context.partition_key).manifest, workplace.stores
         launch = last_launch(context.instance, context.partition_key)
-        runs = {name: finished_run_id(stores, manifest, name, launch) for name in launch.names(manifest)}
+        runs = {name: finished_run_id(workplace, manifest, name, launch) for name in launch.names(manifest)}
         asked = {
             "complete": _complete,
             "stores_agree": _stores_agree,

@@ -7,6 +7,7 @@ from dagster import (
     AssetObservation,
     DagsterInstance,
     DefaultSensorStatus,
+    JobDefinition,
     RunFailureSensorContext,
     RunRequest,
     RunsFilter,
@@ -98,14 +99,15 @@ def _observation(request: Request) -> AssetObservation:
     )
 
 
-def night_watch(workplace: Workplace) -> SensorDefinition:
-    """The sensor that materializes `night_summary` when the last run of a night or backfill has ended."""
+def night_watch(upkeep: JobDefinition, workplace: Workplace) -> SensorDefinition:
+    """The sensor that materializes `night_summary` when the last run of a night has ended, and asks for the night's upkeep."""
 
     @sensor(
         name="night_watch",
+        job=upkeep,
         minimum_interval_seconds=workplace.settings.manifest_poll_seconds,
         default_status=DefaultSensorStatus.RUNNING,
-        description="Writes one summary when all runs of a night have ended.",
+        description="Writes one summary when all runs of a night have ended, then asks for the upkeep by the retention policy.",
     )
     def watch_nights(context: SensorEvaluationContext) -> SensorResult:
         night = latest_night(context.instance)
@@ -119,7 +121,8 @@ def night_watch(workplace: Workplace) -> SensorDefinition:
         ran = {run.tags.get(PARTITION_TAG) for run in runs}
         refused = still_refused(context.instance, [one for one in found if one.slug not in ran])
         summary = summarize(context.instance, night, runs, [*decide(found, {}).reports, *refused.values()])
-        return SensorResult(asset_events=[summary.materialization()], cursor=night)
+        asked = [RunRequest(run_key=f"{upkeep.name}:{night}")] if workplace.settings.nightly_prune else []
+        return SensorResult(asset_events=[summary.materialization()], run_requests=asked, cursor=night)
 
     return watch_nights
 

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from chronos_assets.domain.bars_spec import BarsSpec
 from chronos_assets.domain.strict import nearest
-from chronos_assets.errors import ManifestError, SourceChangedError
+from chronos_assets.errors import ManifestError, NotPublishedError, SourceChangedError
 from chronos_assets.ingest.reading import Progress, normalize
 from chronos_assets.ingest.report import BarsReport
 from chronos_assets.ingest.source import file_checksum
@@ -56,19 +56,46 @@ def normalize_dataset(
     """
     checksum = file_checksum(loaded.source_path) if afresh else source_checksum(loaded, settings)
     _refuse_change(loaded, checksum, published)
-    spec = loaded.manifest.bars_spec()
-    folder = settings.artifacts_dir / "bars" / loaded.manifest.dataset
-    path = folder / f"{cache_key(checksum, spec, loaded.source_path.name)}.arrow"
+    path = _arrow_path(loaded, settings, checksum)
     report = _cached(path)
     if report is None:
-        remove_abandoned([folder])
-        report = normalize(loaded.source_path, spec, path, progress)
+        remove_abandoned([path.parent])
+        report = normalize(loaded.source_path, loaded.manifest.bars_spec(), path, progress)
         if report.checksum != checksum:
             path.unlink(missing_ok=True)
             raise _changed(loaded, report.checksum, "the file changed while it was read", "Wait until it is written, then try again.")
+        _refuse_unknown_horizons(loaded, report)  # bars that are refused are never found by a later step
         _write_report(path, report)
-    _refuse_unknown_horizons(loaded, report)
+    else:
+        _refuse_unknown_horizons(loaded, report)
     return NormalizedBars(path, report)
+
+
+def find_normalized(loaded: LoadedManifest, settings: Settings, *, published: str | None) -> NormalizedBars:
+    """What `normalize_dataset` made of the file as it is now; nothing is read again. `published`: the checksum in the registry.
+
+    Raises `NotPublishedError` (`not_normalized`) if the file has not been normalized, or has changed since, and `SourceChangedError` as
+    `normalize_dataset` does.
+    """
+    checksum = source_checksum(loaded, settings)
+    _refuse_change(loaded, checksum, lambda: published)
+    path = _arrow_path(loaded, settings, checksum)
+    report = _cached(path)
+    if report is None:
+        raise NotPublishedError(
+            "the file is not normalized as it is now",
+            code="not_normalized",
+            hint="Materialize normalized_bars first.",
+            slug=loaded.manifest.dataset,
+            file=str(loaded.source_path),
+        )
+    return NormalizedBars(path, report)
+
+
+def _arrow_path(loaded: LoadedManifest, settings: Settings, checksum: str) -> Path:
+    """Where the bars of this content, read by the rules of the manifest, are kept."""
+    key = cache_key(checksum, loaded.manifest.bars_spec(), loaded.source_path.name)
+    return settings.artifacts_dir / "bars" / loaded.manifest.dataset / f"{key}.arrow"
 
 
 def source_checksum(loaded: LoadedManifest, settings: Settings) -> str:
@@ -144,12 +171,16 @@ def _report_path(path: Path) -> Path:
     return path.with_suffix(".json")
 
 
-def _cached(path: Path) -> BarsReport | None:
+def report_of(path: Path) -> BarsReport | None:
+    """What was said of the file that an Arrow file was made from; None if that is not kept."""
     with contextlib.suppress(OSError, ValidationError):
-        report = BarsReport.model_validate_json(_report_path(path).read_bytes())
-        if path.is_file() and _opens(path):
-            return report
+        return BarsReport.model_validate_json(_report_path(path).read_bytes())
     return None
+
+
+def _cached(path: Path) -> BarsReport | None:
+    report = report_of(path)
+    return report if report is not None and path.is_file() and _opens(path) else None
 
 
 def _opens(path: Path) -> bool:

@@ -28,6 +28,7 @@ from chronos_assets.storage.postgres import Connection
 from chronos_assets.storage.questdb import QuestDB
 from chronos_assets.storage.questdb_write import slice_rows
 from chronos_assets.storage.stores import Stores
+from chronos_assets.storage.table_locks import writing
 from chronos_assets.storage.tables import INDICATOR_BARS
 
 # One makes requests while the other waits for its acknowledgement; over TCP they make them side by side.
@@ -44,10 +45,11 @@ def write(source: Source, stores: Stores, connection: Connection, options: Expor
         assert plan.record is not None
         _still_there(stores.questdb, plan.record)
         return _unchanged(plan.record, source, stores.questdb.transport)
-    make_ready(source, stores.questdb)
-    with stores.postgres.wrapped():
-        attempt = open_attempt(connection, plan.attempt(options, stores.questdb.transport))
-    return execute(plan, stores.questdb, options=options, settings=stores.settings, progress=progress, audit_id=attempt.audit_id)
+    with writing(stores.postgres, INDICATOR_BARS.name):
+        make_ready(source, stores.questdb)
+        with stores.postgres.wrapped():
+            attempt = open_attempt(connection, plan.attempt(options, stores.questdb.transport))
+        return execute(plan, stores.questdb, options=options, settings=stores.settings, progress=progress, audit_id=attempt.audit_id)
 
 
 def check_transport(options: ExportOptions, transport: str) -> None:

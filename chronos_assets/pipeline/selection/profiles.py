@@ -29,15 +29,19 @@ class LfsSetup:
         return plan_lfs(slug, self.profile, stores, horizon_of=self.horizon_of, walkforward=self.walkforward)
 
 
-def lfs_setup(loaded: LoadedManifest | None, slug: str, changes: Mapping[str, Any], *, name: str = "default") -> LfsSetup:
+def lfs_setup(
+    loaded: LoadedManifest | None, slug: str, changes: Mapping[str, Any], *, name: str = "default", horizon: int | None = None
+) -> LfsSetup:
     """`lfs` profile `name` of the manifest with `changes`; raises `ProfileError` for those that no profile takes.
 
-    A published dataset needs no manifest here: without one, everything has its default and the horizon is assumed.
+    A published dataset needs no manifest here: without one, everything has its default. `horizon` declares how many bars ahead the target
+    looks, instead of the manifest; without both it is assumed to be 1.
     """
     if loaded is None and name != "default":
         raise ManifestError(f"there is no manifest of {slug} to take profile {name!r} from", code="manifest_missing", slug=slug)
     profile = LfsProfile() if loaded is None else loaded.manifest.lfs_profile(name)
     changed = change_profile(profile, changes, what="the lfs profile")
     if loaded is None:
-        return LfsSetup(changed, WalkforwardProfile(), lambda _: (1, True))
-    return LfsSetup(changed, loaded.manifest.walkforward_profile(), loaded.manifest.horizon)
+        return LfsSetup(changed, WalkforwardProfile(), lambda _: (horizon or 1, horizon is None))
+    horizon_of = loaded.manifest.horizon if horizon is None else lambda _: (horizon, False)
+    return LfsSetup(changed, loaded.manifest.walkforward_profile(), horizon_of)

@@ -15,7 +15,8 @@ from chronos_assets.domain.profiles.walkforward import WalkforwardProfile
 from chronos_assets.domain.slug import granularity_seconds
 from chronos_assets.errors import ProfileError
 from chronos_assets.learning.selectors.lfs import LFS_CODE_VERSION
-from chronos_assets.pipeline.walkforward.request import resolve_features, resolve_target
+from chronos_assets.pipeline.walkforward.horizon import refuse_undeclared
+from chronos_assets.pipeline.walkforward.request import assumed_horizon, resolve_features, resolve_target
 from chronos_assets.pipeline.walkforward.run import HorizonOf
 from chronos_assets.storage.datasets import DatasetRecord, get_dataset, read_bars
 from chronos_assets.storage.stores import Stores
@@ -85,8 +86,7 @@ class LfsRequest:
             )
             found.append({"code": "lfs_sees_test_rows", "message": message})
         if self.horizon_assumed:
-            message = f"no target_horizon is declared for {self.target}: {self.horizon} is assumed"
-            found.append({"code": "target_horizon_assumed", "message": message})
+            found.append({"code": "target_horizon_assumed", "message": assumed_horizon(self.target, self.horizon)})
         if 0 < self.profile.permutations < 99:
             m = self.profile.permutations
             message = f"{m} permutations: no p-value can be below {1 / (m + 1):.3g}; 99 give 0.01"
@@ -115,7 +115,8 @@ class LfsRequest:
 def plan_lfs(slug: str, profile: LfsProfile, stores: Stores, *, horizon_of: HorizonOf, walkforward: WalkforwardProfile) -> LfsRequest:
     """Resolve a request against the published dataset. `walkforward` is profile `default`: its target and tests decide what is left open.
 
-    Raises `ProfileError` for what does not fit the dataset.
+    Raises `ProfileError` for what does not fit the dataset, also (`target_horizon_undeclared`) for an assumed horizon that the published
+    bars contradict: rotations would be too short, and the last rows would look into the tests.
     """
     record = get_dataset(stores.postgres, slug)
     if not record.content_hash:
@@ -129,6 +130,8 @@ def plan_lfs(slug: str, profile: LfsProfile, stores: Stores, *, horizon_of: Hori
     if len(features) > MOST_FEATURES:
         raise ProfileError("too many features", code="lfs_too_many_features", expected=f"at most {MOST_FEATURES}", found=len(features))
     horizon, assumed = horizon_of(target)
+    if assumed:
+        refuse_undeclared(stores, record, target)
     first_test_row = _first_test_row(stores, record, walkforward, horizon)
     end = record.row_count if profile.end_row == "all" else profile.end_row or first_test_row or record.row_count
     if end > record.row_count or profile.start_row >= end:

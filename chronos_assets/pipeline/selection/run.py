@@ -33,7 +33,7 @@ from chronos_assets.storage.stores import Stores
 
 Ints = npt.NDArray[np.int64]
 LOCK_SECONDS = 2.0
-TELL_SECONDS, FEATURES_SECONDS = 1.0, 5.0
+TELL_SECONDS, FEATURES_SECONDS = 0.5, 5.0
 CONSTANT = "constant"
 
 
@@ -101,6 +101,7 @@ def run_request(
     with lfs_lock(stores.postgres, request.lfs_id, wait_seconds=LOCK_SECONDS) as lock:
         if _is_complete(request, stores):
             return LfsOutcome(request.lfs_id, reused=True, permutations_computed=0)
+        _remove_damaged(request, stores)
         with stores.postgres.wrapped():
             begin_lfs(lock, request.row(requested_by) | {"dagster_run_id": dagster_run_id})
         with _Attempt(stores, lock, request, progress or silent) as attempt:
@@ -173,8 +174,20 @@ def _estimate(request: LfsRequest, cases: Cases) -> float:
 
 
 def _is_complete(request: LfsRequest, stores: Stores) -> bool:
+    """Whether the selection is there with its files as it left them. Files that are gone or damaged are made again."""
     run = find_lfs(stores.postgres, request.lfs_id)
-    return run is not None and run.status == "completed" and LfsArtifacts(stores.artifacts, request.lfs_id, 0).is_whole()
+    if run is None or run.status != "completed":
+        return False
+    found = LfsArtifacts(stores.artifacts, request.lfs_id, len(request.features)).digests()
+    kept = (run.summary_metrics or {}).get("files")  # selections of older programs noted none
+    return len(found) == 2 if kept is None else found == kept
+
+
+def _remove_damaged(request: LfsRequest, stores: Stores) -> None:
+    """Remove the files of a complete selection that are not as it left them."""
+    run = find_lfs(stores.postgres, request.lfs_id)
+    if run is not None and run.status == "completed" and (kept := (run.summary_metrics or {}).get("files")) is not None:
+        LfsArtifacts(stores.artifacts, request.lfs_id, len(request.features)).remove_damaged(kept)
 
 
 class _Attempt:
@@ -203,7 +216,7 @@ class _Attempt:
         else:
             status, reason = "cancelled", {"code": "cancelled", "message": "stopped; finished permutations are kept"}
         try:
-            if status == "cancelled" and self._null:
+            if status == "cancelled" and self._null and find_lfs(self.stores.postgres, self.request.lfs_id) is not None:
                 self._keep_results()
             self._end(status, self.summary | {"error": reason})
         except ChronosError:
@@ -271,7 +284,7 @@ class _Attempt:
         self._tell()
 
     def _tell(self, *, force: bool = False) -> None:
-        """Write how far the selection is, at most once a second; raises `RunCancelledError` if it was asked to stop."""
+        """Write how far the selection is, at most every half second; raises `RunCancelledError` if it was asked to stop."""
         now = time.monotonic()
         if not force and now - self._told < TELL_SECONDS:
             return
@@ -279,10 +292,11 @@ class _Attempt:
         with self.stores.postgres.wrapped():
             stop = tell_progress(self.lock, self.request.lfs_id, self._progress())
         if stop:
+            gone = find_lfs(self.stores.postgres, self.request.lfs_id) is None
             raise RunCancelledError(
-                "the feature selection was cancelled",
+                "the dataset was retired, and the feature selection with it" if gone else "the feature selection was cancelled",
                 code="cancelled",
-                hint="The same request goes on with it.",
+                hint="" if gone else "The same request goes on with it.",
                 lfs_id=self.request.lfs_id,
             )
 
@@ -332,13 +346,16 @@ class _Attempt:
     def _keep_results(self) -> None:
         self.summary["permutations_done"] = len(self._null)
         self.artifacts.finish(self._null)
+        self.summary["files"] = self.artifacts.digests()
         self._write_features()
 
     def _end(self, status: str, summary: dict[str, Any]) -> None:
         self._phase = status
         seconds = time.monotonic() - self.started
         with self.stores.postgres.wrapped():
-            end_lfs(self.lock, self.request.lfs_id, status, seconds=seconds, summary=summary, progress=self._progress())
+            known = end_lfs(self.lock, self.request.lfs_id, status, seconds=seconds, summary=summary, progress=self._progress())
+        if not known:
+            self.artifacts.remove()
 
 
 def _reason(error: BaseException | None) -> dict[str, Any]:

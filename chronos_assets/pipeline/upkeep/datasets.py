@@ -14,6 +14,10 @@ from chronos_assets.errors import ConflictError
 from chronos_assets.storage.audits import list_attempts
 from chronos_assets.storage.datasets import DatasetRecord, Standing, delete_dataset, get_dataset, lock_key, standing_on
 from chronos_assets.storage.delivery import bars_of, table_bytes
+from chronos_assets.storage.fold_artifacts import FoldArtifacts
+from chronos_assets.storage.lfs import list_lfs
+from chronos_assets.storage.lfs_artifacts import LfsArtifacts
+from chronos_assets.storage.runs import files_lock, fold_keys_of_dataset
 from chronos_assets.storage.stores import Stores
 
 RECLAIM = (
@@ -74,7 +78,7 @@ def tag_space(stores: Stores, record: DatasetRecord) -> list[TagSpace]:
 
 
 def retire(stores: Stores, slug: str, *, with_runs: bool = False) -> dict[str, Any]:
-    """Take a dataset out of the registry; says what stays in QuestDB.
+    """Take a dataset out of the registry, with its feature selections and the files that nothing else uses; says what stays in QuestDB.
 
     Raises `ConflictError` if runs stand on it (unless `with_runs`: then they and their simulations go too) or an export works on it.
     """
@@ -84,8 +88,17 @@ def retire(stores: Stores, slug: str, *, with_runs: bool = False) -> dict[str, A
         standing = standing_on(stores.postgres, slug)
         if standing.runs and not with_runs:
             raise _in_use(slug, standing)
-        with stores.postgres.wrapped():
-            delete_dataset(connection, slug)
+        selections = list_lfs(stores.postgres, slug)
+        with files_lock(stores.postgres):
+            keys = fold_keys_of_dataset(stores.postgres, slug)
+            with stores.postgres.wrapped():
+                delete_dataset(connection, slug)
+            folds = FoldArtifacts(stores.artifacts)
+            for key in keys:
+                folds.remove(key)
+        # A process that still works on one notices that its row is gone, and removes what it wrote since.
+        for selection in selections:
+            LfsArtifacts(stores.artifacts, selection.lfs_id, len(selection.feature_columns)).remove()
     return {
         "retired": slug,
         **asdict(standing),

@@ -2,18 +2,23 @@
 
 Folds' files are shared by runs that have the same fold, so a run gives back only what no other run uses. Which files those are follows
 from the folds' keys; no path is taken from a table. QuestDB has no row delete: the
-predictions of a retired run stay in its table, found by nobody.
+rows of a retired run and its simulations stay in their tables, found by nobody, until the tables are
+compacted (`compaction`).
 """
 
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 
 from chronos_assets.errors import ConflictError
 from chronos_assets.pipeline.walkforward.trials import keep_trial_of_old_run
 from chronos_assets.storage.fold_artifacts import FoldArtifacts
+from chronos_assets.storage.retention import fold_keys_in_use, simulations_in_use
 from chronos_assets.storage.runs import (
     RunArtifact,
     count_predictions,
@@ -24,7 +29,12 @@ from chronos_assets.storage.runs import (
     run_lock,
     simulations_of,
 )
+from chronos_assets.storage.simulations import simulation_lock
 from chronos_assets.storage.stores import Stores
+
+REPORTS = "reports"
+KEYS_PER_QUERY = 5_000
+_OF_SIMULATION = re.compile(r"-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.html$")
 
 
 @dataclass(frozen=True)
@@ -67,20 +77,18 @@ def run_spaces(stores: Stores, run_ids: Sequence[str]) -> dict[str, RunSpace]:
 
 
 def retire_run(stores: Stores, run_id: str) -> RunSpace:
-    """Delete a run's rows in Postgres and the files that only it uses; returns what it took. That it was tried stays on record.
+    """Delete a run with its simulations and reports, and the files that only it uses; returns what it took. Its trial stays on record.
 
-    Raises `ConflictError` if a process works on the run, or simulations stand on it.
+    A process that is killed on the way leaves the run whole or gone; files that it did not come to are found by `remove_orphans`.
+    Raises `ConflictError` if the run is pinned, or a process works on it or on one of its simulations.
     """
     run = get_run(stores.postgres, run_id)
-    with run_lock(stores.postgres, run_id):
+    if run.pinned_at is not None:
+        raise ConflictError(f"run {run_id} is pinned", code="run_pinned", hint=f"`chronos runs unpin {run_id}` leaves it to be retired.")
+    with run_lock(stores.postgres, run_id), ExitStack() as locks:
         space = run_space(stores, run_id)
-        if space.simulations:
-            raise ConflictError(
-                f"{len(space.simulations)} simulations depend on run {run_id}",
-                code="run_in_use",
-                found=", ".join(space.simulations[:5]),
-                hint="A run that was simulated is kept: its trades would lead nowhere.",
-            )
+        for simulation_id in space.simulations:
+            locks.enter_context(simulation_lock(stores.postgres, simulation_id))
         keep_trial_of_old_run(stores, run)
         with files_lock(stores.postgres):
             own = [row.fold_key for row in run_artifacts(stores.postgres, [run_id]) if row.own]
@@ -89,4 +97,30 @@ def retire_run(stores: Stores, run_id: str) -> RunSpace:
             for key in own:
                 artifacts.remove(key)
             artifacts.remove_abandoned()
+        for simulation_id in space.simulations:
+            for path in reports_of(stores.artifacts, simulation_id):
+                path.unlink(missing_ok=True)
     return space
+
+
+def reports_of(artifacts: Path, simulation_id: str) -> list[Path]:
+    """The tear sheets that were written to the reports folder of a simulation."""
+    return sorted((artifacts / REPORTS).glob(f"*-{simulation_id}.html"))
+
+
+def remove_orphans(stores: Stores) -> int:
+    """Remove files of folds and reports that no row names: a process was killed while it retired their run. Returns bytes."""
+    artifacts, freed = FoldArtifacts(stores.artifacts), 0
+    with files_lock(stores.postgres):
+        keys = artifacts.keys()
+        for start in range(0, len(keys), KEYS_PER_QUERY):
+            part = keys[start : start + KEYS_PER_QUERY]
+            for key in sorted(set(part) - fold_keys_in_use(stores.postgres, part)):
+                freed += artifacts.size(key)
+                artifacts.remove(key)
+        artifacts.remove_abandoned()
+    named = {found[1]: path for path in (stores.artifacts / REPORTS).glob("*.html") if (found := _OF_SIMULATION.search(path.name))}
+    for simulation_id in sorted(set(named) - simulations_in_use(stores.postgres, list(named))):
+        freed += named[simulation_id].stat().st_size
+        named[simulation_id].unlink(missing_ok=True)
+    return freed

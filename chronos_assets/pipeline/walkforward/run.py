@@ -57,7 +57,7 @@ LOCK_SECONDS = 2.0
 # Target -> bars it looks ahead, and whether that is assumed (as `Manifest.horizon` tells it).
 HorizonOf = Callable[[str], tuple[int, bool]]
 
-__all__ = ["HorizonOf", "WalkforwardResult", "plan_request", "resolve_target", "run_walkforward"]
+__all__ = ["HorizonOf", "WalkforwardResult", "plan_request", "resolve_target", "run_request", "run_walkforward"]
 
 
 @dataclass(frozen=True)
@@ -121,23 +121,46 @@ def run_walkforward(
     and before anything is written `ProfileError`, `DeviceError`, and `VersionsDifferError` if workers would train with other versions.
     A baseline that cannot be run is a warning of the result.
     """
-    executor, tell = executor or open_executor(stores.settings), progress or silent
+    executor = executor or open_executor(stores.settings)
     request = plan_request(slug, profile, stores, horizon=horizon, horizon_assumed=horizon_assumed, executor=executor)
+    return run_request(
+        request,
+        stores,
+        baseline=baseline_profile(profile),
+        profile_name=profile_name,
+        requested_by=requested_by,
+        progress=progress,
+        executor=executor,
+    )
+
+
+def run_request(
+    request: WalkforwardRequest,
+    stores: Stores,
+    *,
+    baseline: WalkforwardProfile | None,
+    profile_name: str | None = None,
+    requested_by: str = "chronos",
+    progress: Progress | None = None,
+    executor: FoldExecutor | None = None,
+) -> WalkforwardResult:
+    """Run a request that is resolved already, then the profile of its baseline; otherwise as `run_walkforward`."""
+    executor, tell = executor or open_executor(stores.settings), progress or silent
     result = _run(request, stores, executor, requested_by, tell, profile_name)
-    beside = baseline_profile(profile)
-    if beside is None:
+    if baseline is None:
         return result
 
     def tell_baseline(stage: str, done: int, total: int | None, detail: str = "") -> None:
         tell(f"baseline {stage}", done, total, detail)
 
     try:
-        request = plan_request(slug, beside, stores, horizon=horizon, horizon_assumed=horizon_assumed, executor=executor)
+        slug, assumed = request.record.dataset_id, request.horizon_assumed
+        beside = plan_request(slug, baseline, stores, horizon=request.horizon, horizon_assumed=assumed, executor=executor)
         name = None if profile_name is None else baseline_name(profile_name)
-        baseline = _run(request, stores, executor, f"{requested_by}, as baseline", tell_baseline, name)
+        other = _run(beside, stores, executor, f"{requested_by}, as baseline", tell_baseline, name)
     except (ProfileError, DeviceError, FoldsFailedError) as error:
         return replace(result, warnings=[*result.warnings, {"code": "baseline_failed", "message": f"the baseline cannot be run: {error}"}])
-    entry = baseline_entry(beside.model.name, baseline.run_id, baseline.summary_metrics)
+    entry = baseline_entry(baseline.model.name, other.run_id, other.summary_metrics)
     if result.summary_metrics.get("baseline") != entry:
         keep_in_summary(stores.postgres, result.run_id, {"baseline": entry})
     return replace(result, summary_metrics=result.summary_metrics | {"baseline": entry})

@@ -23,3 +23,10 @@ SELECT to_regclass('chronos_schema_version') IS NOT NULL AS present
 
 -- name: lock_until_commit
 SELECT pg_advisory_xact_lock(%(key)s::bigint)
+
+
+-- name: lock_shared
+SELECT pg_advisory_lock_shared(%(key)s::bigint)
+
+-- name: unlock_shared
+SELECT pg_advisory_unlock_shared(%(key)s::bigint)

@@ -40,6 +40,9 @@ SELECT run_id::text AS id FROM walkforward_runs WHERE run_id::text LIKE %(prefix
 -- name: simulations_near
 SELECT simulation_id::text AS id FROM simulation_runs WHERE simulation_id::text LIKE %(prefix)s || '%%' ORDER BY simulation_id LIMIT 50
 
+-- name: selections_near
+SELECT lfs_id::text AS id FROM lfs_runs WHERE lfs_id::text LIKE %(prefix)s || '%%' ORDER BY lfs_id LIMIT 50
+
 -- Attempts on a dataset, the newest first, from an audit on.
 -- name: attempts_page
 SELECT * FROM export_audits

@@ -55,7 +55,7 @@ DELETE FROM walkforward_runs WHERE run_id = %(run_id)s
 -- name: run_folds_delete
 DELETE FROM walkforward_folds WHERE run_id = %(run_id)s
 
--- Simulations that stand on a run keep it from being retired.
+-- Simulations of runs; they go with their run.
 -- name: run_simulations
 SELECT run_id::text AS run_id, simulation_id::text AS simulation_id FROM simulation_runs
 WHERE run_id = ANY(%(run_ids)s::uuid[]) ORDER BY created_at
@@ -190,3 +190,11 @@ UPDATE walkforward_runs SET pinned_at = coalesce(pinned_at, now()) WHERE run_id 
 
 -- name: run_unpin
 UPDATE walkforward_runs SET pinned_at = NULL WHERE run_id = %(run_id)s
+
+-- Keys of the folds that runs of a dataset have and runs of no other dataset.
+-- name: dataset_fold_keys
+SELECT DISTINCT f.fold_key
+FROM walkforward_folds f JOIN walkforward_runs r USING (run_id)
+WHERE r.dataset_id = %(slug)s AND f.fold_key IS NOT NULL AND NOT EXISTS (
+    SELECT 1 FROM walkforward_folds o JOIN walkforward_runs q USING (run_id) WHERE o.fold_key = f.fold_key AND q.dataset_id <> %(slug)s
+)

@@ -33,14 +33,17 @@ from chronos_assets.views.documents.exports import (
 from chronos_assets.views.documents.files import (
     FileColumn,
     FileGap,
+    FileReading,
     FileReport,
     Inspection,
+    NearestReading,
     NewManifest,
     Preset,
     Presets,
+    Proposal,
     RefreshedManifest,
 )
-from chronos_assets.views.documents.folds import Fold, FoldDetail, Histogram, Importance, RocPoint
+from chronos_assets.views.documents.folds import ChosenFeature, ChosenFeatures, Fold, FoldDetail, FoldSlice, Histogram, Importance, RocPoint
 from chronos_assets.views.documents.lineage import (
     GateDemo,
     LineageBaseline,
@@ -89,6 +92,7 @@ from chronos_assets.views.documents.series import EquityBucket, EquityPoint, Mon
 from chronos_assets.views.documents.simulations import Bucket, DeflatedSharpe, Judgement, PageTest, Simulation, SimulationDetail
 from chronos_assets.views.documents.sweeps import Sweep, SweepDetail, SweepOverfitting, SweepRanked, SweepRow, SweepTrial
 from chronos_assets.views.documents.trades import Trace, Trade
+from chronos_assets.views.documents.upkeep import CompactedTable, Prune, PrunedRun, Space, TableSpace
 from chronos_assets.views.documents.validation import Check, Validation
 from chronos_assets.views.documents.workplace import (
     OtherHome,
@@ -116,6 +120,7 @@ DOCUMENTS: tuple[type[Document], ...] = (
     RunWithSpace,
     RunDetail,
     FoldDetail,
+    ChosenFeatures,
     Importance,
     Comparison,
     SimulationDetail,
@@ -132,6 +137,8 @@ DOCUMENTS: tuple[type[Document], ...] = (
     SweepDetail,
     Validation,
     Night,
+    Prune,
+    Space,
     LfsSelection,
     LfsShares,
     LfsPair,
@@ -168,9 +175,12 @@ __all__ = [
     "AuditVerdict",
     "Bucket",
     "Check",
+    "ChosenFeature",
+    "ChosenFeatures",
     "Column",
     "ColumnDifference",
     "ColumnStatistics",
+    "CompactedTable",
     "Comparison",
     "CostCase",
     "Dataset",
@@ -193,10 +203,12 @@ __all__ = [
     "Failure",
     "FileColumn",
     "FileGap",
+    "FileReading",
     "FileReport",
     "Fold",
     "FoldComparison",
     "FoldDetail",
+    "FoldSlice",
     "GateDemo",
     "Histogram",
     "Importance",
@@ -225,6 +237,7 @@ __all__ = [
     "LineageWalkforward",
     "Mode",
     "MonthlyReturns",
+    "NearestReading",
     "NewManifest",
     "Night",
     "NightRun",
@@ -238,6 +251,9 @@ __all__ = [
     "Presets",
     "Project",
     "ProjectFile",
+    "Proposal",
+    "Prune",
+    "PrunedRun",
     "RefreshedManifest",
     "Report",
     "RetiredDataset",
@@ -258,6 +274,7 @@ __all__ = [
     "SimulationName",
     "SimulationOutcome",
     "SimulationsOutcome",
+    "Space",
     "Status",
     "Stopped",
     "Sweep",
@@ -266,6 +283,7 @@ __all__ = [
     "SweepRanked",
     "SweepRow",
     "SweepTrial",
+    "TableSpace",
     "TagSpace",
     "TargetStatistics",
     "ThresholdWords",

@@ -34,6 +34,33 @@ class FileGap(Document):
     missing_bars: int
 
 
+class FileReading(Document):
+    """A declaration that reads a refused file, and the first and last bars as they come out."""
+
+    format: Json
+    rows: int
+    granularity: str | None
+    first_bars: list[Json]
+    last_bars: list[Json]
+    cannot_know: list[str]
+
+
+class NearestReading(Document):
+    """The declaration that comes nearest, and why it does not read the file."""
+
+    format: Json
+    refusal: str
+
+
+class Proposal(Document):
+    """What to declare for a refused file. `only`: one reading is possible; else `decides` says what tells the readings apart."""
+
+    only: bool
+    readings: list[FileReading]
+    decides: str | None
+    nearest: NearestReading | None
+
+
 class Inspection(Document):
     """What `chronos inspect` found. A file that is refused has `error`, and null or nothing elsewhere."""
 
@@ -62,6 +89,7 @@ class Inspection(Document):
     blank_lines: int | None = None
     warnings: list[Warn]
     error: Json | None
+    proposal: Proposal | None = Field(None, description="Of a refused file: what to declare so that it is read.")
 
 
 class FileReport(Document):

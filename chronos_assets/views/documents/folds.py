@@ -67,3 +67,32 @@ class FoldDetail(Fold):
     test_predictions: Histogram | None
     roc: list[RocPoint]
     auc: float | None
+
+
+class FoldSlice(Document):
+    """A stretch of folds in time order: numbers of its first and last fold, and its test bars from the first to before `end_unix`."""
+
+    first_fold: int
+    last_fold: int
+    first_unix: int
+    end_unix: int
+    folds: int
+
+
+class ChosenFeature(Document):
+    """In how many folds a feature was chosen, and in which share (0..1) of the folds of each slice."""
+
+    feature: str
+    folds: int
+    shares: list[float]
+
+
+class ChosenFeatures(Document):
+    """Features that the folds of a run chose for themselves, the most frequent first; none if the run does not select.
+
+    Which fold chose which is in `metrics.features` of the folds.
+    """
+
+    folds: int
+    slices: list[FoldSlice]
+    features: list[ChosenFeature]

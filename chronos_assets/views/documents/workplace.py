@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from pydantic import Field
+
 from chronos_assets.views.documents.base import Document
 from chronos_assets.views.documents.datasets import TagSpace
+from chronos_assets.views.documents.upkeep import Space
 
 
 class Setting(Document):
@@ -61,10 +64,11 @@ class OtherHome(Document):
 
 
 class ServiceList(Document):
-    """Both stores, and other homes of this user whose servers run (null if nobody asked)."""
+    """Both stores, other homes of this user whose servers run (null if nobody asked), and what the stores hold."""
 
     services: list[Service]
     other_homes: list[OtherHome] | None = None
+    space: Space | None = Field(None, description="Rows, bytes and growth; null if nobody asked, a store is down, or nothing is stored.")
 
 
 class Stopped(Document):

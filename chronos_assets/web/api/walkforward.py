@@ -93,6 +93,14 @@ def get_importance(request: Request, run_id: str) -> Response:
     return answer(request, views.read_importance(stores_of(request).postgres, run_id), list[doc.Importance])
 
 
+@router.get("/runs/{run_id}/chosen-features", response_model=doc.ChosenFeatures, operation_id="get_chosen_features")
+def get_chosen_features(
+    request: Request, run_id: str, slices: Annotated[int, Query(ge=1, le=500, description="Slices of time.")] = 60
+) -> Response:
+    """How often each feature was chosen by the run's own folds (`features: {select: ...}`), in all and over time."""
+    return answer(request, views.read_chosen_features(stores_of(request).postgres, run_id, slices), doc.ChosenFeatures)
+
+
 @router.get("/runs/{run_id}/folds/{fold_number}", response_model=doc.FoldDetail, operation_id="get_fold")
 def get_fold(request: Request, run_id: str, fold_number: FoldNumber) -> Response:
     """A fold with its importance, its predictions as histograms, and how well they rank the target's sign."""

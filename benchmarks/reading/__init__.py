@@ -1,0 +1,1 @@
+"""How fast lists are read from a large registry."""

@@ -1,0 +1,220 @@
+"""What goes by policy, and its going: superseded runs with what depends on them, older files of bars, audits and prices.
+
+Planning looks only; `--dry-run` prints the plan that a prune executes. Nothing that a process works on goes: every run is retired under
+its locks, every dataset's files under the dataset's lock, and what is locked is left for the next night.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from chronos_assets.domain.retention import Keep, reasons_to_keep
+from chronos_assets.errors import ChronosError, ConflictError, NotPublishedError
+from chronos_assets.pipeline.export.normalize import report_of
+from chronos_assets.pipeline.progress import Progress, silent
+from chronos_assets.pipeline.upkeep.retire import remove_orphans, retire_run, run_spaces
+from chronos_assets.settings import Settings
+from chronos_assets.storage.datasets import DatasetRecord, list_datasets, lock_key
+from chronos_assets.storage.manifest_files import load_manifest, manifest_path
+from chronos_assets.storage.retention import StandingRun, price_files_in_use, prune_attempts, retention_runs
+from chronos_assets.storage.runs import count_predictions
+from chronos_assets.storage.stores import Stores
+
+# A file that was written a moment ago may be one that a process is about to name in a row.
+YOUNG_SECONDS = 3_600.0
+KEPT_BARS_FILES = 2
+KeepOf = Callable[[str], Keep]
+
+
+@dataclass(frozen=True)
+class GoingRun:
+    """A run that the policy does not keep."""
+
+    dataset_id: str
+    run_id: str
+    profiles: list[str]
+    folds: int
+    simulations: int
+    rows: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class PrunePlan:
+    """What goes, and how many runs stay for which reason. `files`: what other files of ours go, in bytes by path."""
+
+    runs: list[GoingRun]
+    kept: dict[str, int]
+    files: dict[Path, int]
+    waiting: list[str] = field(default_factory=list)
+    """Why runs that could go do not yet."""
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """What went. `skipped`: what somebody works on, each with why."""
+
+    runs: int
+    simulations: int
+    rows: int
+    bytes: int
+    attempts: int
+    skipped: list[str]
+
+
+def keep_of(settings: Settings, override: Keep | None = None) -> KeepOf:
+    """The policy of each dataset: `override`, else its manifest's `keep`, else the settings'."""
+
+    def policy(slug: str) -> Keep:
+        usual = Keep(nights=settings.keep_nights, months=settings.keep_months)
+        with suppress(ChronosError, OSError):
+            loaded = load_manifest(manifest_path(settings.exports_dir, slug), data_roots=settings.data_roots)
+            return override or loaded.manifest.keep or usual
+        return override or usual
+
+    return policy
+
+
+def plan_prune(stores: Stores, policy: KeepOf, slug: str | None = None) -> PrunePlan:
+    """What the policy does not keep, of one dataset or of all; changes nothing."""
+    standing = retention_runs(stores.postgres, slug)
+    by_dataset: dict[str, list[StandingRun]] = {}
+    for one in standing:
+        by_dataset.setdefault(one.dataset_id, []).append(one)
+    going: list[StandingRun] = []
+    kept: dict[str, int] = {}
+    waiting: list[str] = []
+    for dataset, runs in by_dataset.items():
+        whole = _sound(stores, runs)
+        reasons = reasons_to_keep([one.run for one in runs], policy(dataset))
+        for reason in reasons.values():
+            kept[reason] = kept.get(reason, 0) + 1
+        gone = [one for one in runs if one.run.run_id not in reasons]
+        if gone and not whole:
+            waiting.append(f"{dataset}: {len(gone)} runs stay until its current run is whole in both stores")
+        elif gone:
+            going += gone
+    spaces = run_spaces(stores, [one.run.run_id for one in going])
+    runs_going = [
+        GoingRun(
+            one.dataset_id,
+            one.run.run_id,
+            sorted(one.run.profiles),
+            space.folds,
+            len(space.simulations),
+            space.prediction_rows,
+            space.own_artifact_bytes,
+        )
+        for one in going
+        for space in (spaces[one.run.run_id],)
+    ]
+    return PrunePlan(runs_going, kept, dict(_old_files(stores, policy, slug)), waiting)
+
+
+def prune(stores: Stores, policy: KeepOf, slug: str | None = None, *, progress: Progress = silent) -> Pruned:
+    """Retire what `plan_prune` says, and remove what earlier prunes that were killed have left."""
+    plan = plan_prune(stores, policy, slug)
+    skipped, retired = list(plan.waiting), []
+    for number, going in enumerate(plan.runs):
+        progress("retire", number, len(plan.runs), going.run_id)
+        try:
+            retired.append((going, retire_run(stores, going.run_id)))
+        except ConflictError as error:
+            skipped.append(f"{going.dataset_id}: run {going.run_id} stays: {error.message}")
+        except NotPublishedError:
+            continue  # another prune was faster
+    freed = sum(space.own_artifact_bytes for _, space in retired)
+    for dataset, files in _by_dataset(plan.files).items():
+        freed += _remove(stores, dataset, files, skipped)
+    try:
+        freed += remove_orphans(stores)
+    except ConflictError as error:
+        skipped.append(f"files that no row names stay: {error.message}")
+    datasets = [record.dataset_id for record in list_datasets(stores.postgres) if slug in {None, record.dataset_id}]
+    return Pruned(
+        runs=len(retired),
+        simulations=sum(going.simulations for going, _ in retired),
+        rows=sum(space.prediction_rows for _, space in retired),
+        bytes=freed,
+        attempts=sum(prune_attempts(stores.postgres, name, newest=policy(name).nights) for name in datasets),
+        skipped=skipped,
+    )
+
+
+def _sound(stores: Stores, runs: Sequence[StandingRun]) -> bool:
+    """Whether every current run of a dataset has all of its folds, and as many predictions as a run like it has, in both stores."""
+    current = [one for one in runs if one.run.completed and one.run.on_registered_content and one.run.profiles]
+    if not current:
+        return False
+    predictions = count_predictions(stores, [one.run.run_id for one in current])
+    return all(one.whole and predictions.get(one.run.run_id, 0) == one.rows for one in current)
+
+
+def _old_files(stores: Stores, policy: KeepOf, slug: str | None) -> Iterator[tuple[Path, int]]:
+    """Files of bars but the registered ones and those before, failing cells of old audits, prices that no simulation used."""
+    records = {record.dataset_id: record for record in list_datasets(stores.postgres)}
+    for folder in _folders(stores.artifacts / "bars", slug):
+        yield from _sized(_old_bars(folder, records.get(folder.name)))
+    for folder in _folders(stores.artifacts / "audits", slug):
+        cells = sorted(folder.glob("*.parquet"), key=_age)
+        yield from _sized(cells[policy(folder.name).nights :])
+    if slug is None:
+        used = price_files_in_use(stores.postgres)
+        prices = [path for path in (stores.artifacts / "prices").glob("*.arrow") if f"sha256:{path.stem}" not in used]
+        yield from _sized(path for path in prices if _age(path) > YOUNG_SECONDS)
+
+
+def _old_bars(folder: Path, record: DatasetRecord | None) -> list[Path]:
+    """Arrow files of a dataset with their reports, but the newest of the registered content, and the newest besides."""
+    newest_first = sorted(folder.glob("*.arrow"), key=_age)
+    registered = [path for path in newest_first if record is not None and _checksum_of(path) == record.checksum][:1]
+    others = [path for path in newest_first if path not in registered]
+    old = others[KEPT_BARS_FILES - len(registered) :]
+    return [path for arrow in old if _age(arrow) > YOUNG_SECONDS for path in (arrow, arrow.with_suffix(".json")) if path.is_file()]
+
+
+def _checksum_of(path: Path) -> str:
+    report = report_of(path)
+    return "" if report is None else report.checksum
+
+
+def _remove(stores: Stores, dataset: str, files: Mapping[Path, int], skipped: list[str]) -> int:
+    """Remove files of a dataset under its lock; returns the bytes."""
+    try:
+        with stores.postgres.session_lock(lock_key(dataset), what=f"dataset {dataset}"):
+            for path in files:
+                path.unlink(missing_ok=True)
+    except ConflictError as error:
+        skipped.append(f"{dataset}: {len(files)} files stay: {error.message}")
+        return 0
+    return sum(files.values())
+
+
+def _by_dataset(files: Mapping[Path, int]) -> dict[str, dict[Path, int]]:
+    """Files by the folder that they are in: a dataset's name, or `prices`."""
+    found: dict[str, dict[Path, int]] = {}
+    for path, size in files.items():
+        found.setdefault(path.parent.name, {})[path] = size
+    return found
+
+
+def _folders(root: Path, slug: str | None) -> list[Path]:
+    return sorted(folder for folder in root.glob("*") if folder.is_dir() and slug in {None, folder.name})
+
+
+def _sized(paths: Iterator[Path] | Sequence[Path]) -> Iterator[tuple[Path, int]]:
+    for path in paths:
+        with suppress(FileNotFoundError):
+            yield path, path.stat().st_size
+
+
+def _age(path: Path) -> float:
+    """Seconds since a file was written; 0 for one that has just gone."""
+    try:
+        return time.time() - path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0

@@ -1,0 +1,71 @@
+"""The registry as the retention policy sees it: what every run is to its dataset, which files are in use, and old attempts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from chronos_assets.domain.retention import KeptRun
+from chronos_assets.storage.postgres import Postgres
+from chronos_assets.storage.queries import query
+
+
+@dataclass(frozen=True)
+class StandingRun:
+    """A run with its dataset, as far as the policy looks at it.
+
+    `whole`: every planned fold is stored; `rows`: how many predictions its stored folds have.
+    """
+
+    dataset_id: str
+    run: KeptRun
+    whole: bool
+    rows: int
+
+
+def retention_runs(postgres: Postgres, slug: str | None = None) -> list[StandingRun]:
+    """All runs of a dataset, or of all datasets, by dataset and age."""
+    with postgres.connection() as connection:
+        rows = connection.execute(query("retention_runs"), {"dataset_id": slug}).fetchall()
+    return [
+        StandingRun(
+            row["dataset_id"],
+            KeptRun(
+                row["run_id"],
+                completed=row["completed"],
+                on_registered_content=row["on_registered_content"],
+                profiles={name: datetime.fromisoformat(moment) for name, moment in row["profiles"].items()},
+                pinned=row["pinned"],
+                swept=row["swept"],
+                baseline=row["baseline"],
+            ),
+            whole=row["folds_present"] == row["folds_planned"],
+            rows=row["rows"],
+        )
+        for row in rows
+    ]
+
+
+def prune_attempts(postgres: Postgres, slug: str, *, newest: int) -> int:
+    """Delete records of attempts that neither a tag nor the registry depends on, but the newest; returns how many went."""
+    with postgres.connection() as connection:
+        return connection.execute(query("attempts_prune"), {"dataset_id": slug, "newest": newest}).rowcount
+
+
+def fold_keys_in_use(postgres: Postgres, keys: Sequence[str]) -> set[str]:
+    """Those of `keys` that a stored fold has."""
+    with postgres.connection() as connection:
+        return {row["fold_key"] for row in connection.execute(query("fold_keys_in_use"), {"keys": list(keys)}).fetchall()}
+
+
+def simulations_in_use(postgres: Postgres, ids: Sequence[str]) -> set[str]:
+    """Those of `ids` that are simulations."""
+    with postgres.connection() as connection:
+        return {row["simulation_id"] for row in connection.execute(query("simulations_in_use"), {"ids": list(ids)}).fetchall()}
+
+
+def price_files_in_use(postgres: Postgres) -> set[str]:
+    """Hashes (`sha256:...`) of the prices that simulations were made with."""
+    with postgres.connection() as connection:
+        return {row["content_hash"] for row in connection.execute(query("price_files_in_use")).fetchall()}

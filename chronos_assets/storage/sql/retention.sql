@@ -1,0 +1,46 @@
+-- What goes by policy: runs and what depends on them, and the records of old attempts.
+
+-- The runs of datasets as the retention policy looks at them.
+-- name: retention_runs
+SELECT r.run_id::text AS run_id, r.dataset_id, r.status = 'completed' AS completed,
+    coalesce(r.content_hash = d.content_hash, false) AS on_registered_content, r.pinned_at IS NOT NULL AS pinned,
+    r.summary_metrics #>> '{baseline,run_id}' AS baseline, (r.walk_config ->> 'folds_planned')::bigint AS folds_planned,
+    f.folds_present, f.rows,
+    EXISTS (SELECT 1 FROM sweep_runs s WHERE s.run_id = r.run_id) AS swept,
+    coalesce(
+        (SELECT jsonb_object_agg(p.profile, p.requested_at) FROM walkforward_run_profiles p WHERE p.run_id = r.run_id), '{}'::jsonb
+    ) AS profiles
+FROM walkforward_runs r JOIN indicator_datasets d USING (dataset_id)
+LEFT JOIN LATERAL (
+    SELECT count(*) AS folds_present, coalesce(sum(f.test_end_idx - f.test_start_idx), 0)::bigint AS rows
+    FROM walkforward_folds f WHERE f.run_id = r.run_id
+) f ON true
+WHERE %(dataset_id)s::text IS NULL OR r.dataset_id = %(dataset_id)s
+ORDER BY r.dataset_id, r.created_at, r.run_id
+
+-- name: simulations_delete
+DELETE FROM simulation_runs WHERE run_id = %(run_id)s
+
+-- Attempts of a dataset that nothing depends on: neither the newest ones nor the last one on any tag, nor of what is registered.
+-- name: attempts_prune
+DELETE FROM export_audits a
+WHERE a.dataset_id = %(dataset_id)s AND a.verdict <> 'running'
+    AND EXISTS (SELECT 1 FROM export_audits b WHERE b.questdb_tag = a.questdb_tag AND b.audit_id > a.audit_id)
+    AND NOT EXISTS (
+        SELECT 1 FROM indicator_datasets d
+        WHERE d.dataset_id = a.dataset_id AND d.questdb_tag = a.questdb_tag AND d.checksum = a.checksum
+    )
+    AND a.audit_id NOT IN (
+        SELECT audit_id FROM export_audits WHERE dataset_id = %(dataset_id)s ORDER BY audit_id DESC LIMIT %(newest)s
+    )
+
+-- Those of these fold keys that a stored fold has.
+-- name: fold_keys_in_use
+SELECT DISTINCT fold_key FROM walkforward_folds WHERE fold_key = ANY(%(keys)s)
+
+-- name: simulations_in_use
+SELECT simulation_id::text AS simulation_id FROM simulation_runs WHERE simulation_id = ANY(%(ids)s::uuid[])
+
+-- name: price_files_in_use
+SELECT DISTINCT summary_metrics #>> '{prices,content_hash}' AS content_hash FROM simulation_runs
+WHERE summary_metrics #>> '{prices,content_hash}' IS NOT NULL
