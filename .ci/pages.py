@@ -5,6 +5,7 @@
 | docs/SETTINGS.md | `settings.py` |
 | docs/CLI.md | `--help` of every command |
 | tables of learners and selectors in docs/WALKFORWARD.md | `domain/learners.py`, `domain/selectors.py` and the classes they name |
+| docs/INDICATORS.md | `domain/indicators.py` |
 | docs/PRESETS.md | `domain/presets.py`, `FormatSpec` in `domain/bars_spec.py` |
 | docs/storage/QUESTDB_INGESTION.md | `storage/tables.py` |
 | docs/storage/postgres_schema.sql, docs/storage/POSTGRES.md | `storage/schema.py` |
@@ -31,6 +32,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 from chronos_assets.cli.config_template import sections
 from chronos_assets.domain.bars_spec import FormatSpec
+from chronos_assets.domain.indicators import SETS, TARGETS
 from chronos_assets.domain.learners import LEARNERS
 from chronos_assets.domain.parts import Catalogue, documentation_row
 from chronos_assets.domain.presets import PRESETS
@@ -65,6 +67,7 @@ def pages() -> dict[Path, str]:
         DOCS / "SETTINGS.md": settings_page(),
         DOCS / "CLI.md": cli_page(),
         DOCS / "WALKFORWARD.md": walkforward_page(),
+        DOCS / "INDICATORS.md": indicators_page(),
         DOCS / "PRESETS.md": presets_page(),
         DOCS / "storage" / "QUESTDB_INGESTION.md": questdb_page(),
         DOCS / "storage" / "postgres_schema.sql": postgres_schema(),
@@ -181,6 +184,45 @@ def _with_members(name: str, command: click.Command) -> Iterator[tuple[str, clic
             found = command.get_command(context, member)
             assert found is not None
             yield from _with_members(f"{name} {member}", found)
+
+
+# Indicators
+
+
+def indicators_page() -> str:
+    """Every set of indicators and every target, with formulas and sources."""
+    lines = [
+        "# Indicators from prices alone",
+        NOTE,
+        "",
+        *_wrapped(
+            "Two commands take a file of prices to trades. The first computes indicators and targets and writes the manifest, with the "
+            "horizon of each target; the second runs the whole lineage."
+        ),
+        "",
+        "```bash",
+        "chronos indicators btc_1h_prices.csv -o exports/btc_1h.csv    # add --preset, --format or --accept-proposal for a vendor's file",
+        "chronos run btc_1h_v1",
+        "```",
+        "",
+        *_wrapped(
+            "The prices need Open, High, Low and Close; without Volume the indicators that use it are left out. Times are in UTC. The "
+            "first bars, in which a window is not yet full, are left out. New columns are rounded to eight decimals; prices are written in "
+            "full. Appended bars change no line that was written. Memory is bounded, whatever the number of bars."
+        ),
+        "",
+        *_wrapped(
+            "C, O, H, L, V are close, open, high, low and volume of bar t, C[n] is the close n bars earlier, and ATR(n) is the mean over n "
+            "bars of max(H, C[1]) - min(L, C[1]); log ATR is that mean of logarithms. An indicator uses its own bar and earlier ones only: "
+            "a test changes all later bars and compares to the last bit."
+        ),
+    ]
+    for name, chosen in SETS.items():
+        lines += ["", f"## --set {name}", "", "| indicator | formula | source |", "|---|---|---|"]
+        lines += [f"| `{item.name}` | {item.formula.replace('|', chr(92) + '|')} | {item.source} |" for item in chosen]
+    lines += ["", "## --targets", "", "| option | column | formula | `target_horizon` |", "|---|---|---|---|"]
+    lines += [f"| `{option}` | `{target.name}` | {target.formula} | {target.horizon} |" for option, target in TARGETS.items()]
+    return "\n".join(lines) + "\n"
 
 
 # Presets

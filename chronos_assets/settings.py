@@ -53,7 +53,7 @@ class Settings(BaseSettings):
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="WARNING", description="What commands log on stderr.")
 
-    # Servers elsewhere: where set, nothing embedded is started for that store
+    # Servers elsewhere: if set, nothing embedded is started for that store
     questdb_conf: SecretStr | None = Field(
         default=None, description="QuestDB client string, for example http::addr=host:9000;username=u;password=p;"
     )
@@ -81,6 +81,11 @@ class Settings(BaseSettings):
 
     # Export
     batch_rows: int = Field(default=2000, ge=1, le=100_000, description="Rows in one ILP request.")
+    column_budget: int = Field(
+        default=1000,
+        ge=1,
+        description="Indicator columns of indicator_bars up to which a new name gets a column of its own; beyond, datasets share columns.",
+    )
     apply_timeout_seconds: float = Field(default=300.0, gt=0, description="How long QuestDB may take to make written rows visible.")
 
     # Walk-forward

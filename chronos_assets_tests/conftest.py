@@ -27,7 +27,7 @@ LONG_FIRST = ("acceptance", "faults", "web", "orchestration", "pipeline", "learn
 _FOREIGN_PREFIXES = (PREFIX, "DAGSTER_")
 _CONFIG = f"{PREFIX}CONFIG"  # the null device: no settings file
 _numbers = itertools.count(1)
-_jar_settings: dict[str, Any] = {}
+_shared: dict[str, Any] = {"start_timeout_seconds": 600.0}  # for machines that do much else at the same time
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -42,7 +42,7 @@ def pytest_configure(config: pytest.Config) -> None:
         del os.environ[name]
     os.environ[_CONFIG] = os.devnull
     own = load_settings()
-    _jar_settings.update({"cache": own.cache, "questdb_jar": own.questdb_jar})
+    _shared.update({"cache": own.cache, "questdb_jar": own.questdb_jar})
     for name in shared:
         os.environ.pop(name, None)
 
@@ -63,7 +63,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def settings() -> Iterator[Settings]:
     """Settings of this run: own home, own exports folder, free ports; the jar is shared with the user's cache."""
-    with testing.temporary_settings(**_jar_settings) as settings:
+    with testing.temporary_settings(**_shared) as settings:
         yield settings
 
 
@@ -128,4 +128,4 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest
 
 def settings_for(**overrides: Any) -> Settings:
     """Settings with free ports of their own, and the shared jar."""
-    return testing.settings_for(**{**_jar_settings, **overrides})
+    return testing.settings_for(**{**_shared, **overrides})

@@ -81,6 +81,7 @@ def make_source(folder: Path, rows: int, columns: int) -> Source:
         last_bar=datetime.fromtimestamp(last, UTC),
         columns=tuple(DatasetColumn(name, "feature", name) for name in names),
         path=path,
+        own_columns={name: name for name in names},
     )
 
 

@@ -18,11 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.walkforward.kills import environment
-from benchmarks.walkforward.workplace import own_stores
 from chronos_assets.storage.lfs import declare_dead_lfs, get_lfs, get_lfs_features, list_lfs
 from chronos_assets.storage.lfs_artifacts import LfsArtifacts
 from chronos_assets.storage.stores import Stores
+from chronos_assets.testing import process_environment, temporary_stores
 from chronos_assets_tests.support.walkforward_data import make_bars, publish
 
 KILLED, WHOLE = "killed_1d_v1", "whole_1d_v1"
@@ -33,7 +32,7 @@ COMMAND = [sys.executable, "-c", "from chronos_assets.cli.main import main; main
 
 def start(stores: Stores, slug: str, threads: int) -> subprocess.Popen[bytes]:
     command = [*COMMAND, slug, *OPTIONS, "--threads", str(threads), "--json"]
-    return subprocess.Popen(command, env=environment(stores), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return subprocess.Popen(command, env=process_environment(stores.settings), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def files_of(stores: Stores, slug: str) -> LfsArtifacts | None:
@@ -77,7 +76,9 @@ def campaign(stores: Stores, kills: int, chance: random.Random) -> dict[str, Any
         stored.append(len(now))
         print(f"kill {done}: {len(now)} of {PERMUTATIONS} permutations kept", flush=True)
     dead = declare_dead_lfs(stores.postgres)
-    ended = subprocess.run([*COMMAND, KILLED, *OPTIONS, "--json"], env=environment(stores), capture_output=True, text=True, check=True)
+    ended = subprocess.run(
+        [*COMMAND, KILLED, *OPTIONS, "--json"], env=process_environment(stores.settings), capture_output=True, text=True, check=True
+    )
     killed, whole = (list_lfs(stores.postgres, slug)[0] for slug in (KILLED, WHOLE))
     mine, theirs = (LfsArtifacts(stores.artifacts, one.lfs_id, FEATURES) for one in (killed, whole))
     lost_or_changed += sum(not np.array_equal(mine.done()[r], before) for r, before in seen.items())
@@ -99,7 +100,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
-    with own_stores() as stores:
+    with temporary_stores() as stores:
         result = campaign(stores, given.kills, random.Random(given.seed))
     print(json.dumps(result, indent=2))
     equal = all(result[name] for name in ("permutations_equal", "sets_equal", "features_equal", "document_is_whole"))

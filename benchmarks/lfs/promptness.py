@@ -16,7 +16,6 @@ import time
 import numpy as np
 import polars as pl
 
-from benchmarks.walkforward.workplace import own_stores
 from chronos_assets.domain.profiles.lfs import LfsParameters, LfsProfile
 from chronos_assets.domain.profiles.walkforward import WalkforwardProfile
 from chronos_assets.errors import RunCancelledError
@@ -25,6 +24,7 @@ from chronos_assets.pipeline.selection.request import plan_lfs
 from chronos_assets.pipeline.selection.run import run_request
 from chronos_assets.storage.lfs import ask_to_cancel, get_lfs
 from chronos_assets.storage.stores import Stores
+from chronos_assets.testing import temporary_stores
 from chronos_assets_tests.support.walkforward_data import publish
 
 SLUG, LIMIT_SECONDS = "prompt_1d_v1", 2.0
@@ -39,7 +39,7 @@ def main() -> int:
     z = rng.normal(size=(60, 3))
     select(z, np.arange(60) % 2, LfsParameters())  # compiled, or loaded from its cache
     late = False
-    with own_stores() as stores:
+    with temporary_stores() as stores:
         columns = {f"feat_{v}": rng.normal(size=given.rows) for v in range(given.features)} | {"target_a": rng.normal(size=given.rows)}
         publish(stores, SLUG, pl.DataFrame({"timestamp_unix": 946_684_800 + 86_400 * np.arange(given.rows)} | columns))
         for kept in (3, 100):

@@ -90,7 +90,7 @@ def _code_of(error: Exception | KeyboardInterrupt) -> int:
 
 
 def report_error(error: ChronosError) -> int:
-    """Print `error` as one sentence on stderr (and as JSON on stdout where `--json` was given); returns its exit code."""
+    """Print `error` as one sentence on stderr (and as JSON on stdout if `--json` was given); returns its exit code."""
     context_json = "--json" in sys.argv[1:]
     if context_json:
         from chronos_assets.views.documents import Failure
@@ -126,7 +126,7 @@ def say(line: str) -> None:
 
 
 def _log_level() -> str:
-    """The setting; where settings cannot be read, the command that needs them says so, and `--help` still works."""
+    """The setting; if settings cannot be read, the command that needs them says so, and `--help` still works."""
     try:
         return load_settings().log_level
     except UsageError:

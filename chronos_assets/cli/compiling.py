@@ -1,6 +1,6 @@
 """Compiles the simulation in a process of its own while a first run starts servers and trains: numba would take as long after the training.
 
-Only where that was not done yet: a note beside numba's own cache says so, and is older than a source that changed since.
+Only if that was not done yet: a note beside numba's own cache says so, and is older than a source that changed since.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Compiling:
         return self
 
     def wait(self, progress: Progress) -> None:
-        """Until everything is compiled; where that fails, the simulation compiles for itself and says why it cannot."""
+        """Until everything is compiled; if that fails, the simulation compiles for itself and says why it cannot."""
         seconds = 0
         while self._process is not None:
             try:

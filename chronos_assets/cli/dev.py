@@ -146,7 +146,7 @@ def _reachable(host: str) -> str:
 
 @contextmanager
 def _kept(command: list[str], environment: dict[str, str], log: Path | None, what: str = "Dagster") -> Iterator[subprocess.Popen[bytes]]:
-    """`command` below a keeper that ends everything of it as soon as we let go, or die; its output goes to `log` where one is given."""
+    """`command` below a keeper that ends everything of it as soon as we let go, or die; its output goes to `log` if one is given."""
     reading, writing = os.pipe()
     arguments = [sys.executable, "-m", "chronos_assets.cli.supervisor", str(reading), *command]
     with contextlib.ExitStack() as files:

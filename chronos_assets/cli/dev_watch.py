@@ -1,6 +1,6 @@
-"""Keeps the code of a running Dagster loaded: where the process that holds it has ended, the webserver is asked to load it again.
+"""Keeps the code of a running Dagster loaded: if the process that holds it has ended, the webserver is asked to load it again.
 
-Dagster starts a new one only where the outer of its two code servers ended. The inner one ends by itself after half a minute without a
+Dagster starts a new one only if the outer of its two code servers ended. The inner one ends by itself after half a minute without a
 sign of life, which is what a laptop that slept looks like; from then on no sensor and no schedule would run.
 """
 

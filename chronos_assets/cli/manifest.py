@@ -51,7 +51,7 @@ def new(file: Path, slug: str | None, exports: Path | None, formats: tuple[str, 
         BarsSpec, {"format": parse_formats(formats, options["preset"]), "columns": columns}, error=UsageError, what="the call"
     )
     if options["accept_proposal"]:
-        spec = _with_proposal(file, spec)
+        spec = with_proposal(file, spec)
     written = new_manifest(file, _settings(exports), spec, slug=slug, copy=not options["no_copy"], force=options["force"])
     document = _new_document(written)
     emit(NewManifestDocument(**document), as_json, lambda _: _new_text(document))
@@ -59,7 +59,7 @@ def new(file: Path, slug: str | None, exports: Path | None, formats: tuple[str, 
         say(f"warning: {warning.code}: {warning.message}")
 
 
-def _with_proposal(file: Path, spec: BarsSpec) -> BarsSpec:
+def with_proposal(file: Path, spec: BarsSpec) -> BarsSpec:
     """The spec with what is proposed for a file that it does not read; raises the file's refusal if there is no single proposal."""
     from chronos_assets.domain.bars_spec import FormatSpec
     from chronos_assets.domain.strict_yaml import flow

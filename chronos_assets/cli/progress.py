@@ -1,4 +1,4 @@
-"""Progress of a use case on stderr: a bar where somebody watches, a line every few seconds where a file does."""
+"""Progress of a use case on stderr: a bar if somebody watches, a line every few seconds if a file does."""
 
 from __future__ import annotations
 

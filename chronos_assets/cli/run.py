@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from chronos_assets.orchestration.resources import Workplace
     from chronos_assets.pipeline.upkeep.changes import Found
+    from chronos_assets.views.documents import Morning
 
 QUIET_POLL_SECONDS = 0.5
 NEXT = "See it in the UI: `chronos dev`, then Assets > indicator_bars, or Runs. `chronos report SIMULATION_ID` writes a tear sheet."
@@ -120,7 +121,7 @@ def _run(
 
 @contextmanager
 def _opened(settings: Settings) -> Iterator[tuple[Workplace, DagsterInstance]]:
-    """The servers (started where they do not run), and Dagster's records."""
+    """The servers (started if they do not run), and Dagster's records."""
     from chronos_assets import services
     from chronos_assets.orchestration.instance import open_instance
     from chronos_assets.orchestration.resources import Workplace
@@ -139,16 +140,17 @@ def _opened(settings: Settings) -> Iterator[tuple[Workplace, DagsterInstance]]:
 def backfill(slugs: tuple[str, ...], everything: bool, force: bool, workers: int, as_json: bool) -> int:
     """Run datasets whose manifest or file changed, through Dagster."""
     from chronos_assets.views.documents import Night
+    from chronos_assets.views.nights import morning_lines
 
     if everything == bool(slugs):
         raise UsageError("name datasets, or ask for --all of them", code="backfill_target")
     settings = load_settings()
     wanted = None if everything else [str(Slug.parse(slug)) for slug in slugs]
     with _opened(settings) as (workplace, instance):
-        document = _backfill(settings, instance, wanted, force=force, workers=workers)
+        document, morning = _backfill(workplace, instance, wanted, force=force, workers=workers)
         if everything and settings.nightly_prune:
             _let_go(workplace, instance)
-    emit(Night(**document), as_json, lambda _: backfill_text(document))
+    emit(Night(**document, morning=morning), as_json, lambda _: "\n".join([backfill_text(document), *morning_lines(morning)[1:]]))
     codes = {one["exit_code"] for one in document["datasets"] if not one["succeeded"]} | ({3} if document["problems"] else set())
     return 0 if not codes else min(codes) if len(codes) == 1 else 1
 
@@ -178,13 +180,18 @@ def _quiet(settings: Settings, wanted: list[str] | None) -> list[Found]:
     return found
 
 
-def _backfill(settings: Settings, instance: DagsterInstance, wanted: list[str] | None, *, force: bool, workers: int) -> dict[str, Any]:
+def _backfill(
+    workplace: Workplace, instance: DagsterInstance, wanted: list[str] | None, *, force: bool, workers: int
+) -> tuple[dict[str, Any], Morning]:
     from chronos_assets.orchestration.backfill_workers import run_side_by_side
+    from chronos_assets.orchestration.nightly.morning import ended_of
     from chronos_assets.orchestration.nightly.nightly_summary import summarize
     from chronos_assets.orchestration.nightly.schedules import covered
     from chronos_assets.pipeline.upkeep.changes import decide
     from chronos_assets.storage.manifest_files import load_manifest, manifest_path
+    from chronos_assets.views.nights import record_night
 
+    settings, started_at = workplace.settings, datetime.now(UTC)
     for slug in wanted or []:
         load_manifest(manifest_path(settings.exports_dir, slug), data_roots=settings.data_roots)  # asked for by name: it must be there
     found = _quiet(settings, wanted)
@@ -199,13 +206,22 @@ def _backfill(settings: Settings, instance: DagsterInstance, wanted: list[str] |
         say(f"{result} {one.seconds:7.2f} s  {one.slug} ({one.why}){'' if one.succeeded else f': {one.message}'}")
     runs = [run for one in done if (run := instance.get_run_by_id(one.run_id))] if done else []
     night = summarize(instance, name, runs, decision.reports)
-    instance.report_runless_asset_event(night.materialization())
-    return {
+    elsewhere = {one.slug: one.message for one in done if one.code in {"run_underway", "locked"}}
+    failed = {one.slug: one.message for one in done if one.code and one.slug not in elsewhere}
+    ended = ended_of(instance, night, found, elsewhere=elsewhere, failed=failed)
+    morning = record_night(workplace.stores, name, started_at, ended)
+    instance.report_runless_asset_event(night.materialization(morning))
+    document = {
         "name": name,
         "manifests": len(found),
         "unchanged": len(found) - len(decision.requests) - len([one for one in found if one.content is None]),
         "problems": decision.reports,
-        "datasets": [asdict(one) for one in sorted(done, key=lambda one: one.slug)],
+        "datasets": [_without_code(asdict(one)) for one in sorted(done, key=lambda one: one.slug)],
         "totals": night.totals,
         "summary": night.headline(),
     }
+    return document, morning
+
+
+def _without_code(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name != "code"}

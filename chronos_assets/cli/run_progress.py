@@ -1,4 +1,4 @@
-"""Live progress of a run on stderr: bars where somebody watches, a line now and then where a file does."""
+"""Live progress of a run on stderr: bars if somebody watches, a line now and then if a file does."""
 
 from __future__ import annotations
 

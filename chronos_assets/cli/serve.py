@@ -45,7 +45,7 @@ def check_bind(settings: Settings) -> None:
 
 
 def listen(settings: Settings) -> socket.socket:
-    """A listening socket on the preferred port, or on a free one where that is taken."""
+    """A listening socket on the preferred port, or on a free one if that is taken."""
     family = socket.AF_INET6 if ":" in settings.api_host else socket.AF_INET
     for port in (settings.api_port, 0):
         listening = socket.socket(family)

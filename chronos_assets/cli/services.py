@@ -138,6 +138,12 @@ def _entry_text(entry: dict[str, Any]) -> str:
             f"  process    {entry['pid']}{user}, up {_duration(entry['uptime_seconds'])}",
             f"  memory     {byte_size(entry['rss_bytes'])} main process, {byte_size(entry['memory_bytes'])} in all",
         ]
+    uses = [
+        f"{entry[key]:,} of {entry[f'{key}_limit']:,} {key.replace('_', ' ')}"
+        for key in ("open_files", "memory_maps")
+        if entry[key] is not None
+    ]
+    lines += [f"  open       {', '.join(uses)}"] if uses else []
     lines += [
         f"  data       {entry['data_dir']} ({byte_size(entry['data_bytes'])})",
         f"  log        {entry['log']}",

@@ -43,6 +43,7 @@ def simulate(
     from chronos_assets.domain.profiles.simulation import SimulationProfile
     from chronos_assets.errors import ManifestError
     from chronos_assets.pipeline.simulation.judgement import deflated, tests_of_page
+    from chronos_assets.pipeline.simulation.price_sources import price_source
     from chronos_assets.pipeline.simulation.run import simulate_run
     from chronos_assets.storage.runs import get_run
     from chronos_assets.views.documents import SimulationsOutcome
@@ -53,15 +54,9 @@ def simulate(
     if loaded is None and profile_name not in {None, "default"}:
         raise ManifestError(f"there is no manifest to take profile {profile_name!r} from", code="manifest_missing", slug=run.dataset_id)
     profile = SimulationProfile() if loaded is None else loaded.manifest.simulation_profile(profile_name or "default")
+    changed = _changed(profile, modes, changes)
     with Reporter(run.dataset_id) as progress:
-        results = simulate_run(
-            run.run_id,
-            _changed(profile, modes, changes),
-            stores,
-            ohlcv_path=None if loaded is None else loaded.ohlcv_path,
-            dataset_format=None if loaded is None else loaded.manifest.format,
-            progress=progress,
-        )
+        results = simulate_run(run.run_id, changed, stores, prices=price_source(loaded, changed), progress=progress)
     chances = deflated(stores, run.run_id, [result.simulation_id for result in results])
     tests = tests_of_page({result.mode: result.summary_metrics for result in results})
     document = {

@@ -10,6 +10,7 @@ from chronos_assets.cli import completion
 from chronos_assets.cli.common import emit, json_option, say
 from chronos_assets.cli.walkforward import parse_change, profile_options, read_profile
 from chronos_assets.cli.workplace import open_stores_of
+from chronos_assets.domain.statistics.ranking import RANKINGS_TOLD
 from chronos_assets.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 @click.option(
     "--grid", "axes", multiple=True, required=True, metavar="KEY=[V1, V2]", help="Values to try, for example model.eta=[0.01, 0.05]."
 )
-@click.option("--rank-by", default="profit_factor", show_default=True, help="profit_factor, signal_sum, mean, hit_rate or sharpe.")
+@click.option("--rank-by", default="profit_factor", show_default=True, help=f"{RANKINGS_TOLD}.")
 @profile_options
 @json_option
 def sweep(slug: str, axes: tuple[str, ...], rank_by: str, as_json: bool, **options: Any) -> None:

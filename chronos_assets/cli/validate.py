@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def _manifest(settings: Settings, slug: str) -> LoadedManifest | None:
-    """The dataset's manifest where there is a readable one."""
+    """The dataset's manifest if there is a readable one."""
     from chronos_assets.storage.manifest_files import load_manifest, manifest_path
 
     path = manifest_path(settings.exports_dir, slug)

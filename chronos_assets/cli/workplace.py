@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def open_stores_of(**overrides: Any) -> Stores:
-    """The stores that the settings name, embedded ones started where needed; `overrides` that are None count as not given."""
+    """The stores that the settings name, embedded ones started if needed; `overrides` that are None count as not given."""
     from chronos_assets import services
     from chronos_assets.settings import load_settings
     from chronos_assets.storage.stores import open_stores
@@ -34,7 +34,7 @@ def find_manifest(settings: Settings, slug: str, given: Path | None) -> LoadedMa
 
 
 def open_for_reading() -> Stores:
-    """The stores that the settings name, for reading only; embedded ones are started where they do not run."""
+    """The stores that the settings name, for reading only; embedded ones are started if they do not run."""
     from chronos_assets import services
     from chronos_assets.settings import load_settings
     from chronos_assets.storage.reading import open_reading

@@ -7,8 +7,8 @@ the identity from the start. Two rules keep old ids:
 - A default that changes keeps its old value as `Field(..., json_schema_extra={"identity_default": OLD})`. A request that relies on the
   new default then has another id than one that relied on the old one, and a request that names the old value keeps its id.
 
-This module knows no profile and no recipe. What is left out of an id is named beside the id (`pipeline.walkforward_request`,
-`compute.keys`, `domain.simulation_profile`).
+This module knows no profile and no recipe. What is left out of an id is named beside the id (`pipeline.walkforward.request`,
+`learning.keys`, `domain.profiles.simulation`).
 """
 
 from __future__ import annotations

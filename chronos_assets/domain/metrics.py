@@ -39,7 +39,7 @@ def profit_factor(values: ArrayLike) -> tuple[float | None, bool]:
 
 @dataclass(frozen=True)
 class SignalMetrics:
-    """Metrics of a set of signals. `profit_factor` is infinite in memory where there were no losses, None if it has no value."""
+    """Metrics of a set of signals. `profit_factor` is infinite in memory if there were no losses, None if it has no value."""
 
     n_signals: int
     hit_rate: float | None

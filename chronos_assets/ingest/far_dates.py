@@ -56,7 +56,7 @@ class Islands:
         self._last = int(times[-1])
 
     def far(self, usual_step_seconds: int | None) -> list[FarBars]:
-        """Islands that are small and far, in order; none where bars usually are that far apart."""
+        """Islands that are small and far, in order; none if bars usually are that far apart."""
         total = sum(bars for bars, *_ in self._islands)
         if len(self._islands) >= _MOST_ISLANDS:
             return []

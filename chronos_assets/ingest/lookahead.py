@@ -2,8 +2,8 @@
 
 Looked at in a bounded sample: at most 32 runs of 128 bars, spread evenly over the file; a file of up to 4,096 bars is looked at whole.
 A feature is a suspect by its correlation with the target, with that of a later bar, or with that of an earlier bar which was not over
-yet (the target of bar t - k looks ahead to bar t - k + h: beyond t where k is less than its horizon h, the past from k = h on), or by
-xi (S. Chatterjee, "A new coefficient of correlation", JASA 2021), near 1 where the target is any function of the feature, however
+yet (the target of bar t - k looks ahead to bar t - k + h: beyond t if k is less than its horizon h, the past from k = h on), or by
+xi (S. Chatterjee, "A new coefficient of correlation", JASA 2021), near 1 if the target is any function of the feature, however
 bent. Beside a slow target (its neighbours are nearly equal, as price levels are) a feature must follow its steps from bar to bar: the
 close of today knows nothing of tomorrow.
 """
@@ -46,7 +46,7 @@ class Sample:
         self._seen = 0
 
     def add(self, frame: pl.DataFrame) -> None:
-        """Cut a batch into runs and keep every `_every`-th of the file, thinned where they become too many."""
+        """Cut a batch into runs and keep every `_every`-th of the file, thinned if they become too many."""
         if not self._targets or not self._features or not frame.height:
             return
         count = -(-frame.height // _RUN_ROWS)

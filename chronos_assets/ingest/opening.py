@@ -241,7 +241,7 @@ def _explain_missing_date(error: BarsError, line: bytes, lines: _Lines, spec: Ba
 
 
 def _line_with_date(text: bytes, start: int, lines: int, spec: BarsSpec, name: str) -> int | None:
-    """The number of the first of the next lines that could be the header, where the first one is not."""
+    """The number of the first of the next lines that could be the header, if the first one is not."""
     for row in range(lines + 1, lines + 1 + _MAX_PREAMBLE_LINES):
         if start >= len(text):
             return None

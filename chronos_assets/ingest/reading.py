@@ -31,7 +31,7 @@ Progress = Callable[[str, int, int | None], None]
 
 
 def normalize(source: Path, spec: BarsSpec, destination: Path | None, progress: Progress | None = None) -> BarsReport:
-    """Read `source` as `spec` says, write the bars to `destination` (nowhere where None), and report.
+    """Read `source` as `spec` says, write the bars to `destination` (nowhere if None), and report.
 
     Raises `BarsError` (or `ManifestError` for patterns that fit no column) that names file, row, column and value; then nothing is left at
     `destination`. `progress(stage, bytes done, bytes in all)` is called per batch.

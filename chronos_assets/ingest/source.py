@@ -331,7 +331,7 @@ def plain_blocks(file: HashingReader, spec: BarsSpec, name: str) -> Iterator[byt
 
 
 def _line_end(text: bytes) -> int:
-    """Position behind the last line end in `text`: LF, or CR where there is no LF (never between CR and LF)."""
+    """Position behind the last line end in `text`: LF, or CR if there is no LF (never between CR and LF)."""
     at = text.rfind(b"\n")
     if at < 0:
         at = text.rfind(b"\r", 0, len(text) - 1)

@@ -1,6 +1,6 @@
 """Order of the bars, their usual distance, and what is missing between them.
 
-A gap is a step longer than the granularity. It is expected where it spans a weekend, or where the same step after the same time of
+A gap is a step longer than the granularity. It is expected if it spans a weekend, or if the same step after the same time of
 day comes again and again (the end of a session); all others are counted as unexpected. A granularity is contradicted if fewer than
 one step in twenty has its length, or if shorter steps are more than half as many as those of its length. Months are counted by the
 calendar: whatever their days, bars of one month follow each other.

@@ -59,7 +59,7 @@ class PriceSteps:
 
 
 def price_steps(names: Mapping[str, int], values: Floats) -> PriceSteps | None:
-    """Steps from the columns `open` and `close` of `values`, where `names` says which those are; None if neither is usable."""
+    """Steps from the columns `open` and `close` of `values`, if `names` says which those are; None if neither is usable."""
     found = {field: usable_prices(values[:, names[field]]) for field in ("open", "close") if field in names}
     found = {field: column for field, column in found.items() if np.isfinite(column).sum() >= max(_MIN_PRICES, len(values) // 2)}
     return PriceSteps(found.get("open"), found.get("close")) if found else None

@@ -1,4 +1,4 @@
-"""Blocks of text into raw frames: fast where the text is well formed, strict where anything is odd.
+"""Blocks of text into raw frames: fast if the text is well formed, strict if anything is odd.
 
 The fast path is Polars' CSV reader with a fixed schema (its floats are correctly rounded, as Python's are). It alone would pass over
 rows that are too short, so every block is checked for them; whatever it refuses or leaves odd goes to `text_strict`, which
@@ -84,7 +84,7 @@ def _may_be_plain(columns: Sequence[Column]) -> bool:
 
 
 def _read_plain(text: bytes, dialect: Dialect, rules: Rules) -> ReadFrame | None:
-    """The frame of a block where every cell but Date and Time must be a number (`_may_be_plain`): whatever is odd then fails to parse.
+    """The frame of a block in which every cell but Date and Time must be a number (`_may_be_plain`): whatever is odd then fails to parse.
 
     NUL bytes, quotes, other encodings and lone CRs are no part of a number, so none of them needs a look; a row that is too short leaves
     its last cell null, and a blank line its date. Date and Time are read as text (leading zeros tell), so they are tried as numbers here,
@@ -137,7 +137,7 @@ def _refuse_long_line(block: TextBlock, spec: BarsSpec, name: str) -> None:
 
 
 def _most_rows(text: bytes, columns: Sequence[Column]) -> int:
-    """Rows that a text can hold where none is too short; with more (a block of blank lines) a frame could be far larger than the text."""
+    """Rows that a text can hold if none is too short; with more (a block of blank lines) a frame could be far larger than the text."""
     return len(text) // len(columns) + 1
 
 

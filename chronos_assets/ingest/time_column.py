@@ -169,7 +169,7 @@ class TimeColumn:
             raise written_otherwise(found.value, found.row, weight.chosen, self._name)
 
     def _settle(self, *, final: bool) -> None:
-        """Decide by all cells seen so far; where they leave it open, read them as HHMM for the time being."""
+        """Decide by all cells seen so far; if they leave it open, read them as HHMM for the time being."""
         days, times = (np.concatenate(parts) for parts in zip(*((part.days, part.times) for part in self._memory), strict=True))
         try:
             found = self._decide(days, times)

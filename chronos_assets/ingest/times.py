@@ -1,8 +1,8 @@
 """`Time` as HHMM or HHMMSS, or no time at all: what the column says, then the declared format, then the spacing of the bars, else refused.
 
 Leading zeros and values from 10000 up decide by themselves. A column without either (`400`, `800`, ...) can be read both ways:
-`400` is four hours or four minutes past midnight. It is HHMM where bars follow each other evenly across midnight under that reading, or
-where only one of the two readings fits the granularity. Nothing rolls over: 2400, 2460 and 0075 are refused.
+`400` is four hours or four minutes past midnight. It is HHMM if bars follow each other evenly across midnight under that reading, or
+if only one of the two readings fits the granularity. Nothing rolls over: 2400, 2460 and 0075 are refused.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def checked_seconds(times: Int64s, time_format: TimeFormat) -> Int64s:
 def decide(days: Int64s, times: Int64s, padding: Padding, *, declared: TimeFormat | None, interval: int | None) -> Decision:
     """How to read `times` (with `days`, days since the epoch, beside them); raises `UnclearTimeError`.
 
-    `interval` is the length of a bar in seconds where it is known. Reading as daily bars is the caller's choice.
+    `interval` is the length of a bar in seconds if it is known. Reading as daily bars is the caller's choice.
     """
     if (negative := _first(times < 0)) is not None:
         raise UnclearTimeError("time_negative", "Time is negative", negative, "Write Time as HHMM or HHMMSS.")

@@ -2,7 +2,7 @@
 
 The rule of the repeated hour (autumn): a bar takes that of its two readings which follows the bar before it by one interval; else the
 earlier one, unless that is not later than the bar before it. So 1:00, 1:30, 1:00, 1:30 become four bars in a row. The rule of the missing
-hour (spring): a clock that shows it was not put forward, so the offset from before the change holds; where that meets a real bar, the
+hour (spring): a clock that shows it was not put forward, so the offset from before the change holds; if that meets a real bar, the
 order check refuses both. Both are counted and said.
 """
 

@@ -67,7 +67,7 @@ def _counts(row: Any) -> tuple[int, int]:
 
 
 def resolve_device(wanted: str, *, gpus: Callable[[], int], fitted_rows: int, features: int, table: Table = ()) -> Device:
-    """`cpu` or `cuda`; raises `DeviceError` if cuda is asked for and no GPU is there. `gpus` is asked only where it matters."""
+    """`cpu` or `cuda`; raises `DeviceError` if cuda is asked for and no GPU is there. `gpus` is asked only if it matters."""
     if wanted == "cuda" and gpus() < 1:
         raise DeviceError(
             "device cuda was asked for, and no GPU can be used here",

@@ -1,4 +1,4 @@
-"""Who is told about a failed run: the log always, a webhook and a mailbox where the settings name them.
+"""Who is told about a failed run: the log always, a webhook and a mailbox if the settings name them.
 
 A sink that fails is logged and stops no other.
 """
@@ -51,12 +51,7 @@ def send(alert: Alert, sinks: list[Sink]) -> None:
 
 def sinks_of(settings: Settings) -> list[Sink]:
     """The sinks that the settings ask for."""
-    found: list[Sink] = [log_sink]
-    if settings.alert_webhook is not None:
-        found.append(webhook_sink(settings.alert_webhook.get_secret_value()))
-    if settings.alert_email_to:
-        found.append(mail_sink(settings))
-    return found
+    return [sink for make in SINKS if (sink := make(settings)) is not None]
 
 
 def log_sink(alert: Alert) -> None:
@@ -74,7 +69,7 @@ def webhook_sink(url: str) -> Sink:
 
 
 def host_and_port(text: str) -> tuple[str, int]:
-    """`host`, `host:port` or `[IPv6]:port`, with 25 where no port is named."""
+    """`host`, `host:port` or `[IPv6]:port`, with 25 if no port is named."""
     host, _, port = text.rpartition(":") if re.fullmatch(r".+:\d+", text) and (text.count(":") == 1 or text[0] == "[") else (text, "", "25")
     return host.strip("[]"), int(port)
 
@@ -95,3 +90,11 @@ def mail_sink(settings: Settings) -> Sink:
             server.send_message(mail_message)
 
     return mail
+
+
+# Each makes its sink from the settings, or None if they do not ask for it.
+SINKS: tuple[Callable[[Settings], Sink | None], ...] = (
+    lambda _settings: log_sink,
+    lambda settings: webhook_sink(settings.alert_webhook.get_secret_value()) if settings.alert_webhook else None,
+    lambda settings: mail_sink(settings) if settings.alert_email_to else None,
+)

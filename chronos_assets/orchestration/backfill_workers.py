@@ -7,12 +7,14 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import cache
+from multiprocessing.context import ForkServerContext
 from typing import TYPE_CHECKING
 
 from chronos_assets.errors import ChronosError
 from chronos_assets.orchestration.execute import run_partition
 from chronos_assets.orchestration.executors import PRELOAD
 from chronos_assets.orchestration.instance import open_instance, pinned_environment
+from chronos_assets.orchestration.parent_watch import end_with_parent
 from chronos_assets.orchestration.partitions import CONTENT_TAG, NIGHT_TAG, WHY_TAG
 from chronos_assets.orchestration.resources import Workplace
 from chronos_assets.pipeline.upkeep.changes import Request
@@ -26,7 +28,7 @@ SIDE_BY_SIDE = 2
 
 @dataclass(frozen=True)
 class Done:
-    """How one dataset of a backfill ended. `sentence` says why where it failed."""
+    """How one dataset of a backfill ended. `sentence` says why if it failed."""
 
     slug: str
     why: str
@@ -35,19 +37,25 @@ class Done:
     exit_code: int
     message: str
     seconds: float
+    code: str = ""
+    """Of the error that kept it from a run."""
 
 
 def run_side_by_side(requests: Sequence[Request], settings: Settings, *, name: str, workers: int = SIDE_BY_SIDE) -> Iterator[Done]:
     """Run each request, at most `workers` at a time; yields as they end. One that fails stops none of the others."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__, *PRELOAD])
-    with pinned_environment(settings), ProcessPoolExecutor(max(1, min(workers, len(requests))), mp_context=context) as pool:
+    with pinned_environment(settings), _pool(context, max(1, min(workers, len(requests)))) as pool:
         futures = [pool.submit(_run, request, name) for request in requests]
         try:
             for future in as_completed(futures):
                 yield future.result()
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _pool(context: ForkServerContext, workers: int) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(workers, mp_context=context, initializer=end_with_parent)
 
 
 def _run(request: Request, name: str) -> Done:
@@ -57,7 +65,9 @@ def _run(request: Request, name: str) -> Done:
     try:
         outcome = run_partition(request.slug, workplace, instance, tags=tags)
     except ChronosError as error:
-        return Done(request.slug, request.why, "", succeeded=False, exit_code=error.exit_code, message=str(error), seconds=0.0)
+        return Done(
+            request.slug, request.why, "", succeeded=False, exit_code=error.exit_code, message=str(error), seconds=0.0, code=error.code
+        )
     seconds = sum(step.seconds for step in outcome.steps)
     return Done(
         request.slug,

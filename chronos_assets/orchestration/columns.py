@@ -94,7 +94,7 @@ def of_predictions(request: WalkforwardRequest) -> dict[str, Any]:
 
 
 def of_trades(prices: Sequence[str]) -> dict[str, Any]:
-    """Trades come from predictions and thresholds, and from the dataset's columns `prices` (none where a price file is traded on)."""
+    """Trades come from predictions and thresholds, and from the dataset's columns `prices` (none if a price file is traded on)."""
     from chronos_assets.storage.tables import TRADING_SIM_TRACES
 
     source = "walkforward_predictions"

@@ -73,8 +73,8 @@ def run_partition(
 ) -> RunOutcome:
     """Take `slug` all the way, or through `assets` only (with their checks, and those of `check_of`).
 
-    `multiprocess`: each step in a process of its own, which reads its settings from the environment. Raises `ConflictError` where
-    another run of the dataset is under way, `KeyboardInterrupt` where the run was interrupted (what was complete is kept).
+    `multiprocess`: each step in a process of its own, which reads its settings from the environment. Raises `ConflictError` if
+    another run of the dataset is under way, `KeyboardInterrupt` if the run was interrupted (what was complete is kept).
     """
     with accepted():
         definitions = build_defs({"workplace": workplace})
@@ -183,7 +183,7 @@ class _Watch:
         return first
 
     def outcome(self, slug: str, instance: DagsterInstance, run: DagsterRun) -> RunOutcome:
-        """All of it, with the reason where the run failed."""
+        """All of it, with the reason if the run failed."""
         if self._interrupted:
             raise KeyboardInterrupt
         ended = instance.get_run_by_id(run.run_id)

@@ -1,4 +1,4 @@
-"""From an error of ours to what Dagster shows: one sentence, retried only where time can heal it."""
+"""From an error of ours to what Dagster shows: one sentence, retried only if time can heal it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class UserFacingFailure(Failure, _ShownError):  # noqa: N818  it is a Failure of
 
 @contextmanager
 def user_facing_errors(context: StepContext) -> Iterator[None]:
-    """Turn an error of ours into a `Failure` that says its sentence, or into a retry where it can pass by itself."""
+    """Turn an error of ours into a `Failure` that says its sentence, or into a retry if it can pass by itself."""
     try:
         yield
     except PASSING as error:

@@ -55,7 +55,7 @@ def storage_url(settings: Settings) -> str:
 
 
 class PoolEventLogStorage(PostgresEventLogStorage):
-    """Dagster's event log, where a pool that has its row already (another run met it first, or its limit changed) is no error."""
+    """Dagster's event log, for which a pool that has its row already (another run met it first, or its limit changed) is no error."""
 
     def initialize_concurrency_limit_to_default(self, concurrency_key: str) -> bool:
         try:
@@ -146,7 +146,7 @@ class WatchedRunLauncher(DefaultRunLauncher):
 
 
 def files_dir(settings: Settings) -> Path:
-    """Folder of Dagster's local files, created where missing."""
+    """Folder of Dagster's local files, created if missing."""
     folder = settings.home / "dagster"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
@@ -225,7 +225,7 @@ def pinned_environment(settings: Settings) -> Iterator[None]:
 
 
 def free_port(host: str, preferred: int) -> int:
-    """`preferred` where nobody listens there, else a free port of the system's choice."""
+    """`preferred` if nobody listens there, else a free port of the system's choice."""
     for port in (preferred, 0):
         with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

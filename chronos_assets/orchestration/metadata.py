@@ -14,7 +14,7 @@ from dagster import MetadataValue, TableColumn, TableRecord, TableSchema
 from chronos_assets.orchestration.dagster_internals import MarkdownMetadataValue, TableMetadataValue, UrlMetadataValue
 
 POINTS = 60
-WIDTH, HEIGHT = 354, 60  # in pixels; the page shows a data URI inline only where the whole text is below 1,000 characters
+WIDTH, HEIGHT = 354, 60  # in pixels; the page shows a data URI inline only if the whole text is below 1,000 characters
 TABLE_ROWS = 10
 
 

@@ -44,7 +44,7 @@ class Verdict:
         )
 
     def stop(self) -> None:
-        """Fail the step with the sentence where the verdict is an error, so that the run page says it and downstream does not run."""
+        """Fail the step with the sentence if the verdict is an error, so that the run page says it and downstream does not run."""
         if not self.passed and not self.warn_only:
             raise UserFacingFailure(self.message, {"more": self.command, "exit_code": 3})
 

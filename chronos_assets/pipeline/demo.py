@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import math
 from pathlib import Path
 
 import polars as pl
 
+from chronos_assets.domain.indicators import DEMO, TARGETS
 from chronos_assets.errors import ChronosError
 from chronos_assets.storage.atomic_write import write_file
 
@@ -93,56 +93,10 @@ def indicator_file(prices: pl.DataFrame) -> bytes:
 
 
 def indicators() -> dict[str, pl.Expr]:
-    """Twenty causal indicators by name, as expressions over Open, High, Low, Close, Volume."""
-    open_, high, low, close, volume = (pl.col(c) for c in ("Open", "High", "Low", "Close", "Volume"))
-    change = close.diff()
-    true_range: pl.Expr = pl.max_horizontal(high, close.shift(1)) - pl.min_horizontal(low, close.shift(1))
-    log_return = (close / close.shift(1)).log()
-
-    def average_true_range(bars: int) -> pl.Expr:
-        return true_range.rolling_mean(bars)
-
-    def rsi(bars: int) -> pl.Expr:
-        gain = change.clip(lower_bound=0).ewm_mean(alpha=1 / bars, adjust=False)
-        loss = (-change).clip(lower_bound=0).ewm_mean(alpha=1 / bars, adjust=False)
-        return 100 * gain / (gain + loss)
-
-    def close_minus_average(bars: int) -> pl.Expr:
-        return (close - close.rolling_mean(bars)) / average_true_range(bars)
-
-    def momentum(bars: int) -> pl.Expr:
-        return (close - close.shift(bars)) / (average_true_range(60) * math.sqrt(bars))
-
-    def stochastic(bars: int) -> pl.Expr:
-        lowest, highest = low.rolling_min(bars), high.rolling_max(bars)
-        return 100 * (close - lowest) / (highest - lowest)
-
-    macd = close.ewm_mean(span=12, adjust=False) - close.ewm_mean(span=26, adjust=False)
-    return {
-        "RSI_2": rsi(2),
-        "RSI_14": rsi(14),
-        "CMMA_5": close_minus_average(5),
-        "CMMA_20": close_minus_average(20),
-        "CMMA_60": close_minus_average(60),
-        "MOM_1": momentum(1),
-        "MOM_5": momentum(5),
-        "MOM_20": momentum(20),
-        "MOM_60": momentum(60),
-        "MOM_250": momentum(250),
-        "MACD_HIST": (macd - macd.ewm_mean(span=9, adjust=False)) / average_true_range(60),
-        "STO_14": stochastic(14),
-        "STO_60": stochastic(60),
-        "ATR_RATIO_5_60": average_true_range(5) / average_true_range(60),
-        "VOLATILITY_RATIO_10_60": log_return.rolling_std(10) / log_return.rolling_std(60),
-        "BOL_POS_20": (close - close.rolling_mean(20)) / (2 * close.rolling_std(20)),
-        "RANGE_POS": pl.when(high > low).then((close - low) / (high - low)).otherwise(0.5),
-        "GAP": (open_ - close.shift(1)) / average_true_range(20),
-        "VOLUME_RATIO_5_60": volume.rolling_mean(5) / volume.rolling_mean(60),
-        "WEEKDAY": (pl.col("Date").dt.weekday()).cast(pl.Float64),
-    }
+    """Twenty causal indicators by name, as expressions over Date, Open, High, Low, Close, Volume."""
+    return {indicator.name: indicator.expression for indicator in DEMO}
 
 
 def targets() -> dict[str, pl.Expr]:
     """Percent log returns from the next open to the open 1 or 5 bars after it: what a decision at this close can earn."""
-    entry = pl.col("Open").shift(-1)
-    return {f"TGT_RET_{bars}": 100 * (pl.col("Open").shift(-1 - bars) / entry).log() for bars in (1, 5)}
+    return {TARGETS[name].name: TARGETS[name].expression for name in ("return-1", "return-5")}

@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class Progress(Protocol):
-    """`stage` is a word or two, `done` of `total` its rows or folds (`total` None where unknown), `detail` what a reader may want."""
+    """`stage` is a word or two, `done` of `total` its rows or folds (`total` None if unknown), `detail` what a reader may want."""
 
     def __call__(self, stage: str, done: int, total: int | None, detail: str = "") -> None: ...
 

@@ -23,7 +23,7 @@ _CONF = "CHRONOS_QUESTDB_CONF"
 
 @dataclass(frozen=True)
 class Connections:
-    """Addresses and credentials of both stores. `embedded` names those that we run ourselves."""
+    """Addresses and credentials of both stores. `embedded` names those that we run ourselves; `questdb_pid` is the process of ours."""
 
     questdb_conf: str = field(repr=False)
     questdb_http: str
@@ -31,10 +31,11 @@ class Connections:
     questdb_password: str | None = field(repr=False)
     postgres_dsn: str = field(repr=False)
     embedded: frozenset[str] = frozenset()
+    questdb_pid: int | None = field(default=None, compare=False)
 
     @property
     def questdb_url(self) -> str:
-        """Base address for reading: `https` where the client string says so, else `http`."""
+        """Base address for reading: `https` if the client string says so, else `http`."""
         return f"{parse_client_string(self.questdb_conf).read_scheme}://{self.questdb_http}"
 
 
@@ -57,7 +58,7 @@ def embeds_questdb(settings: Settings) -> bool:
 
 
 def through_listener(embedded: QuestDBAddress, settings: Settings, listener: int | None) -> QuestDBAddress:
-    """`embedded`, written to by the client string of the settings where there is one; `listener` is the port of its TCP listener.
+    """`embedded`, written to by the client string of the settings if there is one; `listener` is the port of its TCP listener.
 
     Raises `UsageError` if the string leads elsewhere.
     """
@@ -110,7 +111,7 @@ def remote_postgres(settings: Settings) -> str:
 
 
 def as_postgres_url(dsn: str) -> str:
-    """A Postgres address as a URL, also where it is given as libpq's `host=... password=...`; as it is if it cannot be read."""
+    """A Postgres address as a URL, also if it is given as libpq's `host=... password=...`; as it is if it cannot be read."""
     if "://" in dsn or "=" not in dsn:
         return dsn
     from psycopg import ProgrammingError

@@ -1,4 +1,4 @@
-"""How an embedded server comes into being: adopted where it runs already, else spawned, then waited for.
+"""How an embedded server comes into being: adopted if it runs already, else spawned, then waited for.
 
 Everything here is called under the start lock. A record with the ports is written before the process exists, and the process inherits
 the server's lock, so whoever comes after a command that was killed half-way finds either nothing or all it needs.
@@ -34,7 +34,7 @@ class Launch:
     _record: ServerRecord | None = field(default=None, init=False)
 
     def begin(self) -> None:
-        """Adopt the server where it runs, else spawn it."""
+        """Adopt the server if it runs, else spawn it."""
         seen = running(self.server)
         if seen is not None and self.server.answer(seen[0]) is Answer.READY:
             self._record = seen[0]
@@ -154,7 +154,7 @@ def _spawn(server: EmbeddedServer, say: Say, *, taken: frozenset[int]) -> Server
 
 
 def _choose_ports(server: EmbeddedServer, say: Say, taken: frozenset[int]) -> dict[str, int]:
-    """A setting that was given wins over the port of last time, which wins over the default; where it is in use, a free one."""
+    """A setting that was given wins over the port of last time, which wins over the default; if it is in use, a free one."""
     last = state.load_records(server.places.state).get(server.name)
     chosen: dict[str, int] = {}
     for kind, (setting, value) in server.preferred_ports().items():

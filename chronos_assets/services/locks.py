@@ -54,7 +54,7 @@ def is_locked(path: Path) -> bool:
 
 @contextmanager
 def start_lock(path: Path, *, timeout_seconds: float, waiting: Callable[[], None]) -> Iterator[None]:
-    """Hold the start lock; `waiting` is called once where another command holds it. Raises `ServiceStartError` after the timeout."""
+    """Hold the start lock; `waiting` is called once if another command holds it. Raises `ServiceStartError` after the timeout."""
     deadline = time.monotonic() + timeout_seconds
     descriptor = try_lock(path)
     if descriptor is None:

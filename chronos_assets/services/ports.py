@@ -1,4 +1,4 @@
-"""Which port of the loopback a server listens on: the preferred one where it is free, else one that the system gives."""
+"""Which port of the loopback a server listens on: the preferred one if it is free, else one that the system gives."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def answers(port: int, *, timeout_seconds: float = 1.0) -> bool:
 
 
 def choose(preferred: int, taken: Container[int] = ()) -> int:
-    """`preferred` where it is free and not in `taken`, else a free one."""
+    """`preferred` if it is free and not in `taken`, else a free one."""
     return preferred if preferred not in taken and is_free(preferred) else free(taken)
 
 

@@ -48,7 +48,7 @@ class Housing:
 
 
 def choose_housing(settings: Settings, places: Places) -> Housing:
-    """The user and the folder: those of the data where there are any, else as the settings and the home allow."""
+    """The user and the folder: those of the data if there are any, else as the settings and the home allow."""
     for base in (places.postgres, shared_base(places)):
         if _holds_data(base):
             if not is_marked(base):
@@ -61,7 +61,7 @@ def choose_housing(settings: Settings, places: Places) -> Housing:
 
 
 def choose_programs(user: OsUser | None) -> Path:
-    """The folder of the programs; copies them where `user` cannot read those of the package."""
+    """The folder of the programs; copies them if `user` cannot read those of the package."""
     installed = installed_programs()
     return installed if user is None or _can_run(installed / "postgres", user) else _copied_programs(installed, user)
 

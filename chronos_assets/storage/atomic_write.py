@@ -48,7 +48,7 @@ def replacing(path: Path, *, mode: int | None = None) -> Iterator[BinaryIO]:
 
 
 def write_file(path: Path, content: bytes, *, mode: int | None = None) -> None:
-    """Put `content` at `path`, making its folder where it is missing. Raises `FileError`."""
+    """Put `content` at `path`, making its folder if it is missing. Raises `FileError`."""
     with naming(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path, mode=mode) as file:

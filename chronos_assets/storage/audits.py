@@ -1,7 +1,7 @@
 """`export_audits` and the transaction that publishes a dataset.
 
 An attempt is opened before its first bar is written, and closed with a verdict. `publish` is one transaction: it changes the
-registry only where a full audit of exactly this content and tag has passed, no later attempt on the tag was opened, and nobody else
+registry only if a full audit of exactly this content and tag has passed, no later attempt on the tag was opened, and nobody else
 has published meanwhile.
 """
 
@@ -41,6 +41,11 @@ class AuditRecord:
     base_revision: int
     started_at: datetime
     completed_at: datetime | None
+
+    @property
+    def placement(self) -> dict[str, str]:
+        """Name -> QuestDB column of the columns that are not kept under a name of their own."""
+        return dict(self.report.get("placement", {}))
 
     def as_attempt(self) -> Attempt:
         """What the choice of a tag depends on."""
@@ -115,7 +120,7 @@ def publish(connection: Connection, audit: AuditRecord, publication: Publication
     """Write the registry row of `audit` in one transaction on `connection`, which holds the slug's lock.
 
     Publishing the same audit again gives the record that is there. Raises `ValidationFailedError` without a passed full audit,
-    `ConflictError` where somebody else was faster.
+    `ConflictError` if somebody else was faster.
     """
     if connection.closed:
         raise psycopg.OperationalError("the connection that held the lock is lost")

@@ -56,6 +56,11 @@ class DatasetRecord:
     created_at: datetime
     updated_at: datetime
 
+    @property
+    def placement(self) -> dict[str, str]:
+        """Name -> QuestDB column."""
+        return {column.name: column.questdb_column for column in self.columns}
+
     def names(self, role: Role) -> list[str]:
         """Names of the columns with `role`, in file order."""
         return [column.name for column in self.columns if column.role == role]
@@ -116,7 +121,7 @@ def record_from(row: dict[str, Any]) -> DatasetRecord:
 def read_bars(stores: Stores, record: DatasetRecord, columns: Sequence[str] | None = None) -> pl.DataFrame:
     """Published bars in order: `timestamp_unix` (int64), then the asked `columns` (default: all) as float64 under their dataset names.
 
-    Raises `StoreError` where QuestDB does not hold as many bars as were published.
+    Raises `StoreError` if QuestDB does not hold as many bars as were published.
     """
     asked = record.columns if columns is None else [record.column(c) for c in columns]
     bars = pl.concat(list(iter_bars(stores.questdb, record, asked)))

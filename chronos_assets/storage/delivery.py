@@ -75,7 +75,7 @@ def wait_delivered(
     """Return once the rows of a write are visible; `rows` is what the tag holds then, `before` what it held before.
 
     Over HTTP every batch was acknowledged, so waiting for the table is enough. Over TCP nothing was: wait until the rows are counted, and
-    where some of them replace others, until the table's log has come to rest. Raises `ServiceUnavailableError` when rows do not come.
+    if some of them replace others, until the table's log has come to rest. Raises `ServiceUnavailableError` when rows do not come.
     """
     table = INDICATOR_BARS.name
     if written.transport == "ilp-tcp":

@@ -136,7 +136,7 @@ class FoldArtifacts:
         path.unlink(missing_ok=True)
         path.with_suffix(".npy").unlink(missing_ok=True)
         with contextlib.suppress(OSError):
-            path.parent.rmdir()  # only where it is empty
+            path.parent.rmdir()  # only if it is empty
 
     def remove_abandoned(self) -> int:
         """Remove what killed writers left half-written; call it while nobody writes (`runs.files_lock`). Returns how many files went."""

@@ -29,12 +29,20 @@ Waiting = Callable[[int], None]
 
 
 class QuestDB:
-    """One QuestDB server. `conf` chooses the transport of writes; reads go to `http_addr`."""
+    """One QuestDB server. `conf` chooses the transport of writes; reads go to `http_addr`. `pid` is its process if we run it."""
 
     def __init__(
-        self, conf: str, http_addr: str, user: str | None = None, password: str | None = None, *, patience: Patience | None = None
+        self,
+        conf: str,
+        http_addr: str,
+        user: str | None = None,
+        password: str | None = None,
+        *,
+        patience: Patience | None = None,
+        pid: int | None = None,
     ) -> None:
         self.conf: ClientString = parse_client_string(conf)
+        self.pid = pid
         options = self.conf.options
         self.http = HttpReader(
             f"{self.conf.read_scheme}://{http_addr}",
@@ -95,8 +103,12 @@ class QuestDB:
         """Columns of a table as `SHOW COLUMNS` tells them, by name as stored."""
         return {row["column"]: row for row in self.rows(f"SHOW COLUMNS FROM {quote_identifier(table)}")}
 
+    def partitions(self, table: str) -> int:
+        """How many partitions (years) a table has."""
+        return int(self.rows(f"SELECT count() AS n FROM table_partitions({quote_literal(table)})")[0]["n"])  # noqa: S608 - quoted
+
     def ensure_table(self, spec: TableSpec) -> None:
-        """Create the table where it is missing; raises `StoreError` if one of that name has another shape."""
+        """Create the table if it is missing; raises `StoreError` if one of that name has another shape."""
         self._ddl(spec.ddl())
         shape = self._shape(spec)
         found = {name.casefold(): row for name, row in self.columns(spec.name).items()}
@@ -183,7 +195,7 @@ class QuestDB:
         senders: int = 1,
         progress: RowsWritten | None = None,
     ) -> WriteResult:
-        """Send the rows of `frame`: cast to the table's types, sorted by `at`, nulls left out, again where in doubt.
+        """Send the rows of `frame`: cast to the table's types, sorted by `at`, nulls left out, again if in doubt.
 
         `at` may also be a column of int64 seconds. Columns are not added: call `ensure_columns` first. Returns once the rows were
         acknowledged (HTTP) or handed over (TCP); `wait_applied` says when they are visible.

@@ -1,4 +1,4 @@
-"""Rows into QuestDB by ILP: frames cast to the table's types, sent in batches by one or more senders, again where in doubt.
+"""Rows into QuestDB by ILP: frames cast to the table's types, sent in batches by one or more senders, again if in doubt.
 
 Over HTTP a batch is acknowledged (it is in the WAL). Over TCP nothing is; only reading back proves delivery. An error while
 flushing leaves it open what arrived, so the slice is sent again: the table's DEDUP keys keep one copy.
@@ -29,7 +29,7 @@ RowsWritten = Callable[[int], None]
 RETRY_SECONDS = 60.0
 _WHERE = "Check CHRONOS_QUESTDB_CONF, or --questdb."
 SLICE_ROWS = 20_000
-# A sender is stopped between two slices; more requests than this in one would keep a Ctrl-C waiting where batches are tiny.
+# A sender is stopped between two slices; more requests than this in one would keep a Ctrl-C waiting if batches are tiny.
 SLICE_BATCHES = 20
 # Cells between two columns, so that none begins where another does: 9 lines of the cache.
 _APART = 72
@@ -256,7 +256,7 @@ class _ClientFrames:
         return pd.DataFrame({series.name: column(series) for series in piece.iter_columns()}, copy=False)
 
     def _matrix(self, columns: int, rows: int) -> npt.NDArray[np.float64]:
-        """Room for one frame, the same as for the frame before where it is large enough: fresh memory costs as much as the copying."""
+        """Room for one frame, the same as for the frame before if it is large enough: fresh memory costs as much as the copying."""
         if self._cells.size < columns * (rows + _APART):
             self._cells = np.empty(columns * (rows + _APART))
         return self._cells[: columns * (rows + _APART)].reshape(columns, rows + _APART)[:, :rows]

@@ -91,7 +91,7 @@ def get_simulation(postgres: Postgres, simulation_id: str) -> SimulationRecord:
 
 
 def list_simulations(postgres: Postgres, run_id: str | None = None) -> list[SimulationRecord]:
-    """Simulations, newest first; of one run where it is named."""
+    """Simulations, newest first; of one run if it is named."""
     with postgres.connection() as connection:
         return [_record(row) for row in connection.execute(query("simulation_list"), {"run_id": run_id}).fetchall()]
 

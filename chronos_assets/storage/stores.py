@@ -29,6 +29,8 @@ class ConnectionsLike(Protocol):
     @property
     def questdb_password(self) -> str | None: ...
     @property
+    def questdb_pid(self) -> int | None: ...
+    @property
     def postgres_dsn(self) -> str: ...
 
 
@@ -44,7 +46,13 @@ class Stores:
 
 def open_questdb(connections: ConnectionsLike) -> QuestDB:
     """QuestDB with all four tables in place; raises `StoreError` if one has another shape."""
-    questdb = QuestDB(connections.questdb_conf, connections.questdb_http, connections.questdb_user, connections.questdb_password)
+    questdb = QuestDB(
+        connections.questdb_conf,
+        connections.questdb_http,
+        connections.questdb_user,
+        connections.questdb_password,
+        pid=connections.questdb_pid,
+    )
     for spec in TABLES:
         questdb.ensure_table(spec)
     return questdb

@@ -18,7 +18,7 @@ Rule = Literal["first", "last", "min", "max", "count"]
 
 
 def decimate(frame: pl.DataFrame, points: int, rules: Mapping[str, tuple[str, Rule]], *, offset: int = 0) -> pl.DataFrame:
-    """At most `points` (or one more, where the first bucket is cut) buckets of `frame`.
+    """At most `points` (or one more, if the first bucket is cut) buckets of `frame`.
 
     `rules`: output column -> (column of `frame`, what of its bucket); `count` counts true or non-zero values. The first column of
     `frame`, its int64 times, is kept as the time of each bucket's first row; `bars` is the number of its rows. `offset`: row of the

@@ -7,10 +7,11 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import fmean
-from typing import Any, Literal, get_args
+from typing import Any
 
 import polars as pl
 
+from chronos_assets.domain.statistics.ranking import Ranking, merit
 from chronos_assets.errors import NotPublishedError
 from chronos_assets.storage.postgres import Postgres
 from chronos_assets.storage.queries import query
@@ -22,9 +23,6 @@ from chronos_assets.storage.trials import list_sweeps as records
 from chronos_assets.views import documents as doc
 from chronos_assets.views.frame_cache import FrameCache
 from chronos_assets.views.liveness import with_dead_runs
-
-Ranking = Literal["profit_factor", "signal_sum", "mean", "hit_rate", "sharpe"]
-RANKINGS = get_args(Ranking)
 
 
 @dataclass(frozen=True)
@@ -51,7 +49,11 @@ def read_sweep(stores: Stores, sweep_id: str, frames: FrameCache, *, rank_by: Ra
     with postgres.connection() as connection:
         rows = connection.execute(query("sweep_runs_shown"), {"run_ids": run_ids}).fetchall()
     known = {row["run_id"]: row for row in with_dead_runs(postgres, rows)}
-    trials = sorted(record.runs, key=lambda run: _merit(known.get(run["run_id"], {}), rank_by), reverse=True)
+
+    def merit_of(row: Mapping[str, Any]) -> float:
+        return merit(_both(row), row.get("sharpe"), rank_by)
+
+    trials = sorted(record.runs, key=lambda run: merit_of(known.get(run["run_id"], {})), reverse=True)
     return doc.SweepDetail(
         sweep=_row(record),
         ranked_by=rank_by,
@@ -121,14 +123,6 @@ def _row(record: SweepRecord) -> doc.SweepRow:
 
 def _both(row: Mapping[str, Any]) -> dict[str, Any]:
     return (row.get("summary_metrics") or {}).get("both") or {}
-
-
-def _merit(row: Mapping[str, Any], rank_by: Ranking) -> float:
-    metrics = _both(row)
-    if rank_by == "profit_factor" and metrics.get("no_losses"):
-        return float("inf")
-    value = row.get("sharpe") if rank_by == "sharpe" else metrics.get(rank_by)
-    return float("-inf") if value is None else float(value)
 
 
 def _ranked(rank: int, run: Mapping[str, Any], row: Mapping[str, Any]) -> doc.SweepRanked:

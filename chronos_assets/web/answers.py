@@ -1,4 +1,4 @@
-"""JSON answers of documents and lists: chosen fields, an ETag of what is answered, 304 where the caller has it, gzip where it helps."""
+"""JSON answers of documents and lists: chosen fields, an ETag of what is answered, 304 if the caller has it, gzip if it helps."""
 
 from __future__ import annotations
 

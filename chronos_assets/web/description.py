@@ -1,4 +1,4 @@
-"""The OpenAPI description of an application: what FastAPI makes of the routes, said more exactly where it cannot know."""
+"""The OpenAPI description of an application: what FastAPI makes of the routes, said more exactly if it cannot know."""
 
 from __future__ import annotations
 

@@ -89,11 +89,11 @@ def another_page_commands_nothing(dev: Dev) -> None:
     delete = f'mutation {{ deleteRun(runId: "{run["runId"]}") {{ __typename }} }}'
     graphql, own, foreign = f"{dev.url}/graphql", {"Origin": dev.url}, {"Origin": "http://evil.example"}
     refused = [
-        requests.get(graphql, params={"query": delete}, timeout=60),
-        requests.get(graphql, params={"query": delete}, headers=own, timeout=60),
-        requests.post(graphql, json={"query": delete}, headers=foreign, timeout=60),
-        requests.post(graphql, json={"query": delete}, headers={"Host": "evil.example"}, timeout=60),
-        requests.post(graphql, params={"query": delete}, headers={"Content-Type": "text/plain"}, timeout=60),
+        requests.get(graphql, params={"query": delete}, timeout=600),
+        requests.get(graphql, params={"query": delete}, headers=own, timeout=600),
+        requests.post(graphql, json={"query": delete}, headers=foreign, timeout=600),
+        requests.post(graphql, json={"query": delete}, headers={"Host": "evil.example"}, timeout=600),
+        requests.post(graphql, params={"query": delete}, headers={"Content-Type": "text/plain"}, timeout=600),
     ]
     assert [answer.status_code for answer in refused] == [405, 405, 403, 421, 415]
     assert len(runs_of(dev, "dropped_1d_v1")) == 1
@@ -102,10 +102,10 @@ def another_page_commands_nothing(dev: Dev) -> None:
     with pytest.raises(InvalidStatus):
         dev.subscribe(subscription, **foreign)
     assert dev.subscribe(logs, **own) == {"data": {"pipelineRunLogs": {"__typename": "PipelineRunLogsSubscriptionSuccess"}}}
-    page = requests.get(dev.url, timeout=60)
+    page = requests.get(dev.url, timeout=600)
     script = re.findall(r'src="(/[^"]+\.js)"', page.text)[0]
-    assert (page.status_code, requests.get(dev.url + script, headers=own, timeout=60).status_code) == (200, 200)
-    assert requests.post(graphql, json={"query": delete}, headers=own, timeout=60).json()["data"]["deleteRun"] == {
+    assert (page.status_code, requests.get(dev.url + script, headers=own, timeout=600).status_code) == (200, 200)
+    assert requests.post(graphql, json={"query": delete}, headers=own, timeout=600).json()["data"]["deleteRun"] == {
         "__typename": "DeletePipelineRunSuccess"
     }
     assert runs_of(dev, "dropped_1d_v1") == []

@@ -10,13 +10,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
 from click.testing import CliRunner
 
 from chronos_assets.cli.init import init
 
 ROOT = Path(__file__).resolve().parents[2]
-INSTALL_SECONDS = 400
+INSTALL_SECONDS = 1_200
 FOREIGN = ("CHRONOS_", "VIRTUAL_ENV", "UV_PROJECT", "PYTHON")
 
 
@@ -47,7 +46,6 @@ def test_init_in_the_repository_changes_nothing() -> None:
     assert {one["state"] for one in initialized(ROOT)} <= {"unchanged", "kept"}
 
 
-@pytest.mark.timeout(900)
 def test_the_demo_runs_from_the_wheel(tmp_path: Path, test_home: Path) -> None:
     """Built, installed into a clean environment with the pinned packages, initialized: `chronos demo` goes from file to trades there."""
     uv = shutil.which("uv") or str(next((ROOT / ".uv" / "bin").glob("uv")))

@@ -45,7 +45,7 @@ def run(case: ExportCase, servers: Connections, settings: Settings) -> Run:
 
     def call(program: str, *arguments: str, **changes: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-c", PROGRAMS[program], *arguments]
-        return subprocess.run(command, env={**variables, **changes}, capture_output=True, text=True, timeout=120, check=False)
+        return subprocess.run(command, env={**variables, **changes}, capture_output=True, text=True, timeout=600, check=False)
 
     return call
 

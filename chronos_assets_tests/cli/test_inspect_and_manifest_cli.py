@@ -23,7 +23,7 @@ def chronos(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {key: value for key, value in os.environ.items() if not key.startswith("CHRONOS_")}
     environment |= {"CHRONOS_HOME": str(folder / "home"), "CHRONOS_EXPORTS_DIR": str(folder / "exports")}
     command = [sys.executable, "-c", "from chronos_assets.cli.main import main; main()", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment, timeout=120, check=False)
+    return subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment, timeout=600, check=False)
 
 
 def document(result: subprocess.CompletedProcess[str]) -> dict[str, Any]:
@@ -212,3 +212,21 @@ def test_a_proposal_is_printed_and_taken_only_if_asked(tmp_path: Path) -> None:
     refused = chronos(tmp_path, "manifest", "new", str(two_ways), "--accept-proposal")
     assert refused.returncode == 3
     assert "no single proposal" in refused.stderr
+
+
+def test_prices_become_a_dataset_by_one_command(tmp_path: Path) -> None:
+    """`indicators` writes the file and a manifest with the horizons of its targets; a name that does not exist is a usage error."""
+    bars = made_up(random.Random(8), 400, dt.timedelta(hours=4))
+    path = put(tmp_path, LAYOUTS["tradingview"](bars, "America/New_York"), "TV_BTC.csv")
+    out = tmp_path / "exports" / "btc_4h.csv"
+    assert chronos(tmp_path, "indicators", str(path), "-o", str(out)).returncode == 3
+    made = chronos(tmp_path, "indicators", str(path), "-o", str(out), "--accept-proposal", "--targets", "return-5,atr-1")
+    assert made.returncode == 0, made.stderr
+    assert made.stdout.endswith("next: chronos run btc_4h_v1\n")
+    manifest = load_manifest(tmp_path / "exports" / "btc_4h_v1.yaml").manifest
+    assert manifest.target_horizon == {"TGT_RET_5": 6, "TGT_ATR_1": 2}
+    assert manifest.source_file == "btc_4h.csv"
+    assert manifest.walkforward_profile().target == "TGT_RET_5"
+    assert chronos(tmp_path, "indicators", str(path), "-o", str(out), "--accept-proposal").returncode == 3
+    wrong = chronos(tmp_path, "indicators", str(path), "-o", str(out), "--targets", "retrun-1")
+    assert (wrong.returncode, "return-1" in wrong.stderr) == (2, True)

@@ -25,11 +25,11 @@ def command():
 interrupts.AGAIN_SECONDS = 0.05
 run_command(command)
 """
-DROPPED = "Dropping(); time.sleep(30)"
+DROPPED = "Dropping(); time.sleep(600)"
 TRANSLATED = """
     try:
         os.kill(os.getpid(), signal.{signal})
-        time.sleep(30)
+        time.sleep(600)
     except BaseException as error:
         raise TypeError("not a data type") from error
 """
@@ -37,7 +37,7 @@ TRANSLATED = """
 
 def run(body: str, signal: str) -> subprocess.CompletedProcess[str]:
     code = COMMAND.replace("{body}", body).replace("{signal}", signal)
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=25, check=False)
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=600, check=False)
 
 
 @pytest.mark.parametrize(("signal", "code"), [("SIGINT", 130), ("SIGTERM", 143)])

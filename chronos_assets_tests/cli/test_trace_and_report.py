@@ -17,6 +17,7 @@ import pytest
 from chronos_assets.domain.profiles.simulation import SimulationProfile
 from chronos_assets.errors import NotPublishedError, RefusedError, UsageError
 from chronos_assets.pipeline.simulation.judgement import deflated
+from chronos_assets.pipeline.simulation.price_sources import FilePrices
 from chronos_assets.pipeline.simulation.run import SimulationResult, simulate_run
 from chronos_assets.pipeline.simulation.trace import trace_trade
 from chronos_assets.pipeline.walkforward.sweep import run_sweep
@@ -40,7 +41,7 @@ def simulated(stores: Stores, unique_slug: str) -> SimulationResult:
 def chronos(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run `chronos` as a process."""
     command = [sys.executable, "-c", "from chronos_assets.cli.main import main; main()", *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
 
 
 def test_a_trade_leads_to_fold_model_bars_and_file(stores: Stores, simulated: SimulationResult) -> None:
@@ -167,7 +168,7 @@ def test_buy_and_hold_is_drawn_from_the_prices_of_a_second_file(stores: Stores, 
     """A dataset without closes still shows its benchmark: the prices that were traded on are kept."""
     frame = bars_frame()
     run_id = train(stores, unique_slug, frame.drop("Open", "High", "Low", "Close"))
-    (result,) = simulate_run(run_id, PROFILE, stores, ohlcv_path=price_file(tmp_path, frame))
+    (result,) = simulate_run(run_id, PROFILE, stores, prices=FilePrices(price_file(tmp_path, frame)))
     assert [w["code"] for w in result.warnings] == ["price_labels_assumed"]
     text = write_tear_sheet(result.simulation_id, stores, tmp_path / "sheet.html").read_text(encoding="utf-8")
     assert 'class="hold"' in text

@@ -51,7 +51,7 @@ def test_a_run_that_is_stopped_keeps_what_it_has_and_the_next_one_goes_on(
     kept = len(get_folds(stores.postgres, run.run_id))
     assert get_dataset(stores.postgres, unique_slug).row_count == 500
 
-    again = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=500, check=False)
+    again = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
     assert again.returncode == 0, again.stderr
     [run] = list_runs(stores.postgres, unique_slug)
     assert run.status == "completed"

@@ -76,7 +76,7 @@ def test_ctrl_c_leaves_an_attempt_and_the_next_export_goes_on_with_it(case: Expo
         time.sleep(0.02)
     os.kill(exporter.pid, signal.SIGINT)
     try:
-        _, stderr = exporter.communicate(timeout=60)
+        _, stderr = exporter.communicate(timeout=600)
     finally:
         exporter.kill()
     assert exporter.returncode == 130, stderr
@@ -90,7 +90,7 @@ def test_many_exporters_on_one_slug_publish_once(case: ExportCase, servers: Conn
     """Four at once: one publishes, the others find it unchanged or are told who works on it; one revision, one copy."""
     variables = environment(settings, servers, case.folder)
     exporters = [start_exporter(case, variables, arguments=["--json"]) for _ in range(4)]
-    ends = [exporter.communicate(timeout=120) for exporter in exporters]
+    ends = [exporter.communicate(timeout=600) for exporter in exporters]
     for exporter, (stdout, stderr) in zip(exporters, ends, strict=True):
         assert stdout, stderr
         if exporter.returncode:

@@ -72,7 +72,7 @@ def assert_one_set_answers(settings: Settings, connections: Connections) -> None
     if not found["java"]:
         return
     auth = (connections.questdb_user or "", connections.questdb_password or "")
-    answer = requests.get(f"{connections.questdb_url}/exec", params={"query": "select 1"}, auth=auth, timeout=10)
+    answer = requests.get(f"{connections.questdb_url}/exec", params={"query": "select 1"}, auth=auth, timeout=120)
     assert answer.status_code == 200
 
 
@@ -102,7 +102,7 @@ def test_every_server_killed_in_turn_comes_back_with_its_data(running: tuple[Set
         assert doomed
         for process in doomed:
             process.kill()
-        psutil.wait_procs(doomed, timeout=10)
+        psutil.wait_procs(doomed, timeout=120)
         again = services.start(settings, durable=False)
         assert again == connections
         _until(lambda: len(our_processes(settings)["postmaster"]) == 1)
@@ -115,7 +115,7 @@ def test_every_server_killed_in_turn_comes_back_with_its_data(running: tuple[Set
 def test_a_start_killed_half_way_is_finished_by_the_next(make_settings: MakeSettings, elsewhere: str | None, record: int) -> None:
     """A starter that dies before it has written down what it spawned leaves nothing that the next start does not find."""
     settings = make_settings(questdb_conf=elsewhere)
-    starter = subprocess.run([sys.executable, "-c", DEADLY_START, str(record)], env=process_environment(settings), check=False, timeout=120)
+    starter = subprocess.run([sys.executable, "-c", DEADLY_START, str(record)], env=process_environment(settings), check=False, timeout=600)
     assert starter.returncode == -signal.SIGKILL
     connections = services.start(settings, durable=False)
     assert_one_set_answers(settings, connections)
@@ -140,7 +140,7 @@ def test_four_commands_at_once_share_one_set(make_settings: MakeSettings) -> Non
     starters = [
         subprocess.Popen(command, env=process_environment(settings), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) for _ in range(4)
     ]
-    outputs = [starter.communicate(timeout=120)[0] for starter in starters]
+    outputs = [starter.communicate(timeout=600)[0] for starter in starters]
     assert [starter.returncode for starter in starters] == [0, 0, 0, 0]
     pids = {tuple(entry["pid"] for entry in json.loads(output)["services"]) for output in outputs}
     assert len(pids) == 1

@@ -66,7 +66,7 @@ def check(frame: pl.DataFrame, columns: list[str], rows: list[list[str]]) -> Non
         assert all(same(value, text) for value, text in zip(found[3:], row[2:], strict=True)), (found, row)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     made=tables(),
     delimiter=st.sampled_from([",", "\t", ";", "|"]),
@@ -102,7 +102,7 @@ def test_any_table_in_any_dialect_reads_back_equal(
     check(taken(content, spec), columns, rows)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     tables(st.one_of(numbers, st.just("nan"))),
     st.lists(st.sampled_from([" ", "  ", "\t", "   \t "]), min_size=1, max_size=4),
@@ -119,7 +119,7 @@ def test_any_table_between_blanks_reads_back_equal(made: tuple[list[str], list[l
     check(taken("\n".join(lines).encode(), spec), columns, rows)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     start=st.datetimes(dt.datetime(1990, 1, 1), dt.datetime(2030, 1, 1)),
     midnight=st.booleans(),

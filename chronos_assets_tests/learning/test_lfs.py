@@ -14,9 +14,12 @@ from chronos_assets.domain.lfs.shares import membership, pairs, share_over_time
 from chronos_assets.domain.profiles.lfs import LfsParameters, LfsProfile
 from chronos_assets.domain.strict import parse_strict
 from chronos_assets.errors import ProfileError, UsageError
+from chronos_assets.learning.selectors import lfs_kernel as kernel
+from chronos_assets.learning.selectors import local_features
 from chronos_assets.learning.selectors.lfs import select
+from chronos_assets.learning.selectors.local_features import LocalFeatures
 from chronos_assets_tests.support import lfs_reference
-from chronos_assets_tests.support.lfs_case import interaction, regimes, run
+from chronos_assets_tests.support.lfs_case import interaction, random_problem, regimes, run, sets_of
 
 
 def names(count: int) -> list[str]:
@@ -28,6 +31,32 @@ def test_the_example_of_the_documentation() -> None:
     a, b = [1.0, 2.0, 4.0], [2.0, 5.0, 9.0]
     assert lfs_reference.path(a, b, 2) == [{0}, {1}, {1, 2}]
     assert lfs_reference.candidates(a, b, 2, 2) == [{1}, {1, 2}]
+
+
+def test_one_case_of_the_documentation_by_hand() -> None:
+    """Four cases, two features: weights, sums, path and qualities of the first case in both passes, as docs/LFS.md works them out."""
+    z, classes, far = np.array([[0.0, 0], [1, 3], [2, 4], [3, 1]]), np.array([0, 0, 1, 1]), np.exp(-1)
+    zt, same, scratch = np.ascontiguousarray(z.T), classes == classes[0], np.empty(4)
+    flags, ints = np.empty(2, np.bool_), np.empty((3, 4), np.int64)
+    later = np.empty(4)
+    chosen_before = np.array([[0]]), np.array([1]), np.array([4.0])
+    kernel.case_weights(zt, 0, same, *chosen_before, scratch, np.empty((2, 4)), later, np.zeros(1, np.uint8))
+    assert later == pytest.approx([0, 1, 1, far])
+    first = np.array([0.0, 1, 1, 1])
+    for weights, b, qualities in ((first, (13, 17), (4, 2)), (later, (4 + 9 * far, 16 + far), (1 + 3 * far, 1 + far))):
+        within, between = np.empty(2), np.empty(2)
+        kernel.sums_within_and_between(z, 0, same, weights, within, between)
+        assert within.tolist() == [1, 9]
+        assert between == pytest.approx(b)
+        events, reached = np.empty((7, 2), np.int64), np.empty(7)
+        assert kernel.walk(within, between, 1, flags, events, reached) == 2
+        assert events[:2].tolist() == [[-1, 0], [0, 1]]
+        for v, wanted in enumerate(qualities):
+            kernel.squared_distances(zt, 0, np.array([v]), 1, scratch)
+            scratch[0] = np.inf
+            kernel.ranking(scratch, ints[0], ints[1], ints[2], np.empty((kernel.DIGITS, kernel.RADIX), np.int64))
+            assert kernel.quality(scratch, 0, same, weights, ints[0]) == pytest.approx(wanted)
+    assert sets_of(select(z, classes, LfsParameters(max_kept=1, iterations=2, beta_trials=4)))[0] == {0}
 
 
 def test_equal_target_values_stay_in_one_class() -> None:
@@ -130,6 +159,7 @@ def test_a_permutation_is_the_same_whenever_it_is_asked_for() -> None:
         permuted = PermutedClasses(classes, kind, seed=7, horizon=3)  # type: ignore[arg-type]
         assert np.array_equal(permuted(5), PermutedClasses(classes, kind, seed=7, horizon=3)(5))  # type: ignore[arg-type]
         assert sorted(permuted(5)) == sorted(classes)
+        assert len({permuted(r).tobytes() for r in range(1, 20)}) == 19
         assert not np.array_equal(permuted(5), PermutedClasses(classes, kind, seed=8, horizon=3)(5))  # type: ignore[arg-type]
     named = PermutedClasses(np.arange(90), "cyclic", seed=7, horizon=3)
     first = [int(named(r)[0]) for r in range(1, 86)]
@@ -208,3 +238,43 @@ def test_rows_of_the_command_are_half_open() -> None:
     for wrong in ("10", "ten:", "-1:5"):
         with pytest.raises(UsageError, match="expected A:B"):
             parse_rows(wrong)
+
+
+def test_the_same_rows_are_selected_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A baseline or another model on the same rows takes what was chosen; one value more or another parameter is selected anew."""
+    x, y = interaction(80, 5, 1)
+    features, names = x.astype(np.float32), [f"F{v}" for v in range(5)]
+    calls: list[int] = []
+
+    def counted(*given: Any, **options: Any) -> Any:
+        calls.append(1)
+        return select(*given, **options)
+
+    monkeypatch.setattr(local_features, "select", counted)
+    monkeypatch.setattr(local_features, "_CHOSEN", local_features._Chosen(most=2))
+    selector = LocalFeatures(keep=2, bins=2, iterations=2)
+    first = selector.choose(features, y, names=names, stop=None)
+    first[:] = -1  # a caller that writes into it harms no other
+    again = selector.choose(features.copy(), y.copy(), names=names, stop=None)
+    assert len(calls) == 1
+    assert again.min() >= 0
+    changed = features.copy()
+    changed[7, 3] += 1
+    selector.choose(changed, y, names=names, stop=None)
+    LocalFeatures(keep=1, bins=2, iterations=2).choose(features, y, names=names, stop=None)
+    assert len(calls) == 3
+    selector.choose(features, y, names=names, stop=None)  # pushed out by the two since
+    assert len(calls) == 4
+
+
+def test_a_case_at_work_stops_at_once() -> None:
+    """The compiled pass looks at `stopped` within a case too: it returns with the case unfinished, in every pass."""
+    z, classes, parameters = random_problem(2)
+    k = min(parameters["max_kept"], z.shape[1])
+    zr, zt = np.ascontiguousarray(z), np.ascontiguousarray(z.T)
+    for sets, sizes in ((np.empty((0, k), np.int64), np.empty(0, np.int64)), (np.zeros((1, k), np.int64), np.ones(1, np.int64))):
+        for stopped in (0, 1):
+            chosen, chosen_sizes = np.full((len(z), k), -1), np.zeros(len(z), np.int64)
+            flag, times = np.full(1, stopped, np.uint8), np.full(len(sizes), float(len(z)))
+            found = kernel.run_cases(zt, zr, classes, sets, sizes, times, k, 5, 0, 3, chosen, chosen_sizes, flag)
+            assert (found > 0, (chosen_sizes[:3] > 0).all()) == (stopped == 0, stopped == 0)

@@ -46,7 +46,7 @@ def ray_of_two() -> Iterator[RayExecutor]:
         new = [child for child in psutil.Process().children(recursive=True) if child.pid not in before]
         left = [child for child in new if any(word in " ".join(child.cmdline()) for word in ("/ray/", "ray::"))]
         assert left
-    _, alive = psutil.wait_procs(left, timeout=20)
+    _, alive = psutil.wait_procs(left, timeout=300)
     assert alive == []
 
 

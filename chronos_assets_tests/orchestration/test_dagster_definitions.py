@@ -32,7 +32,7 @@ def test_definitions_validate_without_services(tmp_path: Path) -> None:
     """`dagster definitions validate` passes in the checkout, also where no server runs."""
     environment = {**os.environ, "CHRONOS_HOME": str(tmp_path), "CHRONOS_EXPORTS_DIR": str(tmp_path)}
     command = [sys.executable, "-m", "dagster", "definitions", "validate", "--workspace", str(ROOT / "workspace.yaml")]
-    result = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    result = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=600, check=False)
     assert result.returncode == 0, result.stderr
     assert "Validation successful" in result.stderr + result.stdout
 
@@ -101,7 +101,7 @@ def test_dagster_in_the_checkout_says_what_to_do_where_no_services_run(tmp_path:
     """A plain `dagster` command that needs the records says `chronos services start`, in one line and without a traceback."""
     environment = {**os.environ, "CHRONOS_HOME": str(tmp_path), "DAGSTER_HOME": str(ROOT)}
     command = [sys.executable, "-m", "dagster", "run", "list"]
-    result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600, check=False)
     assert result.returncode == 4
     assert "chronos services start" in result.stderr
     assert "Traceback" not in result.stderr

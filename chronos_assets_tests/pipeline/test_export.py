@@ -77,7 +77,7 @@ def test_a_stopped_export_without_a_registry_overwrites_nothing(case: ExportCase
     normalized, loaded = case.normalized()
     old = Source.of(loaded, normalized)
     stores, options = case.stores, ExportOptions()
-    stopped = plan_unregistered(old, stores.questdb, token="0123456789abcdef", options=options)
+    stopped = plan_unregistered(old, stores.questdb, stores.settings, token="0123456789abcdef", options=options)
     case.values["RSI"] = [None if value is None else value + 1 for value in case.values["RSI"]]
     published = case.export()
     before = case.stored(published.tag)

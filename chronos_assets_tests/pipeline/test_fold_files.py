@@ -207,7 +207,7 @@ def test_commands_survive_damaged_files_and_name_them(stores: Stores, unique_slu
         simulate_run(run_id, changed, stores)
     command = "from chronos_assets.cli.validate import main; main()"
     done = subprocess.run(
-        [sys.executable, "-c", command, "--run", run_id], env=cli_environment, capture_output=True, text=True, check=False, timeout=120
+        [sys.executable, "-c", command, "--run", run_id], env=cli_environment, capture_output=True, text=True, check=False, timeout=600
     )
     assert done.returncode == 3, done.stderr
     assert "files of every fold" in done.stdout

@@ -50,7 +50,7 @@ def slug(stores: Stores, unique_slug: str) -> str:
 
 
 def chronos(*arguments: str, env: dict[str, str]) -> tuple[int, str, str]:
-    done = subprocess.run([*CHRONOS, *arguments], env=env, capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run([*CHRONOS, *arguments], env=env, capture_output=True, text=True, check=False, timeout=600)
     return done.returncode, done.stdout, done.stderr
 
 

@@ -12,14 +12,8 @@ import pytest
 from chronos_assets.domain.profiles.simulation import SimulationProfile
 from chronos_assets.errors import ChronosError, RefusedError
 from chronos_assets.ingest import FormatSpec
-from chronos_assets.pipeline.simulation.prices import (
-    PriceFile,
-    missing_bars,
-    price_columns,
-    prices_from_columns,
-    prices_from_file,
-    require_prices,
-)
+from chronos_assets.pipeline.simulation.price_sources import ColumnPrices, FilePrices
+from chronos_assets.pipeline.simulation.prices import missing_bars, price_columns
 from chronos_assets.storage.datasets import DatasetColumn, DatasetRecord
 
 HOUR = 3_600
@@ -70,27 +64,27 @@ def test_columns_are_found_in_any_case_and_by_a_name_within_a_name() -> None:
 def test_a_dataset_without_all_four_is_refused_unless_a_file_is_given(tmp_path: Path) -> None:
     """The refusal names what is missing and both keys of the manifest."""
     with pytest.raises(RefusedError, match="open, high, low missing") as caught:
-        require_prices(record("Close"), None)
+        ColumnPrices().require(record("Close"))
     assert "ohlcv_file" in caught.value.hint
     assert "columns.prices" in caught.value.hint
-    require_prices(record("Close"), PriceFile(tmp_path / "x.csv"))
+    FilePrices(tmp_path / "x.csv").require(record("Close"))
 
 
 def test_prices_are_named_by_their_content() -> None:
     """The same prices have the same hash, another value has another."""
     frame = table().with_columns(Open=pl.col("Close"), High=pl.col("Close"), Low=pl.col("Close"))
     columns = record("Open", "High", "Low", "Close")
-    first, again = (prices_from_columns(columns, frame).source["content_hash"] for _ in range(2))
+    first, again = (ColumnPrices().read(columns, frame).source["content_hash"] for _ in range(2))
     assert first == again
     changed = frame.with_columns(Open=pl.when(pl.int_range(pl.len()) == 5).then(99.0).otherwise(pl.col("Open")))
-    assert prices_from_columns(columns, changed).source["content_hash"] != first
+    assert ColumnPrices().read(columns, changed).source["content_hash"] != first
 
 
 @pytest.mark.parametrize(("own", "dataset", "shift"), [("open", "close", -HOUR), ("close", "open", HOUR), ("open", "open", 0)])
 def test_declared_labels_are_brought_together(tmp_path: Path, own: str, dataset: str, shift: int) -> None:
     """A file labelled by opens is one bar early for a dataset labelled by closes, and the other way round."""
-    file = PriceFile(file_of(tmp_path, shift=shift), FormatSpec(bar_time=own), dataset)
-    prices = prices_from_file(record("Close"), table(), file)
+    file = FilePrices(file_of(tmp_path, shift=shift), FormatSpec(bar_time=own), dataset)
+    prices = file.read(record("Close"), table())
     assert prices.source["shift_seconds"] == -shift
     assert prices.bars.priced.all()
     assert prices.warnings == []
@@ -98,21 +92,21 @@ def test_declared_labels_are_brought_together(tmp_path: Path, own: str, dataset:
 
 def test_a_wrong_declaration_is_refused_by_the_closes(tmp_path: Path) -> None:
     """Labels that were declared are not guessed again: the closes do not agree, and that is said."""
-    file = PriceFile(file_of(tmp_path), FormatSpec(bar_time="open"), "close")
+    file = FilePrices(file_of(tmp_path), FormatSpec(bar_time="open"), "close")
     with pytest.raises(RefusedError, match="differ from those of the dataset"):
-        prices_from_file(record("Close"), table(), file)
+        file.read(record("Close"), table())
 
 
 def test_labels_without_a_close_to_compare_are_assumed_and_said(tmp_path: Path) -> None:
     """Nothing tells how the file labels its bars, so that is a warning."""
-    prices = prices_from_file(record(), table(close=None), PriceFile(file_of(tmp_path)))
+    prices = FilePrices(file_of(tmp_path)).read(record(), table(close=None))
     assert [w["code"] for w in prices.warnings] == ["price_labels_assumed"]
     assert prices.bars.priced.all()
 
 
 def test_missing_bars_are_counted_and_named(tmp_path: Path) -> None:
     """A file that ends early leaves bars without prices; the first of them are named."""
-    prices = prices_from_file(record("Close"), table(), PriceFile(file_of(tmp_path, rows=28)))
+    prices = FilePrices(file_of(tmp_path, rows=28)).read(record("Close"), table())
     (said,) = missing_bars(prices.bars)
     assert "2 of 30 bars" in said["message"]
     assert "2020-01-02 04:00" in said["message"]
@@ -121,7 +115,7 @@ def test_missing_bars_are_counted_and_named(tmp_path: Path) -> None:
 def test_a_file_of_another_time_matches_nothing(tmp_path: Path) -> None:
     """The refusal shows both ranges and points at the time zone."""
     with pytest.raises(RefusedError, match="no bar of the price file") as caught:
-        prices_from_file(record("Close"), table(), PriceFile(file_of(tmp_path, shift=HOUR // 2)))
+        FilePrices(file_of(tmp_path, shift=HOUR // 2)).read(record("Close"), table())
     assert "time zone" in caught.value.hint
 
 
@@ -130,7 +124,7 @@ def test_a_file_without_an_open_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "closes.csv"
     pl.DataFrame({"Date": ["20200101", "20200102"], "Close": [1.0, 2.0]}).write_csv(path)
     with pytest.raises(RefusedError, match="lacks open, high, low"):
-        prices_from_file(record("Close"), table(), PriceFile(path))
+        FilePrices(path).read(record("Close"), table())
 
 
 @pytest.mark.parametrize(

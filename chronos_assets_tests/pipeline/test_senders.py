@@ -20,7 +20,7 @@ def send(frames: Iterator[pl.DataFrame]) -> None:
     questdb_write.send(conf, [frames], table="t", symbols=[], at="timestamp", batch_rows=10, senders=2, progress=None)
 
 
-@pytest.mark.timeout(20)
+@pytest.mark.timeout(300)
 def test_an_interruption_while_senders_start_leaves_none_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C between the start of the first sender and that of the second ends the write."""
 
@@ -38,7 +38,7 @@ def test_an_interruption_while_senders_start_leaves_none_waiting(monkeypatch: py
         send(iter(()))
 
 
-@pytest.mark.timeout(20)
+@pytest.mark.timeout(300)
 def test_an_interruption_while_a_frame_is_made_leaves_none_waiting() -> None:
     """Ctrl-C where the next frame is read ends the write."""
 

@@ -12,7 +12,7 @@ import pytest
 
 from chronos_assets.domain.profiles.simulation import SimulationProfile
 from chronos_assets.errors import ConflictError, NotPublishedError, RefusedError
-from chronos_assets.ingest import FormatSpec
+from chronos_assets.pipeline.simulation.price_sources import FilePrices
 from chronos_assets.pipeline.simulation.run import check_simulation, simulate_run
 from chronos_assets.storage.simulations import (
     begin_simulation,
@@ -125,7 +125,7 @@ def test_prices_of_a_second_file_give_the_same_trades(stores: Stores, trained: C
     run_id = trained(frame)
     profile = PROFILE.model_copy(update={"modes": ["dual"]})
     (columns,) = simulate_run(run_id, profile, stores)
-    (file,) = simulate_run(run_id, profile, stores, ohlcv_path=price_file(tmp_path, frame), dataset_format=FormatSpec())
+    (file,) = simulate_run(run_id, profile, stores, prices=FilePrices(price_file(tmp_path, frame)))
     assert file.simulation_id == columns.simulation_id, "the id stands for the prices, not for where they came from"
 
 
@@ -134,7 +134,7 @@ def test_labels_of_a_second_file_are_found_from_the_closes(stores: Stores, train
     frame = bars_frame()
     run_id = trained(frame)
     profile = PROFILE.model_copy(update={"modes": ["dual"], "seed": 11})
-    (moved,) = simulate_run(run_id, profile, stores, ohlcv_path=price_file(tmp_path, frame, shift=DAY))
+    (moved,) = simulate_run(run_id, profile, stores, prices=FilePrices(price_file(tmp_path, frame, shift=DAY)))
     assert [w["code"] for w in moved.warnings] == ["prices_shifted"]
     (columns,) = simulate_run(run_id, profile, stores)
     assert moved.simulation_id == columns.simulation_id
@@ -146,7 +146,7 @@ def test_closes_that_disagree_are_refused(stores: Stores, trained: Callable[...,
     run_id = trained(frame)
     wrong = frame.with_columns(Close=pl.when(pl.int_range(pl.len()) == 200).then(pl.col("Close") * 1.01).otherwise(pl.col("Close")))
     with pytest.raises(RefusedError, match="differ from those of the dataset") as caught:
-        simulate_run(run_id, PROFILE, stores, ohlcv_path=price_file(tmp_path, wrong))
+        simulate_run(run_id, PROFILE, stores, prices=FilePrices(price_file(tmp_path, wrong)))
     assert caught.value.code == "closes_disagree"
 
 
@@ -156,7 +156,7 @@ def test_bars_missing_from_the_price_file_are_said_and_not_traded(stores: Stores
     run_id = trained(frame)
     gone = {int(t) for t in frame["timestamp_unix"][180:184]}
     file = price_file(tmp_path, frame.filter(~pl.col("timestamp_unix").is_in(gone)))
-    (result,) = simulate_run(run_id, PROFILE.model_copy(update={"modes": ["dual"]}), stores, ohlcv_path=file)
+    (result,) = simulate_run(run_id, PROFILE.model_copy(update={"modes": ["dual"]}), stores, prices=FilePrices(file))
     assert "4 of" in next(w["message"] for w in result.warnings if w["code"] == "prices_missing_bars")
     trades = read_trades(stores, result.simulation_id)
     assert not gone & (set(trades["entry_timestamp_unix"]) | set(trades["exit_timestamp_unix"]))
@@ -174,8 +174,8 @@ def test_impossible_prices_are_told_again(stores: Stores, trained: Callable[...,
         Open=pl.when(row == 220).then(-5.0).otherwise("Open"),
     )
     run_id = trained(frame)
-    path = price_file(tmp_path, frame) if from_file else None
-    (result,) = simulate_run(run_id, PROFILE.model_copy(update={"modes": ["dual"]}), stores, ohlcv_path=path)
+    prices = FilePrices(price_file(tmp_path, frame)) if from_file else None
+    (result,) = simulate_run(run_id, PROFILE.model_copy(update={"modes": ["dual"]}), stores, prices=prices)
     found = {warning["code"]: warning["message"] for warning in result.warnings}
     first = pl.from_epoch(frame["timestamp_unix"])[180]
     assert found["price_high_below_low"] == f"High is below Low in 1 bar, first in {first:%Y-%m-%d %H:%M}"

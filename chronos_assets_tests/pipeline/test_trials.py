@@ -7,6 +7,7 @@ import pytest
 from chronos_assets.domain.thresholds import choose_thresholds
 from chronos_assets.pipeline.simulation.cases import fold_cases
 from chronos_assets.pipeline.simulation.inputs import read_inputs
+from chronos_assets.pipeline.simulation.price_sources import ColumnPrices
 from chronos_assets.pipeline.upkeep.retire import retire_run
 from chronos_assets.pipeline.walkforward.run import run_walkforward
 from chronos_assets.pipeline.walkforward.trials import all_trials, lineage_of
@@ -55,7 +56,7 @@ def test_the_signal_test_fits_on_the_rows_that_the_run_used(stores: Stores, uniq
     publish(stores, unique_slug, bars_frame())
     profile = WALK.model_copy(update={"thresholds": WALK.thresholds.model_copy(update={"data": data})})
     run_id = run_walkforward(unique_slug, profile, stores, horizon=1, horizon_assumed=False).run_id
-    inputs = read_inputs(run_id, stores, None)
+    inputs = read_inputs(run_id, stores, ColumnPrices())
     cases, folds = fold_cases(inputs, stores), get_folds(stores.postgres, run_id)
     assert cases is not None
     for fold, of_fold in zip(folds, cases, strict=True):

@@ -45,7 +45,7 @@ def of(name: str, settings: Settings) -> ServiceStatus:
 def test_both_servers_answer_with_the_given_credentials(servers: Connections, settings: Settings) -> None:
     """What `connect` returns is enough to talk to both stores and to Dagster's database."""
     auth = (servers.questdb_user or "", servers.questdb_password or "")
-    answer = requests.get(f"{servers.questdb_url}/exec", params={"query": "select 1"}, auth=auth, timeout=10)
+    answer = requests.get(f"{servers.questdb_url}/exec", params={"query": "select 1"}, auth=auth, timeout=120)
     assert answer.json()["dataset"] == [[1]]
     with psycopg.connect(servers.postgres_dsn) as connection:
         assert connection.execute("SELECT current_database()").fetchone() == ("chronos",)
@@ -58,15 +58,15 @@ def test_both_servers_answer_with_the_given_credentials(servers: Connections, se
 def test_nobody_gets_in_without_the_password(servers: Connections, settings: Settings) -> None:
     """Queries, rows by ILP over HTTP, PGWire and Postgres are all refused without the generated password."""
     for path, query in (("exec", "select 1"), ("exp", "select 1")):
-        assert requests.get(f"{servers.questdb_url}/{path}", params={"query": query}, timeout=10).status_code == 401
-    assert requests.post(f"{servers.questdb_url}/write", data="stolen x=1i\n", timeout=10).status_code == 401
+        assert requests.get(f"{servers.questdb_url}/{path}", params={"query": query}, timeout=120).status_code == 401
+    assert requests.post(f"{servers.questdb_url}/write", data="stolen x=1i\n", timeout=120).status_code == 401
     wire = of("questdb", settings).ports["pg"]
     for user, password in (("admin", "quest"), ("chronos", "")):
         with pytest.raises(psycopg.OperationalError):
-            psycopg.connect(host=ports.LOOPBACK, port=wire, user=user, password=password, dbname="qdb", connect_timeout=5)
+            psycopg.connect(host=ports.LOOPBACK, port=wire, user=user, password=password, dbname="qdb", connect_timeout=60)
     for dsn in (servers.postgres_dsn.replace("chronos:", "postgres:"), servers.postgres_dsn.replace("@", "x@")):
         with pytest.raises(psycopg.OperationalError):
-            psycopg.connect(dsn, connect_timeout=5)
+            psycopg.connect(dsn, connect_timeout=60)
 
 
 def test_every_listener_is_on_the_loopback(servers: Connections, settings: Settings) -> None:

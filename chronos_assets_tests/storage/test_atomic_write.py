@@ -61,7 +61,7 @@ def test_a_full_disk_is_told_with_the_name_of_the_file_and_leaves_nothing(tmp_pa
         f"try: atomic_write.write_files({{path: content}}) if {many} else atomic_write.write_file(path, content)\n"
         "except atomic_write.FileError as error: print(error.code, error.where['file'])\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=600)
     assert done.stdout == f"write_failed {kept}\n"
     assert kept.read_bytes() == b"before"
     assert list(tmp_path.iterdir()) == [kept]

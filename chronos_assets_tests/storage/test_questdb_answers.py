@@ -87,7 +87,7 @@ def test_a_server_that_falls_silent_in_an_answer_is_noticed_soon(keeps_open: boo
             self.end_headers()
             self.wfile.write(b'10\r\n{"columns": [{"\r\n' if chunked else b'{"columns":')
             self.wfile.flush()
-            released.wait(20)
+            released.wait(120)
 
         def log_message(self, *_: object) -> None:
             return None

@@ -166,7 +166,7 @@ def test_the_command_line_pages_through_runs(
         "3",
         "--json",
     ]
-    done = subprocess.run(command, env=cli_environment, capture_output=True, text=True, timeout=300, check=True)
+    done = subprocess.run(command, env=cli_environment, capture_output=True, text=True, timeout=600, check=True)
     print_json(first)
     assert json.loads(done.stdout) == json.loads(capsys.readouterr().out)
     assert [run.model_dump(exclude={"space"}) for run in first] == [
@@ -181,13 +181,13 @@ def test_readers_share_a_few_connections(reader: Stores, monkeypatch: pytest.Mon
 
     def hold() -> None:
         with reader.postgres.connection():
-            inside.wait(30)
-            release.wait(30)
+            inside.wait(300)
+            release.wait(300)
 
     threads = [threading.Thread(target=hold) for _ in range(reading.POOL_CONNECTIONS)]
     for thread in threads:
         thread.start()
-    inside.wait(30)
+    inside.wait(300)
     with pytest.raises(ServiceUnavailableError, match="in use"), reader.postgres.connection():
         pass
     release.set()

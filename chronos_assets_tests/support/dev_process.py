@@ -16,7 +16,7 @@ from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
 CHRONOS_DEV = [sys.executable, "-c", "from chronos_assets.cli.main import main; main()", "dev"]
-PATIENCE_SECONDS = 240  # for machines that do much else at the same time
+PATIENCE_SECONDS = 600  # for machines that do much else at the same time
 
 
 class Dev:
@@ -58,7 +58,7 @@ class Dev:
 
     def ask(self, query: str, **variables: Any) -> dict[str, Any]:
         """The answer of the UI's GraphQL."""
-        answer = requests.post(f"{self.url}/graphql", json={"query": query, "variables": variables}, timeout=60).json()
+        answer = requests.post(f"{self.url}/graphql", json={"query": query, "variables": variables}, timeout=600).json()
         assert "errors" not in answer, answer
         data: dict[str, Any] = answer["data"]
         return data
@@ -69,7 +69,7 @@ class Dev:
         with connect(address, subprotocols=[Subprotocol("graphql-ws")], additional_headers=headers, proxy=None) as socket:
             socket.send(json.dumps({"type": "connection_init", "payload": {}}))
             socket.send(json.dumps({"type": "start", "id": "1", "payload": {"query": query}}))
-            while (message := json.loads(socket.recv(timeout=60)))["type"] != "data":
+            while (message := json.loads(socket.recv(timeout=600)))["type"] != "data":
                 assert message["type"] in ("connection_ack", "ka"), message
         return dict(message["payload"])
 

@@ -31,7 +31,7 @@ class Web:
         """The answer to a request, whatever its status."""
         with requests.Session() as session:
             session.trust_env = False
-            return session.request(method, self.url + path, headers={**self.headers, **(headers or {})}, timeout=60, **options)
+            return session.request(method, self.url + path, headers={**self.headers, **(headers or {})}, timeout=600, **options)
 
     def send_form(self, path: str, fields: dict[str, str], headers: dict[str, str] | None = None, **options: Any) -> requests.Response:
         """The answer to a form of one of our own pages, sent as that page would send it."""

@@ -68,17 +68,18 @@ def test_a_frame_is_read_once_for_many_and_the_oldest_goes_first() -> None:
     assert cache.get("d", lambda: frame) is frame
 
 
-def test_roc_is_that_of_scikit_learn() -> None:
-    """Area and points agree with sklearn.metrics on predictions with ties; one sign alone has none."""
-    from sklearn.metrics import roc_auc_score, roc_curve
+def test_roc_counts_pairs_and_thresholds() -> None:
+    """With ties: the area is the share of pairs in the right order (Mann-Whitney), a point the shares at or above each value predicted."""
+    from scipy.stats import mannwhitneyu
 
     rng = np.random.default_rng(5)
     predictions, targets = np.round(rng.normal(size=400), 1), rng.normal(size=400)
     points, area = roc(predictions, targets)
-    assert area == pytest.approx(roc_auc_score(targets > 0, predictions), abs=1e-12)
-    false, true, _ = roc_curve(targets > 0, predictions, drop_intermediate=False)
-    assert [p.false_positive_rate for p in points] == pytest.approx(false.tolist())
-    assert [p.true_positive_rate for p in points] == pytest.approx(true.tolist())
+    up, down = predictions[targets > 0], predictions[targets <= 0]
+    assert area == pytest.approx(mannwhitneyu(up, down).statistic / (len(up) * len(down)), abs=1e-12)
+    levels = [np.inf, *sorted(set(predictions.tolist()), reverse=True)]
+    assert [p.false_positive_rate for p in points] == pytest.approx([float(np.mean(down >= level)) for level in levels])
+    assert [p.true_positive_rate for p in points] == pytest.approx([float(np.mean(up >= level)) for level in levels])
     assert roc(predictions, np.abs(targets)) == ([], None)
     found = histogram(np.r_[predictions, np.nan])
     assert found is not None

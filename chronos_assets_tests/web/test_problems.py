@@ -19,7 +19,7 @@ FOLDER = "/home/joe/chronos/home"
         (errors.FileError("a file cannot be read: gone", code="read_failed", file=f"{FOLDER}/my models/a b.json"), 502, "(file a b.json)"),
         (errors.StoreError("the sets are gone", code="artifact_missing", file=f"{FOLDER}/sets.parquet"), 404, "(file sets.parquet)"),
         (
-            errors.ManifestError(f"{FOLDER}/x.yaml is no manifest", code="manifest_syntax", found=f"{FOLDER}/y"),
+            errors.ManifestError(f"{FOLDER}/x.yaml is none", code="manifest_syntax", found=f"{FOLDER}/y"),
             422,
             "x.yaml is none",
         ),

@@ -438,7 +438,7 @@ def test_listeners_are_told_of_progress(web: Web, market: tuple[str, list[str]],
     with stores.postgres.connection() as connection:
         connection.execute("UPDATE walkforward_runs SET status = 'cancelled' WHERE run_id = %s", (run_id,))
     for thread in threads:
-        thread.join(30)
+        thread.join(300)
     with stores.postgres.connection() as connection:
         connection.execute("UPDATE walkforward_runs SET status = 'completed' WHERE run_id = %s", (run_id,))
     assert [[one["status"] for one in events] for events in found] == [["cancelled"]] * 5

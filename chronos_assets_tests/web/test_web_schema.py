@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 
 from chronos_assets.domain.profiles.simulation import SimulationProfile
@@ -57,6 +56,8 @@ def described(servers: Connections, configured: Settings) -> Iterator[tuple[Web,
 
 def test_every_answer_is_what_the_description_says(described: tuple[Web, dict[str, str]]) -> None:
     """No 5xx, no status, media type or field that is not described, no valid request refused and no invalid one taken."""
+    import schemathesis  # seconds, which runs without this test do not pay
+
     web, ids = described
     schema = schemathesis.openapi.from_url(f"{web.url}/api/openapi.json", wait_for_schema=30)
     operations: list[Any] = [found.ok() for found in schema.get_all_operations()]

@@ -68,7 +68,7 @@ def check_numbering(trades: pl.DataFrame) -> Check:
 
 
 def check_no_overlap(trades: pl.DataFrame) -> Check:
-    """No trade begins before the one before it ended; the same bar only where a reversal entered at the open that closed."""
+    """No trade begins before the one before it ended; the same bar only if a reversal entered at the open that closed."""
     entry, leave = trades["entry_timestamp_unix"].to_numpy(), trades["exit_timestamp_unix"].to_numpy()
     reversed_ = trades["exit_reason"].to_numpy() == "opposite_threshold"
     wrong = (entry[1:] < leave[:-1]) | ((entry[1:] == leave[:-1]) & ~reversed_[:-1])

@@ -9,15 +9,15 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from chronos_assets.domain.profiles.simulation import EXIT_REASONS
 from chronos_assets.domain.simulation import kernel
-from chronos_assets.domain.simulation.exits import EXIT_REASONS
 from chronos_assets.domain.simulation.prices import Floats, PriceBars
 from chronos_assets.domain.simulation.ranges import average_true_range
 from chronos_assets.domain.simulation.rules import SIDES, Rules
 from chronos_assets.errors import RefusedError
 
 NO_FOLD = -1
-# Tables are made for one trade per so many bars; where there are more, the loop runs again with room for all of them.
+# Tables are made for one trade per so many bars; if there are more, the loop runs again with room for all of them.
 USUAL_BARS_PER_TRADE = 4
 
 
@@ -87,7 +87,7 @@ def simulate(bars: PriceBars, signals: Signals, rules: Rules, *, atr: Floats | N
 
 
 def ranges_of(bars: PriceBars, rules: Rules) -> Floats:
-    """Average true range at each bar where a rule needs it, else an empty array."""
+    """Average true range at each bar if a rule needs it, else an empty array."""
     if not rules.needs_atr:
         return np.empty(0)
     return average_true_range(bars.highs, bars.lows, bars.closes, rules.atr_bars)

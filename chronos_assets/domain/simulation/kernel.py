@@ -165,7 +165,7 @@ def trade_bars(  # noqa: PLR0912, PLR0915 - one pass over the bars, in the order
 ) -> int:  # pragma: no cover - compiled
     """Fill `equity` (shape [bars]) and the trade tables (shape [rows, columns]); returns the number of trades.
 
-    A bar whose open is NaN has no prices. `equity` may have length 0: then only the trades are written. `atr` may have length 0 where no
+    A bar whose open is NaN has no prices. `equity` may have length 0: then only the trades are written. `atr` may have length 0 if no
     rule needs it. Trades beyond the rows of the tables are made and counted, and not written.
     """
     n = opens.shape[0]

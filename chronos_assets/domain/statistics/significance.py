@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 
-# Two results that differ by less (of 1, or of the result where it is greater) are equal.
+# Two results that differ by less (of 1, or of the result if it is greater) are equal.
 EQUAL_WITHIN = 1e-9
 
 

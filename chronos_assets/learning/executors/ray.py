@@ -41,7 +41,7 @@ class RayExecutor:
         self._ray = _import_ray()
 
     def gpus(self) -> int:
-        """Cuda devices of the cluster; of this machine where Ray is local."""
+        """Cuda devices of the cluster; of this machine if Ray is local."""
         if self.address is None:
             from chronos_assets.learning.devices import count_cuda_devices
 
@@ -79,7 +79,7 @@ class RayExecutor:
         return answer
 
     def map(self, data: FoldData, specs: Iterable[FoldSpec]) -> Generator[FoldResult | FoldFailure]:
-        """Train `specs` as tasks of one CPU each, and of `gpu_fraction` GPUs where the device is cuda."""
+        """Train `specs` as tasks of one CPU each, and of `gpu_fraction` GPUs if the device is cuda."""
         ray = self._ray
         with self.session():
             shared = ray.put(data)
@@ -119,7 +119,7 @@ class RayExecutor:
 
     @contextmanager
     def session(self) -> Iterator[None]:
-        """A connection to Ray, one for many `map`s where the caller holds it; one already open in this process is used and left open."""
+        """A connection to Ray, one for many `map`s if the caller holds it; one already open in this process is used and left open."""
         ray = self._ray
         if ray.is_initialized():
             yield

@@ -36,7 +36,7 @@ _SAME_NAMES = (
 
 
 class XGBoost(Learner):
-    """Gradient-boosted trees. Names are XGBoost's own where it has one."""
+    """Gradient-boosted trees. Names are XGBoost's own if it has one."""
 
     model_config = ConfigDict(allow_inf_nan=False)
     libraries: ClassVar[tuple[str, ...]] = ("xgboost",)

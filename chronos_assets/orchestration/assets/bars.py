@@ -21,7 +21,6 @@ from chronos_assets.orchestration.resources import Workplace
 
 if TYPE_CHECKING:
     from chronos_assets.pipeline.export.dataset import ExportAttempt
-    from chronos_assets.pipeline.export.normalize import NormalizedBars
     from chronos_assets.storage.datasets import DatasetRecord
     from chronos_assets.storage.stores import Stores
 
@@ -55,19 +54,18 @@ def indicator_bars(context: AssetExecutionContext, config: ExportConfig, workpla
         options = ExportOptions(batch_rows=config.batch_rows or None, replace=config.replace)
         attempt = write_bars(bars, loaded, stores, options=options, progress=workplace.progress(context))
         context.log.info("%s: %s of %s rows written under tag %s", attempt.kind, attempt.rows_written, attempt.rows_total, attempt.tag)
-        return MaterializeResult(data_version=DataVersion(bars.report.content_hash), metadata=_written(bars, attempt, stores))
+        return MaterializeResult(data_version=DataVersion(bars.report.content_hash), metadata=_written(attempt, stores))
 
 
-def _written(bars: "NormalizedBars", attempt: "ExportAttempt", stores: "Stores") -> Metadata:
+def _written(attempt: "ExportAttempt", stores: "Stores") -> Metadata:
     from chronos_assets.storage.console import last_bars
 
-    columns = bars.report.columns
-    made_from = {c.questdb_column or c.name: [("normalized_bars", c.name)] for c in columns}
+    made_from = {c.questdb_column: [("normalized_bars", c.name)] for c in attempt.columns}
     return {
         "dagster/row_count": attempt.rows_total,
         "dagster/column_schema": column_schema(
             [("timestamp", "timestamp_ns", "bar time, UTC"), ("dataset", "symbol", f"the tag {attempt.tag}")]
-            + [(c.questdb_column or c.name, "double", f"{c.role} {c.name}") for c in columns]
+            + [(c.questdb_column, "double", f"{c.role} {c.name}") for c in attempt.columns]
         ),
         "dagster/column_lineage": lineage(made_from),
         "rows": attempt.rows_total,

@@ -35,12 +35,12 @@ OWNERS = ["team:research"]
 # Among the dependencies of every asset: Dagster marks stale what depends on the change itself, not what is further down
 SOURCE_FILE = "indicator_csv"
 Metadata = dict[str, Any]
-# Raised where the step would write other data from the same input; the data versions themselves come from content
+# Raised if the step would write other data from the same input; the data versions themselves come from content
 CODE_VERSION = "1"
 
 
 def asked_slugs(context: OpExecutionContext) -> list[str]:
-    """The partition that is observed, or every one where the button asks for all."""
+    """The partition that is observed, or every one if the button asks for all."""
     return [context.partition_key] if context.has_partition_key else known_slugs(context.instance)
 
 

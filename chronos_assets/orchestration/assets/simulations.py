@@ -69,29 +69,33 @@ def trading_simulations(
 
 
 def simulation_names(manifest: "Manifest") -> list[str]:
-    """Names of the simulation profiles, `default` where the manifest names none."""
+    """Names of the simulation profiles, `default` if the manifest names none."""
     return list(manifest.simulation or ["default"])
 
 
 def _simulate(context: AssetExecutionContext, workplace: Workplace, name: str) -> list[ProfileSimulation]:
+    from chronos_assets.pipeline.simulation.price_sources import price_source
     from chronos_assets.pipeline.simulation.run import simulate_run
 
     loaded, stores = workplace.manifest(context.partition_key), workplace.stores
     profile = loaded.manifest.simulation_profile(name)
     launch = last_launch(context.instance, context.partition_key)
     run_id = finished_run_id(workplace, loaded.manifest, profile.walkforward, launch)
-    results = simulate_run(
-        run_id, profile, stores, ohlcv_path=loaded.ohlcv_path, dataset_format=loaded.manifest.format, progress=workplace.progress(context)
-    )
+    prices = price_source(loaded, profile)
+    results = simulate_run(run_id, profile, stores, prices=prices, progress=workplace.progress(context))
     return [ProfileSimulation(name, run_id, result) for result in results]
 
 
 def _prices(loaded: "LoadedManifest", stores: "Stores") -> list[str]:
-    """The dataset's columns that trades are filled at; none where the manifest names a price file."""
+    """The dataset's columns that trades are filled at; none if all prices come from elsewhere."""
+    from chronos_assets.pipeline.simulation.price_sources import price_source
     from chronos_assets.pipeline.simulation.prices import price_columns
     from chronos_assets.storage.datasets import get_dataset
 
-    return [] if loaded.ohlcv_path else [c.name for c in price_columns(get_dataset(stores.postgres, loaded.manifest.dataset)).values()]
+    manifest = loaded.manifest
+    if not any(price_source(loaded, manifest.simulation_profile(name)).in_dataset for name in simulation_names(manifest)):
+        return []
+    return [column.name for column in price_columns(get_dataset(stores.postgres, manifest.dataset)).values()]
 
 
 def _metadata(stores: "Stores", done: list[ProfileSimulation]) -> Metadata:

@@ -74,7 +74,7 @@ class Launch:
         return change_profile(profile, self.changes) if self.changes and name in self.profiles else profile
 
     def names(self, manifest: "Manifest") -> list[str]:
-        """The profiles launched, as far as the manifest still has them; all of the manifest's where nothing is recorded."""
+        """The profiles launched, as far as the manifest still has them; all of the manifest's if nothing is recorded."""
         known = profile_names(manifest)
         return [name for name in self.profiles if name in known] or known
 
@@ -126,13 +126,13 @@ def walkforward_predictions(
 
 
 def profile_names(manifest: "Manifest") -> list[str]:
-    """Names of the walk-forward profiles, `default` where the manifest names none, and those that its simulations ask for."""
+    """Names of the walk-forward profiles, `default` if the manifest names none, and those that its simulations ask for."""
     asked = [profile.walkforward for profile in manifest.simulation.values()]
     return list(dict.fromkeys([*(manifest.walkforward or ["default"]), *asked]))
 
 
 def chosen(names: list[str], wanted: list[str], what: str) -> list[str]:
-    """`wanted` (all where empty); raises `UsageError` that names the nearest known one."""
+    """`wanted` (all if empty); raises `UsageError` that names the nearest known one."""
     for name in wanted:
         if name not in names:
             close = nearest(name, names)

@@ -55,7 +55,7 @@ def bars_checks(context: AssetCheckExecutionContext, workplace: ResourceParam[Wo
     description="Every row, numeric column and tag is read back from QuestDB and equals the Arrow file; else nothing is published.",
 )
 def post_export_diff(context: AssetCheckExecutionContext, workplace: ResourceParam[Workplace]) -> Iterator[AssetCheckResult]:
-    """Audit the last attempt of this content (or the published bars, where nothing is to be published)."""
+    """Audit the last attempt of this content (or the published bars, if nothing is to be published)."""
     from chronos_assets.pipeline.export.dataset import audit_bars
 
     with user_facing_errors(context):

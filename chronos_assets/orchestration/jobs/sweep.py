@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from dagster import Config, JobDefinition, MetadataValue, OpExecutionContext, ResourceParam, job, op
 from pydantic import Field
 
+from chronos_assets.domain.statistics.ranking import RANKINGS_TOLD
 from chronos_assets.orchestration.executors import lineage_executor
 from chronos_assets.orchestration.failures import user_facing_errors
 from chronos_assets.orchestration.metadata import numbers, table
@@ -28,7 +29,7 @@ class SweepConfig(Config):
     grid: dict[str, list[Any]] = Field(description="Values to try by dotted key: `{model.eta: [0.01, 0.05], train_size: [500, 650]}`.")
     profile: str = Field(default="default", description="Walk-forward profile of the manifest that the grid changes.")
     changes: dict[str, Any] = Field(default_factory=dict, description="Parameters changed in all points, nested or by dotted key.")
-    rank_by: str = Field(default="profit_factor", description="profit_factor, signal_sum, mean, hit_rate or sharpe.")
+    rank_by: str = Field(default="profit_factor", description=f"{RANKINGS_TOLD}.")
 
 
 @op(pool="gpu", description="Run every point of the grid (finished ones return at once) and rank them, with a warning.")

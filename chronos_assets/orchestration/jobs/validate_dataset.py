@@ -83,7 +83,7 @@ def _reports(slug: str, config: ValidateConfig, workplace: Workplace) -> "list[V
 
 
 def _manifest(slug: str, workplace: Workplace) -> "LoadedManifest | None":
-    """The dataset's manifest where there is a readable one; a published dataset can be validated without."""
+    """The dataset's manifest if there is a readable one; a published dataset can be validated without."""
     from chronos_assets.errors import RefusedError
 
     try:

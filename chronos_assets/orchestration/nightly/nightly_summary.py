@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from dagster import (
@@ -27,6 +27,9 @@ from dagster import (
 from chronos_assets.orchestration.dagster_internals import BACKFILL_ID_TAG, SerializableErrorInfo
 from chronos_assets.orchestration.metadata import plain, table
 from chronos_assets.orchestration.partitions import NIGHT_TAG, PARTITION_TAG, WHY_TAG
+
+if TYPE_CHECKING:
+    from chronos_assets.views.documents import Morning
 
 ENDED = [DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED]
 MOST_RUNS = 2_000
@@ -71,8 +74,11 @@ class Night:
             f"{len(self.failures)} failed{', ' if untaken else ''}{untaken}"
         )
 
-    def materialization(self) -> AssetMaterialization:
-        """What the page of `night_summary` shows: the line and what failed first, then the runs, then the numbers that plot."""
+    def materialization(self, morning: Morning | None = None) -> AssetMaterialization:
+        """What the page of `night_summary` shows: the line and what failed first, then the runs, then the numbers that plot.
+
+        With `morning`, each dataset's state too, as `chronos night` and `/api/nights` show it.
+        """
         untaken = [problem.partition(": ") for problem in self.problems]
         told = [*self.failures, *({"dataset": slug, "step": "not taken", "reason": words, "run": ""} for slug, _, words in untaken)]
         return AssetMaterialization(
@@ -83,6 +89,7 @@ class Night:
                 "summary": MetadataValue.md(self._markdown()),
                 **({"failures": table([{**row, "run": row["run"][:8]} for row in told])} if told else {}),
                 **({"runs": table(self.rows)} if self.rows else {}),
+                **({} if morning is None else _morning(morning)),
                 "datasets": self.datasets,
                 "failed": len(self.failures),
                 **self.totals,
@@ -99,6 +106,30 @@ class Night:
             link = f" · [{failure['dataset']} failed](/runs/{failure['run']})"
             text += link if len(text) + len(link) <= SHOWN_INLINE else ""
         return text
+
+
+def _morning(morning: Morning) -> dict[str, MetadataValue]:
+    """The document of the morning, whole, and its datasets as a table."""
+    rows = [
+        {
+            "dataset": one.dataset,
+            "outcome": one.outcome,
+            "nights": one.nights,
+            "last bar": "" if one.last_bar is None else f"{one.last_bar:%Y-%m-%d %H:%M}",
+            "bars added": one.bars_added,
+            "folds trained": one.folds_trained,
+            "signals": ", ".join(f"{profile.profile}: {profile.signal or '-'}" for profile in one.profiles),
+            "equity change": ", ".join(
+                f"{profile.profile} {equity.mode}: {equity.change:+,.2f}"
+                for profile in one.profiles
+                for equity in profile.equity
+                if equity.change is not None
+            ),
+            "reason": one.reason[:300],
+        }
+        for one in morning.datasets
+    ]
+    return {**({"datasets_in_the_morning": table(rows)} if rows else {}), "morning": MetadataValue.json(morning.model_dump(mode="json"))}
 
 
 def runs_of_night(instance: DagsterInstance, name: str) -> list[DagsterRun]:

@@ -25,6 +25,7 @@ LOOK_BACK = timedelta(hours=6)
 MOST_RUNS = 200
 MOST_REFUSED = 2_000
 CUT_OFF = "its run was cut off"
+NOT_AGAIN = "not tried again: "
 
 
 def to_try_again(instance: DagsterInstance, known: Mapping[str, Known]) -> dict[str, str]:
@@ -41,7 +42,7 @@ def to_try_again(instance: DagsterInstance, known: Mapping[str, Known]) -> dict[
 
 
 def _due(instance: DagsterInstance, slug: str, records: list[RunRecord]) -> str:
-    """What failed the newest of these runs (newest first), where it is the dataset's last run, can pass, and is old enough."""
+    """What failed the newest of these runs (newest first), if it is the dataset's last run, can pass, and is old enough."""
     last = records[0]
     waited = time.time() - (last.end_time or last.update_timestamp.timestamp())
     if len(records) >= MOST_TRIES or waited < FIRST_WAIT_SECONDS * 2 ** (len(records) - 1):
@@ -51,7 +52,7 @@ def _due(instance: DagsterInstance, slug: str, records: list[RunRecord]) -> str:
 
 
 def what_can_pass(instance: DagsterInstance, run_id: str) -> str:
-    """What failed the run, where that passes by itself: a server that was away, or an end from outside (killed, never launched)."""
+    """What failed the run, if that passes by itself: a server that was away, or an end from outside (killed, never launched)."""
     failed = _failed_as(instance, run_id, "passing")
     if failed is not None:
         return "a server was away" if failed else ""
@@ -76,8 +77,13 @@ def still_refused(instance: DagsterInstance, found: Iterable[Found]) -> dict[str
         newest = instance.get_runs(RunsFilter(tags={PARTITION_TAG: slug}), limit=1)
         if newest[0].run_id == run.run_id and _failed_as(instance, run.run_id, "refused"):
             message = failure_of(instance, run.run_id)[1]
-            told[slug] = f"{slug}: unchanged since it was refused (run {run.run_id[:8]}), so not tried again: {message}"
+            told[slug] = f"{slug}: unchanged since it was refused (run {run.run_id[:8]}), so {NOT_AGAIN}{message}"
     return told
+
+
+def was_refused(instance: DagsterInstance, run_id: str) -> bool:
+    """Whether a failed run refused its manifest or file."""
+    return bool(_failed_as(instance, run_id, "refused"))
 
 
 def _failed_as(instance: DagsterInstance, run_id: str, kind: str) -> bool | None:

@@ -22,6 +22,7 @@ from dagster import (
 )
 
 from chronos_assets.orchestration.dagster_internals import UnresolvedAssetJobDefinition
+from chronos_assets.orchestration.nightly.morning import ended_of
 from chronos_assets.orchestration.nightly.nightly_summary import runs_of_night, summarize
 from chronos_assets.orchestration.nightly.retry_policy import still_refused
 from chronos_assets.orchestration.partitions import CONTENT_TAG, NIGHT_TAG, PARTITION_TAG, WHY_TAG, add_partitions, partition_run
@@ -33,6 +34,8 @@ QUERY_SIZE = 500
 
 def nightly(job: UnresolvedAssetJobDefinition, workplace: Workplace) -> ScheduleDefinition:
     """The schedule that asks for one run per dataset whose content no successful run has covered yet."""
+
+    from chronos_assets.views.nights import record_night
 
     @schedule(
         name="nightly",
@@ -57,8 +60,10 @@ def nightly(job: UnresolvedAssetJobDefinition, workplace: Workplace) -> Schedule
         add_partitions(context.instance, [request.slug for request in decision.requests])
         if not decision.requests:
             if not by_hand:
-                runs = runs_of_night(context.instance, night)
-                context.instance.report_runless_asset_event(summarize(context.instance, night, runs, reports).materialization())
+                summary = summarize(context.instance, night, runs_of_night(context.instance, night), reports)
+                ended = ended_of(context.instance, summary, found, refused=refused)
+                morning = record_night(workplace.stores, night, datetime.now(UTC), ended)
+                context.instance.report_runless_asset_event(summary.materialization(morning))
             yield SkipReason(skip_words(len(found), reports))
         ran = slugs_that_ran(context.instance) if decision.requests else set()
         for request in decision.requests:
@@ -87,7 +92,7 @@ def why_words(request: Request, ran: set[str]) -> str:
 
 
 def covered(instance: DagsterInstance, slugs: list[str]) -> dict[str, Known]:
-    """The content of the run that simulated each dataset last, where that run succeeded: whatever was started since did not get there."""
+    """The content of the run that simulated each dataset last, if that run succeeded: whatever was started since did not get there."""
     last = AssetKey("trading_simulations")
     newest = instance.event_log_storage.get_latest_storage_id_by_partition(last, DagsterEventType.ASSET_MATERIALIZATION, set(slugs))
     ids = sorted(newest.values())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from dagster import (
     AssetKey,
     AssetObservation,
@@ -23,6 +25,7 @@ from chronos_assets.errors import ChronosError
 from chronos_assets.orchestration.alerts import Alert, send, sinks_of
 from chronos_assets.orchestration.dagster_internals import DATA_VERSION_TAG, UnresolvedAssetJobDefinition
 from chronos_assets.orchestration.liveness import ACTIVE
+from chronos_assets.orchestration.nightly.morning import ended_of
 from chronos_assets.orchestration.nightly.nightly_summary import failure_of, is_summarized, runs_of_night, summarize
 from chronos_assets.orchestration.nightly.retry_policy import still_refused, to_try_again
 from chronos_assets.orchestration.partitions import CONTENT_TAG, DATASETS, NIGHT_TAG, PARTITION_TAG, WHY_TAG, partition_run
@@ -41,7 +44,7 @@ from chronos_assets.pipeline.upkeep.changes import (
 
 
 def manifest_sensor(job: UnresolvedAssetJobDefinition, workplace: Workplace) -> SensorDefinition:
-    """The sensor that adds a partition for each manifest and asks for a run where the manifest or its file changed."""
+    """The sensor that adds a partition for each manifest and asks for a run if the manifest or its file changed."""
 
     @sensor(
         name="manifest_sensor",
@@ -102,6 +105,8 @@ def _observation(request: Request) -> AssetObservation:
 def night_watch(upkeep: JobDefinition, workplace: Workplace) -> SensorDefinition:
     """The sensor that materializes `night_summary` when the last run of a night has ended, and asks for the night's upkeep."""
 
+    from chronos_assets.views.nights import record_night
+
     @sensor(
         name="night_watch",
         job=upkeep,
@@ -121,8 +126,11 @@ def night_watch(upkeep: JobDefinition, workplace: Workplace) -> SensorDefinition
         ran = {run.tags.get(PARTITION_TAG) for run in runs}
         refused = still_refused(context.instance, [one for one in found if one.slug not in ran])
         summary = summarize(context.instance, night, runs, [*decide(found, {}).reports, *refused.values()])
+        started = min((one.create_timestamp for one in context.instance.get_run_records(RunsFilter(tags={NIGHT_TAG: night}))), default=None)
+        ended = ended_of(context.instance, summary, found, refused=refused)
+        morning = record_night(workplace.stores, night, started or datetime.now(UTC), ended)
         asked = [RunRequest(run_key=f"{upkeep.name}:{night}")] if workplace.settings.nightly_prune else []
-        return SensorResult(asset_events=[summary.materialization()], run_requests=asked, cursor=night)
+        return SensorResult(asset_events=[summary.materialization(morning)], run_requests=asked, cursor=night)
 
     return watch_nights
 

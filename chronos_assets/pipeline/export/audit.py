@@ -33,7 +33,7 @@ SAMPLE_ROWS = 100
 READERS = 2
 # Rows more than the file has that one range may bring along, so that a tag full of foreign rows does not fill the memory.
 SPARE_ROWS = 10_000
-# The server takes more than twice as long where it has to pick rows out by their tag: where a range holds at most so many times the
+# The server takes more than twice as long if it has to pick rows out by their tag: if a range holds at most so many times the
 # rows of the file, all are read, and picked out here.
 MOST_BESIDE = 1.5
 _FIXED = (TIMESTAMP, "dataset", "source", "granularity")

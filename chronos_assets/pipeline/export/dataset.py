@@ -168,13 +168,14 @@ def _audit_published(
 def audit_published(
     source: Source, stores: Stores, record: DatasetRecord, options: ExportOptions, progress: Progress = silent
 ) -> AuditReport:
-    """Audit what is published. Rows outside its range are left out where a growth that was given up explains them: no reader sees them.
+    """Audit what is published. Rows outside its range are left out if a growth that was given up explains them: no reader sees them.
 
     Raises `StoreError` if the normalized file is what differs.
     """
     if options.verify == "sample":
-        return sample_tag(source, stores.questdb, record.questdb_tag, tolerance=options.tolerance)
+        return sample_tag(source.placed_as(record), stores.questdb, record.questdb_tag, tolerance=options.tolerance)
     growth = abandoned_growth(record, list_attempts(stores.postgres, source.slug))
+    source = source.placed_as(record)
     report = audit_tag(
         source,
         stores.questdb,
@@ -191,6 +192,7 @@ def audit_published(
 
 def audit_attempt(source: Source, stores: Stores, attempt: AuditRecord, tolerance: Tolerance, progress: Progress) -> AuditReport:
     """Audit what an attempt wrote, and close it with the verdict."""
+    source = source.placed_as(attempt)
     if attempt.mode == "sample":
         report = sample_tag(source, stores.questdb, attempt.questdb_tag, tolerance=tolerance)
     else:

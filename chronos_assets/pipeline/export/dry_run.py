@@ -53,7 +53,7 @@ def dry_run(
         plan = (
             plan_export(source, questdb, _history(postgres, source.slug), elsewhere, options=options, progress=progress)
             if registry
-            else plan_unregistered(source, questdb, token=ANY_RANDOM_PART, options=options, progress=progress)
+            else plan_unregistered(source, questdb, settings, token=ANY_RANDOM_PART, options=options, progress=progress)
         )
     return {
         "dataset": source.slug,
@@ -63,7 +63,7 @@ def dry_run(
         "last_bar": source.last_bar.isoformat(),
         "checksum": source.checksum,
         "content_hash": source.content_hash,
-        "columns": [asdict(column) for column in source.columns],
+        "columns": [asdict(column) for column in plan.source.columns],
         "warnings": [warning.model_dump() for warning in normalized.report.warnings],
         **plan.as_dict(),
     }

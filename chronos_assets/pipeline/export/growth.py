@@ -99,7 +99,7 @@ def _rows_filled_since(bars: BarsFile, source: Source, rows: int, known_rows: Ma
 
 
 def _filled_rows(questdb: QuestDB, record: DatasetRecord, source: Source, bars: BarsFile) -> list[int]:
-    """Rows whose null targets at the end have filled, where that is the only difference."""
+    """Rows whose null targets at the end have filled, if that is the only difference."""
     comparison = _Comparison(record)
     hasher = ContentHasher()
     pieces = list(_ranges(bars, source, record))

@@ -48,7 +48,7 @@ def normalize_dataset(
     progress: Progress | None = None,
     afresh: bool = False,
 ) -> NormalizedBars:
-    """Normalized bars of a dataset, from its file or, where nothing changed, from an earlier reading.
+    """Normalized bars of a dataset, from its file or, if nothing changed, from an earlier reading.
 
     A file that differs from the manifest's checksum is refused (`SourceChangedError`) unless `on_change: grow`, or `published()` names its
     checksum as the one in the registry. `report.checksum` is always that of the file as it was read. `afresh`: read the file even if its

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from chronos_assets.domain.attempts import Kind, Plan, Published, choose_plan, unregistered_tag
+from chronos_assets.domain.column_budget import choose_columns
 from chronos_assets.errors import UsageError
 from chronos_assets.pipeline.export.growth import Growth, compare_with_published
 from chronos_assets.pipeline.export.planning import columns_digest, is_unchanged, publishing_attempt, same_as_reported
@@ -40,10 +41,20 @@ class History:
     def of(cls, postgres: Postgres, slug: str) -> History:
         return cls(find_dataset(postgres, slug), list_attempts(postgres, slug))
 
+    @property
+    def placement(self) -> dict[str, str]:
+        """Name -> QuestDB column, as the registry and, for other names, the attempts say: a column never moves."""
+        tried = {name: column for attempt in self.attempts for name, column in attempt.placement.items()}
+        return tried | ({} if self.record is None else self.record.placement)
+
 
 @dataclass(frozen=True)
 class ExportPlan:
-    """What an export does with one file. `filled` are published rows, before `first_row`, whose null targets have filled since."""
+    """What an export does with one file.
+
+    `filled` are published rows, before `first_row`, whose null targets have filled since. `columns_there` is how many indicator columns
+    the table has before `columns_to_add`.
+    """
 
     source: Source
     kind: PlanKind
@@ -51,6 +62,7 @@ class ExportPlan:
     first_row: int = 0
     filled: tuple[int, ...] = ()
     columns_to_add: tuple[str, ...] = ()
+    columns_there: int = 0
     base_revision: int = 0
     known_rows: Mapping[str, int] = field(default_factory=dict)
     record: DatasetRecord | None = None
@@ -91,6 +103,7 @@ class ExportPlan:
                 "known_rows": dict(self.known_rows),
                 "filled_rows": len(self.filled),
                 "columns_digest": columns_digest(self.source.columns),
+                "placement": dict(self.source.placement),
             },
         )
 
@@ -108,9 +121,10 @@ def plan_export(
 
     Raises what the export would raise: `SourceChangedError` if published bars have changed, `FileError` if the Arrow file is damaged.
     """
-    columns = _columns_to_add(source, questdb)
+    source, there = _place(source, questdb, history, settings.column_budget)
+    added = _missing(source, there)
     if questdb is None or history is None:
-        return ExportPlan(source, "unknown", source.slug, columns_to_add=columns)
+        return ExportPlan(source, "unknown", source.slug, columns_to_add=added, columns_there=len(there))
     record, attempts = history.record, history.attempts
     if record is not None and not options.replace and is_unchanged(source, record, attempts):
         return ExportPlan(source, "unchanged", record.questdb_tag, record=record)
@@ -124,7 +138,8 @@ def plan_export(
         choice.tag,
         first_row=growth.first_new if choice.only_growth else 0,
         filled=tuple(growth.filled) if choice.only_growth else (),
-        columns_to_add=columns,
+        columns_to_add=added,
+        columns_there=len(there),
         base_revision=choice.base_revision,
         known_rows=known_rows,
         record=record,
@@ -132,7 +147,7 @@ def plan_export(
 
 
 def plan_unregistered(
-    source: Source, questdb: QuestDB | None, *, token: str, options: ExportOptions, progress: Progress = silent
+    source: Source, questdb: QuestDB | None, settings: Settings, *, token: str, options: ExportOptions, progress: Progress = silent
 ) -> ExportPlan:
     """The plan without a registry: every row, under a tag of its own. `token` is its random part.
 
@@ -142,15 +157,22 @@ def plan_unregistered(
         raise UsageError("there is nothing to replace without a registry", code="replace_unregistered", hint="Leave out --replace.")
     with BarsFile(source.path) as bars:
         known_rows = same_as_reported(bars, source, progress)
-    columns = _columns_to_add(source, questdb)
-    return ExportPlan(source, "unregistered", unregistered_tag(source.slug, token), columns_to_add=columns, known_rows=known_rows)
+    source, there = _place(source, questdb, None, settings.column_budget)
+    tag = unregistered_tag(source.slug, token)
+    added = _missing(source, there)
+    return ExportPlan(source, "unregistered", tag, columns_to_add=added, columns_there=len(there), known_rows=known_rows)
 
 
-def _columns_to_add(source: Source, questdb: QuestDB | None) -> tuple[str, ...]:
-    """Columns that the table lacks; all of them if there is no table yet, or no server to ask."""
+def _place(source: Source, questdb: QuestDB | None, history: History | None, budget: int) -> tuple[Source, set[str]]:
+    """The file in the columns of the table that it goes into, and the indicator columns that exist (none without a table or a server)."""
     there: set[str] = set()
     if questdb is not None and questdb.has_table(INDICATOR_BARS.name):
-        there = {name.casefold() for name in questdb.columns(INDICATOR_BARS.name)}
+        there = {name.casefold() for name in questdb.columns(INDICATOR_BARS.name)} - {name.casefold() for name in INDICATOR_BARS.types}
+    kept = {} if history is None else history.placement
+    return source.placed(choose_columns(source.own_columns, kept, there, budget)), there
+
+
+def _missing(source: Source, there: set[str]) -> tuple[str, ...]:
     return tuple(c.questdb_column for c in source.columns if c.questdb_column.casefold() not in there)
 
 

@@ -22,6 +22,7 @@ RELOCK_SECONDS = 30.0
 def publish_audited(source: Source, postgres: Postgres, connection: Connection, audit: AuditRecord, progress: Progress) -> DatasetRecord:
     """Publish `audit` on `connection`, which holds the slug's lock; raises as `storage.audits.publish` does."""
     progress("publish", 0, 1)
+    source = source.placed_as(audit)
     try:
         record = _publish_once(source, postgres, connection, audit)
     except ServiceUnavailableError as error:

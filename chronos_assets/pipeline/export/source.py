@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
 
 from chronos_assets.pipeline.export.normalize import NormalizedBars
-from chronos_assets.storage.audits import Publication
+from chronos_assets.storage.audits import AuditRecord, Publication
 from chronos_assets.storage.datasets import KEY_COLUMNS, DatasetColumn, DatasetRecord
 from chronos_assets.storage.manifest_files import LoadedManifest
 from chronos_assets.storage.tables import TIMESTAMP
@@ -21,7 +21,11 @@ CELLS_PER_PIECE = 2_000_000
 
 @dataclass(frozen=True)
 class Source:
-    """A normalized file under its slug."""
+    """A normalized file under its slug.
+
+    At first each column goes by a QuestDB name of its own (`own_columns`: name -> QuestDB name); `placed_as` gives a copy with the
+    columns of the table that it is really kept in.
+    """
 
     slug: str
     symbol: str
@@ -34,6 +38,7 @@ class Source:
     last_bar: datetime
     columns: tuple[DatasetColumn, ...]
     path: Path
+    own_columns: Mapping[str, str]
 
     @classmethod
     def of(cls, loaded: LoadedManifest, normalized: NormalizedBars) -> Source:
@@ -54,6 +59,7 @@ class Source:
             last_bar=datetime.fromtimestamp(report.last_bar_unix, UTC),
             columns=columns,
             path=normalized.path,
+            own_columns={c.name: c.questdb_column for c in columns},
         )
 
     @property
@@ -71,10 +77,23 @@ class Source:
         """Rows of one piece, so that memory stays flat whatever the file's size."""
         return max(500, CELLS_PER_PIECE // (len(self.columns) + len(KEY_COLUMNS)))
 
+    @property
+    def placement(self) -> dict[str, str]:
+        """Name -> QuestDB column of the columns that are not kept under a name of their own."""
+        return {c.name: c.questdb_column for c in self.columns if c.questdb_column != self.own_columns[c.name]}
+
+    def placed(self, columns: Mapping[str, str]) -> Source:
+        """This file with the QuestDB columns that `columns` gives to some of its names."""
+        return replace(self, columns=tuple(replace(c, questdb_column=columns.get(c.name, self.own_columns[c.name])) for c in self.columns))
+
+    def placed_as(self, known: DatasetRecord | AuditRecord) -> Source:
+        """This file in the QuestDB columns that a registry row or an attempt says."""
+        return self.placed(known.placement)
+
     def is_published_as(self, record: DatasetRecord) -> bool:
         """True if `record` says of this file all that publishing it would say."""
         told = (record.checksum, record.content_hash, record.row_count, record.columns, record.source, record.granularity)
-        return told == (self.checksum, self.content_hash, self.rows, self.columns, self.source, self.granularity)
+        return told == (self.checksum, self.content_hash, self.rows, self.placed_as(record).columns, self.source, self.granularity)
 
     def rows_for(self, tag: str, frames: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
         """Frames of the file as rows of `indicator_bars` under `tag`."""

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from chronos_assets.domain.audit import Tolerance
 from chronos_assets.domain.audit_report import AuditReport
 from chronos_assets.pipeline.export.source import Source
-from chronos_assets.storage.datasets import DatasetRecord
+from chronos_assets.storage.datasets import DatasetColumn, DatasetRecord
 
 LOCK_SECONDS = 30.0
 
@@ -28,7 +28,10 @@ class ExportOptions:
 
 @dataclass(frozen=True)
 class ExportAttempt:
-    """What the write step did. `audit_id` names its record; `unchanged` means that the registry has this very content already."""
+    """What the write step did. `audit_id` names its record; `unchanged` means that the registry has this very content already.
+
+    `columns` says which QuestDB column each went into.
+    """
 
     dataset_id: str
     tag: str
@@ -43,6 +46,7 @@ class ExportAttempt:
     seconds: float = 0.0
     visible_seconds: float = 0.0
     resent_slices: int = 0
+    columns: tuple[DatasetColumn, ...] = ()
     record: DatasetRecord | None = None
 
     @property

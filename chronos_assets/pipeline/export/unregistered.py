@@ -39,14 +39,14 @@ def export_unregistered(
     source = Source.of(loaded, normalized)
     options = on_columns(options, source)
     started = time.monotonic()
-    plan = plan_unregistered(source, questdb, token=secrets.token_hex(TOKEN_BYTES), options=options, progress=progress)
-    make_ready(source, questdb)
+    plan = plan_unregistered(source, questdb, settings, token=secrets.token_hex(TOKEN_BYTES), options=options, progress=progress)
+    make_ready(plan, questdb)
     attempt = execute(plan, questdb, options=options, settings=settings, progress=progress)
     written = time.monotonic()
     audit = (
-        sample_tag(source, questdb, plan.tag, tolerance=options.tolerance)
+        sample_tag(plan.source, questdb, plan.tag, tolerance=options.tolerance)
         if options.verify == "sample"
-        else audit_tag(source, questdb, plan.tag, progress, tolerance=options.tolerance)
+        else audit_tag(plan.source, questdb, plan.tag, progress, tolerance=options.tolerance)
     )
     seconds = {"write": written - started, "audit": time.monotonic() - written}
     return ExportResult.of(source, attempt, record=None, audit=audit, seconds=seconds)

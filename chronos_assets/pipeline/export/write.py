@@ -26,6 +26,7 @@ from chronos_assets.storage.datasets import DatasetRecord
 from chronos_assets.storage.delivery import bars_of, wait_delivered
 from chronos_assets.storage.postgres import Connection
 from chronos_assets.storage.questdb import QuestDB
+from chronos_assets.storage.questdb_room import check_room, process_use
 from chronos_assets.storage.questdb_write import slice_rows
 from chronos_assets.storage.stores import Stores
 from chronos_assets.storage.table_locks import writing
@@ -46,7 +47,7 @@ def write(source: Source, stores: Stores, connection: Connection, options: Expor
         _still_there(stores.questdb, plan.record)
         return _unchanged(plan.record, source, stores.questdb.transport)
     with writing(stores.postgres, INDICATOR_BARS.name):
-        make_ready(source, stores.questdb)
+        make_ready(plan, stores.questdb)
         with stores.postgres.wrapped():
             attempt = open_attempt(connection, plan.attempt(options, stores.questdb.transport))
         return execute(plan, stores.questdb, options=options, settings=stores.settings, progress=progress, audit_id=attempt.audit_id)
@@ -65,7 +66,18 @@ def check_transport(options: ExportOptions, transport: str) -> None:
 
 
 def _unchanged(record: DatasetRecord, source: Source, transport: str) -> ExportAttempt:
-    return ExportAttempt(source.slug, record.questdb_tag, "unchanged", None, source.checksum, 0, record.row_count, transport, record=record)
+    return ExportAttempt(
+        source.slug,
+        record.questdb_tag,
+        "unchanged",
+        None,
+        source.checksum,
+        0,
+        record.row_count,
+        transport,
+        columns=record.columns,
+        record=record,
+    )
 
 
 def _still_there(questdb: QuestDB, record: DatasetRecord) -> None:
@@ -82,10 +94,14 @@ def _still_there(questdb: QuestDB, record: DatasetRecord) -> None:
         )
 
 
-def make_ready(source: Source, questdb: QuestDB) -> None:
-    """Add missing columns; raises, before an attempt is opened, where QuestDB or the client could not take the rows at all."""
+def make_ready(plan: ExportPlan, questdb: QuestDB) -> None:
+    """Add missing columns; raises, before an attempt is opened or a column added, if QuestDB or the client could not take the rows."""
     questdb.check_conf()
-    questdb.ensure_columns(INDICATOR_BARS.name, [c.questdb_column for c in source.columns])
+    if plan.columns_to_add:
+        years = plan.source.last_bar.year - plan.source.first_bar.year + 1
+        partitions = max(years, questdb.partitions(INDICATOR_BARS.name))
+        check_room(process_use(questdb.pid), columns=plan.columns_there, added=len(plan.columns_to_add), partitions=partitions)
+    questdb.ensure_columns(INDICATOR_BARS.name, [c.questdb_column for c in plan.source.columns])
 
 
 def execute(
@@ -130,11 +146,12 @@ def execute(
         seconds=written.seconds,
         visible_seconds=time.monotonic() - started,
         resent_slices=written.resent_slices,
+        columns=source.columns,
     )
 
 
 def frame_rows(at_most: int, batch_rows: int) -> int:
-    """Rows of one frame: whole slices where they fit, else whole batches, so that no request is cut short where a frame ends."""
+    """Rows of one frame: whole slices if they fit, else whole batches, so that no request is cut short where a frame ends."""
     for unit in (slice_rows(batch_rows), batch_rows):
         if unit <= at_most:
             return at_most // unit * unit
@@ -181,6 +198,6 @@ def warming_up() -> Iterator[None]:
 
 
 def _import_early() -> None:
-    # Where it fails because the process ends meanwhile (Ctrl-C), nobody needs it; where it fails for good, the audit says so.
+    # If it fails because the process ends meanwhile (Ctrl-C), nobody needs it; if it fails for good, the audit says so.
     with suppress(Exception):
         import_module("pandera.polars")

@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -16,15 +15,8 @@ from chronos_assets.domain.simulation.engine import NO_FOLD, Signals
 from chronos_assets.domain.simulation.prices import PriceBars
 from chronos_assets.errors import RefusedError, StoreError
 from chronos_assets.ingest.price_checks import price_fields
-from chronos_assets.pipeline.simulation.prices import (
-    PriceFile,
-    RunPrices,
-    missing_bars,
-    prices_from_columns,
-    prices_from_file,
-    prices_kept,
-    require_prices,
-)
+from chronos_assets.pipeline.simulation.price_sources import PriceSource
+from chronos_assets.pipeline.simulation.prices import RunPrices, missing_bars
 from chronos_assets.pipeline.walkforward.request import assumed_horizon
 from chronos_assets.storage.datasets import DatasetRecord, get_dataset, read_range
 from chronos_assets.storage.runs import FoldRecord, RunRecord, get_folds, get_run, read_predictions
@@ -74,12 +66,10 @@ class SimulationInputs:
         return ThresholdProfile.model_validate((self.run.walk_config or {}).get("thresholds") or {})
 
 
-def read_inputs(
-    run_id: str, stores: Stores, file: PriceFile | None, *, kept: tuple[pl.DataFrame, dict[str, Any]] | None = None
-) -> SimulationInputs:
-    """Read a completed run, its dataset and its prices. `kept`: prices that were kept from an earlier simulation, and their source.
+def read_inputs(run_id: str, stores: Stores, source: PriceSource) -> SimulationInputs:
+    """Read a completed run, its dataset and its prices from `source`.
 
-    Raises `RefusedError` for a run that is not complete or a dataset without prices, `StoreError` where the stores disagree.
+    Raises `RefusedError` for a run that is not complete or a dataset without prices, `StoreError` if the stores disagree.
     """
     run = get_run(stores.postgres, run_id)
     _require_completed(run)
@@ -88,16 +78,12 @@ def read_inputs(
     record = dataclasses.replace(
         current, questdb_tag=run.questdb_tag or current.questdb_tag, checksum=run.dataset_checksum or current.checksum
     )
-    if kept is None:
-        require_prices(record, file)
+    source.require(record)
     folds, predictions = tuple(get_folds(stores.postgres, run.run_id)), read_predictions(stores, run.run_id)
     _require_complete(run, folds, predictions)
     table = _read_prices(stores, record, int(predictions["timestamp_unix"].max()))  # type: ignore[arg-type]  # an int64 column
     _require_same_bars(table, predictions, record)
-    if kept is not None:
-        prices = prices_kept(table, *kept)
-    else:
-        prices = prices_from_columns(record, table) if file is None else prices_from_file(record, table, file)
+    prices = source.read(record, table)
     start, end = min(f.test_start_idx for f in folds), max(f.test_end_idx for f in folds)
     return SimulationInputs(run, record, folds, predictions, prices, signals_of(predictions, start, end), start, end)
 

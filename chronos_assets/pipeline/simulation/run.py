@@ -9,7 +9,6 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -27,12 +26,11 @@ from chronos_assets.domain.statistics.returns import bar_returns, bars_per_year,
 from chronos_assets.domain.statistics.signal_significance import signal_test
 from chronos_assets.domain.statistics.significance import PermutationResult
 from chronos_assets.errors import ChronosError, ConflictError, ValidationFailedError
-from chronos_assets.ingest import FormatSpec
 from chronos_assets.pipeline.progress import Progress, silent
 from chronos_assets.pipeline.simulation.cases import fold_cases
 from chronos_assets.pipeline.simulation.inputs import SimulationInputs, read_inputs
 from chronos_assets.pipeline.simulation.price_artifacts import keep_prices
-from chronos_assets.pipeline.simulation.prices import PriceFile
+from chronos_assets.pipeline.simulation.price_sources import ColumnPrices, PriceSource
 from chronos_assets.pipeline.simulation.ruin import ruin_warnings
 from chronos_assets.storage.runs import read_predictions
 from chronos_assets.storage.simulations import (
@@ -75,20 +73,19 @@ def simulate_run(
     profile: SimulationProfile,
     stores: Stores,
     *,
-    ohlcv_path: Path | None = None,
-    dataset_format: FormatSpec | None = None,
+    prices: PriceSource | None = None,
     progress: Progress | None = None,
 ) -> list[SimulationResult]:
     """Simulate every mode of `profile` on a completed run.
 
-    `ohlcv_path` is the manifest's `ohlcv_file`, `dataset_format` its `format`. Raises `RefusedError` if prices lack or do not fit,
-    `ConflictError` where another process works on the same simulation.
+    `prices`: where they come from (`price_source`); the dataset's own columns by default. Raises `RefusedError` if prices lack or do not
+    fit, `ConflictError` if another process works on the same simulation.
     """
-    file = None if ohlcv_path is None else _price_file(ohlcv_path, profile, dataset_format or FormatSpec())
+    source = prices or ColumnPrices()
     declare_dead_simulations(stores.postgres)
     tell = progress or silent
     tell("read", 0, len(profile.modes), run_id)
-    work = _Work(read_inputs(run_id, stores, file), profile, stores)
+    work = _Work(read_inputs(run_id, stores, source), profile, stores, keep=not source.in_dataset)
     results = []
     for done, mode in enumerate(profile.modes):
         tell("simulate", done, len(profile.modes), mode)
@@ -116,11 +113,11 @@ def check_simulation(simulation_id: str, stores: Stores) -> list[Check]:
 class _Work:
     """All modes of one request: what they share is read and reckoned once."""
 
-    def __init__(self, inputs: SimulationInputs, profile: SimulationProfile, stores: Stores) -> None:
-        self.inputs, self.profile, self.stores = inputs, profile, stores
+    def __init__(self, inputs: SimulationInputs, profile: SimulationProfile, stores: Stores, *, keep: bool) -> None:
+        self.inputs, self.profile, self.stores, self.keep = inputs, profile, stores, keep
 
     def simulate(self, mode: Mode) -> SimulationResult:
-        """The stored simulation of one mode, made where it is missing."""
+        """The stored simulation of one mode, made if it is missing."""
         run = self.inputs.run
         name = simulation_id_of(run.run_id, mode, self.profile, self.inputs.prices.source["content_hash"])
         stored = _completed(self.stores, name)
@@ -142,7 +139,7 @@ class _Work:
         write_trades_and_equity(
             self.stores, name, run_id=inputs.run.run_id, mode=mode, trades=simulation.trades, equity=equity_frame(simulation)
         )
-        if inputs.prices.source["source"] != "columns":
+        if self.keep:
             keep_prices(self.stores.artifacts, inputs.prices.source["content_hash"], inputs.prices.bars)
         checks = self._checks(name, simulation)
         summary = {
@@ -240,7 +237,7 @@ def equity_frame(simulation: Simulation) -> pl.DataFrame:
 
 
 class _EndsTruthfully:
-    """Writes `failed` or `cancelled`, and why, where the work inside does not end well."""
+    """Writes `failed` or `cancelled`, and why, if the work inside does not end well."""
 
     def __init__(self, stores: Stores, simulation_id: str) -> None:
         self._stores, self._simulation_id = stores, simulation_id
@@ -276,9 +273,3 @@ def _result(record: SimulationRecord, *, reused: bool) -> SimulationResult:
 
 def _p_values(sides: dict[str, PermutationResult]) -> dict[str, Any]:
     return {"p_values": {name: result.p_value for name, result in sides.items()}}
-
-
-def _price_file(path: Path, profile: SimulationProfile, dataset: FormatSpec) -> PriceFile:
-    """How the price file is written: as the profile says, else as the dataset's file, its labels left to be found from the closes."""
-    own = profile.ohlcv_format or FormatSpec(timezone=dataset.timezone, rename={} if dataset.preset else dataset.rename)
-    return PriceFile(path, own, dataset.bar_time)

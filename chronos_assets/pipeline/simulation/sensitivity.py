@@ -15,6 +15,7 @@ from chronos_assets.domain.statistics.returns import return_metrics
 from chronos_assets.errors import ConflictError
 from chronos_assets.pipeline.simulation.inputs import SimulationInputs, read_inputs
 from chronos_assets.pipeline.simulation.price_artifacts import read_prices
+from chronos_assets.pipeline.simulation.price_sources import ColumnPrices, KeptPrices
 from chronos_assets.storage.simulations import SimulationRecord, read_equity
 from chronos_assets.storage.stores import Stores
 
@@ -50,7 +51,7 @@ def stored_inputs(simulation: SimulationRecord, stores: Stores) -> SimulationInp
     """What a stored simulation stood on, its prices those that were traded on. Raises as `read_inputs`."""
     source = simulation.config.get("prices") or {}
     if source.get("source") == "columns":
-        return read_inputs(simulation.run_id, stores, None)
+        return read_inputs(simulation.run_id, stores, ColumnPrices())
     kept = read_prices(stores.artifacts, source.get("content_hash"))
     if kept is None:
         raise ConflictError(
@@ -58,7 +59,7 @@ def stored_inputs(simulation: SimulationRecord, stores: Stores) -> SimulationInp
             code="prices_gone",
             hint=f"`chronos simulate {simulation.run_id}` reads them again.",
         )
-    return read_inputs(simulation.run_id, stores, None, kept=(kept, source))
+    return read_inputs(simulation.run_id, stores, KeptPrices(kept, source))
 
 
 def profile_of(simulation: SimulationRecord) -> SimulationProfile:

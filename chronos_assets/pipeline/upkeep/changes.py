@@ -34,7 +34,7 @@ class Found:
     problem: str = ""
     settling: bool = False
     checksum: str = ""
-    """`sha256:...` of the source file, where there is content."""
+    """`sha256:...` of the source file, if there is content."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Decision:
 
 
 def decide(found: Iterable[Found], known: Mapping[str, Known], *, force: bool = False, again: Mapping[str, str] | None = None) -> Decision:
-    """Pure: a run for each dataset whose content differs from what was requested last (or for all, where forced).
+    """Pure: a run for each dataset whose content differs from what was requested last (or for all, if forced).
 
     `again`: slug -> why its unchanged content is to be tried once more.
     """
@@ -180,7 +180,7 @@ def content_name(loaded: LoadedManifest, sums: Iterable[str]) -> str:
 
 
 def content_as_read(loaded: LoadedManifest, checksum: str, settings: Settings) -> str:
-    """`content_name` where the source was read with `checksum` (`sha256:...`), as the sensor names it."""
+    """`content_name` if the source was read with `checksum` (`sha256:...`), as the sensor names it."""
     digests = Digests.of_home(settings.home)
     prices = [] if loaded.ohlcv_path is None else [digests.of(loaded.ohlcv_path)]
     return content_name(loaded, [checksum.removeprefix("sha256:"), *prices])
@@ -206,7 +206,7 @@ def _still_written(path: Path, settle_seconds: float) -> bool:
 
 
 def _has_writer(path: Path) -> bool:
-    """Whether a process on this machine has the file open for writing, where the system can say so (Linux, a file of ours).
+    """Whether a process on this machine has the file open for writing, if the system can say so (Linux, a file of ours).
 
     The kernel grants a read lease only on a file that nobody writes; it is given back at once.
     """

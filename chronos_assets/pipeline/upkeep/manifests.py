@@ -64,7 +64,7 @@ def new_manifest(
     """Write `exports/<slug>.yaml` for `source`, with its checksum and what was found in it.
 
     A source outside the exports folder and the data roots is copied into the exports folder unless `copy` is false. Raises `BarsError` for
-    a file that cannot be taken, `ManifestError` where a manifest (or another file of the same name) is there already and `force` is false.
+    a file that cannot be taken, `ManifestError` if a manifest (or another file of the same name) is there already and `force` is false.
     """
     if slug is not None:
         spec = spec.model_copy(update={"granularity": Slug.parse(slug).granularity})

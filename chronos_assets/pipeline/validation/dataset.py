@@ -1,6 +1,6 @@
 """Validate a dataset: do the stores still hold what was published? Reads only; trusts nothing that was said before.
 
-A dataset is compared with its registry row (counts, edges, tags, content hash), with its audits, and cell by cell with its file where
+A dataset is compared with its registry row (counts, edges, tags, content hash), with its audits, and cell by cell with its file if
 that is still the one that was published. Runs have a module of their own.
 """
 
@@ -35,7 +35,7 @@ _COLUMNS = "columns and roles are those that were published"
 
 
 def validate_dataset(slug: str, stores: Stores, *, loaded: LoadedManifest | None = None, progress: Progress = silent) -> ValidationReport:
-    """Compare what QuestDB holds of a published dataset with the registry, and with its file where `loaded` leads to the same content.
+    """Compare what QuestDB holds of a published dataset with the registry, and with its file if `loaded` leads to the same content.
 
     Raises `NotPublishedError` if the registry does not know it.
     """
@@ -156,7 +156,7 @@ def _file_check(  # noqa: PLR0917 - one caller
     growth: AuditRecord | None,
     progress: Progress,
 ) -> tuple[AuditReport | None, Check]:
-    """Every cell against the file, where the file is still the published one."""
+    """Every cell against the file, if the file is still the published one."""
     name = "every cell agrees with the file"
     if loaded is None:
         return None, Check(name, None, None, "there is no manifest")
@@ -167,6 +167,7 @@ def _file_check(  # noqa: PLR0917 - one caller
     source = Source.of(loaded, normalized)
     if not source.is_published_as(record):
         return None, Check(name, None, None, "the file or its manifest has changed since it was published")
+    source = source.placed_as(record)
     try:
         audit = audit_tag(source, stores.questdb, record.questdb_tag, progress, tolerance=tolerance, within=growth is not None)
         if not audit.passed:

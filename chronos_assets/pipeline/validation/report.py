@@ -47,5 +47,5 @@ class ValidationReport:
 
 
 def equal(name: str, expected: Any, found: Any) -> Check:
-    """A check that passes where both sides are equal."""
+    """A check that passes if both sides are equal."""
     return Check(name, expected == found, expected, found)

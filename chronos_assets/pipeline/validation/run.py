@@ -140,7 +140,7 @@ def _edge_findings(stores: Stores, run_id: str, chosen: Sequence[FoldRecord], fo
 def _bar_groups(
     stores: Stores, run: RunRecord, chosen: Sequence[FoldRecord], folds: Sequence[int] | None
 ) -> dict[str, list[Finding] | str]:
-    """What can be asked with the bars that the run saw at hand; without them only the plan, where it does not need their times."""
+    """What can be asked with the bars that the run saw at hand; without them only the plan, if it does not need their times."""
     names = (
         "edges are those of the plan",
         "times of the edges are those of the bars",

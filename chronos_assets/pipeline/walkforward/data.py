@@ -29,7 +29,7 @@ class RunData:
     interval_seconds: int
 
     def time_of(self, row: int) -> datetime:
-        """Time of a row; of the bar to come where `row` is one past the last."""
+        """Time of a row; of the bar to come if `row` is one past the last."""
         inside = min(row, len(self.timestamps) - 1)
         return datetime.fromtimestamp(int(self.timestamps[inside]) + (row - inside) * self.interval_seconds, tz=UTC)
 

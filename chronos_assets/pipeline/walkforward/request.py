@@ -201,7 +201,7 @@ def resolve_request(
 ) -> WalkforwardRequest:
     """Resolve `profile` on the dataset `record`. `timestamps` (unix seconds of every bar) is called for calendar windows only.
 
-    Raises `ProfileError` for what does not fit the dataset, `DeviceError` where the device is not there.
+    Raises `ProfileError` for what does not fit the dataset, `DeviceError` if the device is not there.
     """
     if not record.content_hash:
         raise ProfileError(
@@ -239,7 +239,7 @@ def resolve_request(
 
 
 def resolve_target(record: DatasetRecord, profile: WalkforwardProfile) -> str:
-    """The target's name in the dataset; the first one where the profile names none."""
+    """The target's name in the dataset; the first one if the profile names none."""
     targets = record.names("target")
     if not targets:
         raise ProfileError("the dataset has no target column", code="no_target", slug=record.dataset_id)

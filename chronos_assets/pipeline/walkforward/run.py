@@ -1,6 +1,6 @@
 """Walk-forward: plan the folds of a request, take those already known, train the rest, store each as it finishes.
 
-The same request is the same run (`run_id`): it resumes where folds are missing and returns at once where none are. The run's status is
+The same request is the same run (`run_id`): it resumes if folds are missing and returns at once if none are. The run's status is
 true at every moment: `running` only while this process holds the run's lock, and how it ended afterwards.
 """
 

@@ -1,7 +1,7 @@
 """Folds on their way into the stores: rows and predictions built here, several finished folds stored together.
 
 Storing costs a round trip to both servers and a wait until QuestDB shows the rows, whatever the number of folds. So finished folds are
-collected for a moment, longer where a trip took longer: at most about a tenth of the time goes into waiting for the stores.
+collected for a moment, longer if a trip took longer: at most about a tenth of the time goes into waiting for the stores.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from typing import Any
 from chronos_assets.domain.profiles.variants import expand
 from chronos_assets.domain.profiles.walkforward import WalkforwardProfile
 from chronos_assets.domain.statistics.deflation import DeflatedSharpe, chance_among, deflated_sharpe
+from chronos_assets.domain.statistics.ranking import RANKINGS, merit
 from chronos_assets.domain.statistics.trials import Signals, sharpe_per_signal
 from chronos_assets.errors import FoldsFailedError, ProfileError
 from chronos_assets.learning.executors.base import FoldExecutor
@@ -30,7 +31,6 @@ from chronos_assets.storage.runs import get_run
 from chronos_assets.storage.stores import Stores
 from chronos_assets.storage.trials import begin_sweep, link_sweep
 
-RANKINGS = ("profit_factor", "signal_sum", "mean", "hit_rate", "sharpe")
 NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "chronos_assets/sweep")
 
 
@@ -143,14 +143,7 @@ def _deflated(stores: Stores, dataset_id: str, trials: Sequence[Trial], made: Ma
 
 def _ranked(trials: Sequence[Trial], rank_by: str) -> list[Trial]:
     """Best first; a trial without a value comes last, one without losses first."""
-
-    def merit(trial: Trial) -> float:
-        if rank_by == "profit_factor" and trial.metrics.get("no_losses"):
-            return float("inf")
-        value = trial.sharpe if rank_by == "sharpe" else trial.metrics.get(rank_by)
-        return float("-inf") if value is None else float(value)
-
-    return sorted(trials, key=merit, reverse=True)
+    return sorted(trials, key=lambda trial: merit(trial.metrics, trial.sharpe, rank_by), reverse=True)
 
 
 def _warnings(trials: Sequence[Trial], on_record: int) -> list[dict[str, str]]:

@@ -42,5 +42,5 @@ SELECT DISTINCT fold_key FROM walkforward_folds WHERE fold_key = ANY(%(keys)s)
 SELECT simulation_id::text AS simulation_id FROM simulation_runs WHERE simulation_id = ANY(%(ids)s::uuid[])
 
 -- name: price_files_in_use
-SELECT DISTINCT summary_metrics #>> '{prices,content_hash}' AS content_hash FROM simulation_runs
-WHERE summary_metrics #>> '{prices,content_hash}' IS NOT NULL
+SELECT DISTINCT config #>> '{prices,content_hash}' AS content_hash FROM simulation_runs
+WHERE config #>> '{prices,content_hash}' IS NOT NULL

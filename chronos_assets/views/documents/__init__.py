@@ -1,6 +1,6 @@
 """The documents that readers are given: frozen, typed, and the same for `--json`, the HTTP API and the pages.
 
-One module per kind of document; every name is importable from here. Names of fields are those of the Postgres columns where a document
+One module per kind of document; every name is importable from here. Names of fields are those of the Postgres columns if a document
 is a row. Times are UTC and end in `Z` as JSON; a number that does not exist is null. Fields are added, never renamed or removed:
 `schema.json` beside this package is compared by a test.
 """
@@ -42,6 +42,7 @@ from chronos_assets.views.documents.files import (
     Presets,
     Proposal,
     RefreshedManifest,
+    WrittenIndicators,
 )
 from chronos_assets.views.documents.folds import ChosenFeature, ChosenFeatures, Fold, FoldDetail, FoldSlice, Histogram, Importance, RocPoint
 from chronos_assets.views.documents.lineage import (
@@ -62,7 +63,7 @@ from chronos_assets.views.documents.lineage import (
     ThresholdWords,
     WalkforwardOutcome,
 )
-from chronos_assets.views.documents.nights import Night, NightRun
+from chronos_assets.views.documents.nights import Morning, Night, NightDataset, NightEquity, NightProfile, NightRun, Outcome
 from chronos_assets.views.documents.runs import (
     Comparison,
     Difference,
@@ -137,6 +138,7 @@ DOCUMENTS: tuple[type[Document], ...] = (
     SweepDetail,
     Validation,
     Night,
+    Morning,
     Prune,
     Space,
     LfsSelection,
@@ -149,6 +151,7 @@ DOCUMENTS: tuple[type[Document], ...] = (
     ExportPlan,
     Inspection,
     Presets,
+    WrittenIndicators,
     NewManifest,
     RefreshedManifest,
     PlannedFold,
@@ -237,11 +240,16 @@ __all__ = [
     "LineageWalkforward",
     "Mode",
     "MonthlyReturns",
+    "Morning",
     "NearestReading",
     "NewManifest",
     "Night",
+    "NightDataset",
+    "NightEquity",
+    "NightProfile",
     "NightRun",
     "OtherHome",
+    "Outcome",
     "PageTest",
     "PinnedRun",
     "PlannedFold",
@@ -293,4 +301,5 @@ __all__ = [
     "WalkforwardOutcome",
     "Warn",
     "WrittenFile",
+    "WrittenIndicators",
 ]

@@ -157,3 +157,16 @@ class Presets(Document):
 
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, Preset] = Field(init=False)
+
+
+class WrittenIndicators(Document):
+    """A file of indicators and targets that was computed from prices, and its manifest if one was written."""
+
+    output: str
+    rows: int
+    bars_read: int
+    indicators: list[str]
+    left_out: list[str]
+    target_horizon: dict[str, int]
+    dataset: str | None
+    manifest: str | None

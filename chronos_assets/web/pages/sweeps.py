@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
+from chronos_assets.domain.statistics.ranking import RANKINGS, Ranking
 from chronos_assets.views import sweeps as views
 from chronos_assets.views.charts import value_map
 from chronos_assets.web.context import Exact, frames_of, stores_of
@@ -24,7 +25,7 @@ def list_sweeps(request: Request, dataset: Exact = None) -> Response:
 
 
 @router.get("/{sweep_id}")
-def show_sweep(request: Request, sweep_id: str, rank_by: views.Ranking = "profit_factor", x: Axis = "", y: Axis = "") -> Response:
+def show_sweep(request: Request, sweep_id: str, rank_by: Ranking = "profit_factor", x: Axis = "", y: Axis = "") -> Response:
     """One sweep: its runs by `rank_by`, how far the best is the luck of the choice, and a map over the axes `x` and `y` of the grid."""
     detail = views.read_sweep(stores_of(request), sweep_id, frames_of(request), rank_by=rank_by)
     axes = views.axes_of(detail)
@@ -33,7 +34,7 @@ def show_sweep(request: Request, sweep_id: str, rank_by: views.Ranking = "profit
         "sweep": detail.sweep,
         "axes": axes,
         "setting": views.setting_of,
-        "rankings": views.RANKINGS,
+        "rankings": RANKINGS,
         "map": "",
         "x": "",
         "y": "",
