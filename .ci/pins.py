@@ -26,6 +26,7 @@ HEADER = (
 LEVELS = {
     "run": ["--no-default-groups", "--group", "build"],
     "ray": ["--no-default-groups", "--group", "build", "--extra", "ray"],
+    "excel": ["--no-default-groups", "--group", "build", "--extra", "excel"],
     "dev": ["--group", "build", "--group", "dev", "--all-extras"],
     "bench": ["--group", "build", "--group", "dev", "--group", "bench", "--all-extras"],
 }

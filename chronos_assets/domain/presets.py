@@ -1,6 +1,6 @@
 """Layouts of files as vendors write them. A preset is nothing but values for the keys of `format`; a manifest overrides each of them.
 
-To add one: an entry in `PRESETS`, a file of made-up bars with the vendor's traps in `domain/test_presets.py`, and
+To add one: an entry in `PRESETS`, a file of made-up bars with the vendor's traps in `ingest/test_presets.py`, and
 `python3 bootstrap.py run python .ci/pages.py`.
 """
 

@@ -69,6 +69,12 @@ def open_bars(source: Path, spec: BarsSpec) -> Iterator[OpenedFile]:
                 name, kind, columns, None, size, spec.format.price_divisor, reader, _in_order(ahead(batches, stack), spec, stack)
             )
             return
+        if kind == "excel":
+            from chronos_assets.ingest.excel import read_excel
+
+            columns, batches = read_excel(source, spec, name)
+            yield OpenedFile(name, kind, columns, None, size, spec.format.price_divisor, reader, _in_order(batches, spec, stack))
+            return
         texts = text_blocks(reader, kind, spec, name)
         # The first of a plain file is its header line: nothing to be busy with while the next one is made.
         texts = itertools.chain(itertools.islice(texts, 1), ahead(texts, stack))

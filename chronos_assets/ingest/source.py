@@ -12,6 +12,7 @@ import io
 import itertools
 import os
 import threading
+import zipfile
 import zlib
 from collections import deque
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ from typing import Literal
 from chronos_assets.domain.bars_spec import BarsSpec, Encoding
 from chronos_assets.errors import BarsError, SourceChangedError
 
-Kind = Literal["text", "gzip", "zstd", "parquet", "arrow", "arrow_stream"]
+Kind = Literal["text", "gzip", "zstd", "parquet", "arrow", "arrow_stream", "excel"]
 
 _MAGIC: tuple[tuple[bytes, Kind], ...] = (
     (b"\x1f\x8b", "gzip"),
@@ -88,6 +89,8 @@ def file_kind(file: io.BufferedReader, name: str) -> Kind:
     file.seek(0)
     if not head:
         raise BarsError("the file is empty", code="file_empty", file=name, hint="Export it again.")
+    if head.startswith(b"PK\x03\x04") and _is_workbook(file):
+        return "excel"
     for magic, what, hint in _REFUSED:
         if head.startswith(magic):
             raise BarsError(f"the file is {what}, not text", code="file_kind", file=name, hint=hint)
@@ -97,6 +100,17 @@ def file_kind(file: io.BufferedReader, name: str) -> Kind:
         if head.startswith(magic):
             return kind
     return "text"
+
+
+def _is_workbook(file: io.BufferedReader) -> bool:
+    """Whether a zip archive is an Excel workbook; the position is left at the start."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            return "xl/workbook.xml" in archive.namelist()
+    except (zipfile.BadZipFile, OSError, ValueError):
+        return False
+    finally:
+        file.seek(0)
 
 
 def _is_tar(head: bytes) -> bool:

@@ -17,44 +17,10 @@ if TYPE_CHECKING:
 MOST_NAMED = 4
 MOST_INPUTS = 150  # metadata is kept several times over: a wide dataset names its first features only
 
-PREDICTION_WORDS = {
-    "run_id": "the walk-forward run",
-    "fold": "number of the fold that predicted, from 0",
-    "dataset": "the slug",
-    "target": "the target that was learned",
-    "bar_index": "position of the bar in the dataset as the run saw it",
-    "prediction": "out of sample, in units of the target",
-    "target_value": "the value that came true; null if it is not known yet",
-    "long_threshold": "long if the prediction is at or above; null: the side is off in this fold",
-    "short_threshold": "short if the prediction is at or below; null: the side is off in this fold",
-    "score": "raw output of the booster",
-    "timestamp": "time of the bar predicted, UTC",
-}
-TRADE_WORDS = {
-    "simulation_id": "the simulation",
-    "run_id": "the walk-forward run whose predictions were traded",
-    "mode": "long, short or dual",
-    "side": "long or short",
-    "fold": "fold of the bar that decided the trade",
-    "exit_reason": "why the position was closed",
-    "trade_no": "number of the trade, from 1",
-    "decision_timestamp_unix": "time of the bar that decided, unix seconds",
-    "exit_timestamp_unix": "time of the exit, unix seconds",
-    "entry_price": "price of the fill, costs not included",
-    "exit_price": "price of the exit, costs not included",
-    "position_size": "size of the position",
-    "pnl": "profit after costs",
-    "return_pct": "return in percent",
-    "cumul_return_pct": "return of all trades so far, in percent",
-    "entry_signal": "prediction that opened the position",
-    "exit_signal": "prediction that closed it",
-    "timestamp": "time of the entry, UTC",
-}
 
-
-def of_table(spec: TableSpec, words: dict[str, str], made: Mapping[str, Sequence[tuple[str, str]]]) -> dict[str, Any]:
+def of_table(spec: TableSpec, made: Mapping[str, Sequence[tuple[str, str]]]) -> dict[str, Any]:
     """Schema and lineage of a fixed table; each column says what it was made from, since not every Dagster UI draws that."""
-    described = [(name, kind.lower(), words[name] + _origin(made.get(name, ()))) for name, kind in spec.types.items()]
+    described = [(name, kind.lower(), spec.columns[name] + _origin(made.get(name, ()))) for name, kind in spec.types.items()]
     return {"dagster/column_schema": column_schema(described), "dagster/column_lineage": lineage(made)}
 
 
@@ -90,7 +56,7 @@ def of_predictions(request: WalkforwardRequest) -> dict[str, Any]:
     target = [("indicator_datasets", request.target)]
     inputs = [("indicator_datasets", name) for name in request.features[:MOST_INPUTS]] + target
     made = {"prediction": inputs, "score": inputs, "target_value": target, "long_threshold": target, "short_threshold": target}
-    return of_table(WALKFORWARD_PREDICTIONS, PREDICTION_WORDS, made)
+    return of_table(WALKFORWARD_PREDICTIONS, made)
 
 
 def of_trades(prices: Sequence[str]) -> dict[str, Any]:
@@ -112,4 +78,4 @@ def of_trades(prices: Sequence[str]) -> dict[str, Any]:
         "exit_price": filled,
         **{name: [*decision, *filled] for name in ("pnl", "return_pct", "cumul_return_pct")},
     }
-    return of_table(TRADING_SIM_TRACES, TRADE_WORDS, made)
+    return of_table(TRADING_SIM_TRACES, made)

@@ -26,7 +26,7 @@ from chronos_assets.storage.stores import Stores
 from chronos_assets.storage.table_locks import writing_to
 from chronos_assets.storage.tables import TIMESTAMP, WALKFORWARD_PREDICTIONS
 
-PREDICTION_COLUMNS = ("bar_index", "prediction", "target_value", "long_threshold", "short_threshold", "score")
+PREDICTION_COLUMNS = (*WALKFORWARD_PREDICTIONS.longs, *WALKFORWARD_PREDICTIONS.doubles)
 # More names would not fit into the request line that QuestDB takes.
 IDS_PER_QUERY = 100
 # Writes or verifies the files of folds; gives the folds that have them, with their hashes.
@@ -336,7 +336,7 @@ def read_predictions(stores: Stores, run_id: str, folds: Sequence[int] | None = 
             hint=f"`validate_dataset --run {run_id}` says more; another program changed QuestDB's rows.",
         )
     seconds = (pl.col(TIMESTAMP).dt.timestamp("ns") // 1_000_000_000).alias("timestamp_unix")
-    doubles = [pl.col(name).cast(pl.Float64).fill_nan(None) for name in PREDICTION_COLUMNS[1:]]
+    doubles = [pl.col(name).cast(pl.Float64).fill_nan(None) for name in WALKFORWARD_PREDICTIONS.doubles]
     typed = frame.select(seconds, pl.col("bar_index").cast(pl.Int64), pl.col("fold").cast(pl.Int64), *doubles)
     return typed.sort("bar_index", "fold")
 

@@ -20,7 +20,8 @@ COPY, READY, OLD = "__copy", "__ready", "__old"
 class TableSpec:
     """One table: its columns by type, and the keys besides the designated timestamp.
 
-    `about` says in a sentence or two what a row is, `example` is one (column -> value, integers for LONG): docs/storage is made from both.
+    `about` says in a sentence or two what a row is, `columns` in a few words what each column holds (for the catalog of assets), `example`
+    is one row (column -> value, integers for LONG). docs/storage is made from `about` and `example`.
     """
 
     name: str
@@ -29,6 +30,7 @@ class TableSpec:
     doubles: tuple[str, ...]
     keys: tuple[str, ...]
     about: str = ""
+    columns: Mapping[str, str] = field(default_factory=dict)
     example: Mapping[str, str | int | float] = field(default_factory=dict)
 
     @property
@@ -83,6 +85,19 @@ WALKFORWARD_PREDICTIONS = TableSpec(
     about="One row per test bar of a fold, at the bar's label. `bar_index` is the bar's row in the dataset, `prediction` the model's, "
     "`target_value` what came true (null while it is unknown: the newest rows are the live signal), the thresholds those of the fold "
     "(null: that side is off), `score` the model's raw output, before the target's transform is undone.",
+    columns={
+        "run_id": "the walk-forward run",
+        "fold": "number of the fold that predicted, from 0",
+        "dataset": "the slug",
+        "target": "the target that was learned",
+        "bar_index": "position of the bar in the dataset as the run saw it",
+        "prediction": "out of sample, in units of the target",
+        "target_value": "the value that came true; null if it is not known yet",
+        "long_threshold": "long if the prediction is at or above; null: the side is off in this fold",
+        "short_threshold": "short if the prediction is at or below; null: the side is off in this fold",
+        "score": "raw output of the booster",
+        "timestamp": "time of the bar predicted, UTC",
+    },
     example={
         "run_id": "4be0643f-1d98-573b-97cd-ca98a65347dd",
         "fold": "17",
@@ -113,6 +128,26 @@ TRADING_SIM_TRACES = TableSpec(
     keys=("simulation_id", "mode", "trade_no"),
     about="One row per trade, at the label of the bar that filled its entry. Prices are raw fills; costs are in `pnl` only. `fold` is "
     "the fold whose signal opened the trade, `decision_timestamp_unix` the bar whose close decided it.",
+    columns={
+        "simulation_id": "the simulation",
+        "run_id": "the walk-forward run whose predictions were traded",
+        "mode": "long, short or dual",
+        "side": "long or short",
+        "fold": "fold of the bar that decided the trade",
+        "exit_reason": "why the position was closed",
+        "trade_no": "number of the trade, from 1",
+        "decision_timestamp_unix": "time of the bar that decided, unix seconds",
+        "exit_timestamp_unix": "time of the exit, unix seconds",
+        "entry_price": "price of the fill, costs not included",
+        "exit_price": "price of the exit, costs not included",
+        "position_size": "size of the position",
+        "pnl": "profit after costs",
+        "return_pct": "return in percent",
+        "cumul_return_pct": "return of all trades so far, in percent",
+        "entry_signal": "prediction that opened the position",
+        "exit_signal": "prediction that closed it",
+        "timestamp": "time of the entry, UTC",
+    },
     example={
         "simulation_id": "0a6b2f6c-52b5-5d0e-9b8c-4f1f9e1f7a55",
         "run_id": "4be0643f-1d98-573b-97cd-ca98a65347dd",

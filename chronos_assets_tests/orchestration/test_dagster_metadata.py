@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from chronos_assets.orchestration.metadata import console_link, fold_strip, markdown_table, numbers, sparkline, table
 from chronos_assets.orchestration.verdicts import Verdict
+from chronos_assets.storage.tables import TRADING_SIM_TRACES, WALKFORWARD_PREDICTIONS
 
 CAPTION = "long: +1,234.5 %, buy and hold -1,234.5 %, 1999-12-31 to 2018-12-31"
 
@@ -90,3 +91,9 @@ def test_a_fold_strip_marks_every_cell_and_fits_the_page(folds: int) -> None:
     if folds == 2:
         assert "stroke='#2a7' stroke-width='2' d='M0 1h1'" in svg
         assert "stroke='#c43' stroke-width='2' d='M1 1h1'" in svg
+
+
+def test_every_column_that_the_catalog_shows_has_words() -> None:
+    """A new column of these tables says what it holds in the same file."""
+    for spec in (WALKFORWARD_PREDICTIONS, TRADING_SIM_TRACES):
+        assert set(spec.columns) == set(spec.types), spec.name

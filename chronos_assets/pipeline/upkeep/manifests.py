@@ -27,7 +27,7 @@ from chronos_assets.storage.atomic_write import replacing
 from chronos_assets.storage.manifest_files import LoadedManifest, load_manifest, manifest_path, read_manifest_text
 
 _CHECKSUM_LINE = re.compile(r"^(\s*checksum\s*:[ \t]*)([^\s#,}]+|\"[^\"\n]*\"|'[^'\n]*')?", re.MULTILINE)
-_ENDINGS = frozenset({"csv", "txt", "tsv", "dat", "prn", "gz", "zst", "parquet", "arrow", "ipc", "feather"})
+_ENDINGS = frozenset({"csv", "txt", "tsv", "dat", "prn", "gz", "zst", "parquet", "arrow", "ipc", "feather", "xlsx", "xlsm"})
 _INTERVAL_WORDS = frozenset({"minutely", "hourly", "daily", "weekly", "monthly", "quarterly", "yearly"})
 _TARGETS_NAMED = 9
 _NO_CHECKSUM = "sha256:" + "0" * 64
