@@ -47,6 +47,10 @@ class Service(Document):
     uptime_seconds: float | None
     rss_bytes: int | None
     memory_bytes: int | None
+    open_files: int | None
+    open_files_limit: int | None
+    memory_maps: int | None
+    memory_maps_limit: int | None
     data_dir: str | None
     data_bytes: int | None
     log: str | None
