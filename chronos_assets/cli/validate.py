@@ -77,5 +77,7 @@ def _text(document: Validation) -> str:
             line += f": not looked at, {check.found}"
         lines.append(line)
     lines += [f"       {finding}" for finding in document.findings]
-    verdict = "agrees" if document.passed else "DIFFERS"
+    unasked = sum(check.passed is None for check in document.checks)
+    words_of = {"agrees": "agrees", "partly": f"agrees partly: {unasked} questions could not be asked", "differs": "DIFFERS"}
+    verdict = words_of[document.verdict]
     return "\n".join([*lines, f"{document.kind} {document.subject} {verdict} ({document.seconds:.1f} s)"])

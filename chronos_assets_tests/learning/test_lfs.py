@@ -241,7 +241,7 @@ def test_rows_of_the_command_are_half_open() -> None:
 
 
 def test_the_same_rows_are_selected_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A baseline or another model on the same rows takes what was chosen; one value more or another parameter is selected anew."""
+    """The most often chosen are kept. A baseline on the same rows takes what was chosen; another value or parameter is selected anew."""
     x, y = interaction(80, 5, 1)
     features, names = x.astype(np.float32), [f"F{v}" for v in range(5)]
     calls: list[int] = []
@@ -254,6 +254,8 @@ def test_the_same_rows_are_selected_once(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(local_features, "_CHOSEN", local_features._Chosen(most=2))
     selector = LocalFeatures(keep=2, bins=2, iterations=2)
     first = selector.choose(features, y, names=names, stop=None)
+    counts = run(features.astype(np.float64), y, bins=2, iterations=2)[0].counts(5)
+    assert first.tolist() == sorted(np.argsort(-counts, kind="stable")[:2].tolist())
     first[:] = -1  # a caller that writes into it harms no other
     again = selector.choose(features.copy(), y.copy(), names=names, stop=None)
     assert len(calls) == 1

@@ -41,7 +41,7 @@ def validate_stores(context: OpExecutionContext, config: ValidateConfig, workpla
         {"validations": table(rows), "reports": MetadataValue.json([_bounded(report) for report in reports]), "subjects": len(reports)}
     )
     for report in reports:
-        context.log.info("%s %s: %s", report.kind, report.subject, "agrees" if report.passed else "DIFFERS")
+        context.log.info("%s %s: %s", report.kind, report.subject, report.verdict)
     wrong = [(report, row) for report, row in zip(reports, rows, strict=True) if not report.passed]
     if wrong:
         report, row = wrong[0]

@@ -158,7 +158,7 @@ def _audit_published(
             f"the published bars of {source.slug} differ from their file: {report.summary}",
             code="published_bars_differ",
             found=report.examples[0] if report.examples else None,
-            hint="--replace writes all of them under a fresh tag and publishes that.",
+            hint=f"`chronosflow_export {source.slug} --replace` writes all of them under a fresh tag and publishes that.",
             slug=source.slug,
             tag=attempt.tag,
         )

@@ -112,7 +112,8 @@ def _filled_rows(questdb: QuestDB, record: DatasetRecord, source: Source, bars: 
         raise ValidationFailedError(
             f"QuestDB does not hold what was published of {record.dataset_id}, so the file cannot be compared with it",
             code="published_bars_damaged",
-            hint=f"`validate_dataset {record.dataset_id}` says what differs; --replace publishes the file under a fresh tag.",
+            hint=f"`validate_dataset {record.dataset_id}` says what differs; `chronosflow_export {record.dataset_id} --replace` publishes "
+            "the file under a fresh tag.",
             slug=record.dataset_id,
         )
     return comparison.filled()
@@ -206,6 +207,7 @@ def _changed(record: DatasetRecord, message: str, *, expected: object = None, fo
         code="published_bars_changed",
         expected=expected,
         found=found,
-        hint="Raise the version in the slug for a new dataset, or use --replace to publish a new revision of this one.",
+        hint="Raise the version in the slug for a new dataset, or publish a new revision of this one by "
+        f"`chronosflow_export {record.dataset_id} --replace`.",
         slug=record.dataset_id,
     )

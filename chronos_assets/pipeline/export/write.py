@@ -89,7 +89,7 @@ def _still_there(questdb: QuestDB, record: DatasetRecord) -> None:
             code="published_bars_missing",
             expected=f"{record.row_count} bars",
             found=f"{found} bars",
-            hint="--replace writes all of them under a fresh tag and publishes that.",
+            hint=f"`chronosflow_export {record.dataset_id} --replace` writes all of them under a fresh tag and publishes that.",
             slug=record.dataset_id,
         )
 

@@ -69,11 +69,14 @@ def version_findings(run: RunRecord, folds: Sequence[FoldRecord]) -> list[Findin
     return [Finding(number, "versions of the fold", run.code_version, name) for number, name in names.items() if name != run.code_version]
 
 
+def has_baseline(run: RunRecord) -> bool:
+    """Whether the run's summary names the run of a baseline."""
+    return (run.summary_metrics or {}).get("baseline") is not None
+
+
 def baseline_findings(stores: Stores, run: RunRecord) -> list[Finding] | str:
     """The baseline's metrics in the run's summary against those of the run that it names: the same request but for the learner."""
-    entry = (run.summary_metrics or {}).get("baseline")
-    if entry is None:
-        return "the run has no baseline"
+    entry = (run.summary_metrics or {})["baseline"]
     other = find_run(stores.postgres, str(entry.get("run_id")))
     if other is None:
         return "the baseline's run was retired"

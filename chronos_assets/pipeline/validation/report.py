@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from chronos_assets.domain.audit_report import AuditReport
 
@@ -33,12 +33,20 @@ class ValidationReport:
     def passed(self) -> bool:
         return all(check.passed is not False for check in self.checks)
 
+    @property
+    def verdict(self) -> Literal["agrees", "partly", "differs"]:
+        """`partly`: what could be asked agrees, and something could not be asked."""
+        if not self.passed:
+            return "differs"
+        return "partly" if any(check.passed is None for check in self.checks) else "agrees"
+
     def as_dict(self) -> dict[str, Any]:
         """JSON form."""
         return {
             "kind": self.kind,
             "subject": self.subject,
             "passed": self.passed,
+            "verdict": self.verdict,
             "checks": [asdict(check) for check in self.checks],
             "findings": self.findings,
             "audit": None if self.audit is None else self.audit.as_dict(),

@@ -21,6 +21,7 @@ from chronos_assets.pipeline.validation.folds import (
     end_findings,
     file_findings,
     fitted_findings,
+    has_baseline,
     identity_findings,
     model_findings,
     plan_findings,
@@ -31,7 +32,7 @@ from chronos_assets.pipeline.validation.folds import (
 from chronos_assets.pipeline.validation.report import Check, ValidationReport
 from chronos_assets.pipeline.walkforward.checks import Finding, completeness, recompute_run_metrics, thresholds_agree
 from chronos_assets.storage.audits import list_attempts
-from chronos_assets.storage.datasets import find_dataset, read_bars
+from chronos_assets.storage.datasets import DatasetRecord, find_dataset, read_bars
 from chronos_assets.storage.runs import FoldRecord, RunRecord, get_folds, get_run, prediction_labels, read_predictions
 from chronos_assets.storage.stores import Stores
 from chronos_assets.storage.tables import WALKFORWARD_PREDICTIONS
@@ -61,7 +62,7 @@ def validate_run(run_id: str, stores: Stores, folds: Sequence[int] | None = None
             "the run_id is that of its request": identity_findings(run),
             "folds were trained with the versions that the run names": version_findings(run, chosen),
             "the status is that of how it ended": end_findings(run),
-            "the baseline is that of its own run": baseline_findings(stores, run),
+            **({"the baseline is that of its own run": baseline_findings(stores, run)} if has_baseline(run) else {}),
             "checksum and tag are those of a publication of these bars": _origin_findings(stores, run),
             "files of every fold are what was stored": file_findings(stores, chosen),
             **_threshold_group(stores, run, chosen),
@@ -149,10 +150,12 @@ def _bar_groups(
         "predictions follow from the stored models",
     )
     record = find_dataset(stores.postgres, run.dataset_id)
-    if record is None or record.content_hash != run.content_hash:
+    grown = record is not None and record.content_hash != run.content_hash
+    if record is None or (grown and not has_grown(record, run)):
         return {names[0]: plan_findings(run, chosen, None, None)} | dict.fromkeys(names[1:], _OTHER_BARS)
+    rows = int(run.walk_config.get("rows", record.row_count)) if grown else record.row_count
     try:
-        bars = read_bars(stores, record, list(dict.fromkeys([run.target_column, *run.feature_columns])))
+        bars = read_bars(stores, record, list(dict.fromkeys([run.target_column, *run.feature_columns]))).head(rows)
     except StoreError as error:
         lost = Finding(None, f"bars of {record.dataset_id}", error.expected, error.found)
         return dict.fromkeys(names, "the dataset cannot be read") | {names[3]: [lost]}
@@ -163,21 +166,30 @@ def _bar_groups(
         names[0]: plan_findings(run, chosen, times, record.granularity),
         names[1]: _of_each(chosen, lambda fold: time_findings(fold, times, seconds)),
         names[2]: _of_each(chosen, lambda fold: fitted_findings(run, fold, targets)),
-        names[3]: _at_bars(predictions, bars.select(bar_time=pl.col("timestamp_unix"), bar_target=pl.col(target))),
+        names[3]: _at_bars(predictions, bars.select(bar_time=pl.col("timestamp_unix"), bar_target=pl.col(target)), filled=grown),
         names[4]: _model_group(stores, run, chosen, bars.select(record.column(n).name for n in run.feature_columns), predictions),
     }
+
+
+def has_grown(record: DatasetRecord, run: RunRecord) -> bool:
+    """Whether the dataset holds the bars that the run saw, and later ones: a tag takes no others (but null targets at its end fill)."""
+    columns = {column.name for column in record.columns}
+    known = columns >= {run.target_column, *run.feature_columns}
+    return known and record.questdb_tag == run.questdb_tag and record.row_count > int(run.walk_config.get("rows", record.row_count))
 
 
 def _of_each(folds: Sequence[FoldRecord], ask: Callable[[FoldRecord], list[Finding]]) -> list[Finding]:
     return [finding for fold in folds for finding in ask(fold)]
 
 
-def _at_bars(predictions: pl.DataFrame, bars: pl.DataFrame) -> list[Finding]:
-    """Times and targets of predictions against the bars that they say they stand at."""
+def _at_bars(predictions: pl.DataFrame, bars: pl.DataFrame, *, filled: bool) -> list[Finding]:
+    """Times and targets of predictions against the bars that they say they stand at; `filled`: targets unknown then may be known now."""
     numbered = bars.with_row_index("bar_index").cast({"bar_index": pl.Int64})
     joined = predictions.join(numbered, on="bar_index", how="left")
     wrong_times = joined.filter(pl.col("timestamp_unix").ne_missing(pl.col("bar_time")))
     wrong_targets = joined.filter(pl.col("target_value").ne_missing(pl.col("bar_target")))
+    if filled:
+        wrong_targets = wrong_targets.filter(pl.col("target_value").is_not_null())
     findings = [
         Finding(row["fold"], f"time of bar {row['bar_index']}", row["bar_time"], row["timestamp_unix"]) for row in wrong_times.to_dicts()
     ]

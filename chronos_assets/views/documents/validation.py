@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
+
+from pydantic import Field
 
 from chronos_assets.views.documents.base import Document, Json
 
@@ -22,6 +24,7 @@ class Validation(Document):
     kind: str
     subject: str
     passed: bool
+    verdict: Literal["agrees", "partly", "differs"] = Field(description="`partly`: what was asked agrees, something could not be asked.")
     checks: list[Check]
     findings: list[Json]
     audit: Json | None
