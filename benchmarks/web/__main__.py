@@ -1,9 +1,10 @@
 """How fast readers are answered from a large store over HTTP, by `chronos serve`.
 
-    .venv/bin/python -m benchmarks.web [--runs 10000] [--bars 1000000] [--trades 100000] [--requests 200] [--kills]
+    .venv/bin/python -m benchmarks.web [--runs 10000] [--bars 1000000] [--trades 100000] [--requests 200] [--kills] [--slow]
 
 Prints p50 and p95 in milliseconds, the bytes of an answer, and each p50 as a multiple of a bare 304 of the same process. Then 20 clients at
-once, and the memory of the server over 1,000 mixed requests. `--kills`: what clients see while both stores are killed and started again.
+once, and the memory of the server over 1,000 mixed requests and while whole series are sent. `--kills`: what clients see while both
+stores are killed and started again. `--slow`: what others see while 20 readers take next to nothing of a long series.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import itertools
 import os
 import random
 import signal
+import socket
 import statistics
 import subprocess
 import sys
@@ -26,13 +28,14 @@ from typing import Any
 import psutil
 import requests
 
-from benchmarks.web.store import BIG_RUN, BIG_SIMULATION, Size, fill
+from benchmarks.web.store import BIG_RUN, BIG_SIMULATION, SLUG, Size, fill
 from chronos_assets import services
 from chronos_assets.services import ports
 from chronos_assets.settings import Settings
 from chronos_assets.storage.stores import open_stores
 from chronos_assets.testing import process_environment, temporary_servers
 
+BARS = f"/api/datasets/{SLUG}/bars"
 TRADES, EQUITY = f"/api/tradesim/runs/{BIG_SIMULATION}/trades", f"/api/tradesim/runs/{BIG_SIMULATION}/equity"
 # name, path, headers, limit in ms of API.md section 10 (p95 on an idle machine)
 FAST = (
@@ -55,6 +58,7 @@ def main() -> None:
     for name, default in (("runs", 10_000), ("bars", 1_000_000), ("trades", 100_000), ("requests", 200)):
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--kills", action="store_true")
+    parser.add_argument("--slow", action="store_true")
     asked = parser.parse_args()
     with temporary_servers(durable=True, manifest_settle_seconds=0) as (settings, connections):
         stores = open_stores(connections, settings)
@@ -65,6 +69,9 @@ def main() -> None:
             measure(url, asked.requests)
             crowd(url)
             memory(url, process)
+            long_series(url, process)
+            if asked.slow:
+                slow_readers(url, process)
             if asked.kills:
                 kills(url, settings)
 
@@ -146,12 +153,55 @@ def memory(url: str, process: psutil.Process, count: int = 1_000) -> None:
     session = requests.Session()
     session.trust_env = False
     paths = [path for _, path, _, _ in (*FAST, SLOW[0])]
+    paths += [f"{BARS}?points=2000", f"{BARS}?points=5000&from=2019-06-01", f"{EQUITY}?points=5000&to=2020-01-01"]
     seen = [process.memory_info().rss]
     for part in range(4):
         for number in range(count // 4):
             timed(session, url + paths[(number + part) % len(paths)], {})
         seen.append(process.memory_info().rss)
     print(f"memory over {count} requests: {', '.join(f'{size / 1e6:.0f}' for size in seen)} MB (at most 400, flat)")
+
+
+def long_series(url: str, process: psutil.Process) -> None:
+    """Whole series of all bars, one after the other: the memory while they are sent."""
+    session = requests.Session()
+    session.trust_env = False
+    for kind in ("arrow", "parquet", "csv"):
+        most, size, begun = 0, 0, time.perf_counter()
+        with session.get(f"{url}{BARS}?format={kind}", stream=True, timeout=120) as answer:
+            for part in answer.iter_content(1_000_000):
+                size += len(part)
+                most = max(most, process.memory_info().rss)
+        seconds = time.perf_counter() - begun
+        print(f"all bars as {kind:<8} {size / 1e6:8.1f} MB in {seconds:.1f} s, memory at most {most / 1e6:.0f} MB (at most 400)")
+
+
+def slow_readers(url: str, process: psutil.Process, readers: int = 20) -> None:
+    """Others' p95 while `readers` have asked for all bars as text and take a few bytes a second."""
+    host, _, port = url.removeprefix("http://").partition(":")
+
+    def ask(times: list[float]) -> None:
+        session = requests.Session()
+        session.trust_env = False
+        for number in range(60):
+            times.append(timed(session, url + FAST[number % 4][1], {})[0])
+
+    alone: list[float] = []
+    beside: list[float] = []
+    ask(alone)
+    sockets = [socket.create_connection((host, int(port))) for _ in range(readers)]
+    for one in sockets:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        one.sendall(f"GET {BARS}?format=csv HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+    time.sleep(3)
+    for one in sockets:
+        one.recv(10)
+    ask(beside)
+    most = process.memory_info().rss
+    for one in sockets:
+        one.close()
+    first, second = (sorted(times)[int(0.95 * (len(times) - 1))] for times in (alone, beside))
+    print(f"p95 alone {first:.0f} ms, beside {readers} slow readers {second:.0f} ms; memory {most / 1e6:.0f} MB")
 
 
 def kills(url: str, settings: Settings, seconds: float = 40.0) -> None:

@@ -8,9 +8,9 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -19,6 +19,9 @@ from chronos_assets.cli.interrupts import INTERRUPTED
 from chronos_assets.errors import ChronosError, UsageError
 from chronos_assets.settings import load_settings, moved_checkout, settings_file_warning, unknown_variables
 from chronos_assets.storage.privacy import write_privately
+
+if TYPE_CHECKING:
+    from chronos_assets.views.documents import Document
 
 # A full or read-only disk, or a folder that is not ours: the user's to mend, so one sentence and no traceback.
 _PLACE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM}
@@ -90,12 +93,14 @@ def report_error(error: ChronosError) -> int:
     """Print `error` as one sentence on stderr (and as JSON on stdout if `--json` was given); returns its exit code."""
     context_json = "--json" in sys.argv[1:]
     if context_json:
-        print_json({"error": error.as_dict()})
+        from chronos_assets.views.documents import Failure
+
+        print_json(Failure(error=error.as_dict()))
     click.echo(f"error: {error}", err=True)
     return error.exit_code
 
 
-def print_json(document: Any) -> None:
+def print_json(document: Document | Sequence[Document]) -> None:
     """One JSON document on stdout; NaN and infinity never get out."""
     click.echo(json.dumps(document, indent=2, default=_plain, allow_nan=False))
 
@@ -107,8 +112,8 @@ def _plain(value: Any) -> Any:
     return value.model_dump(mode="json") if isinstance(value, BaseModel) else str(value)
 
 
-def emit(document: Any, as_json: bool, text: Callable[[Any], str]) -> None:
-    """Print `document` as JSON or through `text`."""
+def emit(document: Document | Sequence[Document], as_json: bool, text: Callable[[Any], str]) -> None:
+    """Print `document`, one of `views.documents`, as JSON or through `text`."""
     if as_json:
         print_json(document)
     else:

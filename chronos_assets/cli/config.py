@@ -44,14 +44,19 @@ def init(as_json: bool) -> None:
         ) from None
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(template())
-    emit({"file": str(path)}, as_json, lambda document: f"{document['file']} written; take the # from what you want to set")
+    from chronos_assets.views.documents import WrittenFile
+
+    emit(WrittenFile(file=str(path)), as_json, lambda _: f"{path} written; take the # from what you want to set")
 
 
 @config.command()
 @json_option
 def show(as_json: bool) -> None:
     """Show every setting, its value and where it came from."""
-    emit({"settings": describe(load_settings())}, as_json, _as_text)
+    from chronos_assets.views.documents import Setting, SettingList
+
+    settings = describe(load_settings())
+    emit(SettingList(settings=[Setting(**one) for one in settings]), as_json, lambda _: _as_text({"settings": settings}))
 
 
 def describe(settings: Settings) -> list[dict[str, Any]]:

@@ -52,17 +52,19 @@ def retire(slug: str, with_runs: bool, as_json: bool) -> None:
     from chronos_assets.errors import NotPublishedError
     from chronos_assets.pipeline.upkeep.datasets import retire as retire_dataset
     from chronos_assets.pipeline.upkeep.datasets import retire_unpublished
+    from chronos_assets.views.documents import RetiredDataset
 
     stores = _stores()
     try:
-        document = retire_dataset(stores, slug, with_runs=with_runs)
+        found = retire_dataset(stores, slug, with_runs=with_runs)
     except NotPublishedError:
         if not (dropped := _drop_partition(stores.settings, slug)):
             raise
-        document = retire_unpublished(stores, slug)
+        found = retire_unpublished(stores, slug)
     else:
         dropped = _drop_partition(stores.settings, slug)
-    emit(document | {"partition_dropped": dropped, "manifest": _manifest_left(stores.settings, slug)}, as_json, _retire_text)
+    found |= {"partition_dropped": dropped, "manifest": _manifest_left(stores.settings, slug)}
+    emit(RetiredDataset(**found), as_json, lambda _: _retire_text(found))
 
 
 def _drop_partition(settings: Settings, slug: str) -> bool:
@@ -75,7 +77,7 @@ def _drop_partition(settings: Settings, slug: str) -> bool:
 
 
 def _manifest_left(settings: Settings, slug: str) -> str | None:
-    """The manifest that would publish the dataset again, where it still lies in exports/."""
+    """The manifest that would publish the dataset again, if it still lies in exports/."""
     from chronos_assets.storage.manifest_files import manifest_path
 
     path = manifest_path(settings.exports_dir, slug)

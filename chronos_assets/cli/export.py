@@ -11,7 +11,7 @@ import click
 from pydantic import SecretStr
 
 from chronos_assets.cli import completion
-from chronos_assets.cli.common import json_option, print_json, run_command, say
+from chronos_assets.cli.common import emit, json_option, run_command, say
 from chronos_assets.cli.progress import Reporter
 from chronos_assets.errors import ChronosError, UsageError, ValidationFailedError
 from chronos_assets.settings import Settings, load_settings
@@ -19,6 +19,7 @@ from chronos_assets.settings import Settings, load_settings
 if TYPE_CHECKING:
     from chronos_assets.pipeline.export.types import ExportOptions
     from chronos_assets.storage.manifest_files import LoadedManifest
+    from chronos_assets.views.documents import Export, ExportFailure, ExportPlan
 
 # Never connected to: with it in the settings, no Postgres is started for an export that has no use for one.
 _NO_POSTGRES = "postgresql://nobody@127.0.0.1:1/none"
@@ -199,24 +200,27 @@ def _one(path: Path, settings: Settings, exporter: Exporter, request: Request) -
 
 
 def _tell(documents: list[dict[str, Any]], request: Request) -> int:
+    from chronos_assets.views.documents import ExportAll
+
     worst = max((document["exit_code"] for document in documents), default=0)
     if request.everything:
         total = sum(document.get("rows_written", 0) for document in documents)
-        summary = {"datasets": documents, "rows_written": total, "exit_code": worst}
         failed = sum(document["exit_code"] != 0 for document in documents)
-        _out(summary, request, f"{len(documents)} datasets, {total:,} rows written, {failed} failed")
+        summary = ExportAll(datasets=[_typed(document) for document in documents], rows_written=total, exit_code=worst)
+        emit(summary, request.as_json, lambda _: f"{len(documents)} datasets, {total:,} rows written, {failed} failed")
         return worst
-    _out(documents[0], request, _line(documents[0]))
+    emit(_typed(documents[0]), request.as_json, lambda _: _line(documents[0]))
     if worst:
         say(f"error: {_line(documents[0])}")
     return worst
 
 
-def _out(document: dict[str, Any], request: Request, text: str) -> None:
-    if request.as_json:
-        print_json(document)
-    else:
-        click.echo(text)
+def _typed(document: dict[str, Any]) -> Export | ExportPlan | ExportFailure:
+    from chronos_assets.views.documents import Export, ExportFailure, ExportPlan
+
+    if "error" in document:
+        return ExportFailure(**document)
+    return ExportPlan(**document) if document.get("dry_run") else Export(**document)
 
 
 def _line(document: dict[str, Any]) -> str:

@@ -47,6 +47,7 @@ def indicators(file: Path, output: Path, of_set: str, targets: str, as_json: boo
     from chronos_assets.domain.strict import nearest, parse_strict
     from chronos_assets.pipeline.indicators import write_indicators
     from chronos_assets.pipeline.upkeep.manifests import new_manifest
+    from chronos_assets.views.documents import WrittenIndicators
 
     names = [name.strip() for name in targets.split(",") if name.strip()]
     for what, given, known in (("--set", [of_set], SETS), ("--targets", names, TARGETS)):
@@ -70,7 +71,8 @@ def indicators(file: Path, output: Path, of_set: str, targets: str, as_json: boo
     if not options["no_manifest"]:
         own = BarsSpec(columns=ColumnsSpec(), target_horizon=written.target_horizon)
         made = new_manifest(output, load_settings(), own, slug=slug, force=options["force"])
-    emit(_document(written, made), as_json, _text)
+    document = _document(written, made)
+    emit(WrittenIndicators(**document), as_json, lambda _: _text(document))
 
 
 def _document(written: IndicatorFile, made: NewManifest | None) -> dict[str, Any]:

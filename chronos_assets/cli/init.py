@@ -18,9 +18,12 @@ def init(folder: Path, as_json: bool) -> None:
 
     Files that are there already are left as they are.
     """
+    from chronos_assets.views.documents import Project
+    from chronos_assets.views.documents import ProjectFile as FileDocument
+
     files = init_project(folder)
-    document = {"folder": str(folder.resolve()), "files": [{"file": one.name, "state": one.state} for one in files]}
-    emit(document, as_json, lambda _: _text(folder, files))
+    made = [FileDocument(file=one.name, state=one.state) for one in files]
+    emit(Project(folder=str(folder.resolve()), files=made), as_json, lambda _: _text(folder, files))
 
 
 def _text(folder: Path, files: list[ProjectFile]) -> str:

@@ -68,8 +68,10 @@ def inspect(
         document = accepted(normalize(file, spec, None).as_dict())
     except RefusedError as error:
         document = refused(error) | {"proposal": proposed(file, spec)}
+    from chronos_assets.views.documents import Inspection
+
     if as_json:
-        print_json(document)
+        print_json(Inspection(**document))
     else:
         given_again = again({"--preset": (preset,) if preset else (), "--format": formats, "--target": targets, "--exclude": exclude})
         click.echo(_text(file, document, given_again), err=not document["accepted"])
@@ -172,9 +174,9 @@ def _show(name: str | None, *, as_json: bool) -> None:
         parse_strict(FormatSpec, {"preset": name}, error=UsageError, what="the call")
     shown = PRESETS if name is None else {name: PRESETS[name]}
     if as_json:
-        print_json(
-            {key: {"about": preset.about, "format": preset.format, "cannot_know": preset.cannot_know} for key, preset in shown.items()}
-        )
+        from chronos_assets.views.documents import Preset, Presets
+
+        print_json(Presets(**{key: Preset.model_validate(preset) for key, preset in shown.items()}))
         return
     for key, preset in shown.items():
         click.echo(f"# {key}: {preset.about}")

@@ -51,6 +51,7 @@ def lfs(
     from chronos_assets.cli.workplace import find_manifest, open_stores_of
     from chronos_assets.pipeline.selection.profiles import lfs_setup
     from chronos_assets.pipeline.selection.run import preview, run_request
+    from chronos_assets.views.documents import LfsPreview
     from chronos_assets.views.selections import read_pairs, read_selection
 
     changes = {name: value for name, value in options.items() if value is not None} | parse_rows(rows)
@@ -60,7 +61,8 @@ def lfs(
     loaded = find_manifest(stores.settings, slug, manifest_file)
     request = lfs_setup(loaded, slug, changes, name=profile_name, horizon=horizon).plan(slug, stores)
     if dry_run:
-        emit(preview(request, stores).as_json(), as_json, _preview_text)
+        found = preview(request, stores).as_json()
+        emit(LfsPreview(**found), as_json, lambda _: _preview_text(found))
         return
     with Reporter(slug) as progress:
         outcome = run_request(request, stores, requested_by="chronos lfs", progress=progress)
@@ -68,7 +70,7 @@ def lfs(
     for warning in selection.warnings:
         say(f"warning {warning.code}: {warning.message}")
     together = read_pairs(stores, outcome.lfs_id, limit=PAIRS_SHOWN)
-    emit(selection.model_dump(mode="json"), as_json, lambda _: selection_text(selection, together, reused=outcome.reused))
+    emit(selection, as_json, lambda _: selection_text(selection, together, reused=outcome.reused))
 
 
 def parse_rows(text: str | None) -> dict[str, Any]:

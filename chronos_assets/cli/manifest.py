@@ -45,6 +45,7 @@ def new(file: Path, slug: str | None, exports: Path | None, formats: tuple[str, 
     from chronos_assets.domain.bars_spec import BarsSpec
     from chronos_assets.domain.strict import parse_strict
     from chronos_assets.pipeline.upkeep.manifests import new_manifest
+    from chronos_assets.views.documents import NewManifest as NewManifestDocument
 
     columns = {"targets": list(options["targets"]), "exclude": list(options["exclude"])}
     spec = parse_strict(
@@ -54,7 +55,8 @@ def new(file: Path, slug: str | None, exports: Path | None, formats: tuple[str, 
         spec = with_proposal(file, spec)
     settings = _settings(exports)
     written = new_manifest(file, settings, spec, slug=slug, copy=not options["no_copy"], force=options["force"])
-    emit(_new_document(written, settings), as_json, _new_text)
+    document = _new_document(written, settings)
+    emit(NewManifestDocument(**document), as_json, lambda _: _new_text(document))
     for warning in written.report.warnings:
         say(f"warning: {warning.code}: {warning.message}")
 
@@ -89,9 +91,11 @@ def with_proposal(file: Path, spec: BarsSpec) -> BarsSpec:
 def refresh(slug: str, exports: Path | None, dry_run: bool, as_json: bool) -> None:
     """Show what changed in the file of SLUG and put its checksum into the manifest."""
     from chronos_assets.pipeline.upkeep.manifests import refresh_manifest
+    from chronos_assets.views.documents import RefreshedManifest
 
     result = refresh_manifest(slug, _settings(exports), write=not dry_run)
-    emit(_refresh_document(result, dry_run=dry_run), as_json, _refresh_text)
+    document = _refresh_document(result, dry_run=dry_run)
+    emit(RefreshedManifest(**document), as_json, lambda _: _refresh_text(document))
 
 
 def _settings(exports: Path | None) -> Settings:

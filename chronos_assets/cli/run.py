@@ -66,6 +66,7 @@ def _show_gate(manifest: Path, settings: Settings, *, as_json: bool) -> int:
     from chronos_assets.orchestration.partitions import WHY_TAG, drop_partition
     from chronos_assets.orchestration.summary import summary_of
     from chronos_assets.storage.datasets import find_dataset
+    from chronos_assets.views.documents import GateDemo
 
     with (
         tempfile.TemporaryDirectory() as folder,  # not exports/, where the manifest sensor would take it for a dataset of yours
@@ -79,19 +80,20 @@ def _show_gate(manifest: Path, settings: Settings, *, as_json: bool) -> int:
         published = find_dataset(workplace.stores.postgres, GATE_SLUG) is not None
         removed = drop_partition(instance, GATE_SLUG)
     document |= {"corrupted_by": sql, "published": published, "found": outcome.message, "partition_removed": removed}
-    emit(document, as_json, gate_text)
+    emit(GateDemo(**document), as_json, lambda _: gate_text(document))
     return outcome.exit_code
 
 
 def run_slug(slug: str, settings: Settings, *, force: bool, as_json: bool, follow: bool = False) -> int:
     """Run one dataset (or follow the run that works on it), print what happened, and give the exit code."""
     from chronos_assets.storage.manifest_files import load_manifest, manifest_path
+    from chronos_assets.views.documents import LineageRun
 
     load_manifest(manifest_path(settings.exports_dir, slug), data_roots=settings.data_roots)  # refused before anything is started
     with Compiling() as compiling, _opened(settings) as (workplace, instance):
         document, code, message = _run(slug, workplace, instance, compiling, force=force, follow=follow)
     document["next"] = _next(document)
-    emit(document, as_json, run_text)
+    emit(LineageRun(**document), as_json, lambda _: run_text(document))
     if code:
         say(f"error: {message}")
     return code

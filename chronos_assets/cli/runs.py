@@ -84,12 +84,13 @@ def unpin(run_id: str, as_json: bool) -> None:
 
 def _pin(run_id: str, as_json: bool, *, pinned: bool) -> None:
     from chronos_assets.storage.runs import get_run, pin_run
+    from chronos_assets.views.documents import PinnedRun
 
     stores = open_stores_of()
     run_id = full_id(stores.postgres, "run", run_id)
     pin_run(stores.postgres, get_run(stores.postgres, run_id).run_id, pinned=pinned)
     words = f"{run_id} is pinned: no policy retires it" if pinned else f"{run_id} is not pinned"
-    emit({"run_id": run_id, "pinned": pinned}, as_json, lambda _: words)
+    emit(PinnedRun(run_id=run_id, pinned=pinned), as_json, lambda _: words)
 
 
 @runs.command()
@@ -98,12 +99,13 @@ def _pin(run_id: str, as_json: bool, *, pinned: bool) -> None:
 def retire(run_id: str, as_json: bool) -> None:
     """Delete a run with its simulations and reports, and the files that only it uses. That it was tried stays on record."""
     from chronos_assets.pipeline.upkeep.retire import retire_run
+    from chronos_assets.views.documents import RunSpace
 
     stores = open_stores_of()
     run_id = full_id(stores.postgres, "run", run_id)
     space = retire_run(stores, run_id)
     emit(
-        asdict(space),
+        RunSpace(**asdict(space)),
         as_json,
         lambda _: (
             f"retired {run_id}: {space.folds} folds, {len(space.simulations)} simulations, "

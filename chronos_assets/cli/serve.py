@@ -8,6 +8,7 @@ from types import FrameType
 
 import click
 
+from chronos_assets.cli.allocator import return_memory_early
 from chronos_assets.cli.api_note import noted
 from chronos_assets.cli.common import say
 from chronos_assets.domain.web_requests import is_loopback, is_wildcard
@@ -66,6 +67,7 @@ def listen(settings: Settings) -> socket.socket:
 
 def run(settings: Settings, listening: socket.socket, started: Callable[[str], None]) -> None:
     """Serve on `listening` until told to stop; `started` is called with the address once requests are answered."""
+    return_memory_early()
     import uvicorn
 
     from chronos_assets import services

@@ -30,7 +30,7 @@ def start(as_json: bool) -> None:
 
     settings = load_settings()
     open_stores(servers.start(settings, say), settings)
-    emit(_documents(servers.status(settings)), as_json, _as_text)
+    _show(_documents(servers.status(settings)), as_json)
 
 
 @services.command()
@@ -38,17 +38,19 @@ def start(as_json: bool) -> None:
 @json_option
 def stop(everything: bool, as_json: bool) -> None:
     """Stop the embedded servers; what they hold is kept."""
+    from chronos_assets.views.documents import Stopped
+
     settings = load_settings()
     if everything:
         found = {str(home): names for home, names in servers.stop_all(settings, say).items()}
-        emit({"stopped": found}, as_json, _stopped_text)
+        emit(Stopped(stopped=found), as_json, lambda _: _stopped_text(found))
         return
     stopped = servers.stop(settings, say)
-    emit({"stopped": stopped}, as_json, lambda document: f"stopped: {', '.join(document['stopped']) or 'nothing ran'}")
+    emit(Stopped(stopped=stopped), as_json, lambda _: f"stopped: {', '.join(stopped) or 'nothing ran'}")
 
 
-def _stopped_text(document: dict[str, Any]) -> str:
-    return "\n".join(f"stopped: {', '.join(names)}  ({home})" for home, names in document["stopped"].items()) or "stopped: nothing ran"
+def _stopped_text(stopped: dict[str, list[str]]) -> str:
+    return "\n".join(f"stopped: {', '.join(names)}  ({home})" for home, names in stopped.items()) or "stopped: nothing ran"
 
 
 @services.command()
@@ -59,7 +61,7 @@ def status(as_json: bool) -> None:
     others = [one for one in servers.running_homes(settings) if one.home != settings.home.resolve()]
     found = servers.status(settings)
     document = {**_documents(found), "other_homes": [_home_document(one) for one in others]}
-    emit({**document, "space": _space(settings, found)}, as_json, _as_text)
+    _show({**document, "space": _space(settings, found)}, as_json)
 
 
 def _space(settings: Settings, found: list[ServiceStatus]) -> dict[str, Any] | None:
@@ -74,6 +76,12 @@ def _space(settings: Settings, found: list[ServiceStatus]) -> dict[str, Any] | N
         return read_space(open_reading(servers.connect(settings, start=False), settings)).model_dump()
     except ChronosError:
         return None
+
+
+def _show(document: dict[str, Any], as_json: bool) -> None:
+    from chronos_assets.views.documents import ServiceList
+
+    emit(ServiceList(**document), as_json, lambda _: _as_text(document))
 
 
 def _home_document(one: RunningHome) -> dict[str, Any]:

@@ -46,6 +46,7 @@ def simulate(
     from chronos_assets.pipeline.simulation.price_sources import price_source
     from chronos_assets.pipeline.simulation.run import simulate_run
     from chronos_assets.storage.runs import get_run
+    from chronos_assets.views.documents import SimulationsOutcome
 
     stores = open_stores_of()
     run = get_run(stores.postgres, full_id(stores.postgres, "run", run_id))
@@ -67,7 +68,7 @@ def simulate(
         ],
         "tests": [asdict(test) for test in tests],
     }
-    emit(document, as_json, _simulations_text)
+    emit(SimulationsOutcome(**document), as_json, lambda _: _simulations_text(document))
 
 
 @click.command()
@@ -93,6 +94,7 @@ def trace(trade: str, as_json: bool) -> None:
 @json_option
 def report(simulation_id: str, output: Path | None, show: bool, as_json: bool) -> None:
     """Write the tear sheet of SIMULATION_ID as one HTML file that opens offline."""
+    from chronos_assets.views.documents import Report
     from chronos_assets.web.tear_sheet import write_tear_sheet
 
     stores = open_for_reading()
@@ -100,7 +102,7 @@ def report(simulation_id: str, output: Path | None, show: bool, as_json: bool) -
     path = write_tear_sheet(simulation_id, stores, output)
     if show:
         webbrowser.open(path.as_uri())
-    emit({"simulation_id": simulation_id, "file": str(path), "bytes": path.stat().st_size}, as_json, lambda d: d["file"])
+    emit(Report(simulation_id=simulation_id, file=str(path), bytes=path.stat().st_size), as_json, lambda _: str(path))
 
 
 def _changed(profile: SimulationProfile, modes: tuple[str, ...], changes: tuple[str, ...]) -> SimulationProfile:

@@ -82,7 +82,9 @@ def folds(slug: str | None, rows: int | None, as_json: bool, **options: Any) -> 
     plan = plan_folds(layout, bars, timestamps=timestamps, interval_seconds=interval)
     if not plan:
         say(f"no fold fits into {bars} bars")
-    emit([fold.as_row() for fold in plan], as_json, lambda _: _plan_text(plan, bars, timestamps))
+    from chronos_assets.views.documents import PlannedFold
+
+    emit([PlannedFold(**fold.as_row()) for fold in plan], as_json, lambda _: _plan_text(plan, bars, timestamps))
 
 
 @click.command()
@@ -98,6 +100,7 @@ def walkforward(slug: str, device: str | None, executor: str | None, workers: in
     from chronos_assets.learning.executors.catalogue import open_executor
     from chronos_assets.pipeline.walkforward.run import resolve_target, run_walkforward
     from chronos_assets.storage.datasets import get_dataset
+    from chronos_assets.views.documents import WalkforwardOutcome
 
     stores = open_stores_of(executor=executor, workers=workers)
     profile, horizon_of = read_profile(stores.settings, slug, options)
@@ -119,7 +122,7 @@ def walkforward(slug: str, device: str | None, executor: str | None, workers: in
         )
     for warning in result.warnings:
         say(f"warning {warning['code']}: {warning['message']}")
-    emit(asdict(result) | {"dataset": slug}, as_json, lambda _: _result_text(slug, result))
+    emit(WalkforwardOutcome(**asdict(result), dataset=slug), as_json, lambda _: _result_text(slug, result))
 
 
 def _unchanged(options: dict[str, Any]) -> bool:

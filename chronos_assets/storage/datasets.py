@@ -138,12 +138,17 @@ def read_bars(stores: Stores, record: DatasetRecord, columns: Sequence[str] | No
 
 
 def iter_bars(
-    questdb: QuestDB, record: DatasetRecord, columns: Sequence[DatasetColumn] | None = None, *, keys: Sequence[str] = ("timestamp_unix",)
+    questdb: QuestDB,
+    record: DatasetRecord,
+    columns: Sequence[DatasetColumn] | None = None,
+    *,
+    keys: Sequence[str] = ("timestamp_unix",),
+    cells: int = CELLS_PER_READ,
 ) -> Iterator[pl.DataFrame]:
-    """Published bars in order, in pieces of bounded size: the key columns, then `columns` (default: all). At least one piece."""
+    """Published bars in order, in pieces of about `cells` values: the key columns, then `columns` (default: all). At least one piece."""
     asked = record.columns if columns is None else columns
     first, last = int(record.first_bar_ts.timestamp()), int(record.last_bar_ts.timestamp())
-    pieces = max(1, -(-record.row_count * (len(asked) + len(keys)) // CELLS_PER_READ))
+    pieces = max(1, -(-record.row_count * (len(asked) + len(keys)) // cells))
     step = max(1, -(-(last - first + 1) // pieces))
     for start in range(first, last + 1, step):
         yield read_range(questdb, record.questdb_tag, asked, first=start, last=min(start + step - 1, last), keys=keys)

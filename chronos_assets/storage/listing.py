@@ -106,9 +106,19 @@ SIMULATIONS = Listing(
 )
 
 
-def list_page(postgres: Postgres, listing: Listing, filters: Mapping[str, Any], *, sort: str, limit: int, after: After | None) -> RowPage:
+def list_page(
+    postgres: Postgres,
+    listing: Listing,
+    filters: Mapping[str, Any],
+    *,
+    sort: str,
+    limit: int,
+    after: After | None,
+    dead: Sequence[str] = (),
+) -> RowPage:
     """One page in the order of `sort` (`-` before a key: descending). Filters that are None do not count.
 
+    `dead`: ids of rows that say `running` and are shown as `failed`; the filter `status` takes them for failed ones.
     Raises `UsageError` for a sort key that the list does not have.
     """
     key, descending = sort.removeprefix("-"), sort.startswith("-")
@@ -117,6 +127,10 @@ def list_page(postgres: Postgres, listing: Listing, filters: Mapping[str, Any], 
         raise UsageError(f"the list has no sort key {key!r}", code="sort_unknown", expected=f"one of {known}, each with or without a -")
     binds = {name: value for name, value in filters.items() if value is not None}
     chosen = [listing.conditions[name] for name in binds]
+    if dead and "status" in binds:
+        chosen.append(_status_shown(listing))
+        chosen.remove(listing.conditions["status"])
+        binds["dead"] = list(dead)
     if "q" in binds:
         binds["q_prefix"] = f"{_like(binds['q'].lower())}%"
     with postgres.connection() as connection:
@@ -135,6 +149,13 @@ def folds_present(postgres: Postgres, run_ids: Sequence[str]) -> dict[str, int]:
     with postgres.connection() as connection:
         rows = connection.execute(query("folds_present"), {"run_ids": list(run_ids)}).fetchall()
     return {row["run_id"]: row["folds"] for row in rows}
+
+
+def running_ids(postgres: Postgres, listing: Listing) -> list[str]:
+    """Ids of the rows that say `running`."""
+    statement = SQL(query("listing_running")).format(table=Identifier(listing.table), id=Identifier(listing.id))
+    with postgres.connection() as connection:
+        return [str(row["id"]) for row in connection.execute(statement).fetchall()]
 
 
 def fold_sums(postgres: Postgres, run_ids: Sequence[str]) -> dict[str, list[float]]:
@@ -182,6 +203,12 @@ def _parts(listing: Listing, key: str, *, descending: bool, after: After | None)
         without.append(f"t.{name} {beyond} %(after_id)s::uuid")
         parts = []
     return [*parts, _Part("NULL::double precision", without, f"t.{name} {by}", binds)]
+
+
+def _status_shown(listing: Listing) -> LiteralString:
+    """The filter `status` on what readers are shown: rows of `dead` are failed, whatever they say."""
+    dead: LiteralString = f"t.{listing.id} = ANY(%(dead)s::uuid[])"
+    return f"((t.status = ANY(%(status)s) AND NOT {dead}) OR ('failed' = ANY(%(status)s) AND {dead}))"
 
 
 def _statement(

@@ -23,6 +23,9 @@ from chronos_assets.storage.stores import Stores
 from chronos_assets.views import documents as doc
 from chronos_assets.views.pages import Page
 
+# Values that are read at once for statistics of columns.
+STATISTICS_CELLS = 4_000_000
+
 
 def list_summaries(stores: Stores) -> doc.DatasetList:
     """All published datasets as the command line lists them."""
@@ -103,7 +106,7 @@ def _statistics(stores: Stores, record: DatasetRecord, names: list[str]) -> dict
     """Per column: `nulls`, `min`, `max`, `mean`. The bars are read in pieces of bounded size."""
     columns = [record.column(name) for name in names]
     parts = []
-    for piece in iter_bars(stores.questdb, record, columns):
+    for piece in iter_bars(stores.questdb, record, columns, cells=STATISTICS_CELLS):
         filled = piece.select(pl.col(name).cast(pl.Float64).fill_nan(None) for name in names)
         parts.append(
             pl.DataFrame(

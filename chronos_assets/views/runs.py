@@ -25,7 +25,7 @@ from chronos_assets.storage.reading import NOTHING_STORED
 from chronos_assets.storage.runs import FoldRecord, RunStanding, get_folds, get_run, run_standings
 from chronos_assets.storage.stores import Stores
 from chronos_assets.views import documents as doc
-from chronos_assets.views.liveness import with_dead_runs
+from chronos_assets.views.liveness import dead_runs, with_dead_runs
 from chronos_assets.views.pages import Page, after_of, cursor_of
 
 NEWEST_FIRST = "-created_at"
@@ -40,12 +40,13 @@ def list_runs(
     """A page of runs without their feature importance. `filters`: those of `storage.listing.RUNS`; None does not count."""
     after = after_of(cursor, sort)
     try:
-        page = list_page(postgres, RUNS, filters, sort=sort, limit=limit, after=after)
+        dead = dead_runs(postgres) if filters.get("status") else None
+        page = list_page(postgres, RUNS, filters, sort=sort, limit=limit, after=after, dead=sorted(dead or ()))
     except NotPublishedError as error:
         if error.code != NOTHING_STORED:
             raise
         return Page([], 0)
-    return Page(_runs(postgres, page.rows), page.total, cursor_of(sort, page.next))
+    return Page(_runs(postgres, page.rows, dead), page.total, cursor_of(sort, page.next))
 
 
 def table_of_runs(postgres: Postgres, filters: Mapping[str, Any]) -> pl.DataFrame:
@@ -274,7 +275,7 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _runs(postgres: Postgres, rows: Sequence[Row]) -> list[doc.Run]:
+def _runs(postgres: Postgres, rows: Sequence[Row], dead: set[str] | None = None) -> list[doc.Run]:
     ids = [str(row["run_id"]) for row in rows]
     present, standings = folds_present(postgres, ids), run_standings(postgres, ids)
     return [
@@ -288,7 +289,7 @@ def _runs(postgres: Postgres, rows: Sequence[Row]) -> list[doc.Run]:
                 **standing_fields(standings.get(str(row["run_id"]), RunStanding())),
             }
         )
-        for row in with_dead_runs(postgres, rows)
+        for row in with_dead_runs(postgres, rows, dead)
     ]
 
 

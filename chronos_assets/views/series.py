@@ -30,6 +30,8 @@ EQUITY_RULES: dict[str, tuple[str, Rule]] = {
 }
 OHLC: dict[str, Rule] = {"open": "first", "high": "max", "low": "min", "close": "last"}
 PIECE_ROWS = 50_000
+# Values of one piece that is read while a series is sent: many readers at once must not fill the memory.
+PIECE_CELLS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,7 @@ def _streamed(stores: Stores, record: DatasetRecord, columns: Sequence[DatasetCo
         return Series.of(pl.DataFrame(schema={"timestamp_unix": pl.Int64, **{column.name: pl.Float64 for column in columns}}))
 
     def pieces() -> Iterator[pl.DataFrame]:
-        for piece in iter_bars(stores.questdb, inside, columns):
+        for piece in iter_bars(stores.questdb, inside, columns, cells=PIECE_CELLS):
             yield piece.select("timestamp_unix", *(pl.col(c.name).cast(pl.Float64).fill_nan(None) for c in columns))
 
     return Series(inside.row_count, pieces)

@@ -13,7 +13,7 @@ from chronos_assets.storage.runs import RunStanding, run_bars, run_standings
 from chronos_assets.storage.simulations import SimulationRecord, get_buckets, get_simulation
 from chronos_assets.storage.stores import Stores
 from chronos_assets.views import documents as doc
-from chronos_assets.views.liveness import with_dead_simulations
+from chronos_assets.views.liveness import dead_simulations, with_dead_simulations
 from chronos_assets.views.pages import Page, after_of, cursor_of
 from chronos_assets.views.runs import NEWEST_FIRST, standing_fields
 
@@ -24,12 +24,13 @@ def list_simulations(
     """A page of simulations. `filters`: those of `storage.listing.SIMULATIONS`; None does not count."""
     after = after_of(cursor, sort)
     try:
-        page = list_page(postgres, SIMULATIONS, filters, sort=sort, limit=limit, after=after)
+        dead = dead_simulations(postgres) if filters.get("status") else None
+        page = list_page(postgres, SIMULATIONS, filters, sort=sort, limit=limit, after=after, dead=sorted(dead or ()))
     except NotPublishedError as error:
         if error.code != NOTHING_STORED:
             raise
         return Page([], 0)
-    return Page(_documents(postgres, page.rows), page.total, cursor_of(sort, page.next))
+    return Page(_documents(postgres, page.rows, dead), page.total, cursor_of(sort, page.next))
 
 
 def read_simulation(postgres: Postgres, simulation_id: str) -> doc.Simulation:
@@ -87,11 +88,11 @@ def warnings_of(simulation: doc.Simulation) -> list[doc.Warn]:
     return found
 
 
-def _documents(postgres: Postgres, rows: Sequence[Row]) -> list[doc.Simulation]:
+def _documents(postgres: Postgres, rows: Sequence[Row], dead: set[str] | None = None) -> list[doc.Simulation]:
     runs = list({str(row["run_id"]) for row in rows})
     standings, bars = run_standings(postgres, runs), run_bars(postgres, runs)
     documents = []
-    for row in with_dead_simulations(postgres, rows):
+    for row in with_dead_simulations(postgres, rows, dead):
         run_id = str(row["run_id"])
         values = {**row, "simulation_id": str(row["simulation_id"]), "run_id": run_id, "bars": bars.get(run_id)}
         documents.append(doc.Simulation(**values, **standing_fields(standings.get(run_id, RunStanding()))))

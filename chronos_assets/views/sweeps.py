@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import fmean
 from typing import Any
@@ -39,8 +39,9 @@ def list_sweeps(postgres: Postgres, dataset: str | None = None) -> list[doc.Swee
     return [_row(record) for record in _records(postgres, dataset)]
 
 
-def read_sweep(postgres: Postgres, sweep_id: str, *, rank_by: Ranking = "profit_factor") -> doc.SweepDetail:
+def read_sweep(stores: Stores, sweep_id: str, frames: FrameCache, *, rank_by: Ranking = "profit_factor") -> doc.SweepDetail:
     """A sweep with its runs, best first; a run without a value comes last, one without losses first. Raises `NotPublishedError`."""
+    postgres = stores.postgres
     record = next((one for one in _records(postgres, None) if one.sweep_id == sweep_id.lower()), None)
     if record is None:
         raise NotPublishedError(f"there is no sweep {sweep_id}", code="sweep_unknown", hint="`chronos sweep SLUG --grid ...` makes one.")
@@ -58,6 +59,7 @@ def read_sweep(postgres: Postgres, sweep_id: str, *, rank_by: Ranking = "profit_
         ranked_by=rank_by,
         trials=[_ranked(number, run, known.get(run["run_id"], {})) for number, run in enumerate(trials, 1)],
         warnings=_warnings(len(known)),
+        overfitting=_overfitting(stores, [one for one, row in known.items() if row["status"] == "completed"], frames),
     )
 
 
@@ -86,24 +88,6 @@ def value_grid(detail: doc.SweepDetail, across: str, down: str) -> ValueGrid:
     return ValueGrid(columns, rows, cells)
 
 
-def read_overfitting(stores: Stores, detail: doc.SweepDetail, frames: FrameCache) -> dict[str, Any] | None:
-    """`probability`, `spa_p_value`, `runs` and `bars` of a sweep's completed runs, as `chronos sweep` prints them; None for less than two.
-
-    Computed from the stored predictions and kept in `frames`: a completed run never changes.
-    """
-    from chronos_assets.pipeline.walkforward.overfitting import overfitting, read_signals
-
-    run_ids = sorted(one.run_id for one in detail.trials if one.status == "completed")
-    if len(run_ids) < 2:
-        return None
-
-    def compute() -> pl.DataFrame:
-        found = overfitting({run_id: read_signals(get_run(stores.postgres, run_id), stores) for run_id in run_ids})
-        return pl.DataFrame([] if found is None else [asdict(found)])
-
-    return next(iter(frames.get(("overfitting", *run_ids), compute).iter_rows(named=True)), None)
-
-
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
@@ -115,6 +99,22 @@ def _records(postgres: Postgres, dataset: str | None) -> list[SweepRecord]:
         if error.code != NOTHING_STORED:
             raise
         return []
+
+
+def _overfitting(stores: Stores, completed: Sequence[str], frames: FrameCache) -> doc.SweepOverfitting | None:
+    """Computed from the stored predictions and kept in `frames`: a completed run never changes."""
+    from chronos_assets.pipeline.walkforward.overfitting import overfitting, read_signals
+
+    run_ids = sorted(completed)
+    if len(run_ids) < 2:
+        return None
+
+    def compute() -> pl.DataFrame:
+        found = overfitting({run_id: read_signals(get_run(stores.postgres, run_id), stores) for run_id in run_ids})
+        return pl.DataFrame([] if found is None else [asdict(found)])
+
+    row = next(iter(frames.get(("overfitting", *run_ids), compute).iter_rows(named=True)), None)
+    return None if row is None else doc.SweepOverfitting(**row)
 
 
 def _row(record: SweepRecord) -> doc.SweepRow:

@@ -31,6 +31,8 @@ MEDIA_TYPES: dict[Format, str] = {
 ENDINGS: dict[Format, str] = {"arrow": "arrows", "parquet": "parquet", "csv": "csv", "json": "json", "json-columns": "json"}
 MOST_JSON_ROWS = 200_000
 COMPLETED_SECONDS = 300
+# Rows that are text at the same time.
+TEXT_ROWS = 5_000
 # The routes of series say so in OpenAPI; what JSON holds is declared beside it by each route.
 CONTENT: dict[str, Any] = {MEDIA_TYPES[name]: {"schema": {"type": "string", "format": "binary"}} for name in ("arrow", "parquet")}
 CONTENT["text/csv"] = {"schema": {"type": "string"}}
@@ -99,7 +101,7 @@ def encoded(series: Series, kind: Format, *, extra: dict[str, Any] | None = None
     if kind == "parquet":
         return _parquet(pieces)
     if kind == "csv":
-        return (piece.write_csv(include_header=number == 0).encode() for number, piece in enumerate(pieces))
+        return _csv(pieces)
     return _json_rows(pieces) if kind == "json" else _json_columns(pieces, extra or {})
 
 
@@ -158,12 +160,20 @@ def _parquet(pieces: Iterable[pl.DataFrame]) -> Iterator[bytes]:
     yield outlet.take()
 
 
+def _csv(pieces: Iterable[pl.DataFrame]) -> Iterator[bytes]:
+    for number, piece in enumerate(pieces):
+        if number == 0:
+            yield piece.clear().write_csv().encode()
+        for part in piece.iter_slices(TEXT_ROWS):
+            yield part.write_csv(include_header=False).encode()
+
+
 def _json_rows(pieces: Iterable[pl.DataFrame]) -> Iterator[bytes]:
     yield b"["
     begun = False
     for piece in pieces:
-        if piece.height:
-            yield (b"," if begun else b"") + piece.write_json()[1:-1].encode()
+        for part in piece.iter_slices(TEXT_ROWS):
+            yield (b"," if begun else b"") + part.write_json()[1:-1].encode()
             begun = True
     yield b"]"
 

@@ -8,9 +8,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chronos_assets.domain.profiles.simulation import MODES, Exits, SimulationProfile
+from chronos_assets.domain.profiles.simulation import EXIT_REASONS, MODES, Exits, SimulationProfile
 from chronos_assets.domain.simulation.engine import Signals
-from chronos_assets.domain.simulation.exits import EXIT_REASONS, decided_exit, exit_rules, last_free_bar, may_decide, may_decide_inputs
+from chronos_assets.domain.simulation.exits import decided_exit, exit_rules, last_free_bar, may_decide, may_decide_inputs
 from chronos_assets.domain.simulation.prices import PriceBars
 from chronos_assets_tests.domain.test_simulation_properties import markets, played, profiles
 from chronos_assets_tests.support.simulation_oracle import Replay

@@ -91,14 +91,21 @@ def test_an_older_schema_is_said_and_left_alone(empty: str) -> None:
 
 
 def test_a_run_whose_process_is_gone_is_shown_as_failed_and_not_changed(reader: Stores, stores: Stores, unique_slug: str) -> None:
-    """`running` with a free lock is shown as died; with a held lock as running; the row says `running` in both cases."""
+    """`running` with a free lock is shown as died, with a held lock as running, and the filter by status agrees; the row says `running`."""
+
+    def chosen(status: str) -> tuple[list[str], int]:
+        page = list_runs(reader.postgres, {"dataset": unique_slug, "status": [status]})
+        return [run.run_id for run in page.items], page.total
+
     (run_id,) = make_runs(stores, unique_slug, 1, status="running")
     (shown,) = list_runs(reader.postgres, {"dataset": unique_slug}).items
     assert (shown.status, (shown.summary_metrics or {})["error"]["code"]) == ("failed", "died")
     assert run_with_space(reader, run_id).status == "failed"
     assert get_run(stores.postgres, run_id).status == "running"
+    assert (chosen("failed"), chosen("running")) == (([run_id], 1), ([], 0))
     with run_lock(stores.postgres, run_id):
         assert list_runs(reader.postgres, {"dataset": unique_slug}).items[0].status == "running"
+        assert (chosen("failed"), chosen("running")) == (([], 0), ([run_id], 1))
 
 
 @pytest.mark.parametrize("sort", ["-created_at", "created_at", "-duration_ms", "duration_ms"])

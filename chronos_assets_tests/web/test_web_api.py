@@ -9,6 +9,7 @@ import math
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -399,6 +400,8 @@ def test_half_a_simulation_has_no_series(web: Web, market: tuple[str, list[str]]
     assert f"`chronos simulate {market[0]}`" in answer.json()["hint"]
     (shown,) = web.get("/api/tradesim/runs", q=simulation_id)
     assert (shown["status"], shown["summary_metrics"]["error"]["code"]) == ("failed", "died")
+    assert [one["status"] for one in web.get("/api/tradesim/runs", q=simulation_id, status="failed")] == ["failed"]
+    assert web.get("/api/tradesim/runs", q=simulation_id, status=["running", "queued"]) == []
     with stores.postgres.connection() as connection:
         connection.execute("DELETE FROM simulation_runs WHERE simulation_id = %s", (simulation_id,))
 
@@ -454,6 +457,8 @@ def test_sweeps_and_judgements_are_read_with_what_they_were_chosen_among(web: We
     assert [one["run_id"] for one in found["trials"]] == [trial.run_id for trial in made.trials]
     assert [one["metrics"]["profit_factor"] for one in found["trials"]] == [trial.metrics["profit_factor"] for trial in made.trials]
     assert found["warnings"][0]["code"] == "many_trials"
+    assert made.overfitting is not None
+    assert found["overfitting"] == asdict(made.overfitting)
     by_mean = web.get(f"/api/sweeps/{row['sweep_id']}", rank_by="mean")["trials"]
     assert by_mean[0]["metrics"]["mean"] >= by_mean[1]["metrics"]["mean"]
     assert web.ask("/api/sweeps/none").json()["code"] == "sweep_unknown"

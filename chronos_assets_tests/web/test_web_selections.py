@@ -116,10 +116,10 @@ def test_a_body_that_is_no_json_and_a_foreign_page_are_refused(alone: Web) -> No
 
 
 def test_equal_requests_at_once_are_one_run_that_can_be_cancelled(web: Web, filled: Stores, dagster: LaunchingDagster) -> None:
-    """Eight equal requests launch once, with a configuration that the job takes; cancelling ends the waiting run and tells listeners."""
+    """Twenty equal requests launch once, with a configuration that the job takes; cancelling ends the waiting run and tells listeners."""
     order = {"dataset": SLUG, "permutations": 99, "end_row": "all"}
-    with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda _: web.ask(ROUTE, "POST", json=order, headers={"Idempotency-Key": "mine"}), range(8)))
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(lambda _: web.ask(ROUTE, "POST", json=order, headers={"Idempotency-Key": "mine"}), range(20)))
     assert {answer.status_code for answer in answers} == {202}
     assert {answer.headers["Idempotency-Key"] for answer in answers} == {"mine"}
     (place,) = {answer.headers["Location"] for answer in answers}

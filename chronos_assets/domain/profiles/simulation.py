@@ -26,6 +26,20 @@ Mode = Literal["long", "short", "dual"]
 MODES: tuple[Mode, ...] = ("long", "short", "dual")
 
 
+# What ends a trade; the position in this tuple is the code that the loop writes.
+EXIT_REASONS = (
+    "none",
+    "opposite_threshold",
+    "sign_flip",
+    "signal_decay",
+    "time",
+    "stop_loss",
+    "trailing_stop",
+    "take_profit",
+    "end_of_data",
+)
+
+
 class Costs(StrictModel):
     """What each fill costs: `units * price * (commission_fraction + slippage_fraction) + commission_fixed`."""
 

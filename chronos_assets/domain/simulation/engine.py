@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from chronos_assets.domain.profiles.simulation import EXIT_REASONS
 from chronos_assets.domain.simulation import kernel
-from chronos_assets.domain.simulation.exits import EXIT_REASONS
 from chronos_assets.domain.simulation.prices import Floats, PriceBars
 from chronos_assets.domain.simulation.ranges import average_true_range
 from chronos_assets.domain.simulation.rules import SIDES, Rules

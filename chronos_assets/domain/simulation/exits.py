@@ -14,20 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chronos_assets.domain.compiled import inline
-from chronos_assets.domain.profiles.simulation import Exits, Level
+from chronos_assets.domain.profiles.simulation import EXIT_REASONS, Exits, Level
 
-# What ends a trade; the position in this tuple is the code that the loop writes.
-EXIT_REASONS = (
-    "none",
-    "opposite_threshold",
-    "sign_flip",
-    "signal_decay",
-    "time",
-    "stop_loss",
-    "trailing_stop",
-    "take_profit",
-    "end_of_data",
-)
 OPPOSITE, SIGN_FLIP, DECAY, TIME, STOP, TRAIL, TARGET, END = range(1, len(EXIT_REASONS))
 # After these, no entry is decided for `cooldown_bars`.
 STOPS = (STOP, TRAIL)

@@ -9,9 +9,9 @@ import numpy as np
 import polars as pl
 
 from chronos_assets.domain.metrics import profit_factor
+from chronos_assets.domain.profiles.simulation import EXIT_REASONS
 from chronos_assets.domain.simulation.accounting import mark_trades
 from chronos_assets.domain.simulation.engine import Simulation
-from chronos_assets.domain.simulation.exits import EXIT_REASONS
 from chronos_assets.domain.simulation.prices import Floats, PriceBars
 from chronos_assets.domain.simulation.rules import SIDES
 from chronos_assets.domain.statistics.returns import SECONDS_PER_YEAR, drawdown_pct, return_metrics

@@ -3,6 +3,9 @@
 -- name: listing_page
 SELECT {columns}, {key} AS sort_value FROM {table} t WHERE {conditions} ORDER BY {order} LIMIT %(limit)s
 
+-- name: listing_running
+SELECT {id} AS id FROM {table} WHERE status = 'running'
+
 -- name: listing_total
 SELECT count(*) AS total FROM {table} t WHERE {conditions}
 

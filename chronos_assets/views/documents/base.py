@@ -23,3 +23,9 @@ class Warn(Document):
 
     code: str
     message: str
+
+
+class Failure(Document):
+    """What `--json` prints in place of a result: `code`, `message`, `hint`, `expected`, `found`, and where it was."""
+
+    error: Json

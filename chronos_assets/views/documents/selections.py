@@ -116,3 +116,22 @@ class LfsNull(Document):
     permutations: list[int]
     best: list[float]
     features: list[LfsFeatureNull]
+
+
+class LfsPreview(Document):
+    """What a request would do: its cases and classes, and about how many seconds it would take."""
+
+    lfs_id: str
+    dataset: str
+    target: str
+    rows: tuple[int, int]
+    first_test_row: int
+    features: int
+    constant: list[str]
+    cases: int
+    left_out: int
+    left_out_by_column: dict[str, int]
+    classes: list[Json]
+    permutations: int
+    seconds: float
+    warnings: list[Warn]

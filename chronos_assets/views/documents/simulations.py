@@ -62,9 +62,21 @@ class PageTest(Document):
     tests: int
 
 
+class DeflatedSharpe(Document):
+    """A Sharpe ratio per observation, the best that chance gives among as many trials, and the probability to be above that."""
+
+    sharpe: float
+    expected_best_of_chance: float
+    probability: float
+    trials: int
+    different_trials: int
+    observations: int
+    effective_observations: float
+
+
 class Judgement(Document):
     """How far a simulation could be luck, among all trials and tests that are known now; null without trials or variation."""
 
     simulation_id: str
-    deflated_sharpe: Json | None
+    deflated_sharpe: DeflatedSharpe | None
     tests: list[PageTest]

@@ -7,6 +7,16 @@ from datetime import datetime
 from pydantic import ConfigDict, Field
 
 from chronos_assets.views.documents.base import Document, Json, Status, Warn
+from chronos_assets.views.documents.simulations import DeflatedSharpe
+
+
+class SweepOverfitting(Document):
+    """How much of a sweep's best owes to the choice, over the `bars` that all its `runs` predicted; null without enough of them."""
+
+    probability: float | None = Field(description="Of backtest overfitting (CSCV).")
+    spa_p_value: float | None = Field(description="Hansen's test of superior ability: that the best beats doing nothing by luck only.")
+    runs: int
+    bars: int
 
 
 class SweepTrial(Document):
@@ -16,7 +26,7 @@ class SweepTrial(Document):
     run_id: str | None
     metrics: Json
     sharpe: float | None
-    deflated: Json | None
+    deflated: DeflatedSharpe | None
     error: str | None
 
 
@@ -29,7 +39,7 @@ class Sweep(Document):
     trials: list[SweepTrial]
     warnings: list[Warn]
     sweep_id: str | None = None
-    overfitting: Json | None = Field(None, description="`probability` (CSCV), `spa_p_value` (Hansen), `runs`, `bars`; null for one run.")
+    overfitting: SweepOverfitting | None = None
     trials_on_record: int = Field(0, description="All trials ever made on this data and target; each `deflated` counts them.")
 
 
@@ -62,3 +72,4 @@ class SweepDetail(Document):
     ranked_by: str
     trials: list[SweepRanked]
     warnings: list[Warn]
+    overfitting: SweepOverfitting | None = Field(description="Null with fewer than two completed runs.")

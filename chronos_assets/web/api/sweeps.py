@@ -10,7 +10,7 @@ from chronos_assets.domain.statistics.ranking import Ranking
 from chronos_assets.views import documents as doc
 from chronos_assets.views import sweeps as views
 from chronos_assets.web.answers import answer
-from chronos_assets.web.context import PROBLEMS, Exact, stores_of
+from chronos_assets.web.context import PROBLEMS, Exact, frames_of, stores_of
 
 router = APIRouter(prefix="/api/sweeps", tags=["walk-forward"], responses=PROBLEMS)
 
@@ -25,5 +25,5 @@ def list_sweeps(request: Request, dataset: Exact = None) -> Response:
 def get_sweep(
     request: Request, sweep_id: str, rank_by: Annotated[Ranking, Query(description="Pooled over both sides.")] = "profit_factor"
 ) -> Response:
-    """A sweep with its runs, the best first."""
-    return answer(request, views.read_sweep(stores_of(request).postgres, sweep_id, rank_by=rank_by), doc.SweepDetail)
+    """A sweep with its runs, the best first, and how much of the best owes to the choice."""
+    return answer(request, views.read_sweep(stores_of(request), sweep_id, frames_of(request), rank_by=rank_by), doc.SweepDetail)

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from chronos_assets.domain.simulation.exits import EXIT_REASONS
+from chronos_assets.domain.profiles.simulation import EXIT_REASONS
 from chronos_assets.pipeline.simulation.trace import trace_trade
 from chronos_assets.storage.simulations import SimulationRecord
 from chronos_assets.views import documents as doc

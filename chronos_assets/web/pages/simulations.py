@@ -6,8 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from chronos_assets.domain.profiles.simulation import MODES
-from chronos_assets.domain.simulation.exits import EXIT_REASONS
+from chronos_assets.domain.profiles.simulation import EXIT_REASONS, MODES
 from chronos_assets.pipeline.simulation.trace import trace_trade
 from chronos_assets.storage.runs import get_run
 from chronos_assets.storage.simulations import SimulationRecord

@@ -27,8 +27,7 @@ def list_sweeps(request: Request, dataset: Exact = None) -> Response:
 @router.get("/{sweep_id}")
 def show_sweep(request: Request, sweep_id: str, rank_by: Ranking = "profit_factor", x: Axis = "", y: Axis = "") -> Response:
     """One sweep: its runs by `rank_by`, how far the best is the luck of the choice, and a map over the axes `x` and `y` of the grid."""
-    stores = stores_of(request)
-    detail = views.read_sweep(stores.postgres, sweep_id, rank_by=rank_by)
+    detail = views.read_sweep(stores_of(request), sweep_id, frames_of(request), rank_by=rank_by)
     axes = views.axes_of(detail)
     values: dict[str, Any] = {
         "detail": detail,
@@ -40,7 +39,7 @@ def show_sweep(request: Request, sweep_id: str, rank_by: Ranking = "profit_facto
         "x": "",
         "y": "",
     }
-    values["overfitting"] = views.read_overfitting(stores, detail, frames_of(request))
+    values["overfitting"] = detail.overfitting
     if len(axes) > 1:
         across = one_of("x", x, axes) if x else next(axis for axis in axes if axis != y)
         down = one_of("y", y, axes) if y else next(axis for axis in axes if axis != across)
