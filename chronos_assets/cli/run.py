@@ -17,6 +17,7 @@ import click
 from chronos_assets.cli import completion
 from chronos_assets.cli.common import emit, json_option, say
 from chronos_assets.cli.compiling import Compiling
+from chronos_assets.cli.page_line import page_line
 from chronos_assets.cli.run_report import backfill_text, gate_text, run_text
 from chronos_assets.domain.slug import Slug
 from chronos_assets.errors import UsageError
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from chronos_assets.views.documents import Morning
 
 QUIET_POLL_SECONDS = 0.5
-NEXT = "See it in the UI: `chronos dev`, then Assets > indicator_bars, or Runs. `chronos report SIMULATION_ID` writes a tear sheet."
+NEXT = "`chronos dev` starts the dashboard and the Dagster UI, `chronos report SIMULATION_ID` writes a tear sheet."
 
 
 @click.command()
@@ -91,11 +92,17 @@ def run_slug(slug: str, settings: Settings, *, force: bool, as_json: bool) -> in
     load_manifest(manifest_path(settings.exports_dir, slug), data_roots=settings.data_roots)  # refused before anything is started
     with Compiling() as compiling, _opened(settings) as (workplace, instance):
         document, code, message = _run(slug, workplace, instance, compiling, force=force)
-    document["next"] = NEXT
+    document["next"] = f"{NEXT}\n{page_line(settings, _page_of(document))}"
     emit(LineageRun(**document), as_json, lambda _: run_text(document))
     if code:
         say(f"error: {message}")
     return code
+
+
+def _page_of(document: dict[str, Any]) -> str:
+    """The page of what was made last: the run, else the dataset."""
+    runs = document["walkforward"]
+    return f"/runs/{runs[-1]['run_id']}" if runs else f"/datasets/{document['dataset']}"
 
 
 def _run(

@@ -12,6 +12,8 @@ from urllib.parse import quote
 from dagster import MetadataValue, TableColumn, TableRecord, TableSchema
 
 from chronos_assets.orchestration.dagster_internals import MarkdownMetadataValue, TableMetadataValue, UrlMetadataValue
+from chronos_assets.settings import Settings
+from chronos_assets.storage.dashboard_address import page_address
 
 POINTS = 60
 WIDTH, HEIGHT = 354, 60  # in pixels; the page shows a data URI inline only if the whole text is below 1,000 characters
@@ -123,6 +125,11 @@ def markdown_table(rows: Sequence[Mapping[str, Any]]) -> str:
     lines = ["| " + " | ".join(names) + " |", "|" + " --- |" * len(names)]
     lines += ["| " + " | ".join(_escaped(row.get(name)) for name in names) + " |" for row in rows[:TABLE_ROWS]]
     return "\n".join(lines)
+
+
+def page_link(settings: Settings, path: str) -> UrlMetadataValue:
+    """A page of the dashboard."""
+    return MetadataValue.url(page_address(settings, path))
 
 
 def console_link(base: str, sql: str) -> UrlMetadataValue:
