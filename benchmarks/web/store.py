@@ -10,12 +10,16 @@ import numpy as np
 import polars as pl
 from psycopg.types.json import Jsonb
 
+from chronos_assets.domain.statistics.returns import return_metrics
+from chronos_assets.storage.lfs import LfsFeature, begin_lfs, end_lfs, lfs_lock, write_features
+from chronos_assets.storage.lfs_artifacts import LfsArtifacts
 from chronos_assets.storage.simulations import begin_simulation, complete_simulation, write_trades_and_equity
 from chronos_assets.storage.stores import Stores
 from chronos_assets.storage.tables import INDICATOR_BARS, WALKFORWARD_PREDICTIONS
 
 SLUG, MINUTE = "large_1m_v1", 60
 START = int(datetime(2019, 1, 1, tzinfo=UTC).timestamp())
+SELECTION = "00000000-0000-0000-0000-0000000000f3"
 BIG_RUN, BIG_SIMULATION = "00000000-0000-0000-0000-0000000000f1", "00000000-0000-0000-0000-0000000000f2"
 FEATURES = [f"FEATURE_{n}" for n in range(40)]
 SIDE = {"n_signals": 40, "hit_rate": 0.55, "signal_sum": 1.5, "mean": 0.01, "median": 0.01, "std": 0.02, "profit_factor": 1.2}
@@ -103,6 +107,27 @@ def fill_predictions(stores: Stores, size: Size, bars: int) -> None:
     stores.questdb.wait_applied(table.name, 1_800)
 
 
+def fill_selection(stores: Stores, features: int = 200, cases: int = 5_000) -> str:
+    """A completed Local Feature Selection of many features, each case with three of them; gives its id."""
+    rng, names = np.random.default_rng(3), [f"FEATURE_{n}" for n in range(features)]
+    chosen = rng.integers(0, features, (cases, 3))
+    files = LfsArtifacts(stores.artifacts, SELECTION, features)
+    rows = {"row": np.arange(cases), "timestamp_unix": START + MINUTE * np.arange(cases), "class": rng.integers(0, 3, cases)}
+    files.save_sets(pl.DataFrame(rows).with_columns(selected=pl.Series(np.sort(chosen, axis=1).tolist(), dtype=pl.List(pl.Int64))))
+    files.finish({r: rng.integers(0, cases // 20, features) for r in range(99)})
+    config = {"start_row": 0, "end_row": cases, "permutation": "cyclic", "permutations": 99, "bins": 3}
+    request = {"lfs_id": SELECTION, "dataset_id": SLUG, "target_column": "TGT_0", "feature_columns": names, "config": config}
+    absent = dict.fromkeys(("dataset_checksum", "questdb_tag", "content_hash", "code_version", "device", "dagster_run_id"))
+    progress, summary = {"permutations_done": 99, "permutations": 99}, {"cases": cases, "left_out": 0, "mean_kept": 3.0, "classes": []}
+    counts = np.bincount(chosen.ravel(), minlength=features)
+    with lfs_lock(stores.postgres, SELECTION) as lock:
+        begin_lfs(lock, {**request, **absent, "requested_by": "bench"})
+        shares = [LfsFeature(name, n, int(counts[n]), 100 * counts[n] / cases, 0.5, 0.9) for n, name in enumerate(names)]
+        write_features(lock, SELECTION, shares)
+        end_lfs(lock, SELECTION, "completed", seconds=1.0, summary=summary, progress=progress)
+    return SELECTION
+
+
 def _bars(stores: Stores, bars: int) -> None:
     times = START + MINUTE * np.arange(bars)
     close = 100 * np.exp(np.cumsum(np.random.default_rng(1).normal(scale=1e-4, size=bars)))
@@ -154,4 +179,6 @@ def _simulation(stores: Stores, size: Size) -> None:
     config = {"capital": 100_000.0, "prices": prices}
     begin_simulation(stores.postgres, BIG_SIMULATION, run_id=BIG_RUN, dataset_id=SLUG, mode="dual", config=config)
     write_trades_and_equity(stores, BIG_SIMULATION, run_id=BIG_RUN, mode="dual", trades=trades, equity=marks)
-    complete_simulation(stores.postgres, BIG_SIMULATION, summary={"trade_count": size.trades}, buckets=[])
+    summary = {"trade_count": size.trades, "bars": size.bars, "capital": 100_000.0, **return_metrics(equity, times, 100_000.0).as_json()}
+    summary["buy_and_hold"] = return_metrics(equity, times, 100_000.0).as_json()
+    complete_simulation(stores.postgres, BIG_SIMULATION, summary=summary, buckets=[])

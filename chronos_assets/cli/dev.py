@@ -18,14 +18,14 @@ from typing import NoReturn
 import click
 import requests
 
-from chronos_assets.cli.api_note import api_url
 from chronos_assets.cli.common import say
 from chronos_assets.cli.dev_watch import code_kept_loaded
 from chronos_assets.cli.serve import check_bind
-from chronos_assets.domain.web_requests import is_loopback, is_wildcard
+from chronos_assets.domain.web_requests import is_loopback, reachable_host
 from chronos_assets.errors import ConflictError, ServiceStartError, UsageError
 from chronos_assets.services.locks import check_platform
 from chronos_assets.settings import Settings, environment_of, load_settings
+from chronos_assets.storage.dashboard_address import running_url
 
 START_SECONDS = 180
 CODE_SERVER_SECONDS = "3600"  # how long it lives on without a sign of life: the keeper ends it anyway, and computers sleep
@@ -103,7 +103,7 @@ def _serve(settings: Settings, note: Path, addresses: list[str], *, verbose: boo
     from chronos_assets.orchestration.instance import config_dir, fail_dead_runs_of, free_port
 
     port = free_port(settings.dagster_host, settings.dagster_port)
-    url = f"http://{_reachable(settings.dagster_host)}:{port}"
+    url = f"http://{reachable_host(settings.dagster_host)}:{port}"
     for run_id in fail_dead_runs_of(settings):
         say(f"run {run_id} had been cut off; it is marked failed")
     command = [sys.executable, "-W", "ignore", "-m", _PROCESSES, "run", "--host", settings.dagster_host, "--port", str(port)]
@@ -131,7 +131,7 @@ def _api_line(settings: Settings, api: subprocess.Popen[bytes]) -> str:
 
     deadline = time.monotonic() + API_SECONDS
     while api.poll() is None and time.monotonic() < deadline:
-        if any(url := api_url(settings, pid=process.pid) for process in session_members(api.pid)):
+        if any(url := running_url(settings, pid=process.pid) for process in session_members(api.pid)):
             return f"Dashboard   {url}\nHTTP API    {url}/api"
         time.sleep(_POLL_SECONDS)
     return f"Dashboard   does not run; its log is {_log_path(settings).with_name('api.log')}"
@@ -141,13 +141,6 @@ def _target(folder: Path) -> list[str]:
     """What Dagster loads: the workspace of the checkout, or the installed module."""
     workspace = folder / "workspace.yaml"
     return ["--workspace", str(workspace)] if workspace.is_file() else []
-
-
-def _reachable(host: str) -> str:
-    """The address at which this machine itself reaches a server that is bound to `host`."""
-    if is_wildcard(host):
-        return "[::1]" if ":" in host else "127.0.0.1"
-    return f"[{host}]" if ":" in host else host
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from chronos_assets.cli.common import emit, json_option, say
+from chronos_assets.cli.page_line import page_line
 from chronos_assets.cli.selections_text import selection_text
 from chronos_assets.errors import UsageError
 
@@ -70,7 +71,8 @@ def lfs(
     for warning in selection.warnings:
         say(f"warning {warning.code}: {warning.message}")
     together = read_pairs(stores, outcome.lfs_id, limit=PAIRS_SHOWN)
-    emit(selection, as_json, lambda _: selection_text(selection, together, reused=outcome.reused))
+    page = page_line(stores.settings, f"/lfs/{outcome.lfs_id}")
+    emit(selection, as_json, lambda _: f"{selection_text(selection, together, reused=outcome.reused)}\n{page}")
 
 
 def parse_rows(text: str | None) -> dict[str, Any]:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from chronos_assets.cli import completion
-from chronos_assets.cli.api_note import dagster_url
 from chronos_assets.cli.common import emit, json_option, say
 from chronos_assets.cli.inspect import parse_formats
 from chronos_assets.errors import RefusedError, UsageError
 from chronos_assets.settings import Settings, load_settings
+from chronos_assets.storage.dashboard_address import dagster_url
 
 if TYPE_CHECKING:
     from chronos_assets.domain.bars_spec import BarsSpec

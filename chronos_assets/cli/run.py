@@ -17,6 +17,7 @@ import click
 from chronos_assets.cli import completion
 from chronos_assets.cli.common import emit, json_option, say
 from chronos_assets.cli.compiling import Compiling
+from chronos_assets.cli.page_line import page_line
 from chronos_assets.cli.run_report import backfill_text, gate_text, run_text
 from chronos_assets.domain.slug import Slug
 from chronos_assets.errors import UsageError
@@ -92,7 +93,7 @@ def run_slug(slug: str, settings: Settings, *, force: bool, as_json: bool, follo
     load_manifest(manifest_path(settings.exports_dir, slug), data_roots=settings.data_roots)  # refused before anything is started
     with Compiling() as compiling, _opened(settings) as (workplace, instance):
         document, code, message = _run(slug, workplace, instance, compiling, force=force, follow=follow)
-    document["next"] = _next(document)
+    document["next"] = f"{_next(document)}\n{page_line(settings, _page_of(document))}"
     emit(LineageRun(**document), as_json, lambda _: run_text(document))
     if code:
         say(f"error: {message}")
@@ -105,7 +106,13 @@ def _next(document: dict[str, Any]) -> str:
         return f"next: mend what the error says, then chronos run {document['dataset']}"
     lines = [f"next: chronos runs show {run['run_id']}" for run in document["walkforward"][:1]]
     lines += [f"      chronos report {one['simulation_id']}" for one in document["simulations"][-1:]]
-    return "\n".join([*lines, "      chronos dev (pages and Dagster UI)"])
+    return "\n".join([*lines, "      chronos dev (dashboard and Dagster UI)"])
+
+
+def _page_of(document: dict[str, Any]) -> str:
+    """The page of what was made last: the run, else the dataset."""
+    runs = document["walkforward"]
+    return f"/runs/{runs[-1]['run_id']}" if runs else f"/datasets/{document['dataset']}"
 
 
 def _run(

@@ -9,11 +9,11 @@ from types import FrameType
 import click
 
 from chronos_assets.cli.allocator import return_memory_early
-from chronos_assets.cli.api_note import noted
 from chronos_assets.cli.common import say
-from chronos_assets.domain.web_requests import is_loopback, is_wildcard
+from chronos_assets.domain.web_requests import is_loopback, reachable_host
 from chronos_assets.errors import UsageError
 from chronos_assets.settings import Settings, load_settings
+from chronos_assets.storage.dashboard_address import noted
 
 # How long answers under way may take once the server is told to stop.
 SHUTDOWN_SECONDS = 3
@@ -102,5 +102,4 @@ def run(settings: Settings, listening: socket.socket, started: Callable[[str], N
 
 def address_of(settings: Settings, listening: socket.socket) -> str:
     """The address of a server on this socket, as this machine reaches it."""
-    host = "127.0.0.1" if is_wildcard(settings.api_host) else settings.api_host
-    return f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
+    return f"http://{reachable_host(settings.api_host)}:{listening.getsockname()[1]}"

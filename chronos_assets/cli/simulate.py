@@ -11,6 +11,7 @@ import click
 
 from chronos_assets.cli import completion
 from chronos_assets.cli.common import emit, json_option
+from chronos_assets.cli.page_line import page_line
 from chronos_assets.cli.workplace import open_for_reading
 from chronos_assets.storage.ids import full_id
 
@@ -68,7 +69,8 @@ def simulate(
         ],
         "tests": [asdict(test) for test in tests],
     }
-    emit(SimulationsOutcome(**document), as_json, lambda _: _simulations_text(document))
+    page = page_line(stores.settings, f"/simulations/{results[-1].simulation_id}")
+    emit(SimulationsOutcome(**document), as_json, lambda _: f"{_simulations_text(document)}\n{page}")
 
 
 @click.command()

@@ -8,6 +8,7 @@ import click
 
 from chronos_assets.cli import completion
 from chronos_assets.cli.common import emit, json_option, say
+from chronos_assets.cli.page_line import page_line
 from chronos_assets.cli.walkforward import parse_change, profile_options, read_profile
 from chronos_assets.cli.workplace import open_stores_of
 from chronos_assets.domain.statistics.ranking import RANKINGS_TOLD
@@ -38,7 +39,8 @@ def sweep(slug: str, axes: tuple[str, ...], rank_by: str, as_json: bool, **optio
         result = run_sweep(slug, profile, grid, stores, horizon_of=horizon_of, rank_by=rank_by, progress=progress)
     for warning in result.warnings:
         say(f"warning {warning['code']}: {warning['message']}")
-    emit(Sweep(**result.as_json()), as_json, lambda _: _text(result))
+    page = f"\n{page_line(stores.settings, f'/sweeps/{result.sweep_id}')}" if result.sweep_id else ""
+    emit(Sweep(**result.as_json()), as_json, lambda _: _text(result) + page)
 
 
 def parse_axis(text: str) -> tuple[str, list[Any]]:

@@ -13,6 +13,7 @@ import click
 from chronos_assets.cli import completion
 from chronos_assets.cli.common import emit, json_option, say
 from chronos_assets.cli.metrics_table import metrics_table
+from chronos_assets.cli.page_line import page_line
 from chronos_assets.cli.workplace import find_manifest, open_stores_of
 from chronos_assets.domain.folds import Fold, plan_folds, resolve_layout
 from chronos_assets.domain.profiles.variants import change_profile
@@ -122,7 +123,8 @@ def walkforward(slug: str, device: str | None, executor: str | None, workers: in
         )
     for warning in result.warnings:
         say(f"warning {warning['code']}: {warning['message']}")
-    emit(WalkforwardOutcome(**asdict(result), dataset=slug), as_json, lambda _: _result_text(slug, result))
+    page = page_line(stores.settings, f"/runs/{result.run_id}")
+    emit(WalkforwardOutcome(**asdict(result), dataset=slug), as_json, lambda _: f"{_result_text(slug, result)}\n{page}")
 
 
 def _unchanged(options: dict[str, Any]) -> bool:

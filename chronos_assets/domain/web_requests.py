@@ -52,6 +52,13 @@ def is_wildcard(host: str) -> bool:
     return host == "" or (address is not None and address.is_unspecified)
 
 
+def reachable_host(host: str) -> str:
+    """The host of an address at which this machine itself reaches a server that is bound to `host`."""
+    if is_wildcard(host):
+        return "[::1]" if ":" in host else "127.0.0.1"
+    return f"[{host}]" if ":" in host else host
+
+
 def same_origin(origin: str, host: str) -> bool:
     """Whether the page at `origin` came from the server that its browser calls `host`; the scheme may differ behind a TLS proxy."""
     scheme = origin.partition("://")[0].lower()

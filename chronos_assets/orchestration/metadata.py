@@ -12,6 +12,8 @@ from urllib.parse import quote
 from dagster import MetadataValue, TableColumn, TableRecord, TableSchema
 
 from chronos_assets.orchestration.dagster_internals import MarkdownMetadataValue, TableMetadataValue
+from chronos_assets.settings import Settings
+from chronos_assets.storage.dashboard_address import page_address
 
 POINTS, POINTS_OF_TWO = 60, 40
 STEPS, LEVELS = 118, 38
@@ -151,6 +153,11 @@ def markdown_table(rows: Sequence[Mapping[str, Any]]) -> str:
     lines = ["| " + " | ".join(names) + " |", "|" + " --- |" * len(names)]
     lines += ["| " + " | ".join(_escaped(row.get(name)) for name in names) + " |" for row in rows[:TABLE_ROWS]]
     return "\n".join(lines)
+
+
+def page_link(settings: Settings, path: str) -> MarkdownMetadataValue:
+    """A page of the dashboard."""
+    return MetadataValue.md(f"[{path}]({page_address(settings, path)})")
 
 
 def console_link(base: str, sql: str, words: str) -> MarkdownMetadataValue:

@@ -106,14 +106,15 @@ def bar_strip(
         return 8 + inner * (1 - (value - bottom) / ((top - bottom) or 1.0))
 
     step = PLOT / len(sums)
-    parts = [_svg_open(height, label), *(_rule(y(tick), _short(tick)) for tick in ticks)]
+    opened = _svg_open(height, label, role="img" if links is None or groups > 1 else "group")
+    parts = [opened, *(_rule(y(tick), _short(tick)) for tick in ticks)]
     for k, value in enumerate(sums):
         upper, lower = min(y(value), y(0.0)), max(y(value), y(0.0))
         style = "gain" if value >= 0 else "loss"
         across, title = f'x="{LEFT + k * step:.2f}" width="{max(0.6, step * 0.86):.2f}"', f"<title>{escape(shown[k])}</title>"
         drawn = f'<rect class="{style}" {across} y="{upper:.1f}" height="{max(0.8, lower - upper):.1f}">{title}</rect>'
         if groups == 1 and styles is not None and styles[k]:
-            drawn += f'<rect class="{styles[k]}" {across} y="8" height="{inner}">{title}</rect>'
+            drawn += f'<rect class="{styles[k]}" {across} y="8" height="{inner}"/>'
         parts.append(
             drawn
             if groups > 1 or links is None
@@ -259,8 +260,8 @@ def value_map(across: Sequence[str], down: Sequence[str], cells: Sequence[Sequen
     return "".join([*parts, "</svg>"])
 
 
-def _svg_open(height: int, label: str) -> str:
-    return f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(label)}">'
+def _svg_open(height: int, label: str, *, role: str = "img") -> str:
+    return f'<svg viewBox="0 0 {WIDTH} {height}" role="{role}" aria-label="{escape(label)}">'
 
 
 def _rule(y: float, text: str) -> str:

@@ -93,6 +93,17 @@ def column_statistics(stores: Stores, slug: str, role: Role, *, q: str | None = 
     return statistics
 
 
+def sample_columns(stores: Stores, slug: str, points: int = 40) -> dict[str, list[float | None]]:
+    """About `points` values of every column, taken at equal distances over the published bars."""
+    record = get_dataset(stores.postgres, slug)
+    step, parts, offset = max(1, record.row_count // points), [], 0
+    for piece in iter_bars(stores.questdb, record, [record.column(column.name) for column in record.columns]):
+        parts.append(piece.slice(-offset % step).gather_every(step))
+        offset += piece.height
+    frame = pl.concat(parts)
+    return {column.name: frame[column.name].cast(pl.Float64).fill_nan(None).to_list() for column in record.columns}
+
+
 def check_slug(postgres: Postgres, slug: str) -> None:
     """Raise `NotPublishedError` that names the nearest dataset if there is none of this name."""
     names = [record.dataset_id for record in _registry(postgres)]

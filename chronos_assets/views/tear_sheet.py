@@ -81,7 +81,7 @@ def _closes(simulation: SimulationRecord, run: RunRecord, stores: Stores, times:
 
 def statistics_rows(s: dict[str, Any]) -> list[dict[str, Any]]:
     """Rows of the statistics table: what, the strategy's number, its interval, buy and hold's number, and how it is written."""
-    hold, bounds = s["buy_and_hold"], s.get("intervals") or {}
+    hold, bounds = s.get("buy_and_hold") or {}, s.get("intervals") or {}
     named = (
         ("Total return", "total_return_pct", "percent"),
         ("Growth per year (CAGR)", "cagr_pct", "percent"),

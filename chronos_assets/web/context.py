@@ -25,7 +25,8 @@ class OneOf:
         return core_schema.literal_schema(list(self._names))
 
 
-def _in_utc(moment: datetime | None) -> datetime | None:
+def in_utc(moment: datetime | None) -> datetime | None:
+    """A time without an offset is one of UTC."""
     return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
 
 
@@ -52,10 +53,10 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 
 
 Moment = Annotated[
-    datetime | None, AfterValidator(_in_utc), Query(description="ISO 8601; without an offset, UTC.", examples=["2020-01-01T00:00:00Z"])
+    datetime | None, AfterValidator(in_utc), Query(description="ISO 8601; without an offset, UTC.", examples=["2020-01-01T00:00:00Z"])
 ]
-From = Annotated[datetime | None, AfterValidator(_in_utc), Query(alias="from", description="Rows from this time on (ISO 8601).")]
-To = Annotated[datetime | None, AfterValidator(_in_utc), Query(description="Rows before this time (ISO 8601).")]
+From = Annotated[datetime | None, AfterValidator(in_utc), Query(alias="from", description="Rows from this time on (ISO 8601).")]
+To = Annotated[datetime | None, AfterValidator(in_utc), Query(description="Rows before this time (ISO 8601).")]
 Points = Annotated[int | None, Query(ge=100, le=10_000, description="At most as many buckets of rows, extremes kept.")]
 
 

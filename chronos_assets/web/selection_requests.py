@@ -63,6 +63,21 @@ def plan(request: Request, order: Mapping[str, Any]) -> tuple[LfsRequest, Loaded
     return lfs_setup(loaded, slug, changes).plan(slug, stores), loaded
 
 
+def estimate(request: Request, order: Mapping[str, Any]) -> dict[str, Any]:
+    """What an order would compute: cases, classes, seconds, the smallest possible p-value, and the `status` of an equal request, if any.
+
+    Raises as `submit`, but needs neither a manifest nor Dagster.
+    """
+    from chronos_assets.pipeline.selection.run import preview
+
+    planned, _ = plan(request, order)
+    stores = stores_of(request)
+    known = find_lfs(stores.postgres, planned.lfs_id)
+    found = preview(planned, stores).as_json()
+    p = 1 / (1 + found["permutations"]) if found["permutations"] else None
+    return found | {"smallest_p": p, "status": None if known is None else known.status}
+
+
 def cancel(request: Request, lfs_id: str) -> str:
     """Ask a selection to stop; one that is over stays as it is. Returns its whole id; raises `NotPublishedError` if there is none."""
     from chronos_assets.pipeline.selection.launch import cancel_lfs

@@ -24,6 +24,11 @@ NOTE_VIOLATIONS = """
 window.__refused = [];
 document.addEventListener("securitypolicyviolation", (e) => window.__refused.push(`${e.blockedURI} ${e.violatedDirective}`));
 """
+# Every chart that a script draws is drawn, and the footer says how the stores are.
+DRAWN = """() => {
+  const charts = [...document.querySelectorAll(".chart[data-series], .chart[data-columns]")], stores = document.getElementById("stores");
+  return charts.every((box) => box.querySelector("canvas, .notice")) && (!stores || stores.textContent !== "");
+}"""
 
 
 @contextmanager
@@ -77,8 +82,9 @@ class Watched:
     foreign: list[str] = field(default_factory=list)
 
     def open(self, path: str) -> Page:
-        """Go to `path` and wait until nothing is loading any more."""
-        self.page.goto(self.origin + path, wait_until="networkidle")
+        """Go to `path` and wait until its charts are drawn and the stores' state is told: a live page never has an idle network."""
+        self.page.goto(self.origin + path, wait_until="load")
+        self.page.wait_for_function(DRAWN)
         return self.page
 
     def must_be_clean(self) -> None:

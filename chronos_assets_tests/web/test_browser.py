@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
+import polars as pl
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Page
 
+from chronos_assets import services
 from chronos_assets.domain.profiles.lfs import LfsProfile
 from chronos_assets.domain.profiles.simulation import SimulationProfile
 from chronos_assets.domain.profiles.walkforward import WalkforwardProfile
-from chronos_assets.errors import ServiceUnavailableError
 from chronos_assets.pipeline.selection.request import plan_lfs
 from chronos_assets.pipeline.selection.run import run_request
 from chronos_assets.pipeline.simulation.run import simulate_run
@@ -20,9 +23,9 @@ from chronos_assets.pipeline.walkforward.sweep import run_sweep
 from chronos_assets.services import Connections
 from chronos_assets.settings import Settings
 from chronos_assets.storage.reading import open_reading
-from chronos_assets.storage.stores import Stores, open_stores
+from chronos_assets.storage.stores import open_stores
+from chronos_assets_tests.support.browser import DRAWN, watched
 from chronos_assets_tests.support.browser import browser as a_browser
-from chronos_assets_tests.support.browser import watched
 from chronos_assets_tests.support.trained_market import WALK, train
 from chronos_assets_tests.support.web_process import Web, running
 
@@ -39,21 +42,28 @@ class Made:
     simulation_id: str
     lfs_id: str
     sweep_id: str
+    others: tuple[str, ...]
 
     def pages(self) -> list[str]:
         """Every kind of page, full, empty and in error."""
-        simulation = f"/simulations/{self.simulation_id}"
+        simulation, run = f"/simulations/{self.simulation_id}", f"/runs/{self.run_id}"
         lfs = [f"/lfs/{self.lfs_id}?tab={tab}" for tab in ("table", "over-time", "pairs", "null", "setup")]
-        full = ["/", "/datasets", f"/datasets/{SLUG}", "/runs", f"/runs/{self.run_id}", f"/runs/{self.run_id}/folds/1"]
-        full += ["/simulations", simulation, f"{simulation}/trades/1", "/lfs", *lfs, "/sweeps", f"/sweeps/{self.sweep_id}"]
-        return [
-            *full,
-            "/runs?dataset=nothing_1d_v1",
-            "/simulations?q=zzz",
-            "/sweeps?dataset=nothing_1d_v1",
-            f"{simulation}?pnl_lt=-1000000000",
-            "/nothing-here",
-        ]
+        full = ["/", "/datasets", f"/datasets/{SLUG}", self.run_list(), run, f"{run}?folds=loss&side=long", f"{run}/folds/1"]
+        full += [f"/runs/compare?runs={','.join((self.run_id, *self.others))}&all=1", f"/search?q={SLUG[:5]}", "/api/docs"]
+        full += ["/simulations", simulation, f"{simulation}?print=1", f"{simulation}/trades/1"]
+        full += ["/lfs", f"/lfs/new?dataset={SLUG}&permutations=3&end_row=all&estimate=1", *lfs, "/sweeps", f"/sweeps/{self.sweep_id}"]
+        empty = ["/datasets?q=zzz", "/runs?dataset=nothing_1d_v1", "/simulations?q=zzz", "/sweeps?dataset=nothing_1d_v1"]
+        empty += [f"{simulation}?pnl_lt=-1000000000", f"{run}?folds=notes", f"/lfs/{self.lfs_id}?max_p=0", "/search?q=zzzz", "/login"]
+        return [*full, *empty, *WRONG]
+
+    def run_list(self) -> str:
+        """The list of runs with chosen columns and a run kept on top."""
+        columns = "&".join(f"columns={name}" for name in ("dataset", "factor", "running", "cases", "by"))
+        return f"/runs?sort=-both.signal_sum&{columns}&pin={self.run_id}"
+
+
+# Addresses that are answered by an error; the browser itself notes their status.
+WRONG = ("/nothing-here", "/runs/6a1f0c52-0000-5000-8000-000000000000", "/runs?min_pf=much", "/lfs/new?dataset=none_1d_v1&estimate=1")
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +78,8 @@ def made(servers: Connections, settings: Settings) -> Made:
     axes: dict[str, list[float]] = {"model.eta": [0.05, 0.1], "model.max_depth": [2, 3]}
     sweep = run_sweep(SLUG, WALK, axes, stores, horizon_of=lambda _: (1, False))
     assert sweep.sweep_id is not None
-    return Made(run_id, simulation.simulation_id, request.lfs_id, sweep.sweep_id)
+    others = tuple(trial.run_id for trial in sweep.trials if trial.run_id is not None)[:2]
+    return Made(run_id, simulation.simulation_id, request.lfs_id, sweep.sweep_id, others)
 
 
 @pytest.fixture(scope="module")
@@ -84,26 +95,97 @@ def browser() -> Iterator[Browser]:
         yield found
 
 
-def test_every_page_is_accessible_and_asks_nobody_else(browser: Browser, web: Web, made: Made) -> None:
-    """axe finds nothing in either theme, the console holds no error, nobody else is asked, the content security policy refuses nothing."""
+def test_every_page_is_accessible_narrow_and_asks_nobody_else(browser: Browser, web: Web, made: Made) -> None:
+    """In both themes axe finds nothing; the console is quiet, no other host is asked, the policy refuses nothing.
+
+    At 360 pixels, and at 200 % of a window of 1,280, tables scroll in their boxes and the page does not scroll sideways.
+    """
     with watched(browser, web.url, axe=True) as watch:
         for path in made.pages():
             page = watch.open(path)
             for theme in THEMES:
                 page.emulate_media(color_scheme=theme)
                 assert watch.violations() == [], (path, theme)
-            if path == "/nothing-here":
-                watch.errors.clear()  # the browser itself notes the 404
+            for width in (NARROW["width"], 640):
+                page.set_viewport_size({"width": width, "height": NARROW["height"]})
+                page.wait_for_function("width => document.documentElement.scrollWidth <= width", arg=width)
+            page.set_viewport_size({"width": 1280, "height": 800})
+            if path in WRONG:
+                watch.errors.clear()
             watch.must_be_clean()
             page.emulate_media(color_scheme=THEMES[0])
 
 
-def test_no_page_is_wider_than_a_telephone(browser: Browser, web: Web, made: Made) -> None:
-    """At 360 pixels tables scroll in their boxes and the page does not scroll sideways."""
-    with watched(browser, web.url, viewport=NARROW) as watch:
-        for path in made.pages():
-            page = watch.open(path)
-            assert page.evaluate("document.documentElement.scrollWidth") <= NARROW["width"], path
+def test_every_view_is_an_address(browser: Browser, web: Web, made: Made) -> None:
+    """A reload, and a visit elsewhere and back, show what the address says: filters, columns, pins, tabs, zoom, sliders."""
+    simulation, run = f"/simulations/{made.simulation_id}", f"/runs/{made.run_id}"
+    addresses = [
+        made.run_list(),
+        f"{run}?side=short&folds=signals&from=2018-01-01T00:00:00Z",
+        f"{run}/folds/1?long=0.001&short=off",
+        f"{simulation}?side=long&pnl_lt=0&sort=-pnl&scale=log",
+        f"/lfs/{made.lfs_id}?tab=over-time",
+        f"/lfs/new?dataset={SLUG}&feature=SIGNAL&permutations=19",
+    ]
+    with watched(browser, web.url) as watch:
+        for address in addresses:
+            page = watch.open(address)
+            shown = state(page)
+            page.reload()
+            page.wait_for_function(DRAWN)
+            assert state(page) == shown, address
+            page.click("header nav a:has-text('Datasets')")
+            page.wait_for_url("**/datasets")
+            page.go_back()
+            page.wait_for_function(DRAWN)
+            assert state(page) == shown, address
+        watch.must_be_clean()
+
+
+def state(page: Page) -> list[Any]:
+    """What a reader sees of a page: its words, and what its fields hold."""
+    fields = "[...document.querySelectorAll('main input, main select')].map((one) => [one.name, one.type, one.value, one.checked])"
+    return [page.inner_text("main"), page.evaluate(fields)]
+
+
+def test_a_form_and_its_address_choose_the_same_trades_as_the_download(browser: Browser, web: Web, made: Made, tmp_path: Path) -> None:
+    """A filter without a reload is in the address; the Parquet above the table has its count and sums; back shows all trades again."""
+    with watched(browser, web.url, accept_downloads=True) as watch:
+        page = watch.open(f"/simulations/{made.simulation_id}")
+        everything = page.inner_text("#part > p")
+        page.select_option('select[name="side"]', "long")
+        page.fill('input[name="pnl_lt"]', "0")
+        with page.expect_response(lambda answer: "pnl_lt=0" in answer.url):
+            page.click("#trades form button")
+        page.wait_for_url("**side=long**pnl_lt=0**")
+        page.wait_for_function("text => document.querySelector('#part > p').innerText !== text", arg=everything)
+        said = page.inner_text("#part > p")
+        with page.expect_download() as waiting:
+            page.click("#part a:has-text('parquet')")
+        path = tmp_path / "trades.parquet"
+        waiting.value.save_as(path)
+        table = pl.read_parquet(path)
+        count, pnl = re.findall(r"^(\d+) of \d+ trades: P&L \u2212?([\d,.]+),", said)[0]
+        assert (table.height, set(table["side"])) == (int(count), {"long"})
+        assert f"{-float(table['pnl'].sum()):,.2f}" == pnl
+        assert page.locator("tr[data-entry]").count() == table.height > 0
+        page.go_back()
+        page.wait_for_function("text => document.querySelector('#part > p').innerText === text", arg=everything)
+        watch.must_be_clean()
+
+
+def test_sliders_count_the_signals_of_a_fold_again(browser: Browser, web: Web, made: Made) -> None:
+    """At the fold's own thresholds they give the stored counts; with a side off it has none; the address keeps the choice."""
+    with watched(browser, web.url) as watch:
+        page = watch.open(f"/runs/{made.run_id}/folds/1")
+        place = page.locator("#what-if")
+        metrics = web.get(f"/api/walkforward/runs/{made.run_id}/folds/1")["metrics"]
+        counts = [place.locator(f'tr[data-side="{side}"] td').first.inner_text() for side in ("long", "short", "both")]
+        assert counts == [str(metrics[side]["n_signals"]) for side in ("long", "short", "both")]
+        place.locator('input[name="long-off"]').check()
+        assert place.locator('tr[data-side="long"] td').first.inner_text() == "0"
+        assert "long=off" in page.url
+        watch.must_be_clean()
 
 
 def test_pages_are_whole_without_a_script(browser: Browser, web: Web, made: Made) -> None:
@@ -211,17 +293,44 @@ def test_a_run_moves_on_the_page_and_a_silent_server_is_said(
         watch.must_be_clean()
 
 
-def test_a_page_comes_back_by_itself_with_the_store(browser: Browser, servers: Connections, settings: Settings, made: Made) -> None:
-    """While a store is down the page says what starts it; once it runs the page shows the list without a hand on it."""
-    up = False
-
-    def opening() -> Stores:
-        if not up:
-            raise ServiceUnavailableError("Postgres does not run", code="postgres_down", hint="`chronos services start` starts it.")
-        return open_reading(servers, settings)
-
-    with running(settings, opening) as web, watched(browser, web.url) as watch:
+def test_a_page_comes_back_by_itself_with_the_servers(browser: Browser, make_settings: Callable[..., Settings]) -> None:
+    """Servers stop under an open page: it says so and what starts them, and shows itself again once they run, without a hand on it."""
+    own = make_settings()
+    services.start(own, durable=False)
+    with running(own, lambda: open_reading(services.connect(own, start=False), own)) as web, watched(browser, web.url, axe=True) as watch:
         page = watch.open("/runs")
-        assert "chronos services start" in page.inner_text("main")
-        up = True
-        page.wait_for_selector(f'a[href="/runs/{made.run_id}"]')
+        assert "No run matches" in page.inner_text("main")
+        assert "postgres ok" in page.inner_text("footer")
+        services.stop(own)
+        page.reload()
+        page.wait_for_selector("main:has-text('A store is down')")
+        page.wait_for_selector("main:has-text('chronos services start')")
+        page.wait_for_selector("footer:has-text('postgres down')")
+        for theme in THEMES:
+            page.emulate_media(color_scheme=theme)
+            assert watch.violations() == [], theme
+        services.start(own, durable=False)
+        page.wait_for_selector("text=No run matches")
+
+
+def test_keys_are_listed_and_can_be_turned_off(browser: Browser, web: Web, made: Made) -> None:
+    """`?` lists the keys; turned off there they do nothing, also on the next page; zoom keys change the address."""
+    with watched(browser, web.url, axe=True) as watch:
+        page = watch.open(f"/simulations/{made.simulation_id}")
+        page.keyboard.press("+")
+        page.wait_for_url("**from=**")
+        page.keyboard.press("0")
+        page.wait_for_url(lambda url: "from=" not in url)
+        page.keyboard.press("?")
+        page.wait_for_selector("dialog#keys[open]")
+        assert watch.violations() == []
+        page.uncheck("#keys-on")
+        page.keyboard.press("Escape")
+        watch.open("/runs")
+        page.keyboard.press("g")
+        page.keyboard.press("s")
+        page.keyboard.press("?")
+        page.wait_for_selector("dialog#keys[open]")
+        assert page.url.endswith("/runs")
+        page.check("#keys-on")
+        watch.must_be_clean()

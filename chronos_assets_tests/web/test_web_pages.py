@@ -185,6 +185,70 @@ def test_a_run_that_waits_has_pages_without_numbers(web: Web, servers: Connectio
         assert waiting["run_id"] in answer.text, path
 
 
+def test_the_list_has_chosen_columns_runs_on_top_and_a_file_of_all(web: Web, run_id: str, chosen_run_id: str, sweep: SweepResult) -> None:
+    """Columns and kept runs are those of the address, whatever the sort; the file holds all that the filters choose."""
+    text = web.ask(f"/runs?dataset={SLUG}&columns=sum&columns=device&pin={chosen_run_id}&sort=both.signal_sum").text
+    heads = re.findall(r"<th scope=\"col\"[^>]*>(?:<a [^>]*>|<span [^>]*>)?([^<]+)", text)
+    assert [head.strip(" \u2191") for head in heads] == ["Choose", "Run", "Status", "Sum", "Device"]
+    assert re.findall(r'<tr data-href="/runs/([^"]+)"', text)[0] == chosen_run_id
+    table = pl.read_parquet(web.ask(f"/runs/export?dataset={SLUG}").content)
+    listed = web.get("/api/walkforward/runs", dataset=SLUG)
+    assert table["run_id"].to_list() == [one["run_id"] for one in listed]
+    assert (
+        table.filter(pl.col("run_id") == run_id)["both.n_signals"].item()
+        == web.get(f"/api/walkforward/runs/{run_id}")["run"]["summary_metrics"]["both"]["n_signals"]
+    )
+    assert web.ask("/runs?columns=luck").status_code == 422
+    assert {one.run_id for one in sweep.trials} <= set(table["run_id"])
+
+
+def test_runs_are_compared_by_curves_and_common_folds(web: Web, run_id: str, sweep: SweepResult) -> None:
+    """A curve per run; folds that test the same bars are counted as better or worse, and their difference is that of the sums."""
+    other = next(one.run_id for one in sweep.trials if one.run_id not in {None, run_id})
+    found = web.get("/api/walkforward/compare", runs=f"{run_id},{other}")
+    [folds] = found["folds"]
+    sums = [web.get(f"/api/walkforward/runs/{one}")["folds"][-1]["running_sum"] for one in (run_id, other)]
+    assert (folds["run_id"], folds["against"]) == (other, run_id)
+    assert folds["difference"] == pytest.approx(sums[1] - sums[0])
+    assert 0 < folds["better"] + folds["worse"] <= folds["folds"]
+    text = web.ask(f"/runs/compare?runs={run_id},{other}").text
+    assert (text.count('<polyline class="one"'), text.count('<polyline class="two"')) == (1, 1)
+    assert len(found["differs"]) < len(re.findall("<tr><th scope", web.ask(f"/runs/compare?runs={run_id},{other}&all=1").text))
+
+
+def test_a_selection_is_estimated_before_it_is_requested(web: Web, lfs_id: str) -> None:
+    """The form offers the dataset's columns; the estimate has the cases of the stored selection and leads to it; wrong values are said."""
+    wanted = f"/lfs/new?dataset={SLUG}&max_kept=2&iterations=1&permutations=3&end_row=all"
+    assert 'name="feature" value="SIGNAL"' in web.ask(wanted).text
+    text = web.ask(f"{wanted}&estimate=1").text
+    cases = web.get(f"/api/lfs/runs/{lfs_id}")["run"]["summary_metrics"]["cases"]
+    assert f"<b>{cases}</b>" in text
+    assert "<b>0.250</b><span>smallest possible p-value" in text
+    one = web.ask(f"{wanted}&feature=SIGNAL&estimate=1").text
+    assert "<output data-count>1</output> of 2" in one
+    assert "<li><b>1</b><span>features" in one
+    assert web.ask(f"/lfs/new?dataset={SLUG}&bins=1&estimate=1").status_code == 422
+
+
+def test_a_dataset_shows_what_its_columns_hold(web: Web) -> None:
+    """Each column has its empty cells, range and line, as the API says."""
+    text = web.ask(f"/datasets/{SLUG}").text.partition('id="columns"')[2]
+    [target] = web.get(f"/api/datasets/{SLUG}/targets")
+    assert re.search(rf">TGT_NEXT</th><td>{target['nulls']}</td>", text)
+    assert text.count('<svg class="inline"') == 7
+
+
+def test_the_sheet_is_a_view_of_the_page(web: Web, simulation_id: str) -> None:
+    """`print=1` has the numbers of the analysis, and no script; the page leads to it."""
+    found = web.get(f"/api/tradesim/runs/{simulation_id}/analysis")
+    text = web.ask(f"/simulations/{simulation_id}?print=1").text
+    assert "<script" not in text
+    assert text.count("(as simulated)") == 1
+    for one in found["deciles"]:
+        assert f"<td>{one['cases']}</td>" in text
+    assert f'href="/simulations/{simulation_id}?print=1"' in web.ask(f"/simulations/{simulation_id}").text
+
+
 def test_a_sweep_is_ranked_judged_and_mapped(web: Web, sweep: SweepResult) -> None:
     """The page has the order, probability of overfitting and SPA p-value of the command, links to runs, and a cell per pair of settings."""
     assert f'href="/sweeps/{sweep.sweep_id}"' in web.ask(f"/sweeps?dataset={SLUG}").text

@@ -15,7 +15,7 @@ from pydantic import Field
 from chronos_assets.orchestration.assets.files import CODE_VERSION, SOURCE_FILE, Metadata
 from chronos_assets.orchestration.columns import lineage, of_registry
 from chronos_assets.orchestration.failures import user_facing_errors
-from chronos_assets.orchestration.metadata import column_schema, console_link
+from chronos_assets.orchestration.metadata import column_schema, console_link, page_link
 from chronos_assets.orchestration.partitions import DATASETS
 from chronos_assets.orchestration.resources import Workplace
 
@@ -73,6 +73,7 @@ def _written(attempt: "ExportAttempt", stores: "Stores") -> Metadata:
         "transport": attempt.transport,
         "write_seconds": round(attempt.seconds, 3),
         "unchanged": attempt.unchanged,
+        "dashboard": page_link(stores.settings, f"/datasets/{attempt.dataset_id}"),
         "rows_in_console": console_link(stores.questdb.http.base, last_bars(attempt.tag), "the last 100 bars"),
     }
 

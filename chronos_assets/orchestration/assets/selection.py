@@ -10,7 +10,7 @@ from pydantic import Field
 from chronos_assets.orchestration.assets.files import CODE_VERSION, SOURCE_FILE, Metadata
 from chronos_assets.orchestration.assets.walkforward import chosen
 from chronos_assets.orchestration.failures import user_facing_errors
-from chronos_assets.orchestration.metadata import share_strips, table
+from chronos_assets.orchestration.metadata import page_link, share_strips, table
 from chronos_assets.orchestration.partitions import DATASETS
 from chronos_assets.orchestration.resources import Workplace
 
@@ -84,6 +84,7 @@ def selection_metadata(stores: "Stores", selection: "LfsSelection") -> Metadata:
     return {
         "features": table([_row(feature) for feature in selection.features if feature.excluded is None]),
         "share_over_time": share_strips(strips, "share of the cases that chose each feature, from the first case to the last"),
+        "dashboard": page_link(stores.settings, f"/lfs/{selection.run.lfs_id}"),
         "target": selection.run.target_column,
         "cases": summary.get("cases", 0),
         "mean_kept": summary.get("mean_kept", 0.0),

@@ -12,7 +12,7 @@ from chronos_assets.orchestration.assets.files import CODE_VERSION, SOURCE_FILE,
 from chronos_assets.orchestration.assets.walkforward import chosen, finished_run_id, last_launch
 from chronos_assets.orchestration.columns import of_trades
 from chronos_assets.orchestration.failures import user_facing_errors
-from chronos_assets.orchestration.metadata import console_link, numbers, sparkline, table
+from chronos_assets.orchestration.metadata import console_link, numbers, page_link, sparkline, table
 from chronos_assets.orchestration.partitions import DATASETS
 from chronos_assets.orchestration.resources import Workplace
 
@@ -109,6 +109,7 @@ def _metadata(stores: "Stores", done: list[ProfileSimulation]) -> Metadata:
         "could_it_be_luck": table(_luck(stores, done)),
         "provenance": table([_provenance(stores, one) for one in done]),
         "unchanged": all(one.result.reused for one in done),
+        "dashboard": page_link(stores.settings, f"/simulations/{done[-1].result.simulation_id}"),
         "trades_in_console": console_link(
             stores.questdb.http.base, trades_of(done[-1].result.simulation_id), f"the trades of {done[-1].name}"
         ),

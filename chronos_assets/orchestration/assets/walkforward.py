@@ -24,7 +24,7 @@ from chronos_assets.errors import NotPublishedError, UsageError
 from chronos_assets.orchestration.assets.files import CODE_VERSION, SOURCE_FILE, Metadata
 from chronos_assets.orchestration.columns import of_predictions
 from chronos_assets.orchestration.failures import user_facing_errors
-from chronos_assets.orchestration.metadata import console_link, fold_strip, numbers, sparkline, table
+from chronos_assets.orchestration.metadata import console_link, fold_strip, numbers, page_link, sparkline, table
 from chronos_assets.orchestration.partitions import DATASETS
 from chronos_assets.orchestration.resources import Workplace
 
@@ -216,6 +216,7 @@ def _metadata(stores: "Stores", runs: list[ProfileRun]) -> Metadata:
         "folds_reused": planned - trained,
         "unchanged": trained == 0 and all(run.result.folds_copied == 0 for run in runs),
         **{key: value for run in runs for key, value in pooled_numbers(run.profile, run.result.summary_metrics).items()},
+        "dashboard": page_link(stores.settings, f"/runs/{first.result.run_id}"),
         "runs": table([_row(run, standings.get(run.result.run_id, RunStanding())) for run in runs]),
         "predictions": console_link(
             stores.questdb.http.base, predictions_of(first.result.run_id), f"the first 1,000 predictions of profile {first.profile}"

@@ -38,9 +38,11 @@ def share(value: float | None, digits: int = 1) -> str:
 
 
 def significant(value: float | None, digits: int = 5) -> str:
-    """A price, threshold or parameter: as many digits as matter."""
+    """A price, threshold or parameter: as many digits as matter; all of a large whole part, never an exponent for it."""
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return DASH
+    if 10**digits <= abs(value) < 1e15:
+        return number(value, 0)
     return f"{value:,.{digits}g}".replace("-", MINUS)
 
 

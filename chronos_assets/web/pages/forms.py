@@ -4,8 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import Query
+from pydantic import AfterValidator, BeforeValidator
 
 from chronos_assets.errors import UsageError
+from chronos_assets.web.context import in_utc
+
+
+def _typed(value: Any) -> Any:
+    return value or None  # an empty field of a form is no value
+
+
+When = Annotated[datetime | None, BeforeValidator(_typed), AfterValidator(in_utc)]
+Start = Annotated[When, Query(alias="from")]
+End = Annotated[When, Query(alias="to")]
 
 
 def number_of(name: str, text: str | None) -> float | None:

@@ -37,7 +37,7 @@ COLUMNS = (
     RunColumn("sum", "Sum", "Sum of the targets of all signals, negated for shorts", sort="both.signal_sum"),
     RunColumn("running", "Running", "The sum, fold after fold"),
     RunColumn("started", "Created", sort="created_at", text=True),
-    RunColumn("took", "Took", sort="duration_ms"),
+    RunColumn("took", "Took", sort="duration_ms", usual=False),
     RunColumn("bars", "Bars", "Bars of the dataset when it was trained", usual=False),
     RunColumn("off", "Off L / S / nothing", "Folds without a long threshold, without a short one, and that learned nothing", usual=False),
     RunColumn("cases", "Cases L / S", "Median number of cases that the long and short thresholds rest on", usual=False),

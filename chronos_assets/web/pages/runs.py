@@ -16,8 +16,8 @@ from chronos_assets.views import runs as views
 from chronos_assets.views import simulations as simulation_views
 from chronos_assets.views.charts import Line, bar_strip, line_chart, sparkline
 from chronos_assets.views.series import Series
-from chronos_assets.web.context import Cursor, Exact, From, To, Words, stores_of
-from chronos_assets.web.pages.forms import number_of, one_of
+from chronos_assets.web.context import Cursor, Exact, Words, stores_of
+from chronos_assets.web.pages.forms import End, Start, number_of, one_of
 from chronos_assets.web.pages.rendering import page, page_url
 from chronos_assets.web.pages.run_columns import COLUMNS, chosen_columns
 from chronos_assets.web.series import MEDIA_TYPES, encoded
@@ -53,7 +53,16 @@ def list_runs(
     postgres, pins = stores_of(request).postgres, list(dict.fromkeys(one for one in pin or [] if one))[:MOST_PINS]
     runs = views.list_runs(postgres, _filters(given), sort=sort, limit=PER_PAGE, cursor=cursor)
     pinned = [views.read_run(postgres, one) for one in pins]
-    values: dict[str, Any] = {"runs": runs, "pinned": pinned, "pins": pins, "sort": sort, "filters": given, "all_columns": COLUMNS}
+    rows = [run for run in runs.items if run.run_id not in {one.run_id for one in pinned}]
+    values: dict[str, Any] = {
+        "runs": runs,
+        "rows": rows,
+        "pinned": pinned,
+        "pins": pins,
+        "sort": sort,
+        "filters": given,
+        "all_columns": COLUMNS,
+    }
     return page(request, "runs.html", **values, **list_values(postgres, [*pinned, *runs.items], columns))
 
 
@@ -98,8 +107,8 @@ def show_run(
     run_id: str,
     side: Annotated[str, Query(max_length=10)] = "both",
     folds: Annotated[str, Query(max_length=10)] = "",
-    start: From = None,
-    to: To = None,
+    start: Start = None,
+    to: End = None,
 ) -> Response:
     """One run: metrics, the cumulative signal sum of `side`, one bar per fold, the folds that `folds` chooses, importance, provenance."""
     postgres = stores_of(request).postgres
@@ -123,7 +132,7 @@ def _chosen(fold: doc.Fold, choice: str) -> bool:
     return choice != "notes" or bool(fold.metrics.get("notes"))
 
 
-def _charts(request: Request, detail: doc.RunDetail, side: str, start: From, to: To) -> dict[str, Any]:
+def _charts(request: Request, detail: doc.RunDetail, side: str, start: Start, to: End) -> dict[str, Any]:
     """The cumulative signal sum over the folds' last test bars, and one bar per fold."""
     placed = [fold for fold in detail.folds if fold.test_end_ts is not None]
     if not placed:

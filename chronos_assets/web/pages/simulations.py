@@ -14,8 +14,8 @@ from chronos_assets.storage.simulations import list_simulations as list_records
 from chronos_assets.views import simulations as views
 from chronos_assets.views.series import Span
 from chronos_assets.views.trades import TradeFilters, choose_trades, load_trades
-from chronos_assets.web.context import Cursor, Exact, From, Moment, To, Words, frames_of, stores_of
-from chronos_assets.web.pages.forms import number_of, one_of
+from chronos_assets.web.context import Cursor, Exact, Words, frames_of, stores_of
+from chronos_assets.web.pages.forms import End, Start, When, number_of, one_of
 from chronos_assets.web.pages.rendering import page, page_url
 from chronos_assets.web.pages.simulation_values import made_now, sheet_values, whole_values
 
@@ -56,12 +56,12 @@ def show_simulation(
     fold: Text = None,
     pnl_lt: Text = None,
     pnl_gt: Text = None,
-    entered_from: Moment = None,
-    entered_to: Moment = None,
+    entered_from: When = None,
+    entered_to: When = None,
     sort: Annotated[str, Query(max_length=40)] = "trade_no",
     cursor: Cursor = None,
-    start: From = None,
-    to: To = None,
+    start: Start = None,
+    to: End = None,
     scale: Text = None,
     print_: Annotated[str | None, Query(alias="print", max_length=5)] = None,
 ) -> Response:

@@ -58,6 +58,20 @@
     const button = event.target.closest("[data-copy]");
     if (button) copy(button, button.dataset.copy);
   });
+  // The column picker: a filter that hides, two buttons that tick what is shown, and the count.
+  for (const picker of document.querySelectorAll("[data-picker]")) {
+    const boxes = [...picker.querySelectorAll('input[type="checkbox"]')], shownOf = () => boxes.filter((box) => !box.parentElement.hidden);
+    const count = () => { picker.querySelector("[data-count]").textContent = boxes.filter((box) => box.checked).length; };
+    picker.addEventListener("change", count);
+    picker.querySelector("[data-filter]").addEventListener("input", (event) => {
+      const text = event.target.value.toLowerCase();
+      for (const box of boxes) box.parentElement.hidden = !box.value.toLowerCase().includes(text);
+    });
+    for (const button of picker.querySelectorAll("[data-pick]")) {
+      button.hidden = false;
+      button.addEventListener("click", () => { for (const box of shownOf()) box.checked = button.dataset.pick === "all"; count(); });
+    }
+  }
   // The theme's form goes back to the address as it is now: filters and zoom change it without a reload.
   document.addEventListener("submit", (event) => {
     const back = event.target.querySelector('input[name="back"]');
@@ -106,11 +120,7 @@
     if (stream) stream.close();
     stream = null;
   };
-  let poll = 0;
   const listen = () => {
-    clearTimeout(poll);
-    const polled = !document.hidden && part && part.querySelector("[data-poll]");
-    if (polled) poll = setTimeout(() => { refresh(); listen(); }, 1000 * Number(polled.dataset.poll));
     const place = !document.hidden && part && part.querySelector("[data-live]");
     if (!place) { close(); say(""); return; }
     if (stream && stream.url === new URL(place.dataset.live, location.href).href) return;
@@ -131,6 +141,7 @@
   document.addEventListener("htmx:after:swap", listen);
   window.addEventListener("pagehide", close);
   window.addEventListener("pageshow", listen);
-  const retry = document.querySelector("[data-retry]");
+  const retry = document.querySelector("[data-retry]"), reload = document.querySelector("[data-reload]");
   if (retry) setTimeout(() => location.reload(), 1000 * Number(retry.dataset.retry));
+  if (reload) setInterval(() => { if (!document.hidden) location.reload(); }, 1000 * Number(reload.dataset.reload));
 })();

@@ -36,8 +36,6 @@
   };
   let zoomed = 0;
   const zoom = (from, to) => {
-    if (performance.now() - zoomed < 200) return; // charts with one cursor tell of the same drag each
-    zoomed = performance.now();
     const now = address();
     for (const [name, value] of [["from", from], ["to", to]]) {
       if (value === null) now.delete(name); else now.set(name, new Date(value * 1000).toISOString().slice(0, 19) + "Z");
@@ -63,7 +61,8 @@
         series: [{}, ...lines.map((line) => ({ label: line.label, stroke: colour(line.colour), width: 1.5, spanGaps: true,
           fill: line.negative ? `${colour(line.colour)}33` : undefined }))],
         hooks: { setSelect: [(plot) => {
-          if (plot.select.width < 4) return;
+          if (plot.select.width < 4 || performance.now() - zoomed < 200) return; // charts with one cursor tell of the same drag each
+          zoomed = performance.now();
           const from = plot.posToVal(plot.select.left, "x"), to = plot.posToVal(plot.select.left + plot.select.width, "x");
           if (to - from > 1) zoom(Math.floor(from), Math.ceil(to));
         }] },
