@@ -203,7 +203,8 @@ def test_a_run_that_was_cut_off_and_not_repeated_is_asked_for_again(
         ("Exceeded maximum runtime of 43200 seconds.", {}),
     ):
         tags = {PARTITION_TAG: unique_slug, CONTENT_TAG: "manifest-file"}
-        run = instance.create_run_for_job(job_def=definitions.resolve_job_def(JOB), tags=tags)
+        with accepted():
+            run = instance.create_run_for_job(job_def=definitions.resolve_job_def(JOB), tags=tags)
         instance.report_run_failed(run, words)
         assert to_try_again(instance, known) == expected
 
