@@ -10,7 +10,7 @@ import click
 
 from chronos_assets.cli.common import emit, json_option, say
 from chronos_assets.cli.inspect import parse_formats
-from chronos_assets.cli.manifest import with_proposal
+from chronos_assets.cli.manifest import proposal_hinted, with_proposal
 from chronos_assets.domain.slug import Slug
 from chronos_assets.errors import UsageError
 from chronos_assets.settings import load_settings
@@ -64,7 +64,8 @@ def indicators(file: Path, output: Path, of_set: str, targets: str, as_json: boo
     spec = parse_strict(BarsSpec, {"format": parse_formats(options["formats"], options["preset"])}, error=UsageError, what="the call")
     if options["accept_proposal"]:
         spec = with_proposal(file, spec)
-    written = write_indicators(file, spec, output, of_set=of_set, targets=names, force=options["force"])
+    with proposal_hinted(file, told=not options["accept_proposal"]):
+        written = write_indicators(file, spec, output, of_set=of_set, targets=names, force=options["force"])
     if written.left_out:
         say(f"warning: the prices have no Volume: left out {', '.join(written.left_out)}")
     made = None

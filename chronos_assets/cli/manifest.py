@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +13,7 @@ import click
 from chronos_assets.cli import completion
 from chronos_assets.cli.common import emit, json_option, say
 from chronos_assets.cli.inspect import parse_formats
-from chronos_assets.errors import RefusedError, UsageError
+from chronos_assets.errors import BarsError, RefusedError, UsageError
 from chronos_assets.settings import Settings, load_settings
 from chronos_assets.storage.dashboard_address import dagster_url
 
@@ -54,11 +56,23 @@ def new(file: Path, slug: str | None, exports: Path | None, formats: tuple[str, 
     if options["accept_proposal"]:
         spec = with_proposal(file, spec)
     settings = _settings(exports)
-    written = new_manifest(file, settings, spec, slug=slug, copy=not options["no_copy"], force=options["force"])
+    with proposal_hinted(file, told=not options["accept_proposal"]):
+        written = new_manifest(file, settings, spec, slug=slug, copy=not options["no_copy"], force=options["force"])
     document = _new_document(written, settings)
     emit(NewManifestDocument(**document), as_json, lambda _: _new_text(document))
     for warning in written.report.warnings:
         say(f"warning: {warning.code}: {warning.message}")
+
+
+@contextlib.contextmanager
+def proposal_hinted(file: Path, *, told: bool) -> Iterator[None]:
+    """If FILE is refused, its refusal says where a proposal is found (unless one was asked for: not `told`)."""
+    try:
+        yield
+    except BarsError as error:
+        if told:
+            error.hint = f"{error.hint} `chronos inspect {shlex.quote(str(file))}` proposes a declaration if one reads the file.".strip()
+        raise
 
 
 def with_proposal(file: Path, spec: BarsSpec) -> BarsSpec:

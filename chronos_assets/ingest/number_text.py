@@ -25,6 +25,8 @@ class NumberText:
         self._form = form
         self._missing = [value.strip() for value in form.null_values]
         self._missing_numbers = [float(value) for value in self._missing if _is_number(value)]
+        self.has_comma_alone = form.decimal == "," and form.thousands is None and not form.suffixes and not form.null_values
+        """The decimal comma is all that is special: what the CSV reader reads by itself in a text without points."""
         self.is_plain = form.decimal == "." and form.thousands is None and not form.suffixes and not form.null_values
 
     def read(self, cells: pl.Series) -> pl.Series:

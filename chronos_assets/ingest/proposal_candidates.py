@@ -37,6 +37,7 @@ _DATE_NAMES = frozenset(
 _TIME_NAMES = frozenset({"time", "timeofday", "hour"})
 _LETTERS = re.compile(r"[^a-z]")
 _PRICES = ("Open", "High", "Low", "Close", "Volume")
+_ENOUGH_ROWS = 3
 _UNIX_DIGITS = {"unix_s": (9, 10), "unix_ms": (12, 13), "unix_us": (15, 16), "unix_ns": (18, 19)}
 
 
@@ -53,11 +54,20 @@ def _presets(layout: Layout) -> Iterator[Declaration]:
     for name, preset in PRESETS.items():
         header = preset.format.get("header")
         if isinstance(header, list):
-            if layout.header_line is None and len(header) == len(layout.rows[0]) and preset.format["delimiter"] == layout.delimiter:
+            fits = layout.header_line is None and len(header) == len(layout.rows[0]) and preset.format["delimiter"] == layout.delimiter
+            if fits and _in_order(layout, header.index("Open"), scaled="price_divisor" in preset.format):
                 yield {"preset": name} | ({"skip_lines": layout.skip_lines} if layout.skip_lines else {})
         elif layout.header_line is not None and preset.signature and set(preset.signature) <= set(layout.names):
             line = layout.header_line
             yield {"preset": name} | ({} if line == (header or 1) else {"header": line})
+
+
+def _in_order(layout: Layout, first: int, *, scaled: bool) -> bool:
+    """Whether the four columns from `first` on can be the prices that a preset without a header names; `scaled`: in whole parts."""
+    columns = [layout.column(first + i) for i in range(4)]
+    if scaled and not (len(layout.rows) >= _ENOUGH_ROWS and all(cell.isdigit() for column in columns for cell in column)):
+        return False
+    return _are_prices(columns, few_will_do=not scaled)
 
 
 def _general(layout: Layout) -> Iterator[Declaration]:
@@ -182,9 +192,9 @@ def _is_time_column(cells: list[str], forms: list[str | None]) -> bool:
     return forms != [None] or (len(set(cells)) > 1 and all("." not in cell and int(cell) < 240_000 for cell in cells))
 
 
-def _are_prices(columns: list[list[str]]) -> bool:
+def _are_prices(columns: list[list[str]], *, few_will_do: bool = False) -> bool:
     """Whether four columns can be Open, High, Low and Close: the range holds, and a bar opens nearer to the close before it than it
-    would the other way round."""
+    would the other way round, which a few rows may leave open."""
     try:
         opens, highs, lows, closes = ([float(cell.replace(",", ".")) for cell in column] for column in columns)
     except ValueError:
@@ -193,4 +203,4 @@ def _are_prices(columns: list[list[str]]) -> bool:
         return False
     ahead = sum(abs(o - c) for o, c in zip(opens[1:], closes, strict=False))
     back = sum(abs(c - o) for c, o in zip(closes[1:], opens, strict=False))
-    return ahead < back
+    return ahead < back or (few_will_do and len(opens) < _ENOUGH_ROWS)

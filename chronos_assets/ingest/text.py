@@ -93,9 +93,18 @@ def _read_plain(text: bytes, dialect: Dialect, rules: Rules) -> ReadFrame | None
     if long_line(text, rules.spec.max_line_bytes):
         return None
     most = _most_rows(text, rules.columns)
-    schema = rules.schema
+    comma = rules.numbers.has_comma_alone and b"." not in text and dialect.separator != ","
+    schema = rules.schema(with_comma=comma)
     try:
-        frame = pl.read_csv(text, has_header=False, schema=schema, separator=dialect.separator, quote_char=None, n_rows=most + 1)
+        frame = pl.read_csv(
+            text,
+            has_header=False,
+            schema=schema,
+            separator=dialect.separator,
+            quote_char=None,
+            n_rows=most + 1,
+            decimal_comma=comma,
+        )
     except pl.exceptions.PolarsError:
         return None
     if frame.height > most:
@@ -104,7 +113,7 @@ def _read_plain(text: bytes, dialect: Dialect, rules: Rules) -> ReadFrame | None
     keys = [column.label for column in rules.columns if column.key and column.label not in as_text]
     if any(frame[label].cast(pl.Int64, strict=False).null_count() for label in keys):
         return None
-    found = rules.finished(frame.rechunk())
+    found = rules.finished(frame.rechunk(), with_comma=comma)
     if found is None or (found[0].to_series(frame.width - 1).null_count() and not _is_rectangular(text, dialect, frame)):
         return None
     return found
@@ -181,7 +190,7 @@ def _read_checked(text: bytes, dialect: Dialect, rules: Rules) -> ReadFrame | No
         frame = pl.read_csv(
             block.text,
             has_header=False,
-            schema=rules.schema,
+            schema=rules.schema(),
             separator=dialect.separator,
             quote_char='"' if len(block.quotes) else None,
         )

@@ -32,15 +32,17 @@ class Rules(NamedTuple):
         declared = DeclaredMoments(columns, spec.format, name)
         return cls(columns, NumberText(spec.format), declared if declared.is_declared else None, spec, name)
 
-    @property
-    def schema(self) -> pl.Schema:
-        """Types of the raw columns as the CSV reader is to give them; numbers in a form of their own come as text."""
-        number = pl.Float64() if self.numbers.is_plain else pl.String()
+    def schema(self, *, with_comma: bool = False) -> pl.Schema:
+        """Types of the raw columns as the CSV reader is to give them; numbers in a form of their own come as text.
+
+        `with_comma`: the CSV reader reads decimal commas.
+        """
+        number = pl.Float64() if self.numbers.is_plain or with_comma else pl.String()
         return pl.Schema({c.label: number if c.is_data else pl.String() for c in self.columns})
 
-    def finished(self, frame: pl.DataFrame) -> ReadFrame | None:
+    def finished(self, frame: pl.DataFrame, *, with_comma: bool = False) -> ReadFrame | None:
         """A frame of the CSV reader with all numbers and declared key cells read; None if the strict reader has to say what is wrong."""
-        if not self.numbers.is_plain:
+        if not (self.numbers.is_plain or with_comma):
             read = [self.numbers.read(frame[c.label]) for c in self.columns if c.is_data]
             if any(self.numbers.unreadable(frame[column.name], column).any() for column in read):
                 return None

@@ -16,8 +16,9 @@ from typing import Any
 import click
 import psycopg2
 from dagster import DagsterInstance, DagsterRun
-from dagster_postgres import DagsterPostgresStorage, PostgresEventLogStorage
+from dagster_postgres import DagsterPostgresStorage, PostgresEventLogStorage, PostgresRunStorage, PostgresScheduleStorage
 from dagster_postgres.utils import DagsterPostgresException
+from sqlalchemy import create_engine
 from sqlalchemy.exc import DBAPIError
 
 from chronos_assets.errors import ChronosError, ServiceUnavailableError
@@ -189,8 +190,28 @@ def open_instance(settings: Settings, *, captured_output: bool = True) -> Iterat
         }
     with pinned_environment(settings), _records_reachable():
         ref = InstanceRef.from_dir(str(files_dir(settings)), config_dir=str(config_dir()), overrides=overrides)
-        with DagsterInstance.from_ref(ref) as instance:
+        with DagsterInstance.from_ref(ref) as instance, _kept_connections(instance):
             yield instance
+
+
+@contextmanager
+def _kept_connections(instance: DagsterInstance) -> Iterator[None]:
+    """Keep a connection per store of records while the instance is open.
+
+    Dagster opens one for every event, some five hundred in a run, and each costs both sides a login. A connection that Postgres has closed
+    meanwhile is made again before it is used.
+    """
+    engines = []
+    for store in (instance.event_log_storage, instance.run_storage, instance.schedule_storage):
+        if isinstance(store, PostgresEventLogStorage | PostgresRunStorage | PostgresScheduleStorage):
+            engine = create_engine(store.postgres_url, isolation_level="AUTOCOMMIT", pool_size=1, max_overflow=-1, pool_pre_ping=True)
+            store._engine = engine
+            engines.append(engine)
+    try:
+        yield
+    finally:
+        for engine in engines:
+            engine.dispose()
 
 
 @contextmanager

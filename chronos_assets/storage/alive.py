@@ -35,7 +35,7 @@ def registered_columns(postgres: Postgres) -> set[str]:
 
 
 def database_bytes(postgres: Postgres) -> int:
-    """Bytes of the database on disk."""
+    """Bytes on disk of our database, and of Dagster's if it is beside it."""
     with postgres.connection() as connection:
         row = connection.execute(query("database_bytes")).fetchone()
     return int(row["bytes"]) if row else 0

@@ -75,7 +75,7 @@ def test_run_list_sweep_and_retire(stores: Stores, unique_slug: str, cli_environ
     people_find_their_way(unique_slug, result["run_id"], cli_environment)
     code, text, _ = chronos("runs", "retire", result["run_id"], env=cli_environment)
     assert code == 0
-    assert "90 rows stay in QuestDB" in text
+    assert "90 predictions in QuestDB are dead rows now" in text
     assert chronos("runs", "show", result["run_id"], env=cli_environment)[0] == 3
 
 

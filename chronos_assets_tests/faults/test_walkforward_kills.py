@@ -75,7 +75,7 @@ def test_sigkill_loses_nothing_that_was_stored(stores: Stores, unique_slug: str,
             process.wait()
     (dead,) = list_runs(stores.postgres, unique_slug)
     assert dead.status == "running"
-    assert declare_dead_runs(stores.postgres) == [dead.run_id]
+    assert dead.run_id in declare_dead_runs(stores.postgres)  # other files leave dead ones, too
     stored = get_folds(stores.postgres, dead.run_id)
     assert 2 <= len(stored) < PLANNED
     resumed, whole = finish(unique_slug, cli_environment), finish(twin, cli_environment)

@@ -64,6 +64,17 @@ def test_what_can_be_read_in_two_ways_is_a_question(rows: list[str], differ: set
     assert all(word in found.decides() for word in differ)
 
 
+def test_prices_in_another_order_are_not_taken_for_a_layout(tmp_path: Path) -> None:
+    """Without a header only the rows tell the columns: a close in place of the open, or scaled prices of one row, propose nothing."""
+    bars = made_up(random.Random(4), 40, dt.timedelta(hours=1))
+    swapped = [f"{m:%Y.%m.%d,%H:%M},{c},{h},{low},{o},5" for m, (o, h, low, c) in zip(bars.moments, bars.prices, strict=True)]
+    assert proposed(tmp_path, "\n".join(swapped)) is None
+    assert proposed(tmp_path, "20240101 00:00,4200,4210,4190,4205,10\n") is None
+    lean = proposed(tmp_path, LAYOUTS["lean"](bars, "UTC"))
+    assert lean is not None
+    assert (lean.only, "price_divisor (1 or 10000)" in lean.decides()) == (None, True)
+
+
 def test_a_thirteenth_day_decides(tmp_path: Path) -> None:
     """One row that only one reading takes is enough."""
     found = proposed(tmp_path, "Date;A;B\n11/02/2024;5;6\n12/02/2024;5;6\n13/02/2024;6;7\n")

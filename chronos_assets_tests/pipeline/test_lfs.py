@@ -164,7 +164,7 @@ def test_a_killed_selection_goes_on_where_it_was(stores: Stores, slug: str, cli_
     assert 3 <= len(before) < 25
     with artifacts._journal.open("ab") as journal:
         journal.write(b"cut off")
-    assert declare_dead_lfs(stores.postgres) == [killed]
+    assert killed in declare_dead_lfs(stores.postgres)  # other files leave dead ones, too
     assert get_lfs(stores.postgres, killed).status == "failed"
 
     request = plan_lfs(

@@ -100,7 +100,7 @@ def test_the_address_of_the_list_says_what_it_shows(web: Web, run_id: str) -> No
 
 def test_a_reader_walks_from_a_simulation_to_the_file_of_a_trade(web: Web, run_id: str, simulation_id: str) -> None:
     """The list leads to the simulation, its table to the trade, and its page holds the checksum of the file."""
-    assert f'href="/simulations/{simulation_id}"' in web.ask("/simulations?mode=dual").text
+    assert f'href="/simulations/{simulation_id}"' in web.ask(f"/simulations?mode=dual&dataset={SLUG}").text
     assert web.ask(f"/search?q={simulation_id[:8]}").url.endswith(f"/simulations/{simulation_id}")
     shown = web.ask(f"/simulations/{simulation_id}").text
     assert f'href="/simulations/{simulation_id}/trades/1"' in shown
@@ -166,7 +166,8 @@ def test_a_run_is_shown_beside_its_baseline(web: Web, run_id: str, chosen_run_id
         counted = sum(share * part["folds"] for share, part in zip(one["shares"], over_time["slices"], strict=True))
         assert counted == pytest.approx(one["folds"])
     shown = f"{baseline['both']['profit_factor']:.2f}"
-    assert re.search(rf'href="/runs/{baseline["run_id"]}" title="Profit factor of ridge[^"]*">{shown}<', web.ask("/runs").text)
+    listed = web.ask(f"/runs?dataset={SLUG}").text
+    assert re.search(rf'href="/runs/{baseline["run_id"]}" title="Profit factor of ridge[^"]*">{shown}<', listed)
     assert "None was run beside it" in web.ask(f"/runs/{run_id}").text
 
 

@@ -68,14 +68,14 @@ def web(servers: Connections, configured: Settings, filled: Stores, dagster: Lau
 
 def test_without_dagster_a_request_changes_nothing_and_names_the_command(alone: Web, filled: Stores) -> None:
     """503 with the command that makes the same selection; no row is left. A complete request needs no Dagster: 200."""
-    before = list_lfs(filled.postgres)
+    before = list_lfs(filled.postgres, SLUG)
     refused = alone.ask(ROUTE, "POST", json={"dataset": SLUG, "features": ["FEAT_A", "!FEAT_B"], "start_row": 5, "seed": 11})
     assert (refused.status_code, refused.json()["code"], refused.headers["Retry-After"]) == (503, "dagster_unreachable", "5")
     command = refused.json()["hint"].split("`")[1]
     assert shlex.split(command)[:5] == ["chronos", "lfs", SLUG, "--target", "TGT_A"]
     for words in ("--features FEAT_A --features '!FEAT_B'", "--rows 5:120", "--seed 11", "--permutations 3"):
         assert words in command
-    assert list_lfs(filled.postgres) == before
+    assert list_lfs(filled.postgres, SLUG) == before
     done = alone.ask(ROUTE, "POST", json={"dataset": SLUG})
     assert (done.status_code, done.json()["run"]["status"]) == (200, "completed")
     assert done.headers["Location"] == f"{ROUTE}/{before[0].lfs_id}" == done.json()["links"]["self"]

@@ -20,7 +20,7 @@ import polars as pl
 from chronos_assets.domain.profiles.simulation import SimulationProfile
 from chronos_assets.domain.simulation.prices import Floats, price_bars
 from chronos_assets.domain.slug import granularity_seconds
-from chronos_assets.errors import RefusedError
+from chronos_assets.errors import BarsError, RefusedError
 from chronos_assets.ingest import BarsSpec, FormatSpec, normalize
 from chronos_assets.ingest.price_checks import fault_masks, price_fields
 from chronos_assets.pipeline.simulation.prices import FIELDS, RunPrices, floats, iso, price_columns, price_warnings, prices_hash, say
@@ -146,7 +146,13 @@ class FilePrices:
 def _read_file(path: Path, form: FormatSpec) -> tuple[pl.DataFrame, dict[str, Any]]:
     with tempfile.TemporaryDirectory(prefix="chronos-prices-") as folder:
         arrow = Path(folder) / "prices.arrow"
-        report = normalize(path, BarsSpec(format=form), arrow)
+        try:
+            report = normalize(path, BarsSpec(format=form), arrow)
+        except BarsError as error:
+            error.hint = (
+                f"{error.hint} `chronos inspect` proposes how to declare it: write that into `ohlcv_format` of the profile.".strip()
+            )
+            raise
         names = {column.name.casefold(): column.name for column in report.columns}
         missing = [name for name in FIELDS if name not in names]
         if missing:

@@ -25,5 +25,7 @@ SELECT DISTINCT questdb_tag AS key FROM export_audits
 -- name: registered_columns
 SELECT DISTINCT c ->> 'questdb_column' AS key FROM indicator_datasets d, jsonb_array_elements(d.columns) c
 
+-- Ours, and the database of Dagster's records if it is beside it.
 -- name: database_bytes
-SELECT pg_database_size(current_database()) AS bytes
+SELECT coalesce(sum(pg_database_size(datname)), 0)::bigint AS bytes FROM pg_database
+WHERE datname = current_database() OR (datname = 'dagster' AND has_database_privilege(datname, 'CONNECT'))

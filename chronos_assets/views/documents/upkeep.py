@@ -41,7 +41,7 @@ class Space(Document):
 
     tables: list[TableSpace]
     questdb_bytes: int = Field(description="Of the tables above.")
-    postgres_bytes: int = Field(description="Of our database, Dagster's records included if they are in it.")
+    postgres_bytes: int = Field(description="Of our database, and of Dagster's if it is beside it.")
     files_bytes: int = Field(description="Of models, Arrow files, audits, prices, tear sheets and captured output.")
     total_bytes: int
     nights: int = Field(description="Nights on record that the growth is taken from.")
