@@ -15,13 +15,15 @@ from chronos_assets.storage.queries import query
 class StandingRun:
     """A run with its dataset, as far as the policy looks at it.
 
-    `whole`: every planned fold is stored; `rows`: how many predictions its stored folds have.
+    `whole`: every planned fold is stored; `rows`: how many predictions its stored folds have;
+    `simulated`: it has a completed simulation.
     """
 
     dataset_id: str
     run: KeptRun
     whole: bool
     rows: int
+    simulated: bool
 
 
 def retention_runs(postgres: Postgres, slug: str | None = None) -> list[StandingRun]:
@@ -42,6 +44,7 @@ def retention_runs(postgres: Postgres, slug: str | None = None) -> list[Standing
             ),
             whole=row["folds_present"] == row["folds_planned"],
             rows=row["rows"],
+            simulated=row["simulated"],
         )
         for row in rows
     ]

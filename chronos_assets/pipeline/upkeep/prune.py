@@ -95,7 +95,7 @@ def plan_prune(stores: Stores, policy: KeepOf, slug: str | None = None) -> Prune
             kept[reason] = kept.get(reason, 0) + 1
         gone = [one for one in runs if one.run.run_id not in reasons]
         if gone and not whole:
-            waiting.append(f"{dataset}: {len(gone)} runs stay until its current run is whole in both stores")
+            waiting.append(f"{dataset}: {len(gone)} runs stay until its current run is whole in both stores, and simulated")
         elif gone:
             going += gone
     spaces = run_spaces(stores, [one.run.run_id for one in going])
@@ -150,6 +150,8 @@ def _sound(stores: Stores, runs: Sequence[StandingRun]) -> bool:
     current = [one for one in runs if one.run.completed and one.run.on_registered_content and one.run.profiles]
     if not current:
         return False
+    if any(one.simulated for one in runs) and not any(one.simulated for one in current):
+        return False  # the night got no further than the predictions
     predictions = count_predictions(stores, [one.run.run_id for one in current])
     return all(one.whole and predictions.get(one.run.run_id, 0) == one.rows for one in current)
 

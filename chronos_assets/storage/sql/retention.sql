@@ -6,6 +6,7 @@ SELECT r.run_id::text AS run_id, r.dataset_id, r.status = 'completed' AS complet
     coalesce(r.content_hash = d.content_hash, false) AS on_registered_content, r.pinned_at IS NOT NULL AS pinned,
     r.summary_metrics #>> '{baseline,run_id}' AS baseline, (r.walk_config ->> 'folds_planned')::bigint AS folds_planned,
     f.folds_present, f.rows,
+    EXISTS (SELECT 1 FROM simulation_runs m WHERE m.run_id = r.run_id AND m.status = 'completed') AS simulated,
     EXISTS (SELECT 1 FROM sweep_runs s WHERE s.run_id = r.run_id) AS swept,
     coalesce(
         (SELECT jsonb_object_agg(p.profile, p.requested_at) FROM walkforward_run_profiles p WHERE p.run_id = r.run_id), '{}'::jsonb
