@@ -68,8 +68,12 @@ def test_simulations_go_with_their_run(stores: Stores, unique_slug: str) -> None
     with stores.postgres.connection() as connection:
         connection.execute("UPDATE indicator_datasets SET content_hash = 'other' WHERE dataset_id = %s", [unique_slug])
     second = run_walkforward(unique_slug, WALK, stores, horizon=1, horizon_assumed=False, profile_name="default").run_id
-    made = [simulate_run(run_id, SimulationProfile(modes=["dual"]), stores)[0].simulation_id for run_id in (first, second)]
+    made = [simulate_run(first, SimulationProfile(modes=["dual"]), stores)[0].simulation_id]
     sheet = write_tear_sheet(made[0], stores)
+    unfinished = plan_prune(stores, keep_of(stores.settings, ONE), unique_slug)
+    assert unfinished.runs == []  # a night that trained and did not simulate replaces nothing
+    assert "and simulated" in unfinished.waiting[0]
+    made.append(simulate_run(second, SimulationProfile(modes=["dual"]), stores)[0].simulation_id)
     (going,) = plan_prune(stores, keep_of(stores.settings, ONE), unique_slug).runs
     assert (going.run_id, going.simulations) == (first, 1)
     assert prune(stores, keep_of(stores.settings, ONE), unique_slug).simulations == 1
