@@ -128,8 +128,15 @@ def act(found: Browser, url: str, times: int) -> None:
     context.close()
 
 
+# Without a window every tab counts as shown. This says what a browser tells a tab that another one covers.
+HIDE = """() => {
+  Object.defineProperty(document, "hidden", { value: true, configurable: true });
+  document.dispatchEvent(new Event("visibilitychange"));
+}"""
+
+
 def tabs(found: Browser, url: str, count: int = 8) -> None:
-    """Eight tabs of live pages in one window: how long the last one takes to load."""
+    """Eight tabs of live pages in one window, each covered by the next: how long the last one takes to load."""
     context = _context(found)
     seconds = 0.0
     for _ in range(count):
@@ -137,6 +144,7 @@ def tabs(found: Browser, url: str, count: int = 8) -> None:
         begun = time.perf_counter()
         page.goto(f"{url}/runs", wait_until="load")
         seconds = time.perf_counter() - begun
+        page.evaluate(HIDE)
     print(f"{f'tab {count} of {count}':<24} {1000 * seconds:6.0f} ms (at most 1,000)")
     context.close()
 
