@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import polars as pl
 import pytest
@@ -22,6 +23,8 @@ from chronos_assets.services import Connections
 from chronos_assets.settings import Settings
 from chronos_assets.storage.reading import open_reading
 from chronos_assets.storage.stores import Stores, open_stores
+from chronos_assets.views.nights import Ended, record_night
+from chronos_assets.web.pages.formats import minute, number, significant
 from chronos_assets_tests.support.trained_market import WALK, train
 from chronos_assets_tests.support.web_process import Web, running
 
@@ -82,6 +85,27 @@ def test_a_reader_walks_from_the_overview_to_a_fold_of_a_run(web: Web, run_id: s
     folds = web.get(f"/api/walkforward/runs/{run_id}")["folds"]
     text = web.ask(f"/runs/{run_id}").text
     assert all(f'href="/runs/{run_id}/folds/{fold["fold_number"]}"' in text for fold in folds)
+
+
+def test_the_overview_says_what_the_last_night_came_to(
+    web: Web, servers: Connections, settings: Settings, run_id: str, simulation_id: str
+) -> None:
+    """Outcome with its reason and its nights, signal and prediction of each current run, equity with a link to its simulation."""
+    stores = open_stores(servers, settings)
+    again = run_walkforward(SLUG, WALK, stores, horizon=1, horizon_assumed=False, profile_name="default")
+    assert again.run_id == run_id
+    refused = Ended("elsewhere_1d_v1", "refused", "the file differs from its checksum")
+    for night in ("the night before", "this night"):
+        morning = record_night(stores, night, datetime.now(UTC), [Ended(SLUG, "done", folds_trained=3), refused])
+    text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", web.ask("/").text))
+    assert f"The last night {morning.headline}." in text
+    assert "elsewhere_1d_v1 refused for 2 nights now the file differs from its checksum" in text
+    [profile] = next(one for one in morning.datasets if one.dataset == SLUG).profiles
+    assert profile.prediction is not None
+    assert f"default {profile.signal} {minute(profile.bar)} {significant(profile.prediction)}" in text
+    [equity] = profile.equity
+    assert f"dual {number(equity.equity)} (" in text
+    assert f'href="/simulations/{simulation_id}">dual</a>' in web.ask("/").text
 
 
 def test_the_address_of_the_list_says_what_it_shows(web: Web, run_id: str) -> None:

@@ -11,6 +11,7 @@ from starlette.responses import RedirectResponse
 from chronos_assets.views import datasets as dataset_views
 from chronos_assets.views import runs as run_views
 from chronos_assets.views import simulations as simulation_views
+from chronos_assets.views.nights import list_mornings
 from chronos_assets.web.context import Words, stores_of
 from chronos_assets.web.own_forms import form_of
 from chronos_assets.web.pages.forms import own_path
@@ -24,7 +25,7 @@ A_YEAR_SECONDS = 31_536_000
 
 @router.get("/")
 def home(request: Request) -> Response:
-    """The newest runs and simulations, what failed since yesterday, and the datasets."""
+    """What the last night came to, the newest runs and simulations, what failed since yesterday, and the datasets."""
     postgres = stores_of(request).postgres
     yesterday = datetime.now(UTC) - timedelta(days=1)
     failed = run_views.list_runs(postgres, {"status": ["failed"], "created_from": yesterday}, limit=NEWEST)
@@ -32,6 +33,7 @@ def home(request: Request) -> Response:
     return page(
         request,
         "home.html",
+        night=next(iter(list_mornings(postgres, limit=1)), None),
         datasets=dataset_views.list_datasets(postgres),
         runs=runs,
         **list_values(postgres, runs.items),
