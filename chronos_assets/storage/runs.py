@@ -280,9 +280,10 @@ def find_folds_by_key(postgres: Postgres, dataset_id: str, run_id: str, keys: Se
     return {row["fold_key"]: fold_from(row) for row in rows}
 
 
-def files_lock(postgres: Postgres, *, wait_seconds: float = FILES_SECONDS) -> AbstractContextManager[Connection]:
+def files_lock(postgres: Postgres, *, wait_seconds: float | None = None) -> AbstractContextManager[Connection]:
     """The lock under which files of folds are removed: nobody stores a fold meanwhile, so none is stored whose files just went."""
-    return postgres.session_lock(FILES, wait_seconds=wait_seconds, what="the files of folds")
+    seconds = FILES_SECONDS if wait_seconds is None else wait_seconds
+    return postgres.session_lock(FILES, wait_seconds=seconds, what="the files of folds")
 
 
 def store_folds(

@@ -24,6 +24,7 @@ from chronos_assets.pipeline.upkeep.datasets import retire
 from chronos_assets.pipeline.walkforward.look_ahead import look_ahead_audit
 from chronos_assets.pipeline.walkforward.run import run_walkforward
 from chronos_assets.storage.fold_artifacts import FoldArtifacts
+from chronos_assets.storage.datasets import find_dataset
 from chronos_assets.storage.lfs import ask_to_cancel, declare_dead_lfs, find_lfs, get_lfs, lfs_lock, queue_lfs
 from chronos_assets.storage.lfs_artifacts import LfsArtifacts
 from chronos_assets.storage.runs import get_folds
@@ -311,7 +312,7 @@ def test_a_retired_dataset_takes_selections_and_files_with_it(stores: Stores, sl
     assert all(files.size(key) for key in keys)
 
     def retire_meanwhile(stage: str, number: int, total: int | None, detail: str = "") -> None:
-        if stage == "permutations" and number == 2:
+        if stage == "permutations" and number >= 2 and find_dataset(stores.postgres, slug):  # one number may be told several times
             retire(stores, slug, with_runs=True)
 
     with pytest.raises(ChronosError, match="the dataset was retired"):
