@@ -23,8 +23,8 @@ from chronos_assets.pipeline.selection.run import run_request
 from chronos_assets.pipeline.upkeep.datasets import retire
 from chronos_assets.pipeline.walkforward.look_ahead import look_ahead_audit
 from chronos_assets.pipeline.walkforward.run import run_walkforward
-from chronos_assets.storage.fold_artifacts import FoldArtifacts
 from chronos_assets.storage.datasets import find_dataset
+from chronos_assets.storage.fold_artifacts import FoldArtifacts
 from chronos_assets.storage.lfs import ask_to_cancel, declare_dead_lfs, find_lfs, get_lfs, lfs_lock, queue_lfs
 from chronos_assets.storage.lfs_artifacts import LfsArtifacts
 from chronos_assets.storage.runs import get_folds
