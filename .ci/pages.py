@@ -164,7 +164,9 @@ def cli_page() -> str:
         "validation failed, 4 a service cannot be reached, 130 interrupted.",
     ]
     for name, command in commands():
-        context = click.Context(command, info_name=name, terminal_width=HELP_WIDTH, max_content_width=HELP_WIDTH)
+        context = click.Context(
+            command, info_name=name, terminal_width=HELP_WIDTH, max_content_width=HELP_WIDTH, help_option_names=["-h", "--help"]
+        )
         text = "\n".join(line.rstrip() for line in command.get_help(context).splitlines())
         lines += ["", f"## {name}", "", "```", text, "```"]
     return "\n".join(lines) + "\n"

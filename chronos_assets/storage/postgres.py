@@ -9,11 +9,12 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TypeAlias
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.pq import TransactionStatus
 from psycopg.rows import DictRow, dict_row
 
 from chronos_assets.errors import ConflictError, UsageError
@@ -88,6 +89,10 @@ class Postgres:
                 self._take(connection, key, wait_seconds, what or key, waiting)
             yield connection
         finally:
+            # Closing alone frees the lock only when the server has noticed it: who asks at once, and does not wait, would be refused.
+            with suppress(psycopg.Error):  # a connection that is lost or in the middle of something frees it by its end
+                if connection.info.transaction_status is TransactionStatus.IDLE:
+                    connection.execute(query("unlock_all"))
             connection.close()
 
     def _take(self, connection: Connection, key: str, wait_seconds: float, what: str, waiting: Callable[[], None] | None) -> None:

@@ -17,7 +17,8 @@ from chronos_assets.errors import ConflictError, ServiceUnavailableError, StoreE
 from chronos_assets.services import Connections
 from chronos_assets.storage.datasets import get_dataset
 from chronos_assets.storage.migrate import FOLDER, VERSION_TABLE, current_version, migrate, newest_version
-from chronos_assets.storage.postgres import Postgres
+from chronos_assets.storage.postgres import Postgres, lock_number
+from chronos_assets.storage.queries import query
 from chronos_assets.storage.schema import METADATA, is_ours
 
 CATALOG = {
@@ -232,3 +233,14 @@ def test_a_user_with_too_few_rights_or_connections_reads_what_to_change(servers:
         assert refused.value.code == code
         assert hint in refused.value.hint
     assert "is not permitted to log in" in str(locked_out.value)
+
+
+def test_a_lock_that_was_given_back_is_free_at_once(servers: Connections) -> None:
+    """Who asks right afterwards, on a connection that is open already, gets it: every time."""
+    postgres, number = Postgres(servers.postgres_dsn), {"key": lock_number("given back")}
+    with postgres.connection() as other:
+        for _ in range(100):
+            with postgres.session_lock("given back"):
+                pass
+            assert other.execute(query("try_lock"), number).fetchone() == {"taken": True}
+            other.execute(query("unlock_all"))

@@ -28,5 +28,8 @@ SELECT pg_advisory_xact_lock(%(key)s::bigint)
 -- name: lock_shared
 SELECT pg_advisory_lock_shared(%(key)s::bigint)
 
+-- name: unlock_all
+SELECT pg_advisory_unlock_all()
+
 -- name: unlock_shared
 SELECT pg_advisory_unlock_shared(%(key)s::bigint)
