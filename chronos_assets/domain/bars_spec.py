@@ -19,11 +19,13 @@ TimeFormat = Literal["hhmm", "hhmmss", "none"]
 TimeUnit = Literal["hh", "minutes"]
 Encoding = Literal["utf-8", "utf-16", "latin-1", "by_mark"]
 Suffix = Literal["K", "M", "B", "T", "%"]
+Prefix = Literal["$", "€", "£", "¥"]
 
 DELIMITERS: dict[str, str] = {"comma": ",", "tab": "\t", "semicolon": ";", "pipe": "|", "blanks": " "}
 """Name of a delimiter in manifests -> its character; `blanks` stands for runs of blanks and tabs."""
 SUFFIXES: dict[str, int] = {"K": 3, "M": 6, "B": 9, "T": 12, "%": -2}
 """Suffix of a number -> the power of ten it stands for."""
+PREFIXES: tuple[str, ...] = get_args(Prefix)
 _MARKS = {"comma": ",", "point": ".", "blank": " ", "apostrophe": "'", "underscore": "_"}
 _TIMES: tuple[str, ...] = (*get_args(TimeFormat), *get_args(TimeUnit))
 
@@ -63,6 +65,7 @@ class FormatSpec(StrictModel):
     )
     null_values: list[str] = Field(default_factory=list, description="Cells that mean a missing number, such as NA or -999.")
     suffixes: list[Suffix] = Field(default_factory=list, description="Suffixes of numbers: K, M, B, T (powers of 1000), % (hundredths).")
+    prefixes: list[Prefix] = Field(default_factory=list, description="Currency marks before numbers: $, €, £, ¥; left away.")
     price_divisor: int = Field(default=1, ge=1, le=10**9, description="Open, High, Low and Close are divided by this.")
     encoding: Encoding = Field(
         default="utf-8", description="utf-8, utf-16, latin-1, or by_mark (UTF-16 if the file begins with its byte order mark, else UTF-8)."
@@ -137,7 +140,7 @@ class FormatSpec(StrictModel):
     def _mark_by_word(cls, value: object) -> object:
         return _MARKS.get(value, value) if isinstance(value, str) else value
 
-    @field_validator("null_values", "suffixes", mode="before")
+    @field_validator("null_values", "suffixes", "prefixes", mode="before")
     @classmethod
     def _list_by_text(cls, value: object) -> object:
         """`NA;-999`, as an option of the command line writes it; numbers as YAML reads them become text."""

@@ -22,7 +22,13 @@ _SLOW = 0.9
 _MOST_PRICES = 2
 _OUTLIER = 1_000.0
 _DAY_SECONDS = 86_400
-CLOSE_WORDS = ("last", "price", "settle", "settlement", "close/last", "adj close", "adjclose", "c", "last price", "px_last", "value")
+CLOSE_WORDS = (
+    *("last", "price", "settle", "settlement", "close/last", "adj close", "adjclose", "c", "last price", "px_last", "value"),
+    *("closeprice", "close_price", "<close>", "schluss"),
+)
+OTHER_PRICE_WORDS = frozenset(
+    {"o", "h", "l", "openprice", "highprice", "lowprice", "open_price", "high_price", "low_price", "<open>", "<high>", "<low>"}
+)
 VALUE_DOUBTS = (*KINDS, "close_missing", "sentinel_values", "far_dates")
 """Codes of warnings about impossible values, as the check in Dagster counts them."""
 CAUSAL_DOUBTS = ("lookahead_suspect", "target_horizon_undeclared", "target_horizon_short")
@@ -91,7 +97,7 @@ def value_doubts(report: BarsReport, stats: Stats, usual_step_seconds: int | Non
 
 def _missing_close(report: BarsReport, stats: Stats) -> Iterator[ReportWarning]:
     """A file with some prices and no Close: what looks like one, and the key that maps it."""
-    others = stats.prices.keys() & {"open", "high", "low"}
+    others = stats.prices.keys() & {"open", "high", "low"} | {fold(column.name) for column in report.columns} & OTHER_PRICE_WORDS
     if "close" in stats.prices or not others:
         return
     candidate = _like_close(column.source_name or column.name for column in report.columns if column.role != "target")

@@ -31,6 +31,7 @@ PRICE_NAMES = ("Open", "High", "Low", "Close", "Volume")
 MAX_NAME_BYTES = 1_000
 
 _DATE_AND_TIME = frozenset({"datetime", "dateandtime", "timestamp", "opentime", "closetime", "time", "ts", "datum", "datetimeutc", "unix"})
+_DATES = frozenset({"date", "datum", "fecha", "dtyyyymmdd", "dateyyyymmdd"})
 _LEGAL = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}", re.ASCII)
 
 
@@ -161,7 +162,7 @@ def is_date_and_time(name: str) -> bool:
 
 def missing_date(names: Sequence[str], **where: Any) -> BarsError:
     """The refusal of a header without a Date column."""
-    close = next((name for name in names if re.sub(r"[^a-z]", "", fold(name)) == "date"), None)
+    close = next((name for name in names if re.sub(r"[^a-z]", "", fold(name)) in _DATES), None)
     joined = None if close else next((name for name in names if is_date_and_time(name)), None)
     close = close or nearest("date", names)
     shown = ", ".join(name[:40] for name in names[:8]) + (", ..." if len(names) > 8 else "")

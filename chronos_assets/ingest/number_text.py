@@ -1,4 +1,4 @@
-"""Cells of text into numbers, as `format` declares that numbers are written: decimal and thousands marks, suffixes, missing values.
+"""Cells of text into numbers, as `format` declares that they are written: marks (decimal, thousands, currency), suffixes, missing values.
 
 Numbers are correctly rounded to the last bit: marks and suffixes are rewritten in the text (`1.234K` is `1.234e3`), never computed with.
 A number that breaks its own declaration (`1,23` with thousands commas, a point if the decimal mark is a comma) is no number.
@@ -25,9 +25,10 @@ class NumberText:
         self._form = form
         self._missing = [value.strip() for value in form.null_values]
         self._missing_numbers = [float(value) for value in self._missing if _is_number(value)]
-        self.has_comma_alone = form.decimal == "," and form.thousands is None and not form.suffixes and not form.null_values
+        bare = form.thousands is None and not (form.prefixes or form.suffixes or form.null_values)
+        self.has_comma_alone = form.decimal == "," and bare
         """The decimal comma is all that is special: what the CSV reader reads by itself in a text without points."""
-        self.is_plain = form.decimal == "." and form.thousands is None and not form.suffixes and not form.null_values
+        self.is_plain = form.decimal == "." and bare
 
     def read(self, cells: pl.Series) -> pl.Series:
         """Numbers (Float64) of a String column, null for cells that are empty, missing, or no number."""
@@ -63,6 +64,8 @@ class NumberText:
 
     def _rewritten(self, text: pl.Series) -> pl.Series:
         decimal, thousands = self._form.decimal, self._form.thousands
+        for prefix in self._form.prefixes:
+            text = text.str.replace(rf"^([+-]?){re.escape(prefix)}\s?([+-]?[0-9.,])", "${1}${2}")
         for suffix in self._form.suffixes:
             text = text.str.replace(rf"(?i)^(.*[0-9.,])\s?{re.escape(suffix)}$", f"${{1}}e{SUFFIXES[suffix]}")
         if thousands == " ":

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import polars as pl
 
-from chronos_assets.domain.bars_spec import SUFFIXES, BarsSpec, FormatSpec
+from chronos_assets.domain.bars_spec import PREFIXES, SUFFIXES, BarsSpec, FormatSpec
 from chronos_assets.domain.presets import PRESETS
 from chronos_assets.errors import ChronosError, RefusedError
 from chronos_assets.ingest.moments import iso
@@ -236,13 +236,17 @@ class _Search:
         if token.casefold() in MISSING:
             yield declared | {"null_values": [*declared.get("null_values", []), token]}
             return
+        prefix = token.lstrip("+-")[:1]
+        if prefix in PREFIXES and prefix not in declared.get("prefixes", []):
+            yield declared | {"prefixes": [*declared.get("prefixes", []), prefix]}
+            return
         if token[-1:].upper() in SUFFIXES and token[-1:].upper() not in declared.get("suffixes", []):
             yield declared | {"suffixes": [*declared.get("suffixes", []), token[-1:].upper()]}
             return
         if not {"decimal", "thousands"} & declared.keys():
             cell = pl.Series([token])
             for marks in _NUMBERS:
-                number = NumberText(FormatSpec.model_validate(marks | {"suffixes": declared.get("suffixes", [])}))
+                number = NumberText(FormatSpec.model_validate(marks | {key: declared.get(key, []) for key in ("prefixes", "suffixes")}))
                 if number.read(cell)[0] is not None:
                     yield declared | marks
 
@@ -256,7 +260,7 @@ class _Search:
 
 
 _OFFSET = re.compile(r"[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)? ?(?:Z|UTC|[+-][0-9]{2}:?[0-9]{2})$")
-_NUMBER_HEAD = re.compile(r"[+-]?[.,]?[0-9]")
+_NUMBER_HEAD = re.compile(rf"[+-]?[{''.join(PREFIXES)}]?[ +-]?[.,]?[0-9]")
 
 
 def _unquoted(shown: str) -> str:

@@ -28,13 +28,13 @@ _TIME_PARTS = (
     *("%H:%M", "%H:%M:%S", "%H:%M:%S.%f", "%H%M%S", "%H%M", "%I:%M %p", "%I:%M:%S %p", "%I:%M%p", "%I-%p", "%I %p", "%H"),
     *("%H:%M%z", "%H:%M:%S%z", "%H:%M:%S %z"),
 )
-_JOINTS = (" ", "T", ",", ", ", "-", ";")
+_JOINTS = (" ", "  ", "T", ",", ", ", "-", ";")
 _TIMES = ("%H:%M", "%H:%M:%S", "%H:%M:%S.%f", "%I:%M %p", "%I:%M:%S %p", "%I:%M%p")
 _DATE_NAMES = frozenset(
-    {"date", "datetime", "dateandtime", "datetimeutc", "timestamp", "opentime", "time", "ts"}
-    | {"datum", "unix", "index", "gmttime", "localtime", "utc"}
+    {"date", "datetime", "dateandtime", "datetimeutc", "timestamp", "opentime", "starttime", "time", "ts"}
+    | {"datum", "fecha", "data", "unix", "index", "gmttime", "localtime", "utc", "dtyyyymmdd", "dateyyyymmdd"}
 )
-_TIME_NAMES = frozenset({"time", "timeofday", "hour"})
+_TIME_NAMES = frozenset({"time", "timeofday", "hour", "zeit", "uhrzeit", "hora", "heure", "ora", "timehhmmss"})
 _LETTERS = re.compile(r"[^a-z]")
 _PRICES = ("Open", "High", "Low", "Close", "Volume")
 _ENOUGH_ROWS = 3
@@ -82,14 +82,29 @@ def _general(layout: Layout) -> Iterator[Declaration]:
     if layout.skip_lines:
         base["skip_lines"] = layout.skip_lines
     width = len(layout.rows[0])
-    places = range(min(2, width)) if layout.header_line is None else range(width)
-    for place in places:
-        if layout.header_line is not None and not _may_be_date(layout, place):
-            continue
+    for place in range(min(2, width)) if layout.header_line is None else _date_places(layout):
         for form, has_time in date_forms(layout.column(place)):
             date = {} if form == "yyyymmdd" else {"date": form}
             for names in _named(layout, place, has_time=has_time):
                 yield base | date | names
+
+
+def _date_places(layout: Layout) -> list[int]:
+    """Columns that can be the date by their name; if there is none, the one whose cells alone are moments, one after the other."""
+    named = [place for place in range(len(layout.names)) if _may_be_date(layout, place)]
+    if named:
+        return named
+    moments = [place for place in range(len(layout.names)) if _are_moments(layout.column(place))]
+    return moments if len(moments) == 1 else []
+
+
+def _are_moments(cells: list[str]) -> bool:
+    """Whether cells of any name are dates by their form alone: written with separators, or Unix times that go one way."""
+    forms = {form for form, _ in date_forms(cells)}
+    if forms & set(UNIX_UNITS):
+        numbers = [int(cell) for cell in cells]
+        return len(cells) >= _ENOUGH_ROWS and numbers in (sorted(set(numbers)), sorted(set(numbers), reverse=True))
+    return bool(forms) and not all(cell.isdigit() for cell in cells)
 
 
 def _may_be_date(layout: Layout, place: int) -> bool:

@@ -19,7 +19,7 @@ SAMPLE_BYTES = 1 << 18
 _LOOK_LINES = 12
 _SAMPLE_ROWS = 400
 _DELIMITERS: tuple[Delimiter, ...] = ("tab", "semicolon", "comma", "pipe", "blanks")
-_NUMBERLIKE = re.compile(r"[+-]?[0-9][0-9.,' \u00a0_:/TZ+-]*([eE][+-]?[0-9]+)?[KMBTkmbt%]?|")
+_NUMBERLIKE = re.compile(r"[+-]?[$€£¥]?[ +-]?[0-9][0-9.,' \u00a0_:/TZ+-]*([eE][+-]?[0-9]+)?[KMBTkmbt%]?|")
 _HAS_DIGIT = re.compile(r"[0-9]")
 
 

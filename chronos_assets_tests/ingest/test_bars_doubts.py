@@ -103,6 +103,8 @@ def test_a_missing_close_is_told_with_the_key_that_maps_it(tmp_path: Path) -> No
     assert "close_missing" not in warned(report)
     assert report.by_role("price") == ["Open", "Low", "Close"]
     assert next(column.source_name for column in report.columns if column.name == "Close") == "Last"
+    by_letter = warned(read(tmp_path, table(lines(), "Date,Time,o,c,l")))["close_missing"]
+    assert "rename: {c: Close}" in by_letter
     assert "close_missing" not in warned(read(tmp_path, table(lines(), "Date,Time,RSI,B,TGT"))), "a file without prices lacks no Close"
 
 

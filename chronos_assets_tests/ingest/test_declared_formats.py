@@ -217,6 +217,10 @@ def test_the_newest_bar_first(tmp_path: Path) -> None:
         ("0.3m", {"suffixes": ["K", "M"]}, 300000.0),
         ("1,1M", {"suffixes": ["M"], "decimal": ","}, 1100000.0),
         ("0.57%", {"suffixes": ["%"]}, 0.0057),
+        ("$1,234.5", {"prefixes": ["$"], "thousands": ","}, 1234.5),
+        ("-$ 3", {"prefixes": ["$"]}, -3.0),
+        ("£-1.5m", {"prefixes": ["£"], "suffixes": ["M"]}, -1500000.0),
+        ("1.5", {"prefixes": ["€"]}, 1.5),
         ("12e3", {"thousands": "'"}, 12000.0),
     ],
 )
@@ -237,11 +241,15 @@ def test_numbers_as_they_are_declared(cell: str, form: dict[str, Any], expected:
         ("5K", {"suffixes": ["M"]}),
         ("K", {"suffixes": ["K"]}),
         ("5 % 3%", {"suffixes": ["%"]}),
+        ("$5", {"prefixes": ["€"]}),
+        ("$", {"prefixes": ["$"]}),
+        ("$$5", {"prefixes": ["$"]}),
+        ("-$-5", {"prefixes": ["$"]}),
         ("1,5", {}),
     ],
 )
 def test_numbers_that_break_the_declaration_are_refused(cell: str, form: dict[str, Any], tmp_path: Path) -> None:
-    """A group of two digits, the other mark or an undeclared suffix is no number."""
+    """A group of two digits, the other mark, an undeclared suffix or currency is no number."""
     assert code(tmp_path, f"Date;RSI;X\n20240101;1;1\n20240102;{cell};2\n", **form) == "not_a_number"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
@@ -73,6 +74,56 @@ def test_prices_in_another_order_are_not_taken_for_a_layout(tmp_path: Path) -> N
     lean = proposed(tmp_path, LAYOUTS["lean"](bars, "UTC"))
     assert lean is not None
     assert (lean.only, "price_divisor (1 or 10000)" in lean.decides()) == (None, True)
+
+
+@pytest.mark.parametrize(
+    ("names", "cells", "declared"),
+    [
+        ("t,o,h,l,c,v", lambda at: f"{at * 1000},1,2,1,2,5", {"date": "unix_ms", "rename": {"t": "Date"}}),
+        ("startTime,openPrice,closePrice", lambda at: f"{at * 1000},1,2", {"date": "unix_ms", "rename": {"startTime": "Date"}}),
+        ("when,A,B", lambda at: f"{dt.datetime.fromtimestamp(at, dt.UTC):%d.%b.%Y %H:%M},1,2", None),
+        (
+            "when,A,B",
+            lambda at: f"{dt.datetime.fromtimestamp(at, dt.UTC):%Y/%m/%d %H:%M},1,2",
+            {"date": "%Y/%m/%d %H:%M", "rename": {"when": "Date"}},
+        ),
+        ("when,then,A", lambda at: f"{at},{at + 60},1", None),  # two columns go on in seconds: which of them is the bar's?
+        ("id,A,B", lambda at: f"{at // 3600},1,2", None),  # a number that counts up is no date
+        (
+            "<TICKER>,<PER>,<DTYYYYMMDD>,<TIME>,<CLOSE>",
+            lambda at: f"EURUSD,60,{dt.datetime.fromtimestamp(at, dt.UTC):%Y%m%d,%H%M%S},1.5",
+            {"rename": {"<DTYYYYMMDD>": "Date", "<TIME>": "Time", "<TICKER>": "Market"}},
+        ),
+    ],
+)
+def test_a_date_is_found_under_any_name(
+    names: str, cells: Callable[[int], str], declared: dict[str, object] | None, tmp_path: Path
+) -> None:
+    """A column of another name is the date if its cells alone of all columns can be moments; else nothing is proposed."""
+    found = proposed(tmp_path, "\n".join([names, *map(cells, HOURS.seconds)]))
+    assert (found.only.format if found and found.only else None) == declared
+    assert found is None or [reading.report.first_bar_unix for reading in found.readings] == [HOURS.seconds[0]]
+
+
+def test_currency_marks_are_proposed(tmp_path: Path) -> None:
+    """As Nasdaq writes prices, the newest bar first."""
+    days = made_up(random.Random(3), 40, dt.timedelta(days=1))
+    rows = [f"{m:%m/%d/%Y},${c},1200,${o}" for m, (o, _, _, c) in zip(days.moments, days.prices, strict=True)]
+    found = proposed(tmp_path, "\n".join(["Date,Close/Last,Volume,Open", *reversed(rows)]))
+    assert found is not None
+    assert found.only is not None
+    assert found.only.format == {"date": "%m/%d/%Y", "order": "descending", "prefixes": ["$"]}
+
+
+def test_two_blanks_between_date_and_time_are_read(tmp_path: Path) -> None:
+    """Interactive Brokers writes so, without a header."""
+    found = proposed(
+        tmp_path,
+        "\n".join(f"{m:%Y%m%d  %H:%M:%S},{o},{h},{low},{c},5" for m, (o, h, low, c) in zip(HOURS.moments, HOURS.prices, strict=True)),
+    )
+    assert found is not None
+    assert found.only is not None
+    assert found.only.format["date"] == "%Y%m%d  %H:%M:%S"
 
 
 def test_a_thirteenth_day_decides(tmp_path: Path) -> None:
