@@ -65,7 +65,7 @@ def _presets(layout: Layout) -> Iterator[Declaration]:
 def _in_order(layout: Layout, first: int, *, scaled: bool) -> bool:
     """Whether the four columns from `first` on can be the prices that a preset without a header names; `scaled`: in whole parts."""
     columns = [layout.column(first + i) for i in range(4)]
-    if scaled and not (len(layout.rows) >= _ENOUGH_ROWS and all(cell.isdigit() for column in columns for cell in column)):
+    if scaled and not all(cell.isdigit() for column in columns for cell in column):
         return False
     return _are_prices(columns, few_will_do=not scaled)
 
