@@ -90,7 +90,11 @@ class Settings(BaseSettings):
 
     # Walk-forward
     executor: Literal["threads", "ray"] = Field(default="threads", description="Where folds run.")
-    workers: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, description="Folds trained at the same time.")
+    workers: int = Field(
+        default_factory=lambda: os.cpu_count() or 1,
+        ge=1,
+        description="Folds trained at the same time; on a Ray cluster as many as it has CPUs, unless this is set.",
+    )
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="Device that trains folds.")
     device_table: Path | None = Field(
         default=None, description="Table that device auto looks in, as `python -m benchmarks.walkforward.devices --write FILE` measures it."

@@ -9,7 +9,7 @@ import pytest
 
 from chronos_assets.domain.fold_layout import Layout
 from chronos_assets.domain.folds import plan_folds
-from chronos_assets.errors import DeviceError
+from chronos_assets.errors import ServiceUnavailableError, UsageError
 from chronos_assets.learning.executors.catalogue import open_executor
 from chronos_assets.learning.executors.ray import RayExecutor
 from chronos_assets.learning.executors.threads import ThreadExecutor
@@ -31,10 +31,26 @@ pytestmark = [
 
 
 def test_a_cluster_that_is_not_there_is_one_clear_error() -> None:
-    """An address where no Ray answers is a DeviceError that names the setting."""
-    executor = open_executor(load_settings(executor="ray", workers=2, ray_address="127.0.0.1:1"))
-    with pytest.raises(DeviceError, match="CHRONOS_RAY_ADDRESS"):
+    """An address where no Ray answers is a server that cannot be reached (exit 4), and the message names the setting."""
+    executor = open_executor(load_settings(executor="ray", workers=2, ray_address="ray://127.0.0.1:1"))
+    with pytest.raises(ServiceUnavailableError, match="CHRONOS_RAY_ADDRESS"):
         next(iter(executor.map(make_data(), [])))
+
+
+def test_a_cluster_is_reached_from_outside_by_its_client_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The address for nodes of the cluster is refused on a machine that is none, with the one to use; Ray would abort the process."""
+    monkeypatch.setattr("psutil.process_iter", lambda _: iter([]))
+    executor = open_executor(load_settings(executor="ray", ray_address="gpu-host:6379"))
+    with pytest.raises(UsageError, match="CHRONOS_RAY_ADDRESS=ray://gpu-host:10001"):
+        next(iter(executor.map(make_data(), [])))
+
+
+def test_a_cluster_is_used_whole_unless_somebody_says_how_much() -> None:
+    """Folds under way follow the cluster's CPUs, not this machine's; a local Ray and a setting follow the setting."""
+    assert RayExecutor(None).workers is None
+    cluster = {"executor": "ray", "ray_address": "ray://127.0.0.1:1"}
+    assert [open_executor(load_settings(**one)).workers for one in (cluster, cluster | {"workers": 3})] == [None, 3]
+    assert open_executor(load_settings(executor="ray", workers=3)).workers == 3
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,8 @@
 """Folds as Ray tasks, on a local Ray or an existing cluster. Optional extra (`chronos-assets[ray]`), imported lazily.
 
 The shared arrays are put into the object store once; a task reads them without a copy. The same bits as on threads: a fold trains on one
-XGBoost thread wherever it runs.
+XGBoost thread wherever it runs. A cluster that is lost in the middle of a run is an error that passes (`ServiceUnavailableError`): what was
+stored is kept, and the same request goes on.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ import signal
 import socket
 import threading
 from collections.abc import Generator, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
+
+import psutil
 
 from chronos_assets.domain.learners import Learner
 from chronos_assets.domain.selectors import Selector
-from chronos_assets.errors import DeviceError, VersionsDifferError
+from chronos_assets.errors import DeviceError, ServiceUnavailableError, UsageError, VersionsDifferError
 from chronos_assets.learning.executors.base import AHEAD, failure, failure_reason
 from chronos_assets.learning.training import FoldData, FoldFailure, FoldResult, FoldSpec, train_fold
 from chronos_assets.learning.versions import Versions, versions_here
@@ -30,11 +33,14 @@ HINT_CLUSTER = "Check CHRONOS_RAY_ADDRESS (a cluster that wants a token: set RAY
 
 
 class RayExecutor:
-    """Folds on Ray. Without an address a local Ray with `workers` CPUs is started for the time of one `map`, and shut down after it."""
+    """Folds on Ray. Without an address a local Ray with `workers` CPUs is started for the time of one `map`, and shut down after it.
+
+    `workers`: folds trained at the same time; None for as many as the cluster has CPUs (locally: this machine).
+    """
 
     name = "ray"
 
-    def __init__(self, workers: int, *, address: str | None = None, gpu_fraction: float = 1.0) -> None:
+    def __init__(self, workers: int | None, *, address: str | None = None, gpu_fraction: float = 1.0) -> None:
         self.workers = workers
         self.address = address
         self.gpu_fraction = gpu_fraction
@@ -79,25 +85,45 @@ class RayExecutor:
         return answer
 
     def map(self, data: FoldData, specs: Iterable[FoldSpec]) -> Generator[FoldResult | FoldFailure]:
-        """Train `specs` as tasks of one CPU each, and of `gpu_fraction` GPUs if the device is cuda."""
-        ray = self._ray
+        """Train `specs` as tasks of one CPU each, and of `gpu_fraction` GPUs if the device is cuda.
+
+        Raises `ServiceUnavailableError` if the cluster goes away: nothing asks Ray for anything after that, since Ray would start one of
+        its own on this machine to answer.
+        """
+        from ray.exceptions import RaySystemError
+
         with self.session():
-            shared = ray.put(data)
-            tasks: dict[str, Any] = {}
             pending: dict[Any, FoldSpec] = {}
-            waiting = iter(specs)
             try:
-                while True:
-                    while len(pending) < self.workers + AHEAD and (spec := next(waiting, None)) is not None:
-                        pending[self._submit(tasks, shared, spec)] = spec
-                    if not pending:
-                        return
-                    done, _ = ray.wait(list(pending), num_returns=1)
-                    for reference in done:
-                        yield self._outcome(pending.pop(reference), reference)
+                yield from self._map(data, iter(specs), pending)
+            except (ConnectionError, RaySystemError) as error:
+                raise ServiceUnavailableError(
+                    "the Ray cluster went away in the middle of the folds" if self.address else "the local Ray went away",
+                    code="ray_lost",
+                    found=str(error).strip() or type(error).__name__,
+                    hint="Start it again, then call the same line again: finished folds are kept.",
+                ) from error
             finally:
-                for reference in pending:
-                    ray.cancel(reference, force=False)
+                with suppress(ConnectionError, RaySystemError):
+                    for reference in pending if self._ray.is_initialized() else ():
+                        self._ray.cancel(reference, force=False)
+
+    def _map(self, data: FoldData, waiting: Iterator[FoldSpec], pending: dict[Any, FoldSpec]) -> Iterator[FoldResult | FoldFailure]:
+        shared = self._ray.put(data)
+        tasks: dict[str, Any] = {}
+        underway = self._slots() + AHEAD
+        while True:
+            while len(pending) < underway and (spec := next(waiting, None)) is not None:
+                pending[self._submit(tasks, shared, spec)] = spec
+            if not pending:
+                return
+            done, _ = self._ray.wait(list(pending), num_returns=1)
+            for reference in done:
+                yield self._outcome(pending.pop(reference), reference)
+
+    def _slots(self) -> int:
+        """Folds that the cluster trains at the same time."""
+        return self.workers or max(1, int(self._ray.cluster_resources().get("CPU", 1)))
 
     def _submit(self, tasks: dict[str, Any], shared: Any, spec: FoldSpec) -> Any:
         device = spec.recipe.device
@@ -135,6 +161,7 @@ class RayExecutor:
         if self.address is None:
             options |= {"address": "local", "num_cpus": self.workers, "include_dashboard": False}
         else:
+            _require_member(self.address)
             options["address"] = self.address
         try:
             if self.address is not None:
@@ -143,12 +170,27 @@ class RayExecutor:
                 self._ray.init(**options)
         except Exception as error:  # Ray raises a bare Exception if its node does not come up in time
             self._ray.shutdown()
-            raise DeviceError(
-                "Ray cannot be reached" if self.address else "a local Ray cannot be started",
-                code="ray_unavailable",
-                found=str(error).splitlines()[0][:200] if str(error) else type(error).__name__,
-                hint=HINT_CLUSTER if self.address else "Set CHRONOS_EXECUTOR=threads.",
-            ) from error
+            found = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+            if self.address is None:
+                raise DeviceError(
+                    "a local Ray cannot be started", code="ray_unavailable", found=found, hint="Set CHRONOS_EXECUTOR=threads."
+                ) from error
+            raise ServiceUnavailableError("Ray cannot be reached", code="ray_unavailable", found=found, hint=HINT_CLUSTER) from error
+
+
+def _require_member(address: str) -> None:
+    """Raise `UsageError` if this machine would have to be a node of the cluster and is none: Ray itself would abort the process."""
+    if "://" in address or address in {"auto", "local"}:
+        return
+    if not any(process.info["name"] == "raylet" for process in psutil.process_iter(["name"])):
+        host = address.rpartition(":")[0] or address
+        raise UsageError(
+            "CHRONOS_RAY_ADDRESS is that of a cluster that this machine is no node of",
+            code="ray_outside",
+            found=address,
+            hint=f"From outside the cluster, use Ray's client port: CHRONOS_RAY_ADDRESS=ray://{host}:10001 (or join the cluster: "
+            f"`ray start --address={address}`).",
+        )
 
 
 def _require_listener(address: str) -> None:
