@@ -72,6 +72,7 @@ def _dotted(values: Mapping[str, Any], prefix: str = "") -> Iterable[str]:
 slugs = _offered(_slugs)
 run_ids = _offered(_ids("runs_near"))
 simulation_ids = _offered(_ids("simulations_near"))
+model_ids = _offered(_ids("models_near"))
 selection_ids = _offered(_ids("selections_near"))
 walkforward_keys = _offered(_walkforward_keys)
 simulation_keys = _offered(_simulation_keys)

@@ -34,6 +34,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "lfs": ("chronos_assets.cli.lfs", "lfs", "Select features locally: which indicators separate the target near each bar."),
     "selections": ("chronos_assets.cli.selections", "selections", "List, show or cancel local feature selections."),
     "runs": ("chronos_assets.cli.runs", "runs", "List, pin or retire walk-forward runs."),
+    "model": ("chronos_assets.cli.model", "model", "Train, promote, export and check the model of tomorrow's bar."),
+    "predict": ("chronos_assets.cli.predict", "predict", "Ask a model for the signals of the newest bars."),
     "prune": ("chronos_assets.cli.prune", "prune", "Retire what the retention policy does not keep."),
     "simulate": ("chronos_assets.cli.simulate", "simulate", "Turn the predictions of a run into trades."),
     "trace": ("chronos_assets.cli.simulate", "trace", "Follow a trade back to its fold, model, bars and file."),

@@ -116,7 +116,7 @@ def walkforward(slug: str, device: str | None, executor: str | None, workers: in
             stores,
             horizon=horizon,
             horizon_assumed=assumed,
-            profile_name=options["profile_name"] if device is None and _unchanged(options) else None,
+            profile_name=options["profile_name"] if device is None and unchanged(options) else None,
             requested_by="chronos walkforward",
             progress=progress,
             executor=open_executor(stores.settings),
@@ -127,7 +127,7 @@ def walkforward(slug: str, device: str | None, executor: str | None, workers: in
     emit(WalkforwardOutcome(**asdict(result), dataset=slug), as_json, lambda _: f"{_result_text(slug, result)}\n{page}")
 
 
-def _unchanged(options: dict[str, Any]) -> bool:
+def unchanged(options: dict[str, Any]) -> bool:
     """Whether the options ask for a profile of the dataset's manifest just as it is there."""
     return not any(value for name, value in options.items() if name != "profile_name") and options.get("initial_offset") is None
 

@@ -11,6 +11,9 @@ the bars reach its last edge, so growth never changes a fold. Windows without ba
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -20,42 +23,76 @@ from chronos_assets.domain.profiles.walkforward import CALENDAR_WINDOW
 from chronos_assets.errors import ProfileError
 
 START_SLACK = timedelta(days=4)
+Edges = tuple[int, int, int, int]
 
 
-def edges(layout: Layout, timestamps: np.ndarray, interval_seconds: int) -> list[tuple[int, tuple[int, int, int, int]]]:
+def edges(layout: Layout, timestamps: np.ndarray, interval_seconds: int) -> list[tuple[int, Edges]]:
     """`(number, (train_start, train_end, test_start, test_end))` of every fold chosen by `layout`.
 
     `timestamps`: int64 UTC seconds of every bar, ascending.
     """
-    train, test, step = (parse_window(str(text)) for text in (layout.train, layout.test, layout.step))
     if len(timestamps) <= layout.initial_offset:
         return []
-    first = _at(timestamps[layout.initial_offset])
     covered_until = _at(int(timestamps[-1]) + interval_seconds)
-    first_edge = _first_edge(first, train, step[1])
-    found: list[tuple[int, tuple[int, int, int, int]]] = []
-    number, k = 0, 0
-    anchor = _row(timestamps, shift(first_edge, train, -1), layout.initial_offset)
-    while True:
-        edge = shift(first_edge, step, k)
-        end = shift(edge, test, 1)
-        if end > covered_until:
+    found: list[tuple[int, Edges]] = []
+    number = 0
+    for window in _windows(layout, timestamps):
+        if window.end > covered_until:
             return found
-        if shift(edge, step, 1) < end:
+        if window.next_edge < window.end:
             raise ProfileError(
                 "the step is shorter than the test window: bars would be predicted twice",
                 code="step_too_small",
                 expected=f"step >= {layout.test}",
                 found=f"step {layout.step}",
             )
-        k += 1
+        if window.has_bars:
+            if layout.start_fold <= number and (layout.end_fold is None or number < layout.end_fold):
+                found.append((number, window.rows))
+            number += 1
+    raise AssertionError("windows of the calendar have no end")
+
+
+def open_window(layout: Layout, timestamps: np.ndarray, interval_seconds: int) -> tuple[int, Edges, int]:
+    """The first window that the bars do not cover to its end: its number, its edges as far as there are bars, its end in UTC seconds.
+
+    `test_start` may lie behind the last bar. `timestamps` as for `edges`, and at least one window is covered.
+    """
+    covered_until = _at(int(timestamps[-1]) + interval_seconds)
+    number = 0
+    for window in _windows(layout, timestamps):
+        if window.end > covered_until:
+            return number, window.rows, int(window.end.timestamp())
+        number += window.has_bars
+    raise AssertionError("windows of the calendar have no end")
+
+
+@dataclass(frozen=True)
+class _Window:
+    """One window between calendar boundaries: its edges as rows, the moment it ends, and where the next one's training ends."""
+
+    rows: Edges
+    end: datetime
+    next_edge: datetime
+
+    @property
+    def has_bars(self) -> bool:
+        train_start, train_end, test_start, test_end = self.rows
+        return train_start < train_end and test_start < test_end
+
+
+def _windows(layout: Layout, timestamps: np.ndarray) -> Iterator[_Window]:
+    """All windows in order, without end."""
+    train, test, step = (parse_window(str(text)) for text in (layout.train, layout.test, layout.step))
+    first_edge = _first_edge(_at(timestamps[layout.initial_offset]), train, step[1])
+    anchor = _row(timestamps, shift(first_edge, train, -1), layout.initial_offset)
+    for k in itertools.count():
+        edge = shift(first_edge, step, k)
+        end = shift(edge, test, 1)
         train_end = _row(timestamps, edge, layout.initial_offset)
         train_start = anchor if layout.window == "anchored" else _row(timestamps, shift(edge, train, -1), layout.initial_offset)
-        test_start, test_end = train_end + layout.gap, _row(timestamps, end, layout.initial_offset)
-        if train_start < train_end and test_start < test_end:
-            if layout.start_fold <= number and (layout.end_fold is None or number < layout.end_fold):
-                found.append((number, (train_start, train_end, test_start, test_end)))
-            number += 1
+        rows = (train_start, train_end, train_end + layout.gap, _row(timestamps, end, layout.initial_offset))
+        yield _Window(rows, end, shift(edge, step, 1))
 
 
 def parse_window(text: str) -> tuple[int, str]:

@@ -59,8 +59,11 @@ class Trained(Protocol):
     def importance(self, features: Features) -> Importance:
         """Importance of every feature over these rows."""
 
-    def save(self, attributes: Mapping[str, str]) -> bytes:
-        """The model as a file that `Learner.load` reads, with `attributes` inside. No pickle."""
+    def save(self, attributes: Mapping[str, str], *, names: Sequence[str] | None = None) -> bytes:
+        """The model as a file that `Learner.load` reads, with `attributes` inside. No pickle.
+
+        `names`: the features in order, for a format that has a place for them, so that other programs' calls are checked too.
+        """
 
 
 def interrupted() -> ChronosError:

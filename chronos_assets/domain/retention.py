@@ -34,6 +34,7 @@ class KeptRun:
     profiles: Mapping[str, datetime] = field(default_factory=dict)
     pinned: bool = False
     swept: bool = False
+    promoted: bool = False
     baseline: str | None = None
 
 
@@ -47,6 +48,8 @@ def reasons_to_keep(runs: Sequence[KeptRun], keep: Keep) -> dict[str, str]:
     for run in runs:
         if run.pinned:
             reasons[run.run_id] = "pinned"
+        elif run.promoted:
+            reasons[run.run_id] = "backtest of a promoted model"
         elif run.swept:
             reasons[run.run_id] = "of a sweep"
         elif not run.profiles:

@@ -67,7 +67,8 @@ class FoldResult:
     """A trained fold, and the versions of the process that trained it.
 
     `predictions` are in the target's unit (`p - 0.5` for 0/1), `scores` the learner's raw outputs; both per test row. `chosen` are the
-    features that the selector kept; `importance` has an entry for every candidate.
+    features that the selector kept; `importance` has an entry for every candidate, over the test rows, or over the validation rows of a
+    fold without test rows (a live fold's model is trained so).
     """
 
     fold: Fold
@@ -122,7 +123,7 @@ def train_fold(data: FoldData, spec: FoldSpec, stop: Stop | None = None) -> Fold
         stop=stop,
     )
     asked = ("validation", "test") if recipe.thresholds.data == "validation" else tuple(rows)
-    scores = {name: trained.outputs(features[name]) for name in asked}
+    scores = {name: trained.outputs(features[name]) if len(features[name]) else np.empty(0) for name in asked}
     predictions = {name: signal_predictions(transform.invert(raw), binary=recipe.binary) for name, raw in scores.items()}
     thresholds, threshold_cases = _thresholds(recipe, data.targets, predictions, rows)
     seen = np.concatenate([predictions["validation"], predictions["test"]])
@@ -142,7 +143,7 @@ def train_fold(data: FoldData, spec: FoldSpec, stop: Stop | None = None) -> Fold
         val_rows=validation,
         val_predictions=predictions["validation"],
         val_targets=data.targets[validation],
-        importance=_of_all(trained.importance(features["test"]), columns, data.features.shape[1]),
+        importance=_of_all(trained.importance(features["test" if len(rows["test"]) else "validation"]), columns, data.features.shape[1]),
         model=trained.save(attributes_of(spec.key, names, transform, binary=recipe.binary)),
         seconds=time.perf_counter() - started,
     )
@@ -170,6 +171,8 @@ def _choose(data: FoldData, fitted: NDArray[np.int64], recipe: Recipe, stop: Sto
 
 def _rows_of(features: Features, rows: NDArray[np.int64]) -> Features:
     """A view of the shared features if `rows` are contiguous (no null target among them), else a copy."""
+    if not len(rows):
+        return features[:0]
     start, end = int(rows[0]), int(rows[-1]) + 1
     return features[start:end] if end - start == len(rows) else features[rows]
 

@@ -154,14 +154,16 @@ def iter_bars(
         yield read_range(questdb, record.questdb_tag, asked, first=start, last=min(start + step - 1, last), keys=keys)
 
 
-def read_last_bars(questdb: QuestDB, record: DatasetRecord, columns: Sequence[DatasetColumn], bars: int) -> pl.DataFrame:
-    """The last `bars` published bars in order: `columns` under their dataset names."""
+def read_last_bars(
+    questdb: QuestDB, record: DatasetRecord, columns: Sequence[DatasetColumn], bars: int, *, keys: Sequence[str] = ()
+) -> pl.DataFrame:
+    """The last `bars` published bars in order: the key columns, then `columns` under their dataset names."""
     first, last = (int(ts.timestamp()) * 1_000_000_000 for ts in (record.first_bar_ts, record.last_bar_ts))
     where = f"dataset = {quote_literal(record.questdb_tag)} AND timestamp BETWEEN {first} AND {last}"
     return questdb.read_columns(
         INDICATOR_BARS.name,
-        [c.questdb_column for c in columns],
-        names=[c.name for c in columns],
+        [*keys, *(c.questdb_column for c in columns)],
+        names=[*keys, *(c.name for c in columns)],
         condition=f"{where} ORDER BY timestamp LIMIT -{int(bars)}",
     )
 

@@ -15,10 +15,10 @@ LEAST_CHARACTERS = 6
 _BEGINNING = re.compile(rf"[0-9a-f-]{{{LEAST_CHARACTERS},35}}")
 _SHOWN = 5
 # What is named -> the query for ids that begin alike.
-_QUERIES = {"run": "runs_near", "simulation": "simulations_near", "selection": "selections_near"}
+_QUERIES = {"run": "runs_near", "simulation": "simulations_near", "selection": "selections_near", "model": "models_near"}
 
 
-def full_id(postgres: Postgres, kind: Literal["run", "simulation", "selection"], text: str) -> str:
+def full_id(postgres: Postgres, kind: Literal["run", "simulation", "selection", "model"], text: str) -> str:
     """The id that begins with `text`, or `text` itself if none does (whoever looks it up says so).
 
     Raises `UsageError` if several begin so.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from chronos_assets.domain.retention import KeptRun
+from chronos_assets.storage.models import kept_runs
 from chronos_assets.storage.postgres import Postgres
 from chronos_assets.storage.queries import query
 
@@ -28,6 +29,7 @@ class StandingRun:
 
 def retention_runs(postgres: Postgres, slug: str | None = None) -> list[StandingRun]:
     """All runs of a dataset, or of all datasets, by dataset and age."""
+    promoted = kept_runs(postgres, slug)
     with postgres.connection() as connection:
         rows = connection.execute(query("retention_runs"), {"dataset_id": slug}).fetchall()
     return [
@@ -40,6 +42,7 @@ def retention_runs(postgres: Postgres, slug: str | None = None) -> list[Standing
                 profiles={name: datetime.fromisoformat(moment) for name, moment in row["profiles"].items()},
                 pinned=row["pinned"],
                 swept=row["swept"],
+                promoted=row["run_id"] in promoted,
                 baseline=row["baseline"],
             ),
             whole=row["folds_present"] == row["folds_planned"],

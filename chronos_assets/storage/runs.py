@@ -386,10 +386,14 @@ def fold_keys_of_dataset(postgres: Postgres, slug: str) -> list[str]:
 
 
 def delete_run(postgres: Postgres, run_id: str) -> None:
-    """Delete a run, its folds and simulations from Postgres; its trial stays. Their rows in QuestDB stay there, unreachable."""
+    """Delete a run, its folds and simulations from Postgres; its trial and its models stay on record.
+
+    Their rows in QuestDB stay there, unreachable.
+    """
     with postgres.connection() as connection, connection.transaction():
         connection.execute(query("trial_retire"), {"run_id": run_id})
         connection.execute(query("simulations_delete"), {"run_id": run_id})
+        connection.execute(query("models_retire"), {"run_id": run_id})
         connection.execute(query("run_folds_delete"), {"run_id": run_id})
         connection.execute(query("run_delete"), {"run_id": run_id})
 

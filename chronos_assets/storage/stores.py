@@ -45,7 +45,7 @@ class Stores:
 
 
 def open_questdb(connections: ConnectionsLike) -> QuestDB:
-    """QuestDB with all four tables in place; raises `StoreError` if one has another shape."""
+    """QuestDB with all tables in place; raises `StoreError` if one has another shape."""
     questdb = QuestDB(
         connections.questdb_conf,
         connections.questdb_http,

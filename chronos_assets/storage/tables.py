@@ -1,4 +1,4 @@
-"""The four QuestDB tables, as they are created before the first write.
+"""The five QuestDB tables, as they are created before the first write.
 
 WAL, partitioned by year, nanosecond timestamps, and DEDUP keys, so that sending the same rows twice leaves one copy. The keys never
 include `source` or `granularity`: a changed source would leave an old row beside the new one.
@@ -186,4 +186,34 @@ TRADING_SIM_EQUITY = TableSpec(
         TIMESTAMP: 1714572000000000000,
     },
 )
-TABLES = (INDICATOR_BARS, WALKFORWARD_PREDICTIONS, TRADING_SIM_TRACES, TRADING_SIM_EQUITY)
+LIVE_SIGNALS = TableSpec(
+    name="live_signals",
+    symbols=("model_id", "dataset", "signal"),
+    longs=("bar_index",),
+    doubles=("prediction", "long_threshold", "short_threshold"),
+    keys=("model_id",),
+    about="One row per bar that a model of a live fold predicted, at the bar's label. `signal` is `long`, `short` or `none`, `bar_index` "
+    "the bar's row in the dataset, the thresholds those of the model (null: that side is off). A later model writes rows of its own and "
+    "leaves these as they are.",
+    columns={
+        "model_id": "the model that predicted",
+        "dataset": "the slug",
+        "signal": "long, short or none",
+        "bar_index": "position of the bar in the dataset",
+        "prediction": "in units of the target",
+        "long_threshold": "long if the prediction is at or above; null: the side is off",
+        "short_threshold": "short if the prediction is at or below; null: the side is off",
+        "timestamp": "time of the bar predicted, UTC",
+    },
+    example={
+        "model_id": "b5d8a1b0-3f0e-5c55-9d7c-0a8e2f1f4d21",
+        "dataset": "btc_4h_v1",
+        "signal": "long",
+        "bar_index": 1071,
+        "prediction": 0.31,
+        "long_threshold": 0.25,
+        "short_threshold": -0.19,
+        TIMESTAMP: 1714572000000000000,
+    },
+)
+TABLES = (INDICATOR_BARS, WALKFORWARD_PREDICTIONS, TRADING_SIM_TRACES, TRADING_SIM_EQUITY, LIVE_SIGNALS)

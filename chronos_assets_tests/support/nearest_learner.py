@@ -58,7 +58,7 @@ class Rows:
         spread = self.rows.std(axis=0)
         return Importance(spread.tolist(), [1] * len(spread), (spread * len(features)).tolist(), len(features))
 
-    def save(self, attributes: Mapping[str, str]) -> bytes:
+    def save(self, attributes: Mapping[str, str], *, names: Sequence[str] | None = None) -> bytes:
         numbers = {"rows": self.rows.tolist(), "labels": self.labels.tolist(), "neighbours": self.neighbours}
         return json.dumps(numbers | {"attributes": dict(attributes)}).encode()
 

@@ -176,6 +176,36 @@ CREATE TABLE lfs_features (
     CONSTRAINT lfs_features_lfs_id_fkey FOREIGN KEY(lfs_id) REFERENCES lfs_runs (lfs_id) ON DELETE CASCADE
 );
 
+CREATE TABLE models (
+    model_id UUID NOT NULL,
+    dataset_id TEXT NOT NULL,
+    run_id UUID,
+    profile TEXT,
+    fold JSONB NOT NULL,
+    thresholds JSONB NOT NULL,
+    train_start_ts TIMESTAMP WITH TIME ZONE NOT NULL,
+    train_end_ts TIMESTAMP WITH TIME ZONE NOT NULL,
+    valid_from_ts TIMESTAMP WITH TIME ZONE NOT NULL,
+    valid_until_ts TIMESTAMP WITH TIME ZONE NOT NULL,
+    sha256 TEXT NOT NULL,
+    bytes BIGINT NOT NULL,
+    simulation_ids JSONB DEFAULT '[]'::jsonb NOT NULL,
+    description JSONB NOT NULL,
+    backtest JSONB NOT NULL,
+    status TEXT NOT NULL,
+    requested_by TEXT,
+    created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    retired_at TIMESTAMP WITH TIME ZONE,
+    PRIMARY KEY (model_id),
+    CONSTRAINT models_status_check CHECK (status IN ('queued', 'running', 'completed', 'failed', 'cancelled')),
+    CONSTRAINT models_dataset_id_fkey FOREIGN KEY(dataset_id) REFERENCES indicator_datasets (dataset_id) ON DELETE CASCADE,
+    CONSTRAINT models_run_id_fkey FOREIGN KEY(run_id) REFERENCES walkforward_runs (run_id) ON DELETE SET NULL
+);
+
+CREATE INDEX models_dataset_created ON models (dataset_id, created_at DESC);
+
+CREATE INDEX models_run ON models (run_id);
+
 CREATE TABLE simulation_runs (
     simulation_id UUID NOT NULL,
     run_id UUID NOT NULL,
@@ -255,6 +285,23 @@ CREATE TABLE walkforward_run_profiles (
 CREATE INDEX walkforward_run_profiles_newest ON walkforward_run_profiles (dataset_id, profile, requested_at DESC);
 
 CREATE INDEX walkforward_run_profiles_run ON walkforward_run_profiles (run_id);
+
+CREATE TABLE model_aliases (
+    change_id BIGINT GENERATED ALWAYS AS IDENTITY,
+    dataset_id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    model_id UUID NOT NULL,
+    action TEXT NOT NULL,
+    reason TEXT,
+    changed_by TEXT,
+    changed_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    PRIMARY KEY (change_id),
+    CONSTRAINT model_aliases_action_check CHECK (action IN ('promote', 'rollback')),
+    CONSTRAINT model_aliases_dataset_id_fkey FOREIGN KEY(dataset_id) REFERENCES indicator_datasets (dataset_id) ON DELETE CASCADE,
+    CONSTRAINT model_aliases_model_id_fkey FOREIGN KEY(model_id) REFERENCES models (model_id) ON DELETE CASCADE
+);
+
+CREATE INDEX model_aliases_newest ON model_aliases (dataset_id, name, change_id DESC);
 
 CREATE TABLE simulation_trade_buckets (
     simulation_id UUID NOT NULL,

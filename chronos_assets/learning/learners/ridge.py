@@ -89,7 +89,7 @@ class Line:
         shap = np.abs(self._contributions(features)).sum(axis=0)
         return Importance(np.abs(self.coefficients).tolist(), [1] * len(self.coefficients), shap.tolist(), len(features))
 
-    def save(self, attributes: Mapping[str, str]) -> bytes:
+    def save(self, attributes: Mapping[str, str], *, names: Sequence[str] | None = None) -> bytes:
         """JSON; Python's floats survive it to the last bit."""
         numbers = {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in asdict(self).items()}
         return json.dumps({"attributes": dict(attributes), **numbers}, allow_nan=False).encode()

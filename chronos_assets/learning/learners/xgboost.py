@@ -5,6 +5,7 @@ One CPU thread per fold: two folds side by side beat one fold on two threads, an
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     import xgboost as xgb
 
 Objective = Literal["auto", "reg:squarederror", "reg:quantileerror", "reg:pseudohubererror", "binary:logistic"]
+_NOT_ALLOWED = re.compile(r"[\[\]<]")
 # Parameters that XGBoost knows by the name of the field.
 _SAME_NAMES = (
     "eta",
@@ -141,20 +143,20 @@ class Trees:
         return int(self.booster.num_boosted_rounds()) - 1
 
     def outputs(self, features: Features) -> Floats:
-        return np.asarray(self.booster.predict(_matrix(Cases(features, np.empty(0)))), dtype=np.float64)
+        return np.asarray(self.booster.predict(self._matrix(features)), dtype=np.float64)
 
     def validation_score(self, cases: Cases) -> float | None:
         """The objective's own measure."""
-        score = float(self.booster.eval(_matrix(cases)).rpartition(":")[2])
+        score = float(self.booster.eval(_matrix(cases, self.booster.feature_names)).rpartition(":")[2])
         return score if np.isfinite(score) else None
 
     def importance(self, features: Features) -> Importance:
         """Total gain and splits over all trees; |SHAP| over the rows."""
         count = features.shape[1]
-        contributions = self.booster.predict(_matrix(Cases(features, np.empty(0))), pred_contribs=True)
+        contributions = self.booster.predict(self._matrix(features), pred_contribs=True)
         gain: dict[str, Any] = self.booster.get_score(importance_type="total_gain")
         splits: dict[str, Any] = self.booster.get_score(importance_type="weight")
-        names = [f"f{i}" for i in range(count)]
+        names = self.booster.feature_names or [f"f{i}" for i in range(count)]
         return Importance(
             [float(gain.get(n, 0.0)) for n in names],
             [int(splits.get(n, 0)) for n in names],
@@ -162,17 +164,28 @@ class Trees:
             len(features),
         )
 
-    def save(self, attributes: Mapping[str, str]) -> bytes:
-        """UBJSON, which XGBoost reads too."""
+    def save(self, attributes: Mapping[str, str], *, names: Sequence[str] | None = None) -> bytes:
+        """UBJSON, which XGBoost reads too. With `names`, XGBoost itself refuses other features, or another order of them."""
         self.booster.set_attr(**attributes)
+        if names is not None:
+            self.booster.feature_names = booster_names(names)
         return bytes(self.booster.save_raw(raw_format="ubj"))
 
+    def _matrix(self, features: Features) -> xgb.DMatrix:
+        return _matrix(Cases(features, np.empty(0)), self.booster.feature_names)
 
-def _matrix(cases: Cases) -> xgb.DMatrix:
+
+def booster_names(names: Sequence[str]) -> list[str]:
+    """Names that XGBoost takes for features: it allows no `[`, `]` or `<`, so a name that holds one of them gets its position behind it."""
+    return [f"{_NOT_ALLOWED.sub('_', name)}#{at}" if _NOT_ALLOWED.search(name) else name for at, name in enumerate(names)]
+
+
+def _matrix(cases: Cases, names: Sequence[str] | None = None) -> xgb.DMatrix:
     import xgboost as xgb
 
     features = np.ascontiguousarray(cases.features, dtype=np.float32)
-    return xgb.DMatrix(features, label=cases.labels if cases.labels.size else None, weight=cases.weights, nthread=1)
+    labels = cases.labels if cases.labels.size else None
+    return xgb.DMatrix(features, label=labels, weight=cases.weights, nthread=1, feature_names=None if names is None else list(names))
 
 
 def _stop_when(stop: Stop) -> Any:

@@ -18,9 +18,12 @@ from pathlib import Path
 from chronos_assets.errors import ConflictError
 from chronos_assets.pipeline.walkforward.trials import keep_trial_of_old_run
 from chronos_assets.storage.fold_artifacts import FoldArtifacts
+from chronos_assets.storage.model_artifacts import ModelArtifacts
+from chronos_assets.storage.models import kept_runs, models_in_use, models_of_run
 from chronos_assets.storage.retention import fold_keys_in_use, simulations_in_use
 from chronos_assets.storage.runs import (
     RunArtifact,
+    RunRecord,
     count_predictions,
     delete_run,
     files_lock,
@@ -80,19 +83,24 @@ def retire_run(stores: Stores, run_id: str) -> RunSpace:
     """Delete a run with its simulations and reports, and the files that only it uses; returns what it took. Its trial stays on record.
 
     A process that is killed on the way leaves the run whole or gone; files that it did not come to are found by `remove_orphans`.
-    Raises `ConflictError` if the run is pinned, or a process works on it or on one of its simulations.
+    The files of its models go too. Raises `ConflictError` if the run is pinned or a promoted model rests on it, or a process works on
+    it or on one of its simulations.
     """
     run = get_run(stores.postgres, run_id)
     if run.pinned_at is not None:
         raise ConflictError(f"run {run_id} is pinned", code="run_pinned", hint=f"`chronos runs unpin {run_id}` leaves it to be retired.")
     with run_lock(stores.postgres, run_id), ExitStack() as locks:
+        _refuse_promoted(stores, run)
         space = run_space(stores, run_id)
         for simulation_id in space.simulations:
             locks.enter_context(simulation_lock(stores.postgres, simulation_id))
         keep_trial_of_old_run(stores, run)
         with files_lock(stores.postgres):
             own = [row.fold_key for row in run_artifacts(stores.postgres, [run_id]) if row.own]
+            models = models_of_run(stores.postgres, run_id)
             delete_run(stores.postgres, run_id)
+            for model_id in models:
+                ModelArtifacts(stores.artifacts).remove(model_id)
             artifacts = FoldArtifacts(stores.artifacts)
             for key in own:
                 artifacts.remove(key)
@@ -103,13 +111,22 @@ def retire_run(stores: Stores, run_id: str) -> RunSpace:
     return space
 
 
+def _refuse_promoted(stores: Stores, run: RunRecord) -> None:
+    if run.run_id in kept_runs(stores.postgres, run.dataset_id):
+        raise ConflictError(
+            f"a promoted model rests on run {run.run_id}, or a rollback would restore one that does",
+            code="run_of_promoted_model",
+            hint=f"`chronos model list {run.dataset_id}` shows the models; promote two others first.",
+        )
+
+
 def reports_of(artifacts: Path, simulation_id: str) -> list[Path]:
     """The tear sheets that were written to the reports folder of a simulation."""
     return sorted((artifacts / REPORTS).glob(f"*-{simulation_id}.html"))
 
 
 def remove_orphans(stores: Stores) -> int:
-    """Remove files of folds and reports that no row names: a process was killed while it retired their run. Returns bytes."""
+    """Remove files of folds, models and reports that no row names: a process was killed while it retired their run. Returns bytes."""
     artifacts, freed = FoldArtifacts(stores.artifacts), 0
     with files_lock(stores.postgres):
         keys = artifacts.keys()
@@ -119,8 +136,18 @@ def remove_orphans(stores: Stores) -> int:
                 freed += artifacts.size(key)
                 artifacts.remove(key)
         artifacts.remove_abandoned()
+        freed += _orphaned_models(stores)
     named = {found[1]: path for path in (stores.artifacts / REPORTS).glob("*.html") if (found := _OF_SIMULATION.search(path.name))}
     for simulation_id in sorted(set(named) - simulations_in_use(stores.postgres, list(named))):
         freed += named[simulation_id].stat().st_size
         named[simulation_id].unlink(missing_ok=True)
+    return freed
+
+
+def _orphaned_models(stores: Stores) -> int:
+    """Remove files of models that no row needs; call it under `files_lock`. Returns bytes."""
+    artifacts = ModelArtifacts(stores.artifacts)
+    ids = artifacts.ids()
+    freed = sum(artifacts.remove(model_id) for model_id in sorted(set(ids) - models_in_use(stores.postgres, ids)))
+    artifacts.remove_abandoned()
     return freed

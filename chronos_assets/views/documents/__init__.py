@@ -63,6 +63,7 @@ from chronos_assets.views.documents.lineage import (
     ThresholdWords,
     WalkforwardOutcome,
 )
+from chronos_assets.views.documents.models import AliasChange, LivePredictions, LiveSignal, Model, ModelDetail, ModelNamed, ModelOutcome
 from chronos_assets.views.documents.nights import Morning, Night, NightDataset, NightEquity, NightProfile, NightRun, Outcome
 from chronos_assets.views.documents.runs import (
     Comparison,
@@ -168,10 +169,18 @@ DOCUMENTS: tuple[type[Document], ...] = (
     RetiredDataset,
     PinnedRun,
     RunSpace,
+    Model,
+    AliasChange,
+    ModelDetail,
+    ModelOutcome,
+    ModelNamed,
+    LiveSignal,
+    LivePredictions,
 )
 
 __all__ = [
     "DOCUMENTS",
+    "AliasChange",
     "Analysis",
     "Audit",
     "AuditLine",
@@ -238,7 +247,13 @@ __all__ = [
     "LineageSimulation",
     "LineageStep",
     "LineageWalkforward",
+    "LivePredictions",
+    "LiveSignal",
     "Mode",
+    "Model",
+    "ModelDetail",
+    "ModelNamed",
+    "ModelOutcome",
     "MonthlyReturns",
     "Morning",
     "NearestReading",
