@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from chronos_assets.cli import completion
 from chronos_assets.cli.common import emit, json_option, say
-from chronos_assets.cli.models_text import list_text, model_text, named_text, outcome_text
+from chronos_assets.cli.models_text import list_text, model_text, named_text, outcome_text, verified_text
 from chronos_assets.cli.walkforward import profile_options
 from chronos_assets.cli.workplace import open_for_reading, open_stores_of
 from chronos_assets.storage.ids import full_id
@@ -115,6 +116,36 @@ def rollback(slug: str, name: str, reason: str | None, as_json: bool) -> None:
 
     stores = open_stores_of()
     _emit_named(stores, roll_back(stores, slug, name, reason=reason, changed_by="chronos model rollback"), name, as_json)
+
+
+@model.command()
+@click.argument("model_id", shell_complete=completion.model_ids)
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Folder or FILE.zip to write; default: SLUG-ID in this folder.")
+@json_option
+def export(model_id: str, output: Path | None, as_json: bool) -> None:
+    """Write MODEL_ID as a bundle, which runs without servers and without this program: its reader needs NumPy and XGBoost only."""
+    from chronos_assets.pipeline.models.bundle import export_model
+    from chronos_assets.views.documents import WrittenBundle
+    from chronos_assets.views.models import named_document
+
+    stores = open_for_reading()
+    written = export_model(stores, full_id(stores.postgres, "model", model_id), output)
+    document = WrittenBundle(model=named_document(stores.postgres, written.model), path=str(written.path), files=written.files)
+    emit(document, as_json, lambda one: f"{one.path}: {len(one.files)} files of model {one.model.model_id}, opened and checked")
+
+
+@model.command()
+@click.argument("bundle", type=click.Path(path_type=Path, exists=True))
+@json_option
+def verify(bundle: Path, as_json: bool) -> None:
+    """Check a BUNDLE (folder or zip file): every file by its SHA-256, and the sample predicted again, bit for bit. No server needed."""
+    from chronos_assets.pipeline.models.bundle import verify_bundle
+    from chronos_assets.views.documents import VerifiedBundle
+
+    found = verify_bundle(bundle)
+    names = ("model_id", "dataset", "valid_from", "valid_until")
+    document = VerifiedBundle(path=str(bundle), sample_rows=found.sample_rows, **{name: found.about[name] for name in names})
+    emit(document, as_json, lambda _: verified_text(document, found.backtest))
 
 
 def _emit_named(stores: Stores, found: Renamed, name: str, as_json: bool) -> None:

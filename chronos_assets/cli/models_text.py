@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from chronos_assets.domain.byte_size import byte_size
 
 if TYPE_CHECKING:
-    from chronos_assets.views.documents import LivePredictions, LiveSignal, Model, ModelDetail, ModelNamed, ModelOutcome
+    from chronos_assets.views.documents import (
+        BundlePredictions,
+        LivePredictions,
+        LiveSignal,
+        Model,
+        ModelDetail,
+        ModelNamed,
+        ModelOutcome,
+        VerifiedBundle,
+    )
 
 SIGNALS_SHOWN = 10
 
@@ -72,6 +81,25 @@ def named_text(named: ModelNamed) -> str:
         return f"{named.name} of {named.model.dataset_id} is model {named.model.model_id} already"
     before = f"; it was {named.before}" if named.before else ""
     return f"{named.name} of {named.model.dataset_id} is model {named.model.model_id} now{before}"
+
+
+def verified_text(found: VerifiedBundle, backtest: Mapping[str, Any]) -> str:
+    """What a verified bundle is."""
+    return "\n".join(
+        [
+            f"{found.path}: whole, {found.sample_rows} sample rows predicted again, 0 bits different",
+            f"model {found.model_id} of {found.dataset}, holds from {_minute(found.valid_from)} until {_minute(found.valid_until)}",
+            *backtest_lines(backtest),
+        ]
+    )
+
+
+def file_text(found: BundlePredictions) -> str:
+    """The newest bars of a file as a bundle predicts them, the last one for the bar to come."""
+    lines = [f"{_bar(one.bar)}  {one.prediction:>12.6g} {one.signal:<6}" for one in found.signals[-SIGNALS_SHOWN:]]
+    head = [f"{'bar':<17} {'prediction':>12} {'signal':<6}", *lines] if lines else ["the file holds no bar of the model's window"]
+    until = f"model {found.model_id} of {found.dataset}, holds until {_minute(found.valid_until)}"
+    return "\n".join([*head, until])
 
 
 def predictions_text(found: LivePredictions, backtest: Mapping[str, Any]) -> str:
@@ -140,6 +168,10 @@ def _names(model: Model) -> str:
 
 def _row(one: LiveSignal) -> str:
     return f"{one.timestamp:%Y-%m-%d %H:%M}  {one.prediction:>12.6g} {one.signal:<6}"
+
+
+def _bar(second: int) -> str:
+    return f"{datetime.fromtimestamp(second, tz=UTC):%Y-%m-%d %H:%M}"
 
 
 def _minute(moment: datetime) -> str:

@@ -52,7 +52,7 @@ def predict_live(
     record = get_dataset(stores.postgres, slug)
     model = model_named(stores, slug, name) if model_id is None else get_model(stores.postgres, model_id)
     require_kept(model)
-    _require_same_bars(model, record)
+    require_same_bars(model, record)
     expired = is_expired(model, record)
     if expired and not allow_expired:
         raise _expired(model, record)
@@ -114,7 +114,7 @@ def _of_last_fold(model: ModelRecord, stores: Stores) -> pl.DataFrame:
     )
 
 
-def _require_same_bars(model: ModelRecord, record: DatasetRecord) -> None:
+def require_same_bars(model: ModelRecord, record: DatasetRecord) -> None:
     """Raise `RefusedError` for a model of another dataset, or of bars that were replaced since."""
     if model.dataset_id != record.dataset_id:
         raise NotPublishedError(

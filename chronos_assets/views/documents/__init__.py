@@ -63,7 +63,19 @@ from chronos_assets.views.documents.lineage import (
     ThresholdWords,
     WalkforwardOutcome,
 )
-from chronos_assets.views.documents.models import AliasChange, LivePredictions, LiveSignal, Model, ModelDetail, ModelNamed, ModelOutcome
+from chronos_assets.views.documents.models import (
+    AliasChange,
+    BundlePredictions,
+    BundleSignal,
+    LivePredictions,
+    LiveSignal,
+    Model,
+    ModelDetail,
+    ModelNamed,
+    ModelOutcome,
+    VerifiedBundle,
+    WrittenBundle,
+)
 from chronos_assets.views.documents.nights import Morning, Night, NightDataset, NightEquity, NightProfile, NightRun, Outcome
 from chronos_assets.views.documents.runs import (
     Comparison,
@@ -176,6 +188,10 @@ DOCUMENTS: tuple[type[Document], ...] = (
     ModelNamed,
     LiveSignal,
     LivePredictions,
+    WrittenBundle,
+    VerifiedBundle,
+    BundleSignal,
+    BundlePredictions,
 )
 
 __all__ = [
@@ -186,6 +202,8 @@ __all__ = [
     "AuditLine",
     "AuditVerdict",
     "Bucket",
+    "BundlePredictions",
+    "BundleSignal",
     "Check",
     "ChosenFeature",
     "ChosenFeatures",
@@ -313,8 +331,10 @@ __all__ = [
     "Trace",
     "Trade",
     "Validation",
+    "VerifiedBundle",
     "WalkforwardOutcome",
     "Warn",
+    "WrittenBundle",
     "WrittenFile",
     "WrittenIndicators",
 ]

@@ -100,3 +100,41 @@ class LivePredictions(Document):
     newest: LiveSignal | None
     signals: list[LiveSignal]
     warnings: list[Warn]
+
+
+class WrittenBundle(Document):
+    """A bundle that was written: the SHA-256 of each of its files."""
+
+    model: Model
+    path: str
+    files: dict[str, str]
+
+
+class VerifiedBundle(Document):
+    """A bundle that its reader takes: every file is what was written, and `sample_rows` rows are predicted to the same bits."""
+
+    path: str
+    model_id: str
+    dataset: str
+    valid_from: datetime
+    valid_until: datetime
+    sample_rows: int
+
+
+class BundleSignal(Document):
+    """What a bundle says of one bar: `bar` is its UTC second."""
+
+    bar: int
+    prediction: float
+    signal: SignalWord
+
+
+class BundlePredictions(Document):
+    """The bars of a file that lie in a bundle's window, the newest last."""
+
+    model_id: str
+    dataset: str
+    valid_from: datetime
+    valid_until: datetime
+    thresholds: Json
+    signals: list[BundleSignal]
