@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from chronos_assets.storage.postgres import Postgres
 from chronos_assets.storage.queries import query
-from chronos_assets.storage.tables import INDICATOR_BARS, TRADING_SIM_EQUITY, TRADING_SIM_TRACES, WALKFORWARD_PREDICTIONS
+from chronos_assets.storage.tables import INDICATOR_BARS, LIVE_SIGNALS, TRADING_SIM_EQUITY, TRADING_SIM_TRACES, WALKFORWARD_PREDICTIONS
 
 # Readers that began before a revision was replaced may still read its tag.
 YOUNG = timedelta(hours=1)
@@ -16,12 +16,18 @@ KEYS = {
     WALKFORWARD_PREDICTIONS.name: "run_id",
     TRADING_SIM_TRACES.name: "simulation_id",
     TRADING_SIM_EQUITY.name: "simulation_id",
+    LIVE_SIGNALS.name: "model_id",
 }
 
 
 def alive_keys(postgres: Postgres, key: str, stored: set[str]) -> set[str]:
     """Values of `key` whose rows are alive, among those `stored`. A tag that no attempt of ours used is alive: it is not ours to drop."""
-    names = {"run_id": ("alive_runs",), "simulation_id": ("alive_simulations",), "dataset": ("alive_tags", "attempted_tags")}[key]
+    names = {
+        "run_id": ("alive_runs",),
+        "simulation_id": ("alive_simulations",),
+        "model_id": ("alive_models",),
+        "dataset": ("alive_tags", "attempted_tags"),
+    }[key]
     with postgres.connection() as connection:
         found = [{str(row["key"]) for row in connection.execute(query(name), {"young": YOUNG}).fetchall()} for name in names]
     alive = found[0] & stored

@@ -15,15 +15,18 @@ from chronos_assets.learning.models import load_model
 from chronos_assets.pipeline.models.aliases import model_named, promote, rollback
 from chronos_assets.pipeline.models.predict import predict_live
 from chronos_assets.pipeline.models.train import TrainedModel, train_live_model
+from chronos_assets.pipeline.upkeep.compaction import table_spaces
 from chronos_assets.pipeline.upkeep.datasets import retire
 from chronos_assets.pipeline.upkeep.retire import remove_orphans, retire_run
 from chronos_assets.pipeline.walkforward.run import run_walkforward
+from chronos_assets.storage.alive import KEYS, alive_keys
 from chronos_assets.storage.live_signals import read_signals
 from chronos_assets.storage.model_artifacts import ModelArtifacts
 from chronos_assets.storage.models import alias_history, find_model, get_model, list_models
 from chronos_assets.storage.retention import retention_runs
 from chronos_assets.storage.runs import get_folds, read_predictions
 from chronos_assets.storage.stores import Stores
+from chronos_assets.storage.tables import TABLES
 from chronos_assets_tests.support.walkforward_data import make_bars, publish, small_profile
 
 BARS = make_bars(160, trailing_nulls=0)
@@ -241,6 +244,17 @@ def test_promoted_models_keep_their_runs(stores: Stores, unique_slug: str) -> No
     with pytest.raises(RefusedError) as retired:
         rollback(stores, unique_slug)
     assert retired.value.code == "model_retired"
+
+
+def test_every_table_knows_which_of_its_rows_are_alive(stores: Stores, unique_slug: str) -> None:
+    """A compaction drops dead rows: signals are alive as long as their model is on record, also a retired one."""
+    assert set(KEYS) == {spec.name for spec in TABLES}
+    model = trained(stores, unique_slug).model
+    stray = "00000000-0000-5000-8000-000000000001"
+    assert model.run_id is not None
+    retire_run(stores, model.run_id)
+    assert alive_keys(stores.postgres, KEYS["live_signals"], {model.model_id, stray}) == {model.model_id}
+    assert "live_signals" in {space.table for space in table_spaces(stores)}
 
 
 def test_files_that_no_row_needs_go(stores: Stores, unique_slug: str) -> None:

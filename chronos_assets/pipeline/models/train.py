@@ -39,6 +39,8 @@ from chronos_assets.storage.models import ModelRecord, find_model_of_fold, get_m
 from chronos_assets.storage.postgres import Connection
 from chronos_assets.storage.runs import find_run, run_lock
 from chronos_assets.storage.stores import Stores
+from chronos_assets.storage.table_locks import writing_to
+from chronos_assets.storage.tables import LIVE_SIGNALS
 
 NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "chronos_assets/model")
 
@@ -235,7 +237,6 @@ class _Work:
         description = describe(model_id, request, live, self.data, result)
         attributes = attributes_of(result.key, model.feature_names, model.transform, binary=model.binary) | as_attribute(description)
         content = model.trained.save(attributes, names=model.feature_names)
-        self._first_signals(description, load_model(content, learner))
         backtest = backtest_of(self.stores, request.run_id)
         row = {
             "model_id": model_id,
@@ -251,7 +252,10 @@ class _Work:
             "backtest": backtest,
             "requested_by": requested_by,
         }
-        store_model(self.stores, self.lock, row, content)
+        # No compaction meanwhile: signals without a row would be dead ones.
+        with self.stores.postgres.wrapped(), writing_to(self.lock, LIVE_SIGNALS.name):
+            self._first_signals(description, load_model(content, learner))
+            store_model(self.stores, self.lock, row, content)
         return model_id
 
     def _first_signals(self, description: dict[str, Any], model: FoldModel) -> None:

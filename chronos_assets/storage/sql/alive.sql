@@ -6,6 +6,10 @@ SELECT run_id::text AS key FROM walkforward_runs ORDER BY 1
 -- name: alive_simulations
 SELECT simulation_id::text AS key FROM simulation_runs ORDER BY 1
 
+-- Retired models too: what was said live stays on record.
+-- name: alive_models
+SELECT model_id::text AS key FROM models ORDER BY 1
+
 -- Tags that a reader may use: registered, of a run or selection, of the latest attempt of a dataset, or of this day.
 -- name: alive_tags
 SELECT questdb_tag AS key FROM indicator_datasets
