@@ -41,6 +41,17 @@ INSERT INTO walkforward_folds (run_id, fold_number, train_start_idx, train_end_i
 SELECT run_id, n, n * 24, n * 24 + 650, n * 24 + 654, n * 24 + 678, 519, 24, 40, 0.01, %(thresholds)s, %(metrics)s, md5(run_id::text || n)
 FROM walkforward_runs, generate_series(0, %(last)s) n WHERE %(run_id)s::uuid IS NULL OR run_id = %(run_id)s::uuid
 """
+# Every run is a trial: its signal returns in 512 buckets.
+TRIALS = """
+INSERT INTO walkforward_trials (
+    run_id, dataset_id, lineage, target_column, content_hash, request, signals, effective_signals, sharpe, series, created_at
+)
+SELECT r.run_id, r.dataset_id, regexp_replace(r.dataset_id, '_v[0-9]+$', ''), r.target_column, 'x', '{}', 1200, 1000, random() / 10 - 0.05,
+    jsonb_build_object('width_seconds', 65536, 'first', 24000, 'sums',
+        (SELECT jsonb_agg(random() - 0.5) FROM generate_series(1, 512) n WHERE n > 0 * length(r.target_column))),
+    r.created_at
+FROM walkforward_runs r
+"""
 SIMULATIONS = """
 INSERT INTO simulation_runs (simulation_id, run_id, dataset_id, mode, config, status, started_at, completed_at, summary_metrics, created_at)
 SELECT gen_random_uuid(), run_id, dataset_id, 'dual', '{"capital": 100000.0}', 'completed', created_at, created_at,
@@ -85,6 +96,7 @@ def fill_registry(stores: Stores, size: Size) -> None:
             (BIG_RUN,),
         )
         connection.execute(FOLDS, {**folds, "last": size.big_folds - 1, "run_id": BIG_RUN})
+        connection.execute(TRIALS)
         connection.execute("ANALYZE")
 
 

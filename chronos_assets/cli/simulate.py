@@ -43,7 +43,7 @@ def simulate(
     from chronos_assets.cli.workplace import find_manifest, open_stores_of
     from chronos_assets.domain.profiles.simulation import SimulationProfile
     from chronos_assets.errors import ManifestError
-    from chronos_assets.pipeline.simulation.judgement import deflated, tests_of_page
+    from chronos_assets.pipeline.simulation.judgement import deflated_sharpes, tests_of_page
     from chronos_assets.pipeline.simulation.price_sources import price_source
     from chronos_assets.pipeline.simulation.run import simulate_run
     from chronos_assets.storage.runs import get_run
@@ -58,7 +58,7 @@ def simulate(
     changed = _changed(profile, modes, changes)
     with Reporter(run.dataset_id) as progress:
         results = simulate_run(run.run_id, changed, stores, prices=price_source(loaded, changed), progress=progress)
-    chances = deflated(stores, run.run_id, [result.simulation_id for result in results])
+    chances = deflated_sharpes(stores, run.run_id, [result.simulation_id for result in results])
     tests = tests_of_page({result.mode: result.summary_metrics for result in results})
     document = {
         "run_id": run.run_id,

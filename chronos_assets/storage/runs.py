@@ -6,6 +6,7 @@ order). Whether anybody works on a run is told by the session advisory lock on i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -260,6 +261,12 @@ def get_folds(postgres: Postgres, run_id: str) -> list[FoldRecord]:
         return [fold_from(row) for row in connection.execute(query("folds_get"), {"run_id": run_id}).fetchall()]
 
 
+def fold_numbers(postgres: Postgres, run_id: str) -> list[int]:
+    """Numbers of the folds that a run has stored, in order."""
+    with postgres.connection() as connection:
+        return [row["fold_number"] for row in connection.execute(query("fold_numbers"), {"run_id": run_id}).fetchall()]
+
+
 def stored_fold_files(postgres: Postgres, run_id: str) -> dict[int, FoldFiles]:
     """The files of the folds that a run has stored, by fold number."""
     with postgres.connection() as connection:
@@ -316,8 +323,10 @@ def store_folds(
     return {fold.fold_number for fold in whole}
 
 
-def read_predictions(stores: Stores, run_id: str, folds: Sequence[int] | None = None) -> pl.DataFrame:
-    """Stored predictions of a run in bar order.
+def read_predictions(
+    stores: Stores, run_id: str, folds: Sequence[int] | None = None, *, times: tuple[float, float] | None = None
+) -> pl.DataFrame:
+    """Stored predictions of a run in bar order; of some `folds`, or between two `times` (unix seconds, the second excluded).
 
     Columns: `timestamp_unix` int64, `bar_index` int64, `fold` int64, then float64 (null for NULL) `prediction`, `target_value`,
     `long_threshold`, `short_threshold`, `score`.
@@ -325,6 +334,9 @@ def read_predictions(stores: Stores, run_id: str, folds: Sequence[int] | None = 
     where = f"run_id = {quote_literal(run_id)}"
     if folds is not None:
         where += f" AND fold IN ({', '.join(quote_literal(str(n)) for n in folds)})"
+    if times is not None:
+        first, end = (math.ceil(seconds) * 1_000_000_000 for seconds in times)
+        where += f" AND {TIMESTAMP} >= {first} AND {TIMESTAMP} < {end}"
     names = ", ".join(PREDICTION_COLUMNS)
     sql = f"SELECT {TIMESTAMP}, fold, {names} FROM {WALKFORWARD_PREDICTIONS.name} WHERE {where}"  # noqa: S608 - literals are quoted
     frame = stores.questdb.read(sql).cast({"fold": pl.String})

@@ -52,6 +52,14 @@ def read_trials(postgres: Postgres, lineage: str, target: str) -> tuple[dict[str
     return {row["run_id"]: _trial_from(row) for row in rows}, [row["run_id"] for row in others]
 
 
+def state_of_trials(postgres: Postgres, lineage: str, target: str) -> str:
+    """Changes whenever `read_trials` gives anything else; asks for no trial's series."""
+    with postgres.connection() as connection:
+        row = connection.execute(query("trials_state"), {"lineage": lineage, "target_column": target}).fetchone()
+    assert row is not None
+    return str(row["state"])
+
+
 def begin_sweep(postgres: Postgres, sweep_id: str, *, dataset_id: str, target: str, grid: Mapping[str, Sequence[Any]]) -> None:
     """Record a sweep before its first run; one that is recorded already stays as it is."""
     row = {"sweep_id": sweep_id, "dataset_id": dataset_id, "target": target, "grid": Jsonb(dict(grid))}

@@ -27,11 +27,15 @@ SPARK_POINTS = 40
 
 @dataclass(frozen=True)
 class Line:
-    """One series of a chart: its values at the chart's times, the class that colours it, and whether its area down to 0 is filled."""
+    """One series of a chart: its values, the class that colours it, and whether its area down to 0 is filled.
+
+    `times`: of the values, if they are not those of the chart.
+    """
 
     values: Floats
     style: str
     area: bool = False
+    times: Ints | None = None
 
 
 def decimate(times: Ints, values: Floats, columns: int = PLOT) -> tuple[Ints, Floats]:
@@ -73,7 +77,7 @@ def line_chart(times: Ints, lines: Sequence[Line], *, height: int, label: str, u
     parts += [_rule(y(tick), f"{_short(tick)}{unit}") for tick in ticks]
     parts += [_time_mark(x(at), height, text, odd=bool(k % 2)) for k, (at, text) in enumerate(_time_ticks(int(first), int(last)))]
     for line in lines:
-        stamps, values = decimate(times, line.values)
+        stamps, values = decimate(times if line.times is None else line.times, line.values)
         points = [f"{x(t):.1f},{y(v):.1f}" for t, v in zip(stamps.tolist(), values.tolist(), strict=True) if math.isfinite(v)]
         if line.area and points:
             zero = y(0.0)

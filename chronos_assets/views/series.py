@@ -7,20 +7,19 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-import numpy as np
 import polars as pl
 
+from chronos_assets.errors import UsageError
 from chronos_assets.pipeline.simulation.prices import price_columns
 from chronos_assets.storage.datasets import DatasetColumn, DatasetRecord, iter_bars
 from chronos_assets.storage.delivery import bars_of
-from chronos_assets.storage.runs import get_run, read_predictions
+from chronos_assets.storage.runs import read_predictions
 from chronos_assets.storage.simulations import SimulationRecord
 from chronos_assets.storage.stores import Stores
+from chronos_assets.views.account import account_key, read_account
 from chronos_assets.views.decimation import Rule, decimate, min_max_last
 from chronos_assets.views.documents import Run
 from chronos_assets.views.frame_cache import FrameCache
-from chronos_assets.views.tear_sheet import buy_and_hold
-from chronos_assets.views.trades import load_equity
 
 EQUITY_RULES: dict[str, tuple[str, Rule]] = {
     **min_max_last(["equity"]),
@@ -57,26 +56,46 @@ class Series:
         starts = range(0, max(1, frame.height), PIECE_ROWS)
         return cls(frame.height, lambda: (frame.slice(start, PIECE_ROWS) for start in starts), decimated)
 
+    def narrowed(self, names: Sequence[str] | None, digits: int | None) -> Series:
+        """The series with its times and `names` alone (None: every column), its values rounded to `digits` significant ones."""
+        if names is None and digits is None:
+            return self
+
+        chosen = None if names is None else _known_columns(next(self.pieces()), names)
+
+        def narrow(frame: pl.DataFrame) -> pl.DataFrame:
+            kept = frame if chosen is None else frame.select(chosen)
+            return kept if digits is None else kept.with_columns(pl.col(pl.Float64).round_sig_figs(digits))
+
+        return Series(self.rows, lambda: (narrow(piece) for piece in self.pieces()), self.decimated)
+
+
+def _known_columns(frame: pl.DataFrame, names: Sequence[str]) -> list[str]:
+    for name in names:
+        if name not in frame.columns:
+            raise UsageError(
+                f"the series has no column {name[:100]!r}", code="column_unknown", expected=f"some of {', '.join(frame.columns)}"
+            )
+    return list(dict.fromkeys((frame.columns[0], *names)))
+
 
 def equity_series(stores: Stores, simulation: SimulationRecord, span: Span, cache: FrameCache) -> Series:
     """Equity, drawdown and position per bar, beside the starting capital held from the first close on."""
-
-    def read() -> pl.DataFrame:
-        equity = load_equity(stores, simulation, cache)
-        held = buy_and_hold(simulation, get_run(stores.postgres, simulation.run_id), stores, equity["timestamp_unix"].to_numpy())
-        values = np.full(equity.height, np.nan) if held is None else held
-        return equity.with_columns(buy_and_hold=pl.Series(values, dtype=pl.Float64).fill_nan(None))
-
-    key = ("held", simulation.simulation_id, simulation.completed_at)
-    return _cut(cache.get(key, read), span, EQUITY_RULES, cache, key)
+    return _cut(read_account(stores, simulation, cache), span, EQUITY_RULES, cache, account_key(simulation))
 
 
 def prediction_series(
     stores: Stores, run: Run, span: Span, cache: FrameCache, *, fold: int | None = None, signal: str | None = None
 ) -> Series:
-    """Predictions of a run's test rows. `signal`: `long`, `short` or `any`, only rows that give one."""
+    """Predictions of a run's test rows. `signal`: `long`, `short` or `any`, only rows that give one.
+
+    Every row between two times is read by those; for anything else all rows of the run are read once, and kept.
+    """
     key = ("predictions", run.run_id, run.completed_at, run.folds_present)
-    frame = cache.get(key, lambda: read_predictions(stores, run.run_id))
+    if span.start is not None and span.end is not None and span.points is None:
+        frame = read_predictions(stores, run.run_id, times=(span.start.timestamp(), span.end.timestamp()))
+    else:
+        frame = cache.get(key, lambda: read_predictions(stores, run.run_id))
     long = (pl.col("prediction") >= pl.col("long_threshold")).fill_null(value=False)
     short = (pl.col("prediction") <= pl.col("short_threshold")).fill_null(value=False)
     if fold is not None:
@@ -85,6 +104,7 @@ def prediction_series(
         frame = frame.filter({"long": long & ~short, "short": short & ~long, "any": long ^ short}[signal])
     counted = frame.with_columns(long_signal=long & ~short, short_signal=short & ~long) if span.points else frame
     counts: dict[str, tuple[str, Rule]] = {"long_signals": ("long_signal", "count"), "short_signals": ("short_signal", "count")}
+    counts |= {f"{side}_threshold_last": (f"{side}_threshold", "last") for side in ("long", "short")}
     return _cut(counted, span, min_max_last(["prediction"]) | counts, cache, (*key, fold, signal))
 
 
@@ -108,12 +128,17 @@ def bar_rules(record: DatasetRecord, names: Sequence[str]) -> dict[str, tuple[st
     return rules
 
 
-def _cut(frame: pl.DataFrame, span: Span, rules: dict[str, tuple[str, Rule]], cache: FrameCache, key: Hashable) -> Series:
-    """The part of `frame` that `span` asks for; one in few points is kept, since pages ask for it again and again."""
+def rows_of(frame: pl.DataFrame, span: Span) -> tuple[pl.DataFrame, int, int]:
+    """The rows of `frame` between the times of `span`, and the numbers of the first and of the one behind the last."""
     times = frame["timestamp_unix"]
     first = 0 if span.start is None else int(times.search_sorted(span.start.timestamp(), "left"))
     last = frame.height if span.end is None else int(times.search_sorted(span.end.timestamp(), "left"))
-    part = frame.slice(first, max(0, last - first))
+    return frame.slice(first, max(0, last - first)), first, last
+
+
+def _cut(frame: pl.DataFrame, span: Span, rules: dict[str, tuple[str, Rule]], cache: FrameCache, key: Hashable) -> Series:
+    """The part of `frame` that `span` asks for; one in few points is kept, since pages ask for it again and again."""
+    part, first, last = rows_of(frame, span)
     if span.points is None:
         return Series.of(part)
     points = min(span.points, max(1, part.height))

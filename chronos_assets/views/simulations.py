@@ -11,7 +11,6 @@ from chronos_assets.storage.postgres import Postgres, Row
 from chronos_assets.storage.reading import NOTHING_STORED
 from chronos_assets.storage.runs import RunStanding, run_bars, run_standings
 from chronos_assets.storage.simulations import SimulationRecord, get_buckets, get_simulation
-from chronos_assets.storage.stores import Stores
 from chronos_assets.views import documents as doc
 from chronos_assets.views.liveness import dead_simulations, with_dead_simulations
 from chronos_assets.views.pages import Page, after_of, cursor_of
@@ -47,19 +46,6 @@ def read_simulation_detail(postgres: Postgres, simulation_id: str) -> doc.Simula
     links = {name: f"{base}/{name}" for name in ("trades", "equity", "monthly", "judgement")}
     links |= {"self": base, "run": f"/api/walkforward/runs/{simulation.run_id}", "dataset": f"/api/datasets/{simulation.dataset_id}"}
     return doc.SimulationDetail(run=simulation, buckets=buckets, warnings=warnings_of(simulation), links=links)
-
-
-def read_judgement(stores: Stores, simulation: SimulationRecord) -> doc.Judgement:
-    """How far a completed simulation could be luck, by what is known now: trials on record, and its own tests."""
-    from chronos_assets.pipeline.simulation.judgement import deflated, tests_of_page
-
-    sharpe = deflated(stores, simulation.run_id, [simulation.simulation_id])[simulation.simulation_id]
-    tests = tests_of_page({simulation.mode: simulation.summary_metrics or {}})
-    return doc.Judgement(
-        simulation_id=simulation.simulation_id,
-        deflated_sharpe=None if sharpe is None else sharpe.as_json(),
-        tests=[doc.PageTest.model_validate(test) for test in tests],
-    )
 
 
 def completed(postgres: Postgres, simulation_id: str) -> SimulationRecord:

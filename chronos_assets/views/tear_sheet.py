@@ -12,7 +12,7 @@ import polars as pl
 from chronos_assets.pipeline.simulation.price_artifacts import read_prices
 from chronos_assets.pipeline.simulation.prices import price_columns
 from chronos_assets.storage.datasets import get_dataset, read_range
-from chronos_assets.storage.runs import FoldRecord, RunRecord
+from chronos_assets.storage.runs import RunRecord
 from chronos_assets.storage.simulations import SimulationRecord
 from chronos_assets.storage.stores import Stores
 
@@ -120,13 +120,13 @@ def _written(row: dict[str, Any], key: str, kind: str) -> str:
     return _percent(value) if kind == "percent" else f"{value:,.0f}" if kind == "whole" else _number(value)
 
 
-def provenance_rows(simulation: SimulationRecord, run: RunRecord, folds: list[FoldRecord]) -> list[tuple[str, str]]:
-    """Where a simulation comes from, as (what, value) rows."""
+def provenance_rows(simulation: SimulationRecord, run: RunRecord, folds: int) -> list[tuple[str, str]]:
+    """Where a simulation of a run with so many `folds` comes from, as (what, value) rows."""
     prices = simulation.config.get("prices") or {}
     source = f"{prices.get('source', '')} {prices.get('file', '')}".strip()
     return [
         ("Simulation", f"{simulation.simulation_id}, code version {simulation.config.get('code_version')}"),
-        ("Walk-forward run", f"{run.run_id}, {len(folds)} folds, {run.code_version or ''}, device {run.device or ''}"),
+        ("Walk-forward run", f"{run.run_id}, {folds} folds, {run.code_version or ''}, device {run.device or ''}"),
         ("Target", run.target_column),
         ("Dataset", f"{run.dataset_id}, tag {run.questdb_tag or ''}"),
         ("Checksum of its file", run.dataset_checksum or "unknown"),

@@ -57,6 +57,9 @@ Moment = Annotated[
 ]
 From = Annotated[datetime | None, AfterValidator(in_utc), Query(alias="from", description="Rows from this time on (ISO 8601).")]
 To = Annotated[datetime | None, AfterValidator(in_utc), Query(description="Rows before this time (ISO 8601).")]
+Digits = Annotated[
+    int | None, Query(ge=3, le=17, description="Significant digits of every value; a chart needs 6. Without it, values are exact.")
+]
 Points = Annotated[int | None, Query(ge=100, le=10_000, description="At most as many buckets of rows, extremes kept.")]
 
 
@@ -70,3 +73,8 @@ def stores_of(request: Request) -> Stores:
     """The stores that this process reads; raises `ServiceUnavailableError` while they do not run."""
     source: StoreSource = request.app.state.source
     return source.get()
+
+
+def names_of(text: str | None) -> list[str] | None:
+    """The names of a parameter that separates them by commas; None if it is absent."""
+    return None if text is None else [name.strip() for name in text.split(",") if name.strip()]

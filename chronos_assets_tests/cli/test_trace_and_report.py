@@ -16,7 +16,7 @@ import pytest
 
 from chronos_assets.domain.profiles.simulation import SimulationProfile
 from chronos_assets.errors import NotPublishedError, RefusedError, UsageError
-from chronos_assets.pipeline.simulation.judgement import deflated
+from chronos_assets.pipeline.simulation.judgement import deflated_sharpes
 from chronos_assets.pipeline.simulation.price_sources import FilePrices
 from chronos_assets.pipeline.simulation.run import SimulationResult, simulate_run
 from chronos_assets.pipeline.simulation.trace import trace_trade
@@ -183,7 +183,7 @@ def test_a_simulation_is_deflated_by_all_trials_when_it_is_read(stores: Stores, 
     assert run_id is not None
     (result,) = simulate_run(run_id, PROFILE, stores)
     assert "deflated_sharpe" not in result.summary_metrics
-    found = deflated(stores, run_id, [result.simulation_id])[result.simulation_id]
+    found = deflated_sharpes(stores, run_id, [result.simulation_id])[result.simulation_id]
     assert found is not None
     assert (found.trials, 1 <= found.different_trials <= 5) == (5, True)
     assert 0.0 <= found.probability <= 1.0

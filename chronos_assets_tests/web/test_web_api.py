@@ -9,7 +9,7 @@ import math
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,15 +18,23 @@ import pytest
 from pydantic import SecretStr
 
 from chronos_assets.domain.profiles.simulation import SimulationProfile
+from chronos_assets.domain.statistics.trials import Trial
+from chronos_assets.pipeline.simulation.judgement import deflated_sharpes
 from chronos_assets.pipeline.simulation.run import simulate_run
 from chronos_assets.pipeline.simulation.trace import trace_trade
 from chronos_assets.pipeline.walkforward.sweep import run_sweep
+from chronos_assets.pipeline.walkforward.trials import lineage_of
 from chronos_assets.services import Connections
 from chronos_assets.settings import Settings
+from chronos_assets.storage.questdb import QuestDB
 from chronos_assets.storage.reading import open_reading
-from chronos_assets.storage.runs import read_predictions
+from chronos_assets.storage.runs import get_run, read_predictions
 from chronos_assets.storage.simulations import begin_simulation, read_trades
 from chronos_assets.storage.stores import Stores
+from chronos_assets.storage.trials import record_trial
+from chronos_assets.views.frame_cache import FrameCache
+from chronos_assets.views.judgement import read_judgement
+from chronos_assets.views.simulations import completed
 from chronos_assets_tests.support.trained_market import WALK, bars_frame, publish, train
 from chronos_assets_tests.support.web_process import Web, running
 
@@ -344,6 +352,11 @@ def test_decimated_equity_keeps_what_matters(web: Web, market: tuple[str, list[s
     assert small["equity_last"][-1] == whole["equity"][-1]
     summary = web.get(f"/api/tradesim/runs/{market[1][0]}")["run"]["summary_metrics"]
     assert small["drawdown_max"].max() == whole["drawdown_pct"].max() == pytest.approx(summary["max_drawdown_pct"], rel=1e-12)
+    drawn = table(web, path, "json-columns", points=100, columns="equity_max,drawdown_max", digits=6)
+    assert drawn.columns == ["timestamp_unix", "equity_max", "drawdown_max"]
+    assert drawn["timestamp_unix"].equals(small["timestamp_unix"])
+    assert drawn["equity_max"].to_list() == [float(f"{value:.6g}") for value in small["equity_max"]]
+    assert web.ask(path, params={"points": 100, "columns": "equity"}).json()["code"] == "column_unknown"
     held = 100 * (whole["buy_and_hold"][-1] / whole["buy_and_hold"][0] - 1)
     assert held == pytest.approx(summary["buy_and_hold"]["total_return_pct"], rel=1e-9)
     middle = datetime.fromtimestamp(whole["timestamp_unix"][50], UTC)
@@ -370,6 +383,10 @@ def test_bars_and_predictions_are_those_of_the_stores(web: Web, market: tuple[st
     long = stored.filter((pl.col("prediction") >= pl.col("long_threshold")).fill_null(value=False) & (pl.col("fold") == 2))
     both = long.filter((pl.col("prediction") <= pl.col("short_threshold")).fill_null(value=False))
     assert table(web, predictions, "json-columns", fold=2, signal="long").height == long.height - both.height
+    first, last = (datetime.fromtimestamp(stored["timestamp_unix"][row], UTC).isoformat() for row in (20, 40))
+    assert table(web, predictions, "arrow", **{"from": first, "to": last}).equals(stored[20:40])
+    few = table(web, predictions, "json", points=100)
+    assert few["long_threshold_last"][-1] == stored["long_threshold"][-1]
     fold = web.get(f"/api/walkforward/runs/{run_id}/folds/2")
     assert sum(fold["test_predictions"]["counts"]) == fold["samples_test"]
     assert sum(fold["validation_predictions"]["counts"]) == fold["thresholds"]["n_cases"]
@@ -468,3 +485,31 @@ def test_sweeps_and_judgements_are_read_with_what_they_were_chosen_among(web: We
     assert judged["deflated_sharpe"]["trials"] >= 2
     assert {one["test"] for one in judged["tests"]} == {"trade_test", "signal_test"}
     assert all(one["holm"] >= one["p_value"] and one["tests"] == 2 for one in judged["tests"])
+
+
+def test_a_judgement_reads_its_account_once_and_every_new_trial(
+    market: tuple[str, list[str]], stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A judgement is what the whole account says; the second one asks QuestDB for nothing; one more trial on record changes it."""
+    run_id, (simulation_id, *_) = market
+    record, frames = completed(stores.postgres, simulation_id), FrameCache()
+    first = read_judgement(stores, record, frames)
+    whole = deflated_sharpes(stores, run_id, [simulation_id])[simulation_id]
+    assert first.deflated_sharpe is not None
+    assert whole is not None
+    assert first.deflated_sharpe.model_dump() == whole.as_json()
+    with monkeypatch.context() as patched:
+        patched.delattr(QuestDB, "read")
+        patched.delattr(QuestDB, "rows")
+        assert read_judgement(stores, record, frames) == first
+    run = get_run(stores.postgres, run_id)
+    other = replace(run, run_id="00000000-0000-0000-0000-0000000000ab")
+    record_trial(stores.postgres, other, lineage_of(run.dataset_id), Trial(10, 10.0, 2.0, 86_400, 0, (1.0, 2.0)))
+    try:
+        again = read_judgement(stores, record, frames).deflated_sharpe
+    finally:
+        with stores.postgres.connection() as connection:
+            connection.execute("DELETE FROM walkforward_trials WHERE run_id = %s", (other.run_id,))
+    assert again is not None
+    assert again.trials == first.deflated_sharpe.trials + 1
+    assert again.probability < first.deflated_sharpe.probability

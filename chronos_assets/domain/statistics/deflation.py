@@ -41,6 +41,18 @@ class DeflatedSharpe:
 
 
 @dataclass(frozen=True)
+class ReturnMoments:
+    """What a deflation asks of returns: Sharpe ratio per observation, skewness, kurtosis (3 for normal ones), their number, and the
+    independent observations that they are worth."""
+
+    sharpe: float
+    skewness: float
+    kurtosis: float
+    observations: int
+    effective_observations: float
+
+
+@dataclass(frozen=True)
 class Chance:
     """The best t statistic to expect by chance among `trials`, of which `different_trials` are not nearly the same."""
 
@@ -55,22 +67,35 @@ def chance_among(trials: Sequence[Trial]) -> Chance:
     return Chance(best_of_chance([trial.t_statistic for trial in trials], labels), len(trials), len(set(labels.tolist())))
 
 
-def deflated_sharpe(returns: Floats, effective: float, chance: Chance) -> DeflatedSharpe | None:
-    """Probability that the Sharpe ratio of `returns` is above the best that chance gives among the trials made [LP].
+def moments_of(returns: Floats, effective: float) -> ReturnMoments | None:
+    """What a deflation asks of `returns`, worth `effective` independent observations.
 
-    `effective`: the independent observations that the returns are worth. Skewness and kurtosis of the returns are allowed for. None for
-    fewer than three effective observations, or returns that do not vary.
+    None for fewer than three effective observations, or returns that do not vary.
     """
     if effective < 3 or not varies(returns):
         return None
-    sharpe, root = sharpe_per_signal(returns), math.sqrt(effective - 1)
     z = (returns - returns.mean()) / returns.std()
-    skewness, kurtosis = float(np.mean(z**3)), float(np.mean(z**4))
-    variance = 1 - skewness * sharpe + (kurtosis - 1) / 4 * sharpe**2
+    return ReturnMoments(sharpe_per_signal(returns), float(np.mean(z**3)), float(np.mean(z**4)), len(returns), effective)
+
+
+def deflated(moments: ReturnMoments, chance: Chance) -> DeflatedSharpe | None:
+    """Probability that a Sharpe ratio is above the best that chance gives among the trials made [LP].
+
+    Skewness and kurtosis of the returns are allowed for. None if they leave the ratio no positive variance.
+    """
+    sharpe, root = moments.sharpe, math.sqrt(moments.effective_observations - 1)
+    variance = 1 - moments.skewness * sharpe + (moments.kurtosis - 1) / 4 * sharpe**2
     if variance <= 0:
         return None
     probability = NormalDist().cdf((sharpe * root - chance.best) / math.sqrt(variance))
-    return DeflatedSharpe(sharpe, chance.best / root, probability, chance.trials, chance.different_trials, len(returns), effective)
+    counted = (chance.trials, chance.different_trials, moments.observations, moments.effective_observations)
+    return DeflatedSharpe(sharpe, chance.best / root, probability, *counted)
+
+
+def deflated_sharpe(returns: Floats, effective: float, chance: Chance) -> DeflatedSharpe | None:
+    """`deflated` of the moments of `returns`; None if either is."""
+    moments = moments_of(returns, effective)
+    return None if moments is None else deflated(moments, chance)
 
 
 def best_of_chance(t_statistics: Sequence[float], labels: npt.NDArray[np.int64]) -> float:

@@ -171,11 +171,11 @@ def _provenance(stores: "Stores", one: ProfileSimulation) -> dict[str, object]:
 
 def _luck(stores: "Stores", done: list[ProfileSimulation]) -> list[dict[str, object]]:
     """p-values with those adjusted for their number, and deflated Sharpe ratios with the number of trials on record."""
-    from chronos_assets.pipeline.simulation.judgement import TESTS, deflated, tests_of_page
+    from chronos_assets.pipeline.simulation.judgement import TESTS, deflated_sharpes, tests_of_page
 
     tests = {(test.name, test.test): test for test in tests_of_page({one.name: one.result.summary_metrics for one in done})}
     chances = {
-        run_id: deflated(stores, run_id, [one.result.simulation_id for one in done if one.run_id == run_id])
+        run_id: deflated_sharpes(stores, run_id, [one.result.simulation_id for one in done if one.run_id == run_id])
         for run_id in {one.run_id for one in done}
     }
     rows: list[dict[str, object]] = []

@@ -9,12 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from chronos_assets.domain.statistics.deflation import DeflatedSharpe, chance_among, deflated_sharpe
+from chronos_assets.domain.statistics.deflation import Chance, DeflatedSharpe, ReturnMoments, chance_among, deflated, moments_of
 from chronos_assets.domain.statistics.returns import bar_returns
 from chronos_assets.domain.statistics.significance import holm
 from chronos_assets.domain.statistics.trials import effective_bars
+from chronos_assets.domain.targets import Floats
 from chronos_assets.pipeline.walkforward.trials import all_trials
-from chronos_assets.storage.runs import get_run
+from chronos_assets.storage.runs import RunRecord, get_run
 from chronos_assets.storage.simulations import read_equity
 from chronos_assets.storage.stores import Stores
 
@@ -39,15 +40,22 @@ def tests_of_page(summaries: Mapping[str, Mapping[str, Any]]) -> list[PageTest]:
     return [PageTest(name, test, p, value, len(found)) for (name, test, p), value in zip(found, adjusted, strict=True)]
 
 
-def deflated(stores: Stores, run_id: str, simulation_ids: Sequence[str]) -> dict[str, DeflatedSharpe | None]:
+def deflated_sharpes(stores: Stores, run_id: str, simulation_ids: Sequence[str]) -> dict[str, DeflatedSharpe | None]:
     """Deflated Sharpe ratios of simulations of one run, per bar, among all trials ever made on the run's lineage and target [LP].
 
-    Bars count as Newey and West do; None if the equity does not vary or reached zero.
+    None if the equity does not vary or reached zero.
     """
-    run = get_run(stores.postgres, run_id)
-    chance = chance_among(list(all_trials(stores, run.dataset_id, run.target_column).values()))
-    found: dict[str, DeflatedSharpe | None] = {}
-    for simulation_id in simulation_ids:
-        returns = bar_returns(read_equity(stores, simulation_id)["equity"].to_numpy())
-        found[simulation_id] = None if returns is None else deflated_sharpe(returns, effective_bars(returns), chance)
-    return found
+    chance = chance_on_record(stores, get_run(stores.postgres, run_id))
+    moments = {one: moments_of_equity(read_equity(stores, one)["equity"].to_numpy()) for one in simulation_ids}
+    return {one: None if found is None else deflated(found, chance) for one, found in moments.items()}
+
+
+def chance_on_record(stores: Stores, run: RunRecord) -> Chance:
+    """What chance alone makes of the best of all trials ever made on the run's lineage and target."""
+    return chance_among(list(all_trials(stores, run.dataset_id, run.target_column).values()))
+
+
+def moments_of_equity(equity: Floats) -> ReturnMoments | None:
+    """Moments of the returns per bar, which count as Newey and West do; None if the equity does not vary or reached zero."""
+    returns = bar_returns(equity)
+    return None if returns is None else moments_of(returns, effective_bars(returns))

@@ -119,6 +119,9 @@ SELECT run_id, fold_number, train_start_idx, train_end_idx, test_start_idx, test
     artifact_sha256, artifact_bytes, validation_sha256, validation_bytes, versions
 FROM walkforward_folds WHERE run_id = %(run_id)s ORDER BY fold_number
 
+-- name: fold_numbers
+SELECT fold_number FROM walkforward_folds WHERE run_id = %(run_id)s ORDER BY fold_number
+
 -- name: fold_files
 SELECT fold_number, fold_key, artifact_sha256, artifact_bytes, validation_sha256, validation_bytes
 FROM walkforward_folds WHERE run_id = %(run_id)s ORDER BY fold_number

@@ -36,6 +36,20 @@ WHERE regexp_replace(r.dataset_id, '_v[0-9]+$', '') = %(lineage)s AND r.target_c
     AND NOT EXISTS (SELECT 1 FROM walkforward_trials t WHERE t.run_id = r.run_id)
 ORDER BY r.created_at DESC, r.run_id
 
+-- What both statements above depend on, as one value.
+-- name: trials_state
+SELECT md5(coalesce(string_agg(one, ',' ORDER BY one), '')) AS state
+FROM (
+    SELECT concat_ws(' ', run_id, signals, effective_signals, sharpe) AS one
+    FROM walkforward_trials
+    WHERE lineage = %(lineage)s AND target_column = %(target_column)s
+    UNION ALL
+    SELECT concat_ws(' ', r.run_id, r.completed_at) AS one
+    FROM walkforward_runs r
+    WHERE regexp_replace(r.dataset_id, '_v[0-9]+$', '') = %(lineage)s AND r.target_column = %(target_column)s AND r.status = 'completed'
+        AND NOT EXISTS (SELECT 1 FROM walkforward_trials t WHERE t.run_id = r.run_id)
+) AS found
+
 -- The same grid on the same profile and content is the same sweep.
 -- name: sweep_begin
 INSERT INTO sweeps (sweep_id, dataset_id, target, grid) VALUES (%(sweep_id)s, %(dataset_id)s, %(target)s, %(grid)s)

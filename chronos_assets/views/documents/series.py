@@ -50,6 +50,8 @@ class PredictionBucket(Document):
     prediction_last: float | None
     long_signals: int
     short_signals: int
+    long_threshold_last: float | None
+    short_threshold_last: float | None
     bars: int
 
 

@@ -14,6 +14,7 @@ from chronos_assets.storage.simulations import SimulationRecord
 from chronos_assets.views import documents as doc
 from chronos_assets.views import simulations as views
 from chronos_assets.views.analysis import analyse
+from chronos_assets.views.judgement import read_judgement
 from chronos_assets.views.series import Series, Span, equity_series
 from chronos_assets.views.tear_sheet import monthly_returns
 from chronos_assets.views.trades import SORTS, TradeFilters, choose_trades, load_equity, load_trades
@@ -23,6 +24,7 @@ from chronos_assets.web.context import (
     PROBLEMS,
     Current,
     Cursor,
+    Digits,
     Exact,
     Fields,
     From,
@@ -33,6 +35,7 @@ from chronos_assets.web.context import (
     ProfileName,
     To,
     frames_of,
+    names_of,
     stores_of,
 )
 from chronos_assets.web.series import (
@@ -164,6 +167,10 @@ def get_equity(
     start: From = None,
     to: To = None,
     points: Points = None,
+    columns: Annotated[
+        str | None, Query(max_length=400, description="Columns of the answer, separated by commas; without it, all.")
+    ] = None,
+    digits: Digits = None,
     format: FormatParameter = None,
 ) -> Response:
     """The account at the close of every bar, beside the starting capital held from the first close on."""
@@ -172,7 +179,7 @@ def get_equity(
     etag = _etag(request, kind, record)
     if (same := unchanged(request, etag, completed=True)) is not None:
         return same
-    series = equity_series(stores, record, Span(start, to, points), frames_of(request))
+    series = equity_series(stores, record, Span(start, to, points), frames_of(request)).narrowed(names_of(columns), digits)
     return series_answer(request, series, kind, name=_name(record, "equity"), etag=etag, completed=True)
 
 
@@ -192,7 +199,7 @@ def get_judgement(request: Request, simulation_id: str) -> Response:
     """How far the simulation could be luck: its Sharpe ratio deflated by all trials on record, its p-values adjusted for their number."""
     stores = stores_of(request)
     record = views.completed(stores.postgres, simulation_id)
-    return answer(request, views.read_judgement(stores, record), doc.Judgement)
+    return answer(request, read_judgement(stores, record, frames_of(request)), doc.Judgement)
 
 
 @router.get("/runs/{simulation_id}/analysis", response_model=doc.Analysis, responses={409: PROBLEMS[400]}, operation_id="get_analysis")

@@ -15,6 +15,7 @@ from chronos_assets.web.context import (
     PROBLEMS,
     Current,
     Cursor,
+    Digits,
     Exact,
     Fields,
     From,
@@ -122,6 +123,7 @@ def get_predictions(
     start: From = None,
     to: To = None,
     points: Points = None,
+    digits: Digits = None,
     format: FormatParameter = None,
 ) -> Response:
     """Predictions of the run's test rows in bar order: those of the folds that are stored by now."""
@@ -132,7 +134,7 @@ def get_predictions(
     if (same := unchanged(request, etag, completed=completed)) is not None:
         return same
     span = Span(start, to, points)
-    series = prediction_series(stores, run, span, frames_of(request), fold=fold, signal=signal)
+    series = prediction_series(stores, run, span, frames_of(request), fold=fold, signal=signal).narrowed(None, digits)
     name = f"{run.dataset_id}-{run.run_id[:8]}-predictions"
     return series_answer(request, series, kind, name=name, etag=etag, completed=completed)
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from chronos_assets.domain.byte_size import byte_size
+from chronos_assets.domain.slug import Slug
 
 DASH = "\u2013"
 MINUS = "\u2212"
@@ -95,6 +96,11 @@ def words(text: str) -> str:
     return text.replace("_", " ")
 
 
+def interval(slug: str) -> int:
+    """Seconds between the bars of a dataset."""
+    return Slug.parse(slug).interval_seconds
+
+
 def sign(value: float | None) -> str:
     """The class that colours a result; the number itself carries its sign."""
     return "" if value is None or value == 0 else "gain" if value > 0 else "loss"
@@ -109,5 +115,5 @@ def _time(value: datetime | int | None, form: str) -> str:
 
 FILTERS: dict[str, Callable[..., Any]] = {
     one.__name__: one
-    for one in (number, whole, percent, share, significant, factor, day, minute, recent, seconds, size, short, words, sign)
+    for one in (number, whole, percent, share, significant, factor, day, minute, recent, seconds, size, short, words, interval, sign)
 }

@@ -10,16 +10,18 @@ import numpy as np
 import polars as pl
 
 from chronos_assets.pipeline.walkforward.summary import basis_lines
-from chronos_assets.storage.runs import get_folds, get_run
+from chronos_assets.storage.runs import fold_numbers, get_run
 from chronos_assets.storage.simulations import SimulationRecord
 from chronos_assets.storage.stores import Stores
 from chronos_assets.views import simulations as views
 from chronos_assets.views import tear_sheet
+from chronos_assets.views.account import drawn_lines, month_ends, read_account
 from chronos_assets.views.analysis import SimulationAnalysis, analyse
-from chronos_assets.views.charts import Line, bar_strip, histogram_chart, line_chart, scatter_chart, value_bars
+from chronos_assets.views.charts import Floats, Ints, Line, bar_strip, histogram_chart, line_chart, scatter_chart, value_bars
 from chronos_assets.views.frame_cache import FrameCache
+from chronos_assets.views.judgement import read_judgement
 from chronos_assets.views.runs import read_importance
-from chronos_assets.views.series import Span, equity_series
+from chronos_assets.views.series import Span, rows_of
 from chronos_assets.views.trades import load_trades
 
 # A sheet with more trades shows the last ones and says where all of them are.
@@ -38,18 +40,17 @@ def whole_values(
 ) -> dict[str, Any]:
     """What a whole page shows. `log`: the scale of the account; None: by its growth. `fold_url`: where the
     bar of a fold leads, but for its number."""
-    run, folds = get_run(stores.postgres, record.run_id), get_folds(stores.postgres, record.run_id)
-    series = pl.concat(list(equity_series(stores, record, span, frames).pieces()))
-    all_bars = series if span == Span() else pl.concat(list(equity_series(stores, record, Span(), frames).pieces()))
+    run, folds = get_run(stores.postgres, record.run_id), fold_numbers(stores.postgres, record.run_id)
+    shown, _, _ = rows_of(read_account(stores, record, frames), span)
     capital, trades = float(record.config["capital"]), load_trades(stores, record, frames)
     return {
-        "charts": _account(series, log=log) | _strip(trades, [fold.fold_number for fold in folds], fold_url),
-        "monthly": tear_sheet.monthly_beside_hold(all_bars, capital),
+        "charts": _account(shown, drawn_lines(shown, record, frames), log=log) | _strip(trades, folds, fold_url),
+        "monthly": tear_sheet.monthly_beside_hold(month_ends(stores, record, frames), capital),
         "months": tear_sheet.MONTHS,
         "rows": tear_sheet.statistics_rows(record.summary_metrics or {}),
         "parameters": tear_sheet.parameters_in_use(record.config),
-        "provenance": tear_sheet.provenance_rows(record, run, folds),
-        "judgement": views.read_judgement(stores, record),
+        "provenance": tear_sheet.provenance_rows(record, run, len(folds)),
+        "judgement": read_judgement(stores, record, frames),
         "run": run,
     }
 
@@ -75,24 +76,32 @@ def made_now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%d %H:%M")
 
 
-def _account(series: pl.DataFrame, *, log: bool | None) -> dict[str, Any]:
+def _account(series: pl.DataFrame, drawn: Mapping[str, tuple[Ints, Floats]], *, log: bool | None) -> dict[str, Any]:
+    """Charts of the rows of an account, drawn by its few points, and what they show in words."""
     if not series.height:
         return {}
-    times, values = series["timestamp_unix"].to_numpy(), series["equity"].to_numpy()
-    hold = series["buy_and_hold"].fill_null(np.nan).to_numpy()
-    held = bool(np.isfinite(hold).any())
-    lines = [Line(hold, "hold"), Line(values, "strategy")] if held else [Line(values, "strategy")]
-    drawdown, position = series["drawdown_pct"].to_numpy(), series["position"].fill_null(0.0).to_numpy()
-    worst = int(np.argmax(drawdown))
-    day = np.datetime64(int(times[worst]), "s").astype("datetime64[D]")
-    label = f"Equity from {values[0]:,.0f} to {values[-1]:,.0f}; maximum drawdown {drawdown[worst]:.1f} % on {day}"
-    units = f"Position in units, from {position.min():.6g} to {position.max():.6g}"
+    values, position = series["equity"], series["position"].fill_null(0.0)
+    worst = series["drawdown_pct"].arg_max() or 0
+    times = series["timestamp_unix"][[0, -1]].to_numpy()
+    day = np.datetime64(int(series["timestamp_unix"][worst]), "s").astype("datetime64[D]")
+    label = f"Equity from {values[0]:,.0f} to {values[-1]:,.0f}; maximum drawdown {series['drawdown_pct'][worst]:.1f} % on {day}"
+    low, high = (float(edge) for edge in position.to_frame().select(low=pl.col("position").min(), high=pl.col("position").max()).row(0))
+    units = f"Position in units, from {low:.6g} to {high:.6g}"
+
+    def line(name: str, style: str, *, area: bool = False, factor: float = 1.0) -> Line:
+        at, points = drawn[name]
+        return Line(factor * points, style, area=area, times=at)
+
+    held = series["buy_and_hold"].null_count() < series.height
+    lines = [*([line("buy_and_hold", "hold")] if held else []), line("equity", "strategy")]
     return {
         "summary": label,
         "hold_shown": held,
         "equity": line_chart(times, lines, height=300, label=label, log=log),
-        "drawdown": line_chart(times, [Line(-drawdown, "drawdown", area=True)], height=140, label="Drawdown in percent", unit=" %"),
-        "position": line_chart(times, [Line(position, "hold", area=True)], height=110, label=units),
+        "drawdown": line_chart(
+            times, [line("drawdown_pct", "drawdown", area=True, factor=-1.0)], height=140, label="Drawdown in percent", unit=" %"
+        ),
+        "position": line_chart(times, [line("position", "hold", area=True)], height=110, label=units),
     }
 
 

@@ -88,8 +88,11 @@
   const note = document.getElementById("live");
   let stream = null, again = 0, due = 0;
   const say = (text) => { if (note.textContent !== text) note.textContent = text; };
-  const lost = () => say("The server does not answer. This page asks again by itself.");
+  const clock = () => new Date().toISOString().slice(11, 19);
+  let asOf = clock();
+  const lost = () => say(`The server does not answer. What is shown is as of ${asOf}; this page asks again by itself.`);
   const swap = (html) => {
+    asOf = clock();
     const chosen = [...part.querySelectorAll("input:checked")].map((one) => one.value);
     const places = [...part.querySelectorAll(".scroll")].map((one) => [one.scrollLeft, one.scrollTop]);
     const focused = part.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
@@ -127,7 +130,7 @@
     close();
     const opened = new EventSource(place.dataset.live);
     stream = opened;
-    opened.addEventListener("open", () => say(""));
+    opened.addEventListener("open", () => { asOf = clock(); say(""); });
     opened.addEventListener("progress", refresh);
     opened.addEventListener("error", () => {
       lost();
@@ -142,6 +145,20 @@
   window.addEventListener("pagehide", close);
   window.addEventListener("pageshow", listen);
   const retry = document.querySelector("[data-retry]"), reload = document.querySelector("[data-reload]");
-  if (retry) setTimeout(() => location.reload(), 1000 * Number(retry.dataset.retry));
+  // A store is down: count down, ask, and show the page once it is whole again. The server itself may be away meanwhile.
+  if (retry) {
+    let left = Number(retry.dataset.retry);
+    const tick = async () => {
+      if (left > 0) retry.textContent = ` Next in ${left} s.`;
+      else {
+        retry.textContent = " Asking now.";
+        try { if ((await fetch(location.href, { headers: { "HX-Request-Type": "partial" } })).status !== 503) { location.reload(); return; } } catch { /* asked again */ }
+        left = Number(retry.dataset.retry) + 1;
+      }
+      left -= 1;
+      setTimeout(tick, 1000);
+    };
+    tick();
+  }
   if (reload) setInterval(() => { if (!document.hidden) location.reload(); }, 1000 * Number(reload.dataset.reload));
 })();

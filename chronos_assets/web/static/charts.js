@@ -1,7 +1,7 @@
 // Charts that zoom (uPlot) and candles with the trades of the table (Lightweight Charts). The server's SVG stays if anything fails.
 "use strict";
 (() => {
-  const POINTS = 2000, TIMEOUT = 10000, MARKS = 500, AROUND = 40;
+  const POINTS = 2000, PAIRS = 1000, DIGITS = 6, TIMEOUT = 10000, MARKS = 500, AROUND = 60;
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const address = () => new URLSearchParams(location.search);
   const answers = new Map();
@@ -30,10 +30,14 @@
     const from = now.get("from") ? Date.parse(now.get("from")) / 1000 : -Infinity, to = now.get("to") ? Date.parse(now.get("to")) / 1000 : Infinity;
     return Object.fromEntries(Object.entries(all).map(([name, values]) => [name, values.filter((_, k) => times[k] >= from && times[k] < to)]));
   };
+  // A bucket of bars is drawn as two points, its smallest and its largest value: no spike is lost.
+  const pairs = (low, high) => low.flatMap((value, k) => [value, high[k]]);
+  const columnsOf = (line) => (line.extremes ? [`${line.column}_min`, `${line.column}_max`] : [line.column]);
   const column = (data, line) => {
-    const found = data[`${line.column}_last`] || data[`${line.column}_max`] || data[`${line.column}_pct`] || data[line.column];
+    const [first, second] = columnsOf(line), found = data.bars ? pairs(data[first], data[second || first]) : data[line.column];
     return line.negative ? found.map((value) => (value === null ? null : -value)) : found;
   };
+  const drawnOn = (source) => boxes().filter((box) => box.dataset.series === source).flatMap((box) => JSON.parse(box.dataset.lines).flatMap(columnsOf));
   let zoomed = 0;
   const zoom = (from, to) => {
     const now = address();
@@ -46,11 +50,13 @@
   };
   const show = async (box) => {
     const lines = JSON.parse(box.dataset.lines), now = address();
-    const query = new URLSearchParams({ points: POINTS, format: "json-columns" });
+    const query = new URLSearchParams({ points: PAIRS, format: "json-columns", digits: DIGITS });
     for (const name of ["from", "to"]) if (now.get(name)) query.set(name, now.get(name));
+    if (box.dataset.series) query.set("columns", [...new Set([...drawnOn(box.dataset.series), "bars"])].join(","));
     try {
       const data = box.dataset.columns ? inline(box.dataset.columns, now) : await ask(`${box.dataset.series}?${query}`);
-      const values = [data.timestamp_unix, ...lines.map((line) => column(data, line))];
+      const times = data.bars ? pairs(data.timestamp_unix, data.timestamp_unix) : data.timestamp_unix;
+      const values = [times, ...lines.map((line) => column(data, line))];
       if (plots.has(box)) plots.get(box).destroy(); else box.replaceChildren();
       const axis = { stroke: colour("--soft"), grid: { stroke: colour("--line"), width: 1 }, ticks: { stroke: colour("--line") } };
       plots.set(box, new uPlot({
@@ -96,12 +102,26 @@
   // Candles around a chosen trade, with markers of the trades in the table
   const price = document.getElementById("price");
   if (!price) return;
-  let chart, candles, marks;
+  let chart, candles, marks, predicted, thresholds;
+  const iso = (stamp) => new Date(stamp * 1000).toISOString().slice(0, 19) + "Z";
+  const query = (from, to, points) => new URLSearchParams({ from, to, format: "json-columns", digits: 10, ...points });
+  // Below the candles: the predictions of the same bars, between the thresholds of their folds (a gap: the side was off).
+  const foretell = async (from, to, points) => {
+    const data = await ask(`${price.dataset.predictions}?${query(from, to, points)}`);
+    const line = (name) => {
+      const values = data[`${name}_last`] || data[name], last = new Map();
+      data.timestamp_unix.forEach((time, k) => last.set(time, values[k]));
+      return [...last].map(([time, value]) => (value === null ? { time } : { time, value }));
+    };
+    predicted.setData(line("prediction"));
+    for (const [side, series] of Object.entries(thresholds)) series.setData(line(`${side}_threshold`));
+    price.dataset.predicted = String(data.timestamp_unix.length);
+  };
   const rows = () => [...document.querySelectorAll("tr[data-entry]")];
   const build = () => {
     price.replaceChildren();
     chart = LightweightCharts.createChart(price, {
-      height: 320, autoSize: true,
+      height: 440, autoSize: true,
       layout: { background: { color: colour("--card") }, textColor: colour("--soft"), attributionLogo: false },
       grid: { vertLines: { color: colour("--line") }, horzLines: { color: colour("--line") } },
       timeScale: { timeVisible: true },
@@ -110,21 +130,29 @@
       upColor: colour("--gain"), downColor: colour("--loss"), borderVisible: false, wickUpColor: colour("--gain"), wickDownColor: colour("--loss"),
     });
     marks = LightweightCharts.createSeriesMarkers(candles, []);
+    const below = (name, style) => chart.addSeries(LightweightCharts.LineSeries, {
+      color: colour(name), priceLineVisible: false, lastValueVisible: false, crosshairMarkerVisible: false,
+      priceFormat: { type: "custom", minMove: 1e-9, formatter: (value) => String(Number(value.toPrecision(3))) }, ...style }, 1);
+    predicted = below("--hold", { lineWidth: 2, lastValueVisible: true });
+    const dashed = { lineWidth: 1, lineStyle: LightweightCharts.LineStyle.Dashed, lineType: LightweightCharts.LineType.WithSteps };
+    thresholds = { long: below("--gain", dashed), short: below("--loss", dashed) };
+    chart.panes()[1].setStretchFactor(0.4);
   };
   const centre = async (row) => {
     const entry = Number(row.dataset.entry), exit = Number(row.dataset.exit);
-    const around = Math.max(exit - entry, 1) + AROUND * 86400;
-    const iso = (stamp) => new Date(stamp * 1000).toISOString().slice(0, 19) + "Z";
-    const query = new URLSearchParams({ from: iso(entry - around), to: iso(exit + around), points: POINTS, format: "json-columns" });
+    const interval = Number(price.dataset.interval), around = exit - entry + AROUND * interval;
+    const points = (exit - entry + 2 * around) / interval > POINTS ? { points: POINTS } : {}; // few bars are shown as they are
     try {
-      const data = await ask(`${price.dataset.bars}?${query}`);
+      const data = await ask(`${price.dataset.bars}?${query(iso(entry - around), iso(exit + around), points)}`);
       const named = (wanted) => Object.keys(data).find((name) => name.toLowerCase() === wanted);
       const [open, high, low, close] = ["open", "high", "low", "close"].map(named);
       if (!close) throw new Error("the dataset holds no prices of its own");
       if (!chart) build();
       const bars = data.timestamp_unix.map((time, k) => ({ time,
         open: data[open || close][k], high: data[high || close][k], low: data[low || close][k], close: data[close][k] }));
+      if (!bars.length) throw new Error("no bar is stored at these times");
       candles.setData(bars.filter((bar) => bar.close !== null));
+      await foretell(iso(entry - around), iso(exit + around), points);
       const first = bars[0].time, last = bars[bars.length - 1].time, shown = [];
       for (const one of rows()) {
         const long = one.dataset.side === "long", number = one.querySelector("th").textContent;
