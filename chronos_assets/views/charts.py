@@ -50,10 +50,20 @@ def decimate(times: Ints, values: Floats, columns: int = PLOT) -> tuple[Ints, Fl
     return times[kept], values[kept]
 
 
-def line_chart(times: Ints, lines: Sequence[Line], *, height: int, label: str, unit: str = "", log: bool | None = None) -> str:
+def line_chart(
+    times: Ints,
+    lines: Sequence[Line],
+    *,
+    height: int,
+    label: str,
+    unit: str = "",
+    log: bool | None = None,
+    numbered: bool = False,
+) -> str:
     """Lines over time with axes, as one `<svg>`. `label` is read out by screen readers.
 
     `log`: a logarithmic scale, if every value is above 0; None: if values have multiplied. Sums that can cross 0 want False.
+    `numbered`: `times` are numbers and not times.
     """
     finite = np.concatenate([line.values[np.isfinite(line.values)] for line in lines])
     low, high = float(finite.min()), float(finite.max())
@@ -75,7 +85,8 @@ def line_chart(times: Ints, lines: Sequence[Line], *, height: int, label: str, u
 
     parts = [_svg_open(height, label)]
     parts += [_rule(y(tick), f"{_short(tick)}{unit}") for tick in ticks]
-    parts += [_time_mark(x(at), height, text, odd=bool(k % 2)) for k, (at, text) in enumerate(_time_ticks(int(first), int(last)))]
+    marks = _number_ticks(first, last) if numbered else _time_ticks(int(first), int(last))
+    parts += [_time_mark(x(at), height, text, odd=bool(k % 2)) for k, (at, text) in enumerate(marks)]
     for line in lines:
         stamps, values = decimate(times if line.times is None else line.times, line.values)
         points = [f"{x(t):.1f},{y(v):.1f}" for t, v in zip(stamps.tolist(), values.tolist(), strict=True) if math.isfinite(v)]
@@ -304,6 +315,11 @@ def _log_ticks(low: float, high: float) -> list[float]:
     start = max((k for k, m in enumerate(marks) if m <= low), default=0)
     stop = next((k for k, m in enumerate(marks) if m >= high), len(marks) - 1)
     return marks[start : stop + 1]
+
+
+def _number_ticks(first: float, last: float) -> list[tuple[float, str]]:
+    """Round whole numbers from `first` to `last`."""
+    return [(tick, f"{tick:.0f}") for tick in _ticks(first, last, 8) if first <= tick <= last and tick == round(tick)]
 
 
 def _time_ticks(first: int, last: int, wanted: int = 9) -> list[tuple[int, str]]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
 
 from chronos_assets.domain.lfs.permutations import mark_of, needs_caution
 from chronos_assets.domain.lfs.shares import SLICES, Flags, membership, pairs, share_over_time, slice_edges
-from chronos_assets.errors import NotPublishedError
+from chronos_assets.errors import NotPublishedError, UsageError
 from chronos_assets.storage.lfs import LfsFeature, LfsRecord, count_tries, get_lfs, get_lfs_features
 from chronos_assets.storage.lfs import list_lfs as list_records
 from chronos_assets.storage.lfs_artifacts import LfsArtifacts
@@ -18,6 +19,8 @@ from chronos_assets.storage.reading import NOTHING_STORED
 from chronos_assets.storage.stores import Stores
 from chronos_assets.views import documents as doc
 from chronos_assets.views.liveness import with_dead_selections
+
+FEATURE_SORTS = ("pct", "p_solo", "p_unbiased", "feature")
 
 
 def list_selections(
@@ -44,6 +47,27 @@ def read_selection(postgres: Postgres, lfs_id: str) -> doc.LfsSelection:
         features=[_feature(feature) for feature in get_lfs_features(postgres, record.lfs_id)],
         warnings=[doc.Warn(**one) for one in summary.get("warnings", [])],
     )
+
+
+def choose_features(selection: doc.LfsSelection, *, sort: str = "-pct", max_p: float | None = None) -> list[tuple[int, doc.LfsFeature]]:
+    """Features with their rank by share, in the order of `sort` (`-`: falling; those without a value last), unbiased p at most `max_p`."""
+    key = sort.removeprefix("-")
+    if key not in FEATURE_SORTS:
+        raise UsageError(f"features have no sort key {key!r}", code="sort_unknown", expected=f"one of {', '.join(FEATURE_SORTS)}")
+    ranked = [
+        (k, one) for k, one in enumerate(selection.features, 1) if max_p is None or (one.p_unbiased is not None and one.p_unbiased <= max_p)
+    ]
+    known = [one for one in ranked if getattr(one[1], key) is not None]
+    known.sort(key=lambda one: getattr(one[1], key), reverse=sort.startswith("-"))
+    return known + [one for one in ranked if getattr(one[1], key) is None]
+
+
+def table_of_features(features: Sequence[tuple[int, doc.LfsFeature]]) -> pl.DataFrame:
+    """Ranked features as a table: `rank`, `feature`, `selected_count`, `pct`, `p_solo`, `p_unbiased`, `mark`, `caution`, `excluded`."""
+    names = ("feature", "selected_count", "pct", "p_solo", "p_unbiased", "mark", "caution", "excluded")
+    schema = dict(zip(names, (pl.String, pl.Int64, pl.Float64, pl.Float64, pl.Float64, pl.String, pl.Boolean, pl.String), strict=True))
+    rows = [{"rank": rank, **{name: getattr(one, name) for name in names}} for rank, one in features]
+    return pl.DataFrame(rows, schema={"rank": pl.Int64, **schema})
 
 
 def read_shares(stores: Stores, lfs_id: str, slices: int = SLICES) -> doc.LfsShares:

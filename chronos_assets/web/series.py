@@ -93,6 +93,12 @@ def series_answer(
     return StreamingResponse(body, headers=kept, media_type=MEDIA_TYPES[kind])
 
 
+def file_answer(table: pl.DataFrame, kind: Format, name: str) -> Response:
+    """A whole table as a file to keep; it is not kept by the browser, which shall ask for what the table holds by then."""
+    headers = {"Content-Disposition": f'attachment; filename="{name}.{ENDINGS[kind]}"', "Cache-Control": "no-store"}
+    return Response(b"".join(encoded(Series.of(table), kind)), media_type=MEDIA_TYPES[kind], headers=headers)
+
+
 def encoded(series: Series, kind: Format, *, extra: dict[str, Any] | None = None) -> Iterator[bytes]:
     """The bytes of a series in one of the forms, piece by piece."""
     pieces = series.pieces()

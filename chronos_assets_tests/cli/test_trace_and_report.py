@@ -56,7 +56,8 @@ def test_a_trade_leads_to_fold_model_bars_and_file(stores: Stores, simulated: Si
     assert bars["entry"]["Open"] == trade["entry_price"]
     assert found["model"]["present"]
     assert found["model"]["reproduces_prediction"]
-    assert Path(found["model"]["artifact"]).is_file()
+    assert (stores.artifacts / found["model"]["artifact"]).is_file()
+    assert not Path(found["model"]["artifact"]).is_absolute()
     assert found["file"]["checksum"] == "sha256:" + "ab" * 32
     assert set(bars["decision"]["features"]) == {"SIGNAL", "NOISE"}
 

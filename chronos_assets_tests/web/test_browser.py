@@ -305,6 +305,7 @@ def test_a_page_comes_back_by_itself_with_the_servers(browser: Browser, make_set
         page.reload()
         page.wait_for_selector("main:has-text('A store is down')")
         page.wait_for_selector("main:has-text('chronos services start')")
+        page.wait_for_selector("[data-retry]:has-text('Next in')")
         page.wait_for_selector("footer:has-text('postgres down')")
         for theme in THEMES:
             page.emulate_media(color_scheme=theme)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -11,8 +13,9 @@ import pytest
 from pydantic import SecretStr
 
 from chronos_assets.domain.profiles.lfs import LfsProfile
-from chronos_assets.domain.profiles.simulation import SimulationProfile
+from chronos_assets.domain.profiles.simulation import EXIT_REASONS, SimulationProfile
 from chronos_assets.domain.profiles.walkforward import WalkforwardProfile
+from chronos_assets.domain.strict_yaml import load_yaml
 from chronos_assets.errors import ServiceUnavailableError
 from chronos_assets.pipeline.selection.request import plan_lfs
 from chronos_assets.pipeline.selection.run import run_request
@@ -146,6 +149,13 @@ def test_a_filter_of_trades_shows_and_downloads_the_same_trades(web: Web, simula
     table = pl.read_parquet(web.ask(link.replace("&amp;", "&")).content)
     assert table["trade_no"].sort().to_list() == sorted(row["trade_no"] for row in rows)
     assert web.ask(f"/simulations/{simulation_id}?exit_reason=luck").status_code == 422
+    reasons = sorted({row["exit_reason"] for row in web.get(f"/api/tradesim/runs/{simulation_id}/trades", limit=10_000)})
+    asked = "&".join(f"exit_reason={reason}" for reason in reasons[:2])
+    several = web.ask(f"/simulations/{simulation_id}?{asked}").text
+    assert several.count(' name="exit_reason"') == len(EXIT_REASONS)
+    assert len(re.findall(r'name="exit_reason" value="[a-z_]+" checked', several)) == len(reasons[:2])
+    chosen = web.get(f"/api/tradesim/runs/{simulation_id}/trades", exit_reason=reasons[:2], limit=10_000)
+    assert f"{len(chosen):,} of " in several
 
 
 def test_a_selection_is_shown_as_table_over_time_in_pairs_and_against_chance(web: Web, lfs_id: str) -> None:
@@ -158,6 +168,66 @@ def test_a_selection_is_shown_as_table_over_time_in_pairs_and_against_chance(web
     assert "Lift" in pages["pairs"].text
     assert "3 permutations" in pages["null"].text
     assert web.ask(f"/lfs/{lfs_id}?tab=luck").status_code == 422
+
+
+def test_features_of_a_selection_are_sorted_filtered_and_downloaded_as_shown(web: Web, lfs_id: str) -> None:
+    """The table goes by any of its columns and keeps the rank; its files hold the same rows; its snippet is a profile of them."""
+    features = web.get(f"/api/lfs/runs/{lfs_id}")["features"]
+    rows = re.compile(r'<td>(\d+)</td><td class="text">[^<]+</td><th scope="row" class="text">([^<]+)</th>')
+    ranks = {one["feature"]: rank for rank, one in enumerate(features, 1)}
+    for sort in ("-pct", "feature", "-feature", "p_solo"):
+        text = web.ask(f"/lfs/{lfs_id}?sort={sort}&max_p=").text
+        shown = [(name, int(rank)) for rank, name in rows.findall(text)]
+        assert dict(shown) == ranks
+        table = pl.read_csv(web.ask(f"/lfs/{lfs_id}/features?format=csv&sort={sort}").content)
+        assert list(zip(table["feature"], table["rank"], strict=True)) == shown
+    least = min(one["p_unbiased"] for one in features)
+    few = pl.read_parquet(web.ask(f"/lfs/{lfs_id}/features?format=parquet&max_p={least}").content)
+    assert few["p_unbiased"].to_list() == [least] * sum(one["p_unbiased"] == least for one in features)
+    assert web.ask(f"/lfs/{lfs_id}?sort=luck").status_code == 400
+    [snippet] = re.findall(r'data-copy="(# features of selection [^"]+)"', web.ask(f"/lfs/{lfs_id}").text)
+    assert lfs_id in snippet
+    section = load_yaml(html.unescape(snippet))["walkforward"]["default"]
+    assert WalkforwardProfile.model_validate(section).features.candidates == [one["feature"] for one in features]
+
+
+def test_a_run_can_be_asked_for_again_by_what_its_page_copies(
+    web: Web, servers: Connections, settings: Settings, run_id: str, chosen_run_id: str
+) -> None:
+    """The profile that the page of a run copies names the same run: with a selector and a baseline too."""
+    stores = open_stores(servers, settings)
+    for wanted in (run_id, chosen_run_id):
+        [snippet] = re.findall(r'data-copy="(walkforward:[^"]+)"', web.ask(f"/runs/{wanted}").text)
+        profile = WalkforwardProfile.model_validate(load_yaml(html.unescape(snippet))["walkforward"]["default"])
+        again = run_walkforward(SLUG, profile, stores, horizon=1, horizon_assumed=False, requested_by="test")
+        assert (again.run_id, again.folds_trained) == (wanted, 0)
+
+
+def test_a_run_is_drawn_beside_others_by_time_or_by_fold(web: Web, run_id: str, chosen_run_id: str) -> None:
+    """Other runs on the same target are offered, and drawn where the address names them; the axis is time or the number of the fold."""
+    alone = web.ask(f"/runs/{run_id}").text
+    assert f'name="beside" value="{chosen_run_id}"' in alone
+    for axis in ("time", "fold"):
+        text = web.ask(f"/runs/{run_id}?beside={chosen_run_id}&axis={axis}").text
+        [columns] = re.findall(r'data-columns="([^"]+)"', text)
+        found = json.loads(html.unescape(columns))
+        folds = web.get(f"/api/walkforward/runs/{run_id}")["folds"]
+        assert found[run_id] == [float(f"{fold['running_sum']:.6g}") for fold in folds]
+        assert found.keys() == {"timestamp_unix", run_id, chosen_run_id}
+        assert (found["timestamp_unix"] == [fold["fold_number"] for fold in folds]) == (axis == "fold")
+        assert f'href="/runs/compare?runs={run_id}%2C{chosen_run_id}"' in text
+    assert web.ask(f"/runs/{run_id}?axis=luck").status_code == 422
+
+
+def test_a_search_finds_selections_and_sweeps(web: Web, lfs_id: str, sweep: SweepResult) -> None:
+    """The beginning of an id leads to its page, the name of a dataset to everything on it, and too short a beginning to no id."""
+    assert web.ask(f"/search?q={lfs_id[:8]}").url.endswith(f"/lfs/{lfs_id}")
+    [made] = web.get("/api/sweeps", dataset=SLUG)
+    assert web.ask(f"/search?q={made['sweep_id'].upper()}").url.endswith(f"/sweeps/{made['sweep_id']}")
+    text = web.ask("/search?q=pagemarket").text
+    for path in (f"/lfs/{lfs_id}", f"/sweeps/{made['sweep_id']}", f"/datasets/{SLUG}"):
+        assert f'href="{path}"' in text
+    assert f"/lfs/{lfs_id}" not in web.ask(f"/search?q={lfs_id[:3]}").text
 
 
 def test_a_simulation_says_how_far_it_could_be_luck(web: Web, simulation_id: str) -> None:

@@ -14,11 +14,12 @@ from chronos_assets.errors import UsageError
 from chronos_assets.web.context import in_utc
 
 
-def _typed(value: Any) -> Any:
-    return value or None  # an empty field of a form is no value
+def typed(value: Any) -> Any:
+    """None for an empty field of a form, which is no value."""
+    return value or None
 
 
-When = Annotated[datetime | None, BeforeValidator(_typed), AfterValidator(in_utc)]
+When = Annotated[datetime | None, BeforeValidator(typed), AfterValidator(in_utc)]
 Start = Annotated[When, Query(alias="from")]
 End = Annotated[When, Query(alias="to")]
 

@@ -10,7 +10,9 @@ from starlette.responses import RedirectResponse
 
 from chronos_assets.views import datasets as dataset_views
 from chronos_assets.views import runs as run_views
+from chronos_assets.views import selections as selection_views
 from chronos_assets.views import simulations as simulation_views
+from chronos_assets.views import sweeps as sweep_views
 from chronos_assets.views.nights import list_mornings
 from chronos_assets.web.context import Words, stores_of
 from chronos_assets.web.own_forms import form_of
@@ -20,6 +22,8 @@ from chronos_assets.web.pages.runs import list_values
 
 router = APIRouter(include_in_schema=False)
 NEWEST = 10
+# Characters of an id that a search needs.
+SHORTEST_ID = 4
 A_YEAR_SECONDS = 31_536_000
 
 
@@ -44,7 +48,7 @@ def home(request: Request) -> Response:
 
 @router.get("/search")
 def search(request: Request, q: Words = None) -> Response:
-    """To the dataset, run or simulation whose name or id begins so; several are listed."""
+    """To the dataset, run, simulation, selection or sweep whose name or id begins so; several are listed."""
     text, postgres = (q or "").strip(), stores_of(request).postgres
     root = str(request.scope.get("root_path", "")).rstrip("/")
     if not text:
@@ -52,13 +56,22 @@ def search(request: Request, q: Words = None) -> Response:
     datasets = dataset_views.list_datasets(postgres, q=text)
     runs = run_views.list_runs(postgres, {"q": text}, limit=NEWEST)
     simulations = simulation_views.list_simulations(postgres, {"q": text}, limit=NEWEST)
+    selections = [one for one in selection_views.list_selections(postgres) if _named(text, one.lfs_id, one.dataset_id, one.target_column)]
+    sweeps = [one for one in sweep_views.list_sweeps(postgres) if _named(text, one.sweep_id, one.dataset_id, one.target)]
     places = [f"/datasets/{one.dataset_id}" for one in datasets if one.dataset_id == text.lower()]
     places += [f"/runs/{one.run_id}" for one in runs.items if one.run_id.startswith(text.lower())]
     places += [f"/simulations/{one.simulation_id}" for one in simulations.items if one.simulation_id.startswith(text.lower())]
+    places += [f"/lfs/{one.lfs_id}" for one in selections if one.lfs_id.startswith(text.lower())]
+    places += [f"/sweeps/{one.sweep_id}" for one in sweeps if one.sweep_id.startswith(text.lower())]
     if len(places) == 1:
         return RedirectResponse(f"{root}{places[0]}", 303)
-    found: dict[str, Any] = {"datasets": datasets, "runs": runs, "simulations": simulations}
+    found: dict[str, Any] = {"datasets": datasets, "runs": runs, "simulations": simulations, "selections": selections, "sweeps": sweeps}
     return page(request, "search.html", q=text, **found, **list_values(postgres, runs.items))
+
+
+def _named(text: str, identifier: str, *names: str) -> bool:
+    """Whether an id begins with `text`, or one of its names holds it, in any case; as lists of runs are searched."""
+    return (len(text) >= SHORTEST_ID and identifier.startswith(text.lower())) or any(text.lower() in name.lower() for name in names)
 
 
 @router.post("/theme")

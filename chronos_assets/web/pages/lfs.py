@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from fastapi import APIRouter, Query, Request, Response
+from pydantic import BeforeValidator
 from starlette.responses import RedirectResponse
 
 from chronos_assets.errors import FileError, NotPublishedError
@@ -13,13 +14,19 @@ from chronos_assets.views import documents as doc
 from chronos_assets.views import selections as views
 from chronos_assets.views.charts import heat_map, histogram_chart
 from chronos_assets.views.folds import histogram
+from chronos_assets.views.snippets import profile_of_selection
 from chronos_assets.web import selection_requests as orders
 from chronos_assets.web.context import Exact, stores_of
+from chronos_assets.web.pages.forms import typed
 from chronos_assets.web.pages.rendering import page
 from chronos_assets.web.problems import public
+from chronos_assets.web.series import file_answer
 
 router = APIRouter(prefix="/lfs", include_in_schema=False)
 Tab = Literal["table", "over-time", "pairs", "null", "setup"]
+# An empty field of the form is no limit.
+MaxP = Annotated[Annotated[float, Query(ge=0, le=1)] | None, BeforeValidator(typed)]
+Sort = Annotated[str, Query(max_length=20)]
 SHOWN = 40
 PAIRS = 60
 SLICES = 60
@@ -39,19 +46,37 @@ def show_selection(
     request: Request,
     lfs_id: str,
     tab: Tab = "table",
-    max_p: Annotated[float | None, Query(ge=0, le=1)] = None,
+    max_p: MaxP = None,
+    sort: Sort = "-pct",
 ) -> Response:
-    """One selection; `tab` says which view, `max_p` hides features whose unbiased p-value is larger."""
+    """One selection; `tab` says which view, `max_p` hides features whose unbiased p-value is larger, `sort` orders the table."""
     stores = stores_of(request)
     selection = views.read_selection(stores.postgres, lfs_id)
-    features = [one for one in selection.features if max_p is None or (one.p_unbiased is not None and one.p_unbiased <= max_p)]
-    values: dict[str, Any] = {"selection": selection, "run": selection.run, "features": features, "tab": tab, "max_p": max_p}
+    features = views.choose_features(selection, sort=sort, max_p=max_p)
+    names = [one.feature for _, one in features if one.excluded is None]
+    values: dict[str, Any] = {
+        "selection": selection,
+        "run": selection.run,
+        "features": features,
+        "names": names,
+        "tab": tab,
+        "max_p": max_p,
+    }
+    values |= {"sort": sort, "snippet": profile_of_selection(selection.run, names) if names else ""}
     try:
         values |= _view(request, tab, selection)
         values["missing"] = ""
     except (FileError, NotPublishedError) as error:
         values["missing"] = str(public(error))
     return page(request, "lfs.html", **values)
+
+
+@router.get("/{lfs_id}/features")
+def export(request: Request, lfs_id: str, format: Literal["parquet", "csv"] = "csv", max_p: MaxP = None, sort: Sort = "-pct") -> Response:
+    """The features of the table as a file, chosen and ordered as the address says."""
+    selection = views.read_selection(stores_of(request).postgres, lfs_id)
+    table = views.table_of_features(views.choose_features(selection, sort=sort, max_p=max_p))
+    return file_answer(table, format, f"{selection.run.dataset_id}-{selection.run.lfs_id[:8]}-features")
 
 
 @router.post("/{lfs_id}/cancel")

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any, Literal
 
-import numpy as np
 from fastapi import APIRouter, Query, Request, Response
 
 from chronos_assets.pipeline.walkforward.store import LEARNED_NOTHING
@@ -14,18 +12,21 @@ from chronos_assets.storage.postgres import Postgres
 from chronos_assets.views import documents as doc
 from chronos_assets.views import runs as views
 from chronos_assets.views import simulations as simulation_views
-from chronos_assets.views.charts import Line, bar_strip, line_chart, sparkline
-from chronos_assets.views.series import Series
+from chronos_assets.views.charts import bar_strip, sparkline
+from chronos_assets.views.series import Span
+from chronos_assets.views.snippets import profile_of_run
 from chronos_assets.web.context import Cursor, Exact, Words, stores_of
+from chronos_assets.web.pages.curves import AXES, SIDES, STYLES, curve_of, drawn_curves
 from chronos_assets.web.pages.forms import End, Start, number_of, one_of
 from chronos_assets.web.pages.rendering import page, page_url
 from chronos_assets.web.pages.run_columns import COLUMNS, chosen_columns
-from chronos_assets.web.series import MEDIA_TYPES, encoded
+from chronos_assets.web.series import file_answer
 
 router = APIRouter(prefix="/runs", include_in_schema=False)
 PER_PAGE = 100
 MOST_PINS = 3
-SIDES = ("both", "long", "short")
+MOST_BESIDE = 4
+OFFERED = 12
 # Which folds the table shows: all, or those with signals, with a loss, or with a note.
 FOLD_CHOICES = ("signals", "loss", "notes")
 Current = Annotated[Literal["", "true"] | None, Query()]
@@ -82,8 +83,7 @@ def export(
     """All runs that the filters choose, with their metrics, as one file."""
     given = {"dataset": dataset, "target": target, "status": status, "min_pf": min_pf, "feature": feature, "current": current, "q": q}
     table = views.table_of_runs(stores_of(request).postgres, _filters(given))
-    headers = {"Content-Disposition": f'attachment; filename="runs.{format}"', "Cache-Control": "no-store"}
-    return Response(b"".join(encoded(Series.of(table), format)), media_type=MEDIA_TYPES[format], headers=headers)
+    return file_answer(table, format, "runs")
 
 
 def _filters(given: dict[str, str | None]) -> dict[str, Any]:
@@ -107,18 +107,33 @@ def show_run(
     run_id: str,
     side: Annotated[str, Query(max_length=10)] = "both",
     folds: Annotated[str, Query(max_length=10)] = "",
+    beside: Names = None,
+    axis: Annotated[str, Query(max_length=10)] = "time",
     start: Start = None,
     to: End = None,
 ) -> Response:
-    """One run: metrics, the cumulative signal sum of `side`, one bar per fold, the folds that `folds` chooses, importance, provenance."""
+    """One run: metrics, the cumulative signal sum of `side`, one bar per fold, the folds that `folds` chooses, importance, provenance.
+
+    `beside`: up to 4 other runs whose sums are drawn too; `axis`: by `time`, or by the number of the `fold`.
+    """
     postgres = stores_of(request).postgres
     detail = views.read_run_detail(postgres, run_id)
     one_of("side", side, SIDES)
+    one_of("axis", axis, AXES)
     if folds:
         one_of("folds", folds, FOLD_CHOICES)
     simulations = simulation_views.list_simulations(postgres, {"run": detail.run.run_id}, limit=20)
     values: dict[str, Any] = {"detail": detail, "run": detail.run, "importance": views.read_importance(postgres, run_id)}
-    values |= {"charts": _charts(request, detail, side, start, to), "basis": basis_lines(detail.run.summary_metrics or {})}
+    others = [views.read_run_detail(postgres, one) for one in dict.fromkeys(beside or []) if one and one != detail.run.run_id][:MOST_BESIDE]
+    curves = [curve_of(one, side, axis) for one in (detail, *others)]
+    values |= {"charts": _charts(request, detail, side), "curves": drawn_curves(curves, side, axis, Span(start, to))}
+    values |= {
+        "beside": [one.run for one in others],
+        "styles": STYLES,
+        "axis": axis,
+        "comparable": _comparable(postgres, detail.run, others),
+    }
+    values |= {"snippet": profile_of_run(postgres, detail.run.run_id), "basis": basis_lines(detail.run.summary_metrics or {})}
     values |= {"side": side, "sides": SIDES, "simulations": simulations, "fold_choice": folds, "fold_choices": FOLD_CHOICES}
     return page(request, "run.html", **values, folds=[fold for fold in detail.folds if _chosen(fold, folds)])
 
@@ -132,31 +147,27 @@ def _chosen(fold: doc.Fold, choice: str) -> bool:
     return choice != "notes" or bool(fold.metrics.get("notes"))
 
 
-def _charts(request: Request, detail: doc.RunDetail, side: str, start: Start, to: End) -> dict[str, Any]:
-    """The cumulative signal sum over the folds' last test bars, and one bar per fold."""
+def _comparable(postgres: Postgres, run: doc.Run, beside: list[doc.RunDetail]) -> list[doc.Run]:
+    """Runs that a reader may want beside this one: those that are, and the newest others on its dataset and target."""
+    found = views.list_runs(postgres, {"dataset": run.dataset_id, "target": run.target_column}, limit=OFFERED).items
+    chosen = [one.run for one in beside]
+    return chosen + [one for one in found if one.run_id not in {run.run_id, *(other.run_id for other in chosen)}]
+
+
+def _charts(request: Request, detail: doc.RunDetail, side: str) -> dict[str, str]:
+    """One bar per fold."""
     placed = [fold for fold in detail.folds if fold.test_end_ts is not None]
     if not placed:
         return {}
     values = [float((fold.metrics.get(side) or {}).get("signal_sum") or 0.0) for fold in placed]
-    times = np.array([int(fold.test_end_ts.timestamp()) for fold in placed if fold.test_end_ts], dtype=np.int64)
-    sums = np.cumsum(values)
-    columns = json.dumps({"timestamp_unix": times.tolist(), side: [float(f"{value:.6g}") for value in sums]})
-    shown = np.ones(len(times), dtype=bool) if start is None else times >= start.timestamp()
-    shown &= True if to is None else times < to.timestamp()
     titles = [
         f"fold {fold.fold_number}: {value:.4g}, {_state(fold, side) or 'signals'}" for fold, value in zip(placed, values, strict=True)
     ]
     styles = [_STYLES.get(_state(fold, side), "") for fold in placed]
     links = [page_url(request, f"/runs/{detail.run.run_id}/folds/{fold.fold_number}") for fold in placed]
-    label = f"Cumulative signal sum, {sums[-1]:.4g} at the last fold"
     empty = sum(style == "hollow" for style in styles)
     strip_label = f"Signal sum of each of {len(values)} folds; {empty} without signals"
-    return {
-        "summary": label,
-        "columns": columns,
-        "sum": line_chart(times[shown], [Line(sums[shown], side)], height=260, label=label, log=False) if shown.any() else "",
-        "strip": bar_strip(values, titles, height=120, label=strip_label, styles=styles, links=links),
-    }
+    return {"strip": bar_strip(values, titles, height=120, label=strip_label, styles=styles, links=links)}
 
 
 _STYLES = {"learned nothing": "hatched", "no signals": "hollow"}

@@ -54,17 +54,18 @@
     for (const name of ["from", "to"]) if (now.get(name)) query.set(name, now.get(name));
     if (box.dataset.series) query.set("columns", [...new Set([...drawnOn(box.dataset.series), "bars"])].join(","));
     try {
-      const data = box.dataset.columns ? inline(box.dataset.columns, now) : await ask(`${box.dataset.series}?${query}`);
+      const byFold = box.dataset.axis === "fold"; // an axis of numbers has no part of time to show or to choose
+      const data = box.dataset.columns ? inline(box.dataset.columns, byFold ? new URLSearchParams() : now) : await ask(`${box.dataset.series}?${query}`);
       const times = data.bars ? pairs(data.timestamp_unix, data.timestamp_unix) : data.timestamp_unix;
       const values = [times, ...lines.map((line) => column(data, line))];
       if (plots.has(box)) plots.get(box).destroy(); else box.replaceChildren();
       const axis = { stroke: colour("--soft"), grid: { stroke: colour("--line"), width: 1 }, ticks: { stroke: colour("--line") } };
       plots.set(box, new uPlot({
         width: box.clientWidth, height: Number(box.dataset.height), tzDate: (stamp) => uPlot.tzDate(new Date(stamp * 1000), "UTC"),
-        scales: { y: { distr: box.dataset.scale === "log" ? 3 : 1 } },
-        cursor: { sync: { key: "time" }, drag: { x: true, y: false, setScale: false } },
+        scales: { x: { time: !byFold }, y: { distr: box.dataset.scale === "log" ? 3 : 1 } },
+        cursor: { sync: { key: "time" }, drag: { x: !byFold, y: false, setScale: false } },
         axes: [axis, { ...axis, size: 64 }],
-        series: [{}, ...lines.map((line) => ({ label: line.label, stroke: colour(line.colour), width: 1.5, spanGaps: true,
+        series: [byFold ? { label: "Fold" } : {}, ...lines.map((line) => ({ label: line.label, stroke: colour(line.colour), width: 1.5, spanGaps: true, dash: line.dashed ? [5, 4] : undefined,
           fill: line.negative ? `${colour(line.colour)}33` : undefined }))],
         hooks: { setSelect: [(plot) => {
           if (plot.select.width < 4 || performance.now() - zoomed < 200) return; // charts with one cursor tell of the same drag each
@@ -91,7 +92,7 @@
     document.addEventListener("keydown", (event) => {
       if (/^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName) || event.ctrlKey || event.metaKey) return;
       if (event.key === "0") zoom(null, null);
-      const plot = plots.values().next().value, factor = { "+": 0.5, "=": 0.5, "-": 2 }[event.key];
+      const plot = [...plots].find(([box]) => box.dataset.axis !== "fold")?.[1], factor = { "+": 0.5, "=": 0.5, "-": 2 }[event.key];
       if (!factor || !plot) return;
       const times = plot.data[0], first = times[0], last = times[times.length - 1];
       const middle = (first + last) / 2, half = factor * (last - first) / 2;
