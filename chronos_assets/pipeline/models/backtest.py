@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from chronos_assets.pipeline.models.description import iso
-from chronos_assets.pipeline.simulation.judgement import deflated, tests_of_page
+from chronos_assets.pipeline.simulation.judgement import deflated_sharpes, tests_of_page
 from chronos_assets.pipeline.walkforward.summary import SIDES
 from chronos_assets.pipeline.walkforward.trials import all_trials
 from chronos_assets.storage.runs import RunRecord, get_folds, get_run
@@ -26,7 +26,7 @@ def backtest_of(stores: Stores, run_id: str) -> dict[str, Any]:
     run = get_run(stores.postgres, run_id)
     folds = get_folds(stores.postgres, run_id)
     made = [simulation for simulation in list_simulations(stores.postgres, run_id) if simulation.status == "completed"]
-    chances = deflated(stores, run_id, [simulation.simulation_id for simulation in made])
+    chances = deflated_sharpes(stores, run_id, [simulation.simulation_id for simulation in made])
     tests = tests_of_page({simulation.simulation_id: simulation.summary_metrics or {} for simulation in made})
     return {
         "as_of": iso(datetime.now(UTC)),

@@ -152,7 +152,14 @@
       if (left > 0) retry.textContent = ` Next in ${left} s.`;
       else {
         retry.textContent = " Asking now.";
-        try { if ((await fetch(location.href, { headers: { "HX-Request-Type": "partial" } })).status !== 503) { location.reload(); return; } } catch { /* asked again */ }
+        try {
+          const answer = await fetch(location.href, { headers: { "HX-Request-Type": "partial" } });
+          if (answer.status !== 503) { location.reload(); return; }
+          // Another store may be the one that is down by now: said once, not at every try.
+          const now = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("problem");
+          const shownNow = document.getElementById("problem");
+          if (now && shownNow && now.textContent !== shownNow.textContent) shownNow.replaceWith(now);
+        } catch { /* the server itself does not answer: asked again */ }
         left = Number(retry.dataset.retry) + 1;
       }
       left -= 1;
