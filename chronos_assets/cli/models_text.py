@@ -118,11 +118,10 @@ def newest_line(dataset: str, newest: LiveSignal | None) -> str:
     """The signal for the bar to come, in one line."""
     if newest is None:
         return f"{dataset}: no bar of this model's window is there yet"
-    where = "between" if newest.signal == "none" else "beyond its threshold, against"
     by = "" if newest.fold is None else f" (by fold {newest.fold} of its run: the model's own window begins with the next bar)"
     word = "no signal" if newest.signal == "none" else newest.signal.upper()
     thresholds = thresholds_text({"long": newest.long_threshold, "short": newest.short_threshold})
-    return f"{dataset}: {word} after the bar of {_minute(newest.timestamp)}; prediction {newest.prediction:.6g}, {where} {thresholds}{by}"
+    return f"{dataset}: {word} after the bar of {_minute(newest.timestamp)}; prediction {newest.prediction:.6g} ({thresholds}){by}"
 
 
 def model_lines(found: LivePredictions, backtest: Mapping[str, Any]) -> list[str]:

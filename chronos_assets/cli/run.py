@@ -106,6 +106,7 @@ def _next(document: dict[str, Any]) -> str:
         return f"next: mend what the error says, then chronos run {document['dataset']}"
     lines = [f"next: chronos runs show {run['run_id']}" for run in document["walkforward"][:1]]
     lines += [f"      chronos report {one['simulation_id']}" for one in document["simulations"][-1:]]
+    lines += [f"      chronos model show {document['live']['model'].model_id}"] if "live" in document else []
     return "\n".join([*lines, "      chronos dev (dashboard and Dagster UI)"])
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from chronos_assets.cli.models_text import backtest_lines, newest_line
+
 STEP_WORDS = {
     "normalized_bars": "read and normalize",
     "indicator_bars": "write to QuestDB",
@@ -12,6 +14,7 @@ STEP_WORDS = {
     "walkforward_predictions": "walk-forward",
     "feature_selection": "select features",
     "trading_simulations": "simulate",
+    "live_models": "train the live model",
 }
 
 
@@ -32,6 +35,8 @@ def run_text(document: dict[str, Any]) -> str:
     if document["simulations"]:
         lines += _simulations(document["simulations"])
     lines += ["", *_times(document)]
+    if "live" in document:
+        lines += ["", *_live(document["dataset"], document["live"])]
     if "next" in document:
         lines += ["", document["next"]]
     return "\n".join(lines)
@@ -114,6 +119,17 @@ def _simulations(simulations: list[dict[str, Any]]) -> list[str]:
             f"(buy and hold {_number(one['buy_and_hold_pct'], 1)} %)  drawdown {_number(one['max_drawdown_pct'], 1)} %"
         )
     return lines
+
+
+def _live(dataset: str, live: dict[str, Any]) -> list[str]:
+    """The signal for the bar to come, whose model it is of, and what its backtest came to."""
+    model, state = live["model"], "promoted as live" if live["promoted"] else "not promoted"
+    return [
+        "signal for the bar to come",
+        f"  {newest_line(dataset, live['newest'])}",
+        f"  model {model.model_id}, {live['age_days']:.1f} days old, {state}: {live['reason']}",
+        *(f"  {line}" for line in backtest_lines(live["backtest"])),
+    ]
 
 
 def _times(document: dict[str, Any]) -> list[str]:

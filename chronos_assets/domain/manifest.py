@@ -14,6 +14,7 @@ from pydantic import Field, field_validator, model_validator
 
 from chronos_assets.domain.bars_spec import BarsSpec, ColumnsSpec, FormatSpec
 from chronos_assets.domain.profiles.lfs import LfsProfile
+from chronos_assets.domain.profiles.live import LiveProfile
 from chronos_assets.domain.profiles.simulation import SimulationProfile
 from chronos_assets.domain.profiles.walkforward import WalkforwardProfile
 from chronos_assets.domain.retention import Keep
@@ -46,6 +47,7 @@ class Manifest(StrictModel):
     walkforward: dict[str, WalkforwardProfile] = Field(default_factory=dict)
     simulation: dict[str, SimulationProfile] = Field(default_factory=dict)
     lfs: dict[str, LfsProfile] = Field(default_factory=dict)
+    live: LiveProfile = LiveProfile()
 
     @field_validator("dataset")
     @classmethod
@@ -117,6 +119,12 @@ class Manifest(StrictModel):
         if name == DEFAULT_PROFILE and name not in self.walkforward:
             return WalkforwardProfile()
         return _named(self.walkforward, name, "walkforward", self.dataset)
+
+    @property
+    def live_profile_name(self) -> str:
+        """The walk-forward profile that the live model continues: the one named, else `default`, else the first."""
+        usual = DEFAULT_PROFILE if DEFAULT_PROFILE in self.walkforward or not self.walkforward else next(iter(self.walkforward))
+        return self.live.profile or usual
 
     def simulation_profile(self, name: str = DEFAULT_PROFILE) -> SimulationProfile:
         """The named simulation profile; `default` always exists."""

@@ -32,7 +32,7 @@ def build_defs(resource_overrides: Mapping[str, object] | None = None) -> Defini
     whole_way = define_asset_job(
         JOB,
         selection=AssetSelection.assets(*SOURCE_NAMES, *ASSETS) | AssetSelection.checks_for_assets(*ASSETS),
-        description="One dataset all the way: file, Arrow, QuestDB, audit, registry, walk-forward, simulation.",
+        description="One dataset all the way: file, Arrow, QuestDB, audit, registry, walk-forward, simulation, live model.",
         tags={"dagster/retry_strategy": "ALL_STEPS"},
     )
     upkeep = upkeep_job()

@@ -26,6 +26,7 @@ PAGES = {
     "feature_selection": ("docs/LFS.md", "lfs_runs"),
     "walkforward_predictions": ("docs/WALKFORWARD.md", "walkforward_predictions"),
     "trading_simulations": ("docs/SIMULATION.md", "trading_sim_traces"),
+    "live_models": ("docs/MODELS.md", "live_signals"),
     "night_summary": ("docs/DAGSTER.md", None),
 }
 OBSERVED = ("indicator_csv", "walkforward_profiles", "simulation_profiles")

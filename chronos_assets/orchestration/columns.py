@@ -79,3 +79,13 @@ def of_trades(prices: Sequence[str]) -> dict[str, Any]:
         **{name: [*decision, *filled] for name in ("pnl", "return_pct", "cumul_return_pct")},
     }
     return of_table(TRADING_SIM_TRACES, made)
+
+
+def of_signals(request: WalkforwardRequest) -> dict[str, Any]:
+    """Live signals come from the features, and from the target that the model and its thresholds were fitted on."""
+    from chronos_assets.storage.tables import LIVE_SIGNALS
+
+    target = [("indicator_datasets", request.target)]
+    inputs = [("indicator_datasets", name) for name in request.features[:MOST_INPUTS]] + target
+    made = {"prediction": inputs, "signal": inputs, "long_threshold": target, "short_threshold": target}
+    return of_table(LIVE_SIGNALS, made)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 GATE_SLUG = "gate_1d_v1"
 WRITE = ["indicator_csv", "normalized_bars", "indicator_bars"]
-AFTER_WRITE = ["indicator_datasets", "walkforward_predictions", "trading_simulations"]
+AFTER_WRITE = ["indicator_datasets", "walkforward_predictions", "trading_simulations", "live_models"]
 
 
 def copy_as_gate(manifest: Path, folder: Path, settings: Settings) -> Settings:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from chronos_assets.storage.runs import FoldRecord
     from chronos_assets.storage.stores import Stores
 
+LIVE = "live_models"  # a plan that is closed has no live fold, and the asset is not materialized then
 ASSETS_THAT_WRITE = ("indicator_bars", "walkforward_predictions", "trading_simulations")
 
 
@@ -20,7 +21,9 @@ def summary_of(outcome: RunOutcome, stores: Stores) -> dict[str, Any]:
     document: dict[str, Any] = {
         "dataset": outcome.slug,
         "status": "done" if outcome.succeeded else "failed",
-        "unchanged": outcome.succeeded and all(facts.get(name, {}).get("unchanged", False) for name in ASSETS_THAT_WRITE),
+        "unchanged": outcome.succeeded
+        and all(facts.get(name, {}).get("unchanged", False) for name in ASSETS_THAT_WRITE)
+        and facts.get(LIVE, {}).get("unchanged", True),
         "dagster_run_id": outcome.run_id,
         "seconds": round(sum(step.seconds for step in outcome.steps), 3),
         "steps": [{"step": s.name, "seconds": round(s.seconds, 3), "succeeded": s.succeeded} for s in outcome.steps],
@@ -34,7 +37,22 @@ def summary_of(outcome: RunOutcome, stores: Stores) -> dict[str, Any]:
         _walkforward(profile, run_id, facts, stores) for profile, run_id in _ids(facts, "walkforward_predictions", "run_ids")
     ]
     document["simulations"] = [_simulation(name, one, stores) for name, one in _ids(facts, "trading_simulations", "simulation_ids")]
+    if LIVE in facts:
+        document["live"] = _live(facts[LIVE], stores)
     return document
+
+
+def _live(facts: dict[str, Any], stores: Stores) -> dict[str, Any]:
+    """The live model, what became of it, and the signal of the newest bar with the model's age and backtest."""
+    from chronos_assets.pipeline.models.predict import predict_live
+    from chronos_assets.storage.models import get_model
+    from chronos_assets.views.models import predictions_document
+
+    model = get_model(stores.postgres, facts["model_id"])
+    found = predict_live(model.dataset_id, stores, model_id=model.model_id)
+    said = predictions_document(found, stores.postgres)
+    kept = {name: getattr(said, name) for name in ("model", "age_days", "newest", "warnings")}
+    return kept | {"promoted": facts["promoted"], "reason": facts["reason"], "backtest": model.backtest}
 
 
 def _ids(facts: dict[str, dict[str, Any]], asset: str, key: str) -> list[tuple[str, str]]:

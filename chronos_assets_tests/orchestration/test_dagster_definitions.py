@@ -35,7 +35,15 @@ from chronos_assets.orchestration.resources import Workplace
 from chronos_assets.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
-LINEAGE = ["indicator_csv", "normalized_bars", "indicator_bars", "indicator_datasets", "walkforward_predictions", "trading_simulations"]
+LINEAGE = [
+    "indicator_csv",
+    "normalized_bars",
+    "indicator_bars",
+    "indicator_datasets",
+    "walkforward_predictions",
+    "trading_simulations",
+    "live_models",
+]
 
 
 def definitions() -> Definitions:
@@ -83,6 +91,8 @@ def test_every_check_has_a_description_and_the_gates_block() -> None:
         "enough_cases",
         "sees_no_test_rows",
         "enough_trades",
+        "live_parity",
+        "live_drift",
     }
 
 

@@ -62,6 +62,8 @@ ALL_STEPS = {
     "walkforward_checks",
     "trading_simulations",
     "simulation_checks",
+    "live_models",
+    "live_model_checks",
 }
 
 GATES = [

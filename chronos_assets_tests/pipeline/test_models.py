@@ -10,17 +10,20 @@ import polars as pl
 import pytest
 import xgboost as xgb
 
+from chronos_assets.domain.profiles.live import LiveProfile
 from chronos_assets.errors import ConflictError, FileError, NotPublishedError, RefusedError, UsageError
 from chronos_assets.learning.models import load_model
 from chronos_assets.pipeline.models.aliases import model_named, promote, rollback
+from chronos_assets.pipeline.models.live_checks import Parity, drift, parity
 from chronos_assets.pipeline.models.predict import predict_live
+from chronos_assets.pipeline.models.promotion import apply_policy
 from chronos_assets.pipeline.models.train import TrainedModel, train_live_model
 from chronos_assets.pipeline.upkeep.compaction import table_spaces
 from chronos_assets.pipeline.upkeep.datasets import retire
 from chronos_assets.pipeline.upkeep.retire import remove_orphans, retire_run
-from chronos_assets.pipeline.walkforward.run import run_walkforward
+from chronos_assets.pipeline.walkforward.run import plan_request, run_walkforward
 from chronos_assets.storage.alive import KEYS, alive_keys
-from chronos_assets.storage.live_signals import read_signals
+from chronos_assets.storage.live_signals import read_signals, write_signals
 from chronos_assets.storage.model_artifacts import ModelArtifacts
 from chronos_assets.storage.models import alias_history, find_model, get_model, list_models
 from chronos_assets.storage.retention import retention_runs
@@ -269,3 +272,39 @@ def test_files_that_no_row_needs_go(stores: Stores, unique_slug: str) -> None:
     retire(stores, unique_slug, with_runs=True)
     assert find_model(stores.postgres, model.model_id) is None
     assert not artifacts.path(model.model_id).exists()
+
+
+def test_live_signals_are_compared_with_what_the_folds_say_later(stores: Stores, unique_slug: str) -> None:
+    """Signals of every night of a window equal the plan's fold; one that was changed is named, with both values."""
+    for rows in (97, 98):
+        trained(stores, unique_slug, rows)
+    published(stores, unique_slug, 105)
+    run_of(stores, unique_slug)
+    request = plan_request(unique_slug, PROFILE, stores, horizon=3, horizon_assumed=False)
+    assert parity(stores, request) == Parity(5 + 6, [])
+    found = drift(stores, request)
+    assert found.within is None
+    assert found.signals <= 6
+
+    changed = read_signals(stores, dataset=unique_slug).head(1).with_columns(pl.col("prediction") + 1.0)
+    write_signals(stores, changed)
+    differing = parity(stores, request).differing
+    assert [(one["bar_index"], one["prediction"]) for one in differing] == [(92, changed["prediction"][0])]
+    assert differing[0]["fold_prediction"] == changed["prediction"][0] - 1.0
+
+
+def test_the_policy_promotes_once_and_respects_a_rollback(stores: Stores, unique_slug: str) -> None:
+    """A night promotes its model; asked again it changes nothing; a model that somebody went back from stays back."""
+    policy = LiveProfile(promote="always")
+    first, second = trained(stores, unique_slug, 97).model, trained(stores, unique_slug, 98).model
+    assert apply_policy(stores, policy, first, changed_by="night").promote
+    assert apply_policy(stores, policy, first, changed_by="night").reason == "it is live already"
+    assert apply_policy(stores, policy, second, changed_by="night").promote
+    rollback(stores, unique_slug)
+    refused = apply_policy(stores, policy, second, changed_by="night")
+    assert not refused.promote
+    assert "chosen instead" in refused.reason
+    assert model_named(stores, unique_slug).model_id == first.model_id
+    assert not apply_policy(stores, LiveProfile(promote="never"), trained(stores, unique_slug, 99).model, changed_by="night").promote
+    unjudged = apply_policy(stores, LiveProfile(min_profit_factor=0.0), trained(stores, unique_slug, 100).model, changed_by="night")
+    assert "no signal test was made" in unjudged.reason

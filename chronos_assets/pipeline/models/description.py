@@ -6,16 +6,18 @@ It holds nothing that changes when the same model is made again.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
+from chronos_assets.domain.identity import canonical, identity_of
 from chronos_assets.domain.live_fold import LiveFold, unknown_targets, valid_until
 from chronos_assets.learning.models import load_model
 from chronos_assets.learning.training import FoldResult
 from chronos_assets.pipeline.walkforward.data import FLOAT32_MOST, RunData
-from chronos_assets.pipeline.walkforward.request import WalkforwardRequest
+from chronos_assets.pipeline.walkforward.request import IGNORED, WalkforwardRequest
 
 SCHEMA_VERSION = 1
 ATTRIBUTE = "chronos_model"
@@ -33,6 +35,7 @@ def describe(model_id: str, request: WalkforwardRequest, live: LiveFold, data: R
         "schema_version": SCHEMA_VERSION,
         "model_id": model_id,
         "run_id": request.run_id,
+        "request": request_digest(request),
         "dataset": record.dataset_id,
         "granularity": record.granularity,
         "time_rule": TIME_RULE,
@@ -67,8 +70,20 @@ def describe(model_id: str, request: WalkforwardRequest, live: LiveFold, data: R
         "valid_from": iso(data.time_of(live.test_start)),
         "valid_until": iso(datetime.fromtimestamp(valid_until(live, times, interval), tz=UTC)),
         "valid_until_is": "exact" if live.test_end is None else "estimated",
-        "versions": {"chronos_assets": version("chronos-assets"), **result.versions},
+        "versions": {"chronos_assets": version("chronos-assets")}
+        | {name: found for name, found in sorted(result.versions.items()) if name != "sources"},
     }
+
+
+def request_digest(request: WalkforwardRequest) -> str:
+    """32 hex digits that name a request without its bars: models of two nights have the same ones."""
+    parts = {
+        "profile": identity_of(request.profile, ignored=IGNORED),
+        "features": list(request.features),
+        "horizon": request.horizon,
+        "code": request.code_version,
+    }
+    return hashlib.sha256(canonical(parts).encode()).hexdigest()[:32]
 
 
 def as_attribute(description: dict[str, Any]) -> dict[str, str]:

@@ -50,6 +50,7 @@ from chronos_assets.views.documents.lineage import (
     LineageBaseline,
     LineageCheck,
     LineageError,
+    LineageLive,
     LineageRows,
     LineageRun,
     LineageSimulation,
@@ -192,6 +193,7 @@ DOCUMENTS: tuple[type[Document], ...] = (
     VerifiedBundle,
     BundleSignal,
     BundlePredictions,
+    LineageLive,
 )
 
 __all__ = [
@@ -260,6 +262,7 @@ __all__ = [
     "LineageBaseline",
     "LineageCheck",
     "LineageError",
+    "LineageLive",
     "LineageRows",
     "LineageRun",
     "LineageSimulation",

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from chronos_assets.views.documents.base import Document, Json, Mode, Status, Warn
+from chronos_assets.views.documents.models import LiveSignal, Model
 from chronos_assets.views.documents.simulations import DeflatedSharpe, PageTest
 
 
@@ -162,6 +163,18 @@ class LineageSimulation(Document):
     max_drawdown_pct: float | None
 
 
+class LineageLive(Document):
+    """The live model of the run, whether and why it was promoted, and the signal for the bar to come."""
+
+    model: Model
+    promoted: bool
+    reason: str
+    age_days: float
+    newest: LiveSignal | None
+    backtest: Json
+    warnings: list[Warn]
+
+
 class LineageRun(Document):
     """One dataset taken through the lineage; what the run did not reach is null or empty."""
 
@@ -176,6 +189,7 @@ class LineageRun(Document):
     rows: LineageRows | None = None
     walkforward: list[LineageWalkforward]
     simulations: list[LineageSimulation]
+    live: LineageLive | None = None
     next: str | None = Field(None, description="What to look at next.")
 
 
