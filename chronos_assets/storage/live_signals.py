@@ -11,6 +11,8 @@ from chronos_assets.storage.stores import Stores
 from chronos_assets.storage.table_locks import writing
 from chronos_assets.storage.tables import LIVE_SIGNALS, TIMESTAMP
 
+# Seconds that a timestamp in nanoseconds can hold, about the years 1685 to 2254.
+_MOST_SECONDS = 9_000_000_000
 _VALUES = ("model_id", "dataset", "signal", *LIVE_SIGNALS.longs, *LIVE_SIGNALS.doubles)
 
 
@@ -36,7 +38,7 @@ def read_signals(
     """
     conditions = [] if dataset is None else [f"dataset = {quote_literal(dataset)}"]
     conditions += [] if model_id is None else [f"model_id = {quote_literal(model_id)}"]
-    conditions += [] if first is None else [f"timestamp >= {int(first.timestamp()) * 1_000_000_000}"]
+    conditions += [] if first is None else [f"timestamp >= {_nanoseconds(first)}"]
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
     last = "" if limit is None else f" LIMIT -{int(limit)}"
     sql = f"SELECT {TIMESTAMP}, {', '.join(_VALUES)} FROM {LIVE_SIGNALS.name}{where} ORDER BY {TIMESTAMP}{last}"  # noqa: S608 - quoted
@@ -47,3 +49,8 @@ def read_signals(
         *(pl.col(name).cast(pl.Int64) for name in LIVE_SIGNALS.longs),
         *(pl.col(name).cast(pl.Float64).fill_nan(None) for name in LIVE_SIGNALS.doubles),
     ).sort("timestamp_unix", "model_id")
+
+
+def _nanoseconds(moment: datetime) -> int:
+    """A time as QuestDB's timestamps count; one that they cannot hold becomes the nearest that they can."""
+    return max(-_MOST_SECONDS, min(int(moment.timestamp()), _MOST_SECONDS)) * 1_000_000_000

@@ -54,8 +54,16 @@ def read_signals(
     stores: Stores, dataset: str | None = None, *, model_id: str | None = None, first: datetime | None = None, limit: int | None = None
 ) -> list[doc.LiveSignal]:
     """Signals that were given, in order of bars."""
+    known = list_models(stores.postgres, dataset)
+    if not any(model_id in {None, one.model_id} for one in known):
+        return []
     rows = read_rows(stores, dataset=dataset, model_id=model_id, first=first, limit=limit)
     return list(_signals(rows.iter_rows(named=True)))
+
+
+def in_utc(moment: datetime | None) -> datetime | None:
+    """`moment` with its zone; UTC if it names none."""
+    return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
 
 
 def predictions_document(found: predict.LivePredictions, postgres: Postgres) -> doc.LivePredictions:

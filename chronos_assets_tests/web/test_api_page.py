@@ -217,6 +217,7 @@ def test_hostile_texts_reach_no_store_and_no_file(web: Web, made: tuple[str, str
         "trade_no": "1",
         "lfs_id": made[0],
         "sweep_id": made[0],
+        "model_id": made[0],
     }
     before = counts(stores)
     asked = 0
@@ -257,6 +258,8 @@ def counts(stores: Stores) -> list[int]:
         "simulation_trade_buckets",
         "lfs_runs",
         "sweeps",
+        "models",
+        "model_aliases",
     )
     with stores.postgres.connection() as connection:
         return [connection.execute(f"SELECT count(*) AS n FROM {table}").fetchall()[0]["n"] for table in tables]  # type: ignore[arg-type]

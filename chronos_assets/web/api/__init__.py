@@ -1,5 +1,15 @@
 """The JSON API: one module per resource, each with a `router`. A new resource is a module here and its name in `ROUTERS`."""
 
-from chronos_assets.web.api import datasets, events, health, lfs, nights, sweeps, tradesim, walkforward
+from chronos_assets.web.api import datasets, events, health, lfs, models, nights, sweeps, tradesim, walkforward
 
-ROUTERS = (datasets.router, walkforward.router, tradesim.router, sweeps.router, lfs.router, events.router, health.router, nights.router)
+ROUTERS = (
+    datasets.router,
+    walkforward.router,
+    tradesim.router,
+    sweeps.router,
+    lfs.router,
+    models.router,
+    events.router,
+    health.router,
+    nights.router,
+)

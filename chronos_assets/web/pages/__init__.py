@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from chronos_assets.web.pages import api_docs, compare, datasets, folds, home, lfs, lfs_new, login, runs, simulations, sweeps
+from chronos_assets.web.pages import api_docs, compare, datasets, folds, home, lfs, lfs_new, login, models, runs, simulations, sweeps
 
 ROUTERS: tuple[APIRouter, ...] = (
     home.router,
@@ -16,6 +16,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     simulations.router,
     lfs_new.router,
     lfs.router,
+    models.router,
     login.router,
     api_docs.router,
 )

@@ -1,0 +1,28 @@
+"""`/models` and `/models/{id}`: models of live folds as a list, and one with its signals, its backtest and its history."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+
+from chronos_assets.views import models as views
+from chronos_assets.web.context import Exact, stores_of
+from chronos_assets.web.pages.rendering import page
+
+router = APIRouter(prefix="/models", include_in_schema=False)
+SIGNALS_SHOWN = 50
+
+
+@router.get("")
+def list_models(request: Request, dataset: Exact = None) -> Response:
+    """Models, the newest first."""
+    found = views.list_models(stores_of(request).postgres, dataset or None)
+    return page(request, "models.html", models=found, filters={"dataset": dataset})
+
+
+@router.get("/{model_id}")
+def show_model(request: Request, model_id: str) -> Response:
+    """One model: the signals that it gave, the newest first; what it was trained on; its backtest; the names that stood for it."""
+    stores = stores_of(request)
+    model = views.read_model(stores.postgres, model_id)
+    signals = views.read_signals(stores, model.dataset_id, model_id=model.model_id, limit=SIGNALS_SHOWN)
+    return page(request, "model.html", model=model, about=model.description, signals=signals[::-1])
