@@ -6,7 +6,7 @@ month, and whatever something else depends on. A run that no profile of a manife
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
@@ -64,11 +64,25 @@ def reasons_to_keep(runs: Sequence[KeptRun], keep: Keep) -> dict[str, str]:
     return {run_id: reason for run_id, reason in reasons.items() if run_id in known}
 
 
-def _of_profile(profile: str, runs: Iterable[KeptRun], keep: Keep) -> dict[str, str]:
+def current_runs(runs: Sequence[KeptRun]) -> dict[str, str]:
+    """The current run of each profile that has one, by profile: completed, on the registered content, requested last."""
+    found: dict[str, KeptRun] = {}
+    for run in runs:
+        for profile in run.profiles if run.completed and run.on_registered_content else ():
+            found[profile] = max(run, found.get(profile, run), key=lambda one: _age_key(one, profile))
+    return {profile: run.run_id for profile, run in found.items()}
+
+
+def _age_key(run: KeptRun, profile: str) -> tuple[datetime, str]:
+    return run.profiles[profile], run.run_id
+
+
+def _of_profile(profile: str, runs: Sequence[KeptRun], keep: Keep) -> dict[str, str]:
     """Why runs of one profile stay."""
-    newest_first = sorted(runs, key=lambda run: (run.profiles[profile], run.run_id), reverse=True)
+    newest_first = sorted(runs, key=lambda run: _age_key(run, profile), reverse=True)
     completed = [run for run in newest_first if run.completed]
-    current = next((run for run in completed if run.on_registered_content), None)
+    current_id = current_runs(runs).get(profile)
+    current = next((run for run in completed if run.run_id == current_id), None)
     if current is None:
         return {run.run_id: "nothing newer is complete" for run in newest_first}
     reasons = {current.run_id: "current"}

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import os
 import secrets
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from chronos_assets.domain.profiles.simulation import SimulationProfile
-from chronos_assets.domain.retention import Keep
+from chronos_assets.domain.retention import Keep, KeptRun
 from chronos_assets.pipeline.simulation.run import simulate_run
-from chronos_assets.pipeline.upkeep.prune import keep_of, plan_prune, prune
+from chronos_assets.pipeline.upkeep.prune import keep_of, plan_prune, prune, why_unready
 from chronos_assets.pipeline.upkeep.retire import remove_orphans
 from chronos_assets.pipeline.validation.run import validate_run
 from chronos_assets.pipeline.walkforward.run import run_walkforward
 from chronos_assets.pipeline.walkforward.trials import all_trials
 from chronos_assets.storage.fold_artifacts import FoldArtifacts
+from chronos_assets.storage.retention import StandingRun
 from chronos_assets.storage.runs import get_folds, list_runs, pin_run, run_lock
 from chronos_assets.storage.simulations import list_simulations
 from chronos_assets.storage.stores import Stores
@@ -72,7 +74,7 @@ def test_simulations_go_with_their_run(stores: Stores, unique_slug: str) -> None
     sheet = write_tear_sheet(made[0], stores)
     unfinished = plan_prune(stores, keep_of(stores.settings, ONE), unique_slug)
     assert unfinished.runs == []  # a night that trained and did not simulate replaces nothing
-    assert "and simulated" in unfinished.waiting[0]
+    assert "until its current run is simulated" in unfinished.waiting[0]
     made.append(simulate_run(second, SimulationProfile(modes=["dual"]), stores)[0].simulation_id)
     (going,) = plan_prune(stores, keep_of(stores.settings, ONE), unique_slug).runs
     assert (going.run_id, going.simulations) == (first, 1)
@@ -80,6 +82,24 @@ def test_simulations_go_with_their_run(stores: Stores, unique_slug: str) -> None
     assert list_simulations(stores.postgres, first) == []
     assert not sheet.exists()
     assert [one.simulation_id for one in list_simulations(stores.postgres, second)] == made[1:]
+
+
+def test_each_profile_waits_for_its_own_successor() -> None:
+    """A run that was simulated waits until the run that replaced it in the same profile is, whatever other profiles have."""
+    old, new = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)
+
+    def run(name: str, *, simulated: bool, rows: int = 10) -> StandingRun:
+        when = new if name.startswith("new") else old
+        kept = KeptRun(name, completed=True, on_registered_content=when == new, profiles={name[-1]: when})
+        return StandingRun("x_1d_v1", kept, whole=True, rows=rows, simulated=simulated)
+
+    gone = [run("old-a", simulated=True), run("old-b", simulated=True), run("old-c", simulated=False), run("old-d", simulated=False)]
+    current = [run("new-a", simulated=True), run("new-b", simulated=False), run("new-c", simulated=False), run("new-d", simulated=True)]
+    stored = {"new-a": 10, "new-b": 10, "new-c": 10, "new-d": 9}
+    assert why_unready([*gone, *current], gone, lambda ids: {one: stored[one] for one in ids}) == {
+        "old-b": "of b stay until its current run is simulated",
+        "old-d": "of d stay until its current run is whole in both stores",
+    }
 
 
 def test_what_somebody_works_on_stays(stores: Stores, unique_slug: str) -> None:

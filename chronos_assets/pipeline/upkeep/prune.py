@@ -7,12 +7,14 @@ its locks, every dataset's files under the dataset's lock, and what is locked is
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
-from chronos_assets.domain.retention import Keep, reasons_to_keep
+from chronos_assets.domain.retention import Keep, current_runs, reasons_to_keep
 from chronos_assets.errors import ChronosError, ConflictError, NotPublishedError
 from chronos_assets.pipeline.export.normalize import report_of
 from chronos_assets.pipeline.progress import Progress, silent
@@ -28,6 +30,7 @@ from chronos_assets.storage.stores import Stores
 YOUNG_SECONDS = 3_600.0
 KEPT_BARS_FILES = 2
 KeepOf = Callable[[str], Keep]
+Count = Callable[[Sequence[str]], Mapping[str, int]]
 
 
 @dataclass(frozen=True)
@@ -89,15 +92,13 @@ def plan_prune(stores: Stores, policy: KeepOf, slug: str | None = None) -> Prune
     kept: dict[str, int] = {}
     waiting: list[str] = []
     for dataset, runs in by_dataset.items():
-        whole = _sound(stores, runs)
         reasons = reasons_to_keep([one.run for one in runs], policy(dataset))
         for reason in reasons.values():
             kept[reason] = kept.get(reason, 0) + 1
         gone = [one for one in runs if one.run.run_id not in reasons]
-        if gone and not whole:
-            waiting.append(f"{dataset}: {len(gone)} runs stay until its current run is whole in both stores, and simulated")
-        elif gone:
-            going += gone
+        unready = why_unready(runs, gone, partial(count_predictions, stores))
+        going += [one for one in gone if one.run.run_id not in unready]
+        waiting += [f"{dataset}: {count} runs {why}" for why, count in Counter(unready.values()).items()]
     spaces = run_spaces(stores, [one.run.run_id for one in going])
     runs_going = [
         GoingRun(
@@ -145,15 +146,25 @@ def prune(stores: Stores, policy: KeepOf, slug: str | None = None, *, progress: 
     )
 
 
-def _sound(stores: Stores, runs: Sequence[StandingRun]) -> bool:
-    """Whether every current run of a dataset has all of its folds, and as many predictions as a run like it has, in both stores."""
-    current = [one for one in runs if one.run.completed and one.run.on_registered_content and one.run.profiles]
-    if not current:
-        return False
-    if any(one.simulated for one in runs) and not any(one.simulated for one in current):
-        return False  # the night got no further than the predictions
-    predictions = count_predictions(stores, [one.run.run_id for one in current])
-    return all(one.whole and predictions.get(one.run.run_id, 0) == one.rows for one in current)
+def why_unready(runs: Sequence[StandingRun], gone: Sequence[StandingRun], count: Count) -> dict[str, str]:
+    """Why runs that the policy does not keep stay all the same, by run_id: what replaced them in a profile is not all there yet.
+
+    A successor is ready once it has all folds, as many predictions in QuestDB (`count`, by run_id) as they say, and a simulation if
+    the older run has one. `runs`: all of one dataset; `gone`: those of them that the policy does not keep.
+    """
+    current = current_runs([one.run for one in runs])
+    successors = {profile: one for profile, run_id in current.items() for one in runs if one.run.run_id == run_id}
+    needed = sorted({current[profile] for one in gone for profile in one.run.profiles if profile in current})
+    predictions = count(needed) if needed else {}
+    found: dict[str, str] = {}
+    for one in gone:
+        for profile in sorted(one.run.profiles):
+            successor = successors.get(profile)
+            if successor is None or not successor.whole or predictions.get(successor.run.run_id, 0) != successor.rows:
+                found.setdefault(one.run.run_id, f"of {profile} stay until its current run is whole in both stores")
+            elif one.simulated and not successor.simulated:  # the night got no further than the predictions
+                found.setdefault(one.run.run_id, f"of {profile} stay until its current run is simulated")
+    return found
 
 
 def _old_files(stores: Stores, policy: KeepOf, slug: str | None) -> Iterator[tuple[Path, int]]:
