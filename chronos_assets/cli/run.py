@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -26,8 +26,9 @@ from chronos_assets.settings import Settings, load_settings
 if TYPE_CHECKING:
     from dagster import DagsterEvent, DagsterInstance
 
+    from chronos_assets.orchestration.backfill_workers import Done
     from chronos_assets.orchestration.resources import Workplace
-    from chronos_assets.pipeline.upkeep.changes import Found
+    from chronos_assets.pipeline.upkeep.changes import Found, Request
     from chronos_assets.views.documents import Morning
 
 QUIET_POLL_SECONDS = 0.5
@@ -155,7 +156,7 @@ def _opened(settings: Settings) -> Iterator[tuple[Workplace, DagsterInstance]]:
 @click.argument("slugs", nargs=-1, shell_complete=completion.slugs)
 @click.option("--all", "everything", is_flag=True, help="Every manifest in exports/.")
 @click.option("--force", is_flag=True, help="Run datasets too that did not change since their last successful run.")
-@click.option("--workers", type=click.IntRange(1, 64), default=2, show_default=True, help="Datasets side by side.")
+@click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Datasets side by side, each in a process.")
 @json_option
 def backfill(slugs: tuple[str, ...], everything: bool, force: bool, workers: int, as_json: bool) -> int:
     """Run datasets whose manifest or file changed, through Dagster."""
@@ -204,7 +205,6 @@ def _quiet(settings: Settings, wanted: list[str] | None) -> list[Found]:
 def _backfill(
     workplace: Workplace, instance: DagsterInstance, wanted: list[str] | None, *, force: bool, workers: int
 ) -> tuple[dict[str, Any], Morning]:
-    from chronos_assets.orchestration.backfill_workers import Done, run_side_by_side
     from chronos_assets.orchestration.nightly.morning import ended_of
     from chronos_assets.orchestration.nightly.nightly_summary import summarize
     from chronos_assets.orchestration.nightly.schedules import covered
@@ -220,15 +220,7 @@ def _backfill(
     name = f"backfill {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
     for report in decision.reports:
         say(report)
-    done: list[Done] = []
-
-    def tell(slugs: list[str]) -> None:
-        say(f"       {len(done)} of {len(decision.requests)} ended, working on {', '.join(slugs)}")
-
-    for one in run_side_by_side(decision.requests, settings, name=name, workers=workers, waiting=tell):
-        done.append(one)
-        result = "ok    " if one.succeeded else "busy  " if one.in_progress else "FAILED"
-        say(f"{result} {one.seconds:7.2f} s  {one.slug} ({one.why}){'' if one.succeeded else f': {one.message}'}")
+    done = _run_all(decision.requests, workplace, instance, name, workers) if decision.requests else []
     runs = [run for one in done if (run := instance.get_run_by_id(one.run_id))] if done else []
     night = summarize(instance, name, runs, decision.reports)
     elsewhere = {one.slug: one.message for one in done if one.code in {"run_underway", "locked"}}
@@ -247,6 +239,22 @@ def _backfill(
         "summary": night.headline(),
     }
     return document, morning
+
+
+def _run_all(requests: Sequence[Request], workplace: Workplace, instance: DagsterInstance, name: str, workers: int) -> list[Done]:
+    """Run what a backfill asks for, and say of each dataset how it ended."""
+    from chronos_assets.orchestration.backfill_workers import run_requests
+
+    done: list[Done] = []
+
+    def tell(working: str) -> None:
+        say(f"       {len(done)} of {len(requests)} ended, working on {working}")
+
+    for one in run_requests(requests, workplace, instance, name=name, workers=workers, waiting=tell):
+        done.append(one)
+        result = "ok    " if one.succeeded else "busy  " if one.in_progress else "FAILED"
+        say(f"{result} {one.seconds:7.2f} s  {one.slug} ({one.why}){'' if one.succeeded else f': {one.message}'}")
+    return done
 
 
 def _without_code(row: dict[str, Any]) -> dict[str, Any]:

@@ -280,13 +280,6 @@ def pooled_importance(postgres: Postgres, run_id: str) -> list[FeatureImportance
         return [FeatureImportance(**row) for row in connection.execute(query("run_importance"), {"run_id": run_id}).fetchall()]
 
 
-def find_folds_by_key(postgres: Postgres, dataset_id: str, run_id: str, keys: Sequence[str]) -> dict[str, FoldRecord]:
-    """The newest stored fold of each key among the dataset's other runs."""
-    with postgres.connection() as connection:
-        rows = connection.execute(query("folds_by_key"), {"dataset_id": dataset_id, "run_id": run_id, "keys": list(keys)}).fetchall()
-    return {row["fold_key"]: fold_from(row) for row in rows}
-
-
 def files_lock(postgres: Postgres, *, wait_seconds: float | None = None) -> AbstractContextManager[Connection]:
     """The lock under which files of folds are removed: nobody stores a fold meanwhile, so none is stored whose files just went."""
     seconds = FILES_SECONDS if wait_seconds is None else wait_seconds

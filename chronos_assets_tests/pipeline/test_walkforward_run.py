@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,13 @@ from chronos_assets.domain.metrics import signal_metrics
 from chronos_assets.errors import ConflictError, DeviceError, FoldsFailedError, NotPublishedError, ProfileError
 from chronos_assets.learning.executors.threads import ThreadExecutor
 from chronos_assets.learning.models import load_model
+from chronos_assets.pipeline.walkforward import reuse
 from chronos_assets.pipeline.walkforward.checks import completeness
 from chronos_assets.pipeline.walkforward.run import WalkforwardResult, plan_request, run_walkforward
 from chronos_assets.storage.fold_artifacts import FoldArtifacts
-from chronos_assets.storage.runs import declare_dead_runs, get_folds, get_run, list_runs, read_predictions, run_lock
+from chronos_assets.storage.fold_copies import StoredFold, copy_folds
+from chronos_assets.storage.postgres import Connection
+from chronos_assets.storage.runs import declare_dead_runs, delete_run, get_folds, get_run, list_runs, read_predictions, run_lock
 from chronos_assets.storage.stores import Stores
 from chronos_assets_tests.support.walkforward_data import make_bars, publish, small_profile
 
@@ -114,6 +118,59 @@ def test_growth_copies_unchanged_folds(stores: Stores, unique_slug: str) -> None
     old = read_predictions(stores, first.run_id)
     assert predictions.head(130).select("prediction", "score", "long_threshold").equals(old.select("prediction", "score", "long_threshold"))
     assert [f.samples_test for f in get_folds(stores.postgres, second.run_id)] == [10] * 16
+
+
+def test_folds_copied_within_the_stores_are_those_written_again(stores: Stores, unique_slug: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A grown run whose folds are copied by one statement holds the same rows, bit for bit, as one that writes each fold again."""
+    whole = make_bars(230, seed=7, trailing_nulls=0)
+    publish(stores, unique_slug, whole.head(200).with_columns(pl.when(pl.arange(200) < 190).then(pl.col("target_a")).alias("target_a")))
+    first = run(stores, unique_slug).run_id
+    publish(stores, unique_slug, whole)
+    within: list[int] = []
+
+    def counted(*arguments: Any, **options: Any) -> set[int]:
+        within.extend(copy_folds(*arguments, **options))
+        return set(within)
+
+    monkeypatch.setattr(reuse, "copy_folds", counted)
+    grown = run(stores, unique_slug).run_id
+    assert sorted(within) == list(range(12))  # targets of the thirteenth have filled
+    copied = _rows(stores, grown)
+    delete_run(stores.postgres, grown)
+    monkeypatch.setattr(reuse, "_is_same", lambda *_: False)
+    again = run(stores, unique_slug)
+    assert (again.run_id, again.folds_copied, len(within)) == (grown, 13, 12)
+    assert _rows(stores, grown) == copied
+    assert first != grown
+
+
+def test_what_went_while_it_was_copied_is_trained_again(stores: Stores, unique_slug: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows that QuestDB lost and files that are gone when the copy looks: those folds are trained, and the run is whole."""
+    whole = make_bars(230, seed=8, trailing_nulls=0)
+    publish(stores, unique_slug, whole.head(200))
+    first = run(stores, unique_slug)
+    publish(stores, unique_slug, whole)
+
+    def meanwhile(stores: Stores, lock: Connection, folds: Sequence[StoredFold], expected: pl.DataFrame, **labels: str) -> set[int]:
+        FoldArtifacts(stores.artifacts).remove(folds[2].files.fold_key)
+        with stores.postgres.connection() as connection:
+            connection.execute("DELETE FROM walkforward_folds WHERE run_id = %s AND fold_number = 4", [first.run_id])
+        return copy_folds(stores, lock, folds, expected, **labels)
+
+    monkeypatch.setattr(reuse, "copy_folds", meanwhile)
+    grown = run(stores, unique_slug)
+    assert (grown.folds_copied, grown.folds_trained, grown.folds_present) == (11, 5, 16)
+    delete_run(stores.postgres, grown.run_id)
+    monkeypatch.setattr(reuse, "copy_folds", lambda *given, **labels: copy_folds(*given[:3], given[3].head(5), **labels))
+    assert run(stores, unique_slug).folds_present == 16  # other rows than expected: each is written again
+
+
+def _rows(stores: Stores, run_id: str) -> tuple[list[Any], list[Any]]:
+    """Everything that both stores hold of a run's folds."""
+    with stores.postgres.connection() as connection:
+        folds = connection.execute("SELECT * FROM walkforward_folds WHERE run_id = %s ORDER BY fold_number", [run_id]).fetchall()
+    sql = f"SELECT * FROM walkforward_predictions WHERE run_id = '{run_id}' ORDER BY timestamp"
+    return folds, stores.questdb.read(sql).rows()
 
 
 def test_changed_bar_retrains_exactly_the_folds_that_saw_it(stores: Stores, unique_slug: str) -> None:

@@ -34,6 +34,7 @@ LEARNED_NOTHING = "learned_nothing"
 THRESHOLD_CASES = "threshold_cases"
 # What a fold's metrics hold besides metrics: remarks, the features that its selector chose, and the cases of its thresholds.
 NOTES = ("notes", "features", THRESHOLD_CASES)
+EDGES = ("train_start", "train_end", "test_start", "test_end")
 LEAST_PAUSE_SECONDS, MOST_PAUSE_SECONDS, PAUSE_PER_COST = 0.5, 5.0, 10.0
 MOST_BUFFERED_ROWS, MOST_BUFFERED_BYTES = 50_000, 64_000_000
 
@@ -136,7 +137,7 @@ class FoldWriter:
         targets = self.data.arrays.targets[fold.test_start : fold.test_end]
         metrics = side_returns(predictions, targets, thresholds, binary=self.binary).as_json() | {"version": METRICS_VERSION} | notes
         edges: dict[str, Any] = {}
-        for name in ("train_start", "train_end", "test_start", "test_end"):
+        for name in EDGES:
             edges |= {f"{name}_idx": getattr(fold, name), f"{name}_ts": self.data.time_of(getattr(fold, name))}
         return FoldRecord(
             run_id=self.request.run_id,

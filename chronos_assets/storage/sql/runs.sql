@@ -142,10 +142,34 @@ ORDER BY part.feature
 
 -- The newest stored fold of each key, among other runs of the dataset; one whose files have no hash only if there is no other.
 -- name: folds_by_key
-SELECT DISTINCT ON (f.fold_key) f.*
+SELECT DISTINCT ON (f.fold_key)
+    f.run_id::text AS run_id, f.fold_number, f.train_start_idx, f.train_end_idx, f.test_start_idx, f.test_end_idx, f.train_start_ts,
+    f.train_end_ts, f.test_start_ts, f.test_end_ts, (f.thresholds ->> 'long')::double precision AS long_threshold,
+    (f.thresholds ->> 'short')::double precision AS short_threshold, (f.metrics ->> 'version')::bigint AS metrics_version,
+    f.fold_key, f.artifact_sha256, f.artifact_bytes, f.validation_sha256, f.validation_bytes
 FROM walkforward_folds f JOIN walkforward_runs r USING (run_id)
 WHERE r.dataset_id = %(dataset_id)s AND f.run_id <> %(run_id)s AND f.fold_key = ANY(%(keys)s)
 ORDER BY f.fold_key, f.artifact_sha256 IS NULL, r.created_at DESC
+
+-- name: folds_whole
+SELECT * FROM walkforward_folds WHERE run_id = %(run_id)s AND fold_number = ANY(%(numbers)s)
+
+-- Folds that are about to be stored again.
+-- name: folds_clear
+DELETE FROM walkforward_folds WHERE run_id = %(run_id)s AND fold_number = ANY(%(numbers)s)
+
+-- Folds that are the same in another run, as they are stored there.
+-- name: folds_copy
+INSERT INTO walkforward_folds (
+    run_id, fold_number, train_start_idx, train_end_idx, test_start_idx, test_end_idx, train_start_ts, train_end_ts, test_start_ts,
+    test_end_ts, samples_train, samples_test, best_iteration, best_score, thresholds, metrics, fold_key, artifact, importance,
+    artifact_sha256, artifact_bytes, validation_sha256, validation_bytes, versions
+)
+SELECT %(run_id)s, fold_number, train_start_idx, train_end_idx, test_start_idx, test_end_idx, train_start_ts, train_end_ts, test_start_ts,
+    test_end_ts, samples_train, samples_test, best_iteration, best_score, thresholds, metrics, fold_key, artifact, importance,
+    artifact_sha256, artifact_bytes, validation_sha256, validation_bytes, versions
+FROM walkforward_folds WHERE run_id = %(source)s AND fold_number = ANY(%(numbers)s) AND fold_key = ANY(%(keys)s)
+RETURNING fold_number
 
 -- Keys of the files of runs, the number of folds that use each, and whether no other run does.
 -- name: run_artifacts
