@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import sys
 import tempfile
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,10 +23,7 @@ from chronos_assets.settings import Settings, load_settings
 if TYPE_CHECKING:
     from dagster import DagsterEvent, DagsterInstance
 
-    from chronos_assets.orchestration.backfill_workers import Done
     from chronos_assets.orchestration.resources import Workplace
-    from chronos_assets.pipeline.upkeep.changes import Found, Request
-    from chronos_assets.views.documents import Morning
 
 QUIET_POLL_SECONDS = 0.5
 
@@ -160,6 +154,7 @@ def _opened(settings: Settings) -> Iterator[tuple[Workplace, DagsterInstance]]:
 @json_option
 def backfill(slugs: tuple[str, ...], everything: bool, force: bool, workers: int, as_json: bool) -> int:
     """Run datasets whose manifest or file changed, through Dagster."""
+    from chronos_assets.orchestration.backfill import run_backfill
     from chronos_assets.views.documents import Night
     from chronos_assets.views.nights import morning_lines
 
@@ -168,7 +163,7 @@ def backfill(slugs: tuple[str, ...], everything: bool, force: bool, workers: int
     settings = load_settings()
     wanted = None if everything else [str(Slug.parse(slug)) for slug in slugs]
     with _opened(settings) as (workplace, instance):
-        document, morning = _backfill(workplace, instance, wanted, force=force, workers=workers)
+        document, morning = run_backfill(workplace, instance, wanted, force=force, workers=workers, say=say)
         if everything and settings.nightly_prune:
             _let_go(workplace, instance)
     emit(Night(**document, morning=morning), as_json, lambda _: "\n".join([backfill_text(document), *morning_lines(morning)[1:]]))
@@ -188,74 +183,3 @@ def _let_go(workplace: Workplace, instance: DagsterInstance) -> None:
         words = [f"what the retention policy does not keep stays for now: {error}"]
     for line in words:
         say(line)
-
-
-def _quiet(settings: Settings, wanted: list[str] | None) -> list[Found]:
-    """What lies there, once files that were written a moment ago are quiet; one that does not become quiet is told as it is."""
-    from chronos_assets.pipeline.upkeep.changes import survey
-
-    deadline = time.monotonic() + 2 * settings.manifest_settle_seconds
-    found = survey(settings, slugs=wanted)
-    while any(one.settling for one in found) and time.monotonic() < deadline:
-        time.sleep(QUIET_POLL_SECONDS)
-        found = survey(settings, slugs=wanted)
-    return found
-
-
-def _backfill(
-    workplace: Workplace, instance: DagsterInstance, wanted: list[str] | None, *, force: bool, workers: int
-) -> tuple[dict[str, Any], Morning]:
-    from chronos_assets.orchestration.nightly.morning import ended_of
-    from chronos_assets.orchestration.nightly.nightly_summary import summarize
-    from chronos_assets.orchestration.nightly.schedules import covered
-    from chronos_assets.pipeline.upkeep.changes import decide
-    from chronos_assets.storage.manifest_files import load_manifest, manifest_path
-    from chronos_assets.views.nights import record_night
-
-    settings, started_at = workplace.settings, datetime.now(UTC)
-    for slug in wanted or []:
-        load_manifest(manifest_path(settings.exports_dir, slug), data_roots=settings.data_roots)  # asked for by name: it must be there
-    found = _quiet(settings, wanted)
-    decision = decide(found, covered(instance, [one.slug for one in found]), force=force)
-    name = f"backfill {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
-    for report in decision.reports:
-        say(report)
-    done = _run_all(decision.requests, workplace, instance, name, workers) if decision.requests else []
-    runs = [run for one in done if (run := instance.get_run_by_id(one.run_id))] if done else []
-    night = summarize(instance, name, runs, decision.reports)
-    elsewhere = {one.slug: one.message for one in done if one.code in {"run_underway", "locked"}}
-    failed = {one.slug: one.message for one in done if one.code and one.slug not in elsewhere}
-    ended = ended_of(instance, night, found, elsewhere=elsewhere, failed=failed)
-    morning = record_night(workplace.stores, name, started_at, ended)
-    instance.report_runless_asset_event(night.materialization(morning))
-    document = {
-        "name": name,
-        "manifests": len(found),
-        "unchanged": len(found) - len(decision.requests) - len([one for one in found if one.content is None]),
-        "in_progress": sum(one.in_progress for one in done),
-        "problems": decision.reports,
-        "datasets": [_without_code(asdict(one)) for one in sorted(done, key=lambda one: one.slug)],
-        "totals": night.totals,
-        "summary": night.headline(),
-    }
-    return document, morning
-
-
-def _run_all(requests: Sequence[Request], workplace: Workplace, instance: DagsterInstance, name: str, workers: int) -> list[Done]:
-    """Run what a backfill asks for, and say of each dataset how it ended."""
-    from chronos_assets.orchestration.backfill_workers import run_requests
-
-    done: list[Done] = []
-
-    def tell(working: str) -> None:
-        say(f"       {len(done)} of {len(requests)} ended, working on {working}")
-
-    for one in run_requests(requests, workplace, instance, name=name, workers=workers, waiting=tell):
-        done.append(one)
-        result = "ok    " if one.succeeded else "busy  " if one.in_progress else "FAILED"
-        say(f"{result} {one.seconds:7.2f} s  {one.slug} ({one.why}){'' if one.succeeded else f': {one.message}'}")
-    return done
-
-
-def _without_code(row: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in row.items() if name != "code"}

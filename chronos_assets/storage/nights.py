@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,6 +17,7 @@ from chronos_assets.storage.stores import Stores
 from chronos_assets.storage.tables import TIMESTAMP, WALKFORWARD_PREDICTIONS
 
 MOST_NIGHTS = 1_000
+NIGHTS_LOOKED_AT = 100
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,13 @@ def newest_nights(postgres: Postgres, limit: int, before: datetime | None = None
     """The newest nights (that were completed before `before`), the newest first."""
     with postgres.connection() as connection:
         return [NightRecord(**row) for row in connection.execute(query("nights_newest"), {"limit": limit, "before": before}).fetchall()]
+
+
+def datasets_before(postgres: Postgres, night: str, slugs: Sequence[str]) -> list[dict[str, Any]]:
+    """Each of these datasets as the latest night but `night` that knew it left it, of the last `NIGHTS_LOOKED_AT`."""
+    binds = {"night": night, "slugs": list(slugs), "nights": NIGHTS_LOOKED_AT}
+    with postgres.connection() as connection:
+        return [row["document"] for row in connection.execute(query("night_datasets_before"), binds).fetchall()]
 
 
 @dataclass(frozen=True)

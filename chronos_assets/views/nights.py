@@ -7,8 +7,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from chronos_assets.errors import ServiceUnavailableError
 from chronos_assets.storage.datasets import DatasetRecord, find_dataset
-from chronos_assets.storage.nights import LastPrediction, current_runs, last_prediction, newest_nights, simulations_of_night, write_night
+from chronos_assets.storage.nights import (
+    LastPrediction,
+    current_runs,
+    datasets_before,
+    last_prediction,
+    newest_nights,
+    simulations_of_night,
+    write_night,
+)
 from chronos_assets.storage.postgres import Postgres
 from chronos_assets.storage.stores import Stores
 from chronos_assets.views import documents as doc
@@ -30,18 +39,23 @@ class Ended:
 
 
 def record_night(stores: Stores, night: str, started_at: datetime, ended: Sequence[Ended]) -> doc.Morning:
-    """Make the summary of a night from the stores, and keep it. `ended`: every dataset that has a manifest, once."""
-    before = _before(stores.postgres, night)
-    datasets = [_dataset(stores, one, before.get(one.dataset)) for one in sorted(ended, key=_by_urgency)]
+    """Make the summary of a night from the stores, and keep it. `ended`: every dataset that has a manifest, once.
+
+    Without QuestDB it holds what Postgres knows: why each dataset failed, and its bars, runs and equity, but no prediction and no space.
+    """
+    questdb_answers = _answers(stores)
+    earlier = datasets_before(stores.postgres, night, [one.dataset for one in ended])
+    before = {one.dataset: one for one in map(doc.NightDataset.model_validate, earlier)}
+    datasets = [_dataset(stores, one, before.get(one.dataset), predictions=questdb_answers) for one in sorted(ended, key=_by_urgency)]
     counts = Counter[str](one.outcome for one in datasets)
     morning = doc.Morning(
         night=night,
         started_at=started_at,
         completed_at=datetime.now(UTC),
-        headline=_headline(datasets, counts),
+        headline=_headline(datasets, counts) + ("" if questdb_answers else "; QuestDB did not answer"),
         outcomes=dict(counts),
         datasets=datasets,
-        space=read_space(stores),
+        space=read_space(stores) if questdb_answers else None,
     )
     write_night(stores.postgres, night, started_at, morning.model_dump(mode="json"))
     return morning
@@ -70,7 +84,16 @@ def morning_lines(morning: doc.Morning) -> list[str]:
     return lines
 
 
-def _dataset(stores: Stores, ended: Ended, before: doc.NightDataset | None) -> doc.NightDataset:
+def _answers(stores: Stores) -> bool:
+    """Whether QuestDB does: it may be what made the night fail."""
+    try:
+        stores.questdb.ping()
+    except ServiceUnavailableError:
+        return False
+    return True
+
+
+def _dataset(stores: Stores, ended: Ended, before: doc.NightDataset | None, *, predictions: bool) -> doc.NightDataset:
     record = find_dataset(stores.postgres, ended.dataset)
     same = before is not None and ended.outcome in STANDING and (before.outcome, before.reason) == (ended.outcome, ended.reason)
     values = {"dataset": ended.dataset, "outcome": ended.outcome, "reason": ended.reason, "folds_trained": ended.folds_trained}
@@ -85,13 +108,13 @@ def _dataset(stores: Stores, ended: Ended, before: doc.NightDataset | None) -> d
         bars=record.row_count,
         last_bar=record.last_bar_ts,
         bars_added=None if before is None or before.bars is None else record.row_count - before.bars,
-        profiles=[_profile(stores, name, run_id, earlier.get(name)) for name, run_id in runs.items()],
+        profiles=[_profile(stores, name, run_id, earlier.get(name), predictions=predictions) for name, run_id in runs.items()],
         warnings=_warnings(stores.postgres, record, runs),
     )
 
 
-def _profile(stores: Stores, name: str, run_id: str, before: doc.NightProfile | None) -> doc.NightProfile:
-    newest = last_prediction(stores, run_id)
+def _profile(stores: Stores, name: str, run_id: str, before: doc.NightProfile | None, *, predictions: bool) -> doc.NightProfile:
+    newest = last_prediction(stores, run_id) if predictions else None
     known = {} if before is None else {(one.mode, one.configuration): one.equity for one in before.equity}
     equity = []
     for row in simulations_of_night(stores.postgres, run_id):
@@ -126,16 +149,6 @@ def _warnings(postgres: Postgres, record: DatasetRecord, runs: Mapping[str, str]
     return list(found.values())
 
 
-def _before(postgres: Postgres, night: str) -> dict[str, doc.NightDataset]:
-    """Each dataset as the latest earlier night that knew it left it."""
-    known: dict[str, doc.NightDataset] = {}
-    for record in newest_nights(postgres, 10):
-        if record.night != night:
-            for one in doc.Morning.model_validate(record.document).datasets:
-                known.setdefault(one.dataset, one)
-    return known
-
-
 def _by_urgency(ended: Ended) -> tuple[bool, str]:
     return ended.outcome in {"done", "unchanged"}, ended.dataset
 
@@ -145,7 +158,7 @@ def _headline(datasets: Sequence[doc.NightDataset], counts: Mapping[str, int]) -
         return "no dataset has a manifest"
     ways = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
     added, trained = sum(one.bars_added or 0 for one in datasets), sum(one.folds_trained for one in datasets)
-    return f"{len(datasets)} datasets: {ways}; {added:,} bars added, {trained:,} folds trained"
+    return f"{len(datasets)} dataset{'' if len(datasets) == 1 else 's'}: {ways}; {added:,} bars added, {trained:,} folds trained"
 
 
 def _standing(one: doc.NightDataset) -> str:

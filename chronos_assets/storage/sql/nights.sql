@@ -1,13 +1,23 @@
 -- Nights and backfills, each as the document that was made of it.
 
+-- A night comes after those on record, also where the clock has been put back since.
 -- name: night_write
-INSERT INTO nights (night, started_at, completed_at, document) VALUES (%(night)s, %(started_at)s, now(), %(document)s)
+INSERT INTO nights (night, started_at, completed_at, document)
+SELECT %(night)s, %(started_at)s, greatest(now(), max(completed_at) + interval '1 microsecond'), %(document)s FROM nights
 ON CONFLICT (night) DO UPDATE SET completed_at = excluded.completed_at, document = excluded.document
 
 -- name: nights_newest
 SELECT night, started_at, completed_at, document FROM nights
 WHERE %(before)s::timestamptz IS NULL OR completed_at < %(before)s
 ORDER BY completed_at DESC LIMIT %(limit)s
+
+-- Each of these datasets as the latest of the last nights that knew it left it.
+-- name: night_datasets_before
+SELECT DISTINCT ON (one ->> 'dataset') one AS document
+FROM (SELECT completed_at, document FROM nights WHERE night <> %(night)s ORDER BY completed_at DESC LIMIT %(nights)s) latest,
+    jsonb_array_elements(latest.document -> 'datasets') one
+WHERE one ->> 'dataset' = ANY(%(slugs)s)
+ORDER BY one ->> 'dataset', completed_at DESC
 
 -- Nights beyond the newest ones go.
 -- name: nights_prune
