@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from chronos_assets.views.documents import ChosenFeatures, Importance, Run, RunWithSpace, Simulation, Warn
 
 FEATURES_SHOWN = 20
-_NOT_CHOSEN = frozenset({"rows", "folds_planned", "horizon", "horizon_assumed", "identity", "selector", "baseline"})
+_NOT_CHOSEN = frozenset(
+    {"rows", "folds_planned", "horizon", "horizon_assumed", "identity", "selector", "baseline", "selection", "features_from"}
+)
 _SIZES = ("train", "test", "train_size", "test_size", "gap", "fold_step", "step", "initial_offset", "start_fold", "end_fold")
 
 
@@ -62,6 +64,7 @@ def show_text(
         f"profile {profile_words(run)}, {bar_words(run)} bars{f', {words}' if (words := standing_words(run)) else ''}",
         f"target {run.target_column}, {len(run.feature_columns)} features, "
         f"horizon {run.walk_config.get('horizon', '?')}, device {run.device}",
+        *([f"features taken from selection {source}"] if (source := run.walk_config.get("features_from")) else []),
         f"{_windows(run)}; {space.folds} of {planned(run)} folds, {space.prediction_rows} predictions",
         f"files {byte_size(space.artifact_bytes)}, of which {byte_size(space.own_artifact_bytes)} are used by no other run",
         "parameters" + "".join(f"  {name} {value}" for name, value in _flat(run.hyperparameters).items()),

@@ -41,12 +41,17 @@ def list_command(slug: str | None, target: str | None, as_json: bool) -> None:
 @selections.command()
 @click.argument("lfs_id", shell_complete=completion.selection_ids)
 @click.option(
-    "--view", type=click.Choice(["table", "over-time", "pairs"]), default="table", show_default=True, help="What to show of the selection."
+    "--view",
+    type=click.Choice(["table", "over-time", "pairs", "manifest"]),
+    default="table",
+    show_default=True,
+    help="What to show of the selection; manifest: a walk-forward profile of its features.",
 )
 @click.option("--slices", type=click.IntRange(1, 500), default=SLICES_SHOWN, show_default=True, help="Slices of time (over-time).")
+@click.option("--max-p", type=click.FloatRange(0, 1), help="Only features whose unbiased p-value is at most this (manifest).")
 @json_option
-def show(lfs_id: str, view: str, slices: int, as_json: bool) -> None:
-    """Show a selection: its table of features, their shares over time, or the pairs that cases chose together."""
+def show(lfs_id: str, view: str, slices: int, max_p: float | None, as_json: bool) -> None:
+    """Show a selection: its table of features, their shares over time, pairs that cases chose together, or lines for a manifest."""
     from chronos_assets.cli import selections_text as text
     from chronos_assets.views.selections import read_pairs, read_selection, read_shares
 
@@ -60,7 +65,7 @@ def show(lfs_id: str, view: str, slices: int, as_json: bool) -> None:
         selection = read_selection(stores.postgres, lfs_id)
         for warning in selection.warnings:
             say(f"warning {warning.code}: {warning.message}")
-        emit(selection, as_json, lambda _: _table_text(selection))
+        emit(selection, as_json, lambda _: text.profile_text(selection, max_p) if view == "manifest" else _table_text(selection))
 
 
 def _table_text(selection: LfsSelection) -> str:

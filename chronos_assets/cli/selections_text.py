@@ -75,6 +75,17 @@ def selection_text(selection: LfsSelection, together: Sequence[LfsPair], *, reus
     return "\n".join(lines)
 
 
+def profile_text(selection: LfsSelection, max_p: float | None) -> str:
+    """A walk-forward profile of the features for a manifest; features that were left out are not in it."""
+    from chronos_assets.views.selections import choose_features
+    from chronos_assets.views.snippets import profile_of_selection
+
+    names = [one.feature for _, one in choose_features(selection, max_p=max_p) if one.excluded is None]
+    if not names:
+        return "# no feature" + ("" if max_p is None else f" has an unbiased p-value of at most {max_p:g}")
+    return profile_of_selection(selection.run, names).rstrip()
+
+
 def _cases(run: LfsRun) -> str:
     """What is known of a selection's cases by now."""
     summary, progress = run.summary_metrics or {}, run.progress or {}

@@ -13,6 +13,7 @@ from uuid import UUID
 import numpy as np
 import polars as pl
 
+from chronos_assets.domain.lfs.honesty import FeatureOrigin
 from chronos_assets.domain.lfs.shares import SLICES, share_over_time, slice_edges
 from chronos_assets.domain.statistics.significance import sign_test
 from chronos_assets.errors import NotPublishedError, UsageError
@@ -146,6 +147,8 @@ def warnings_of(run: doc.Run) -> list[doc.Warn]:
     if run.walk_config.get("horizon_assumed"):
         message = f"no manifest declares how far {run.target_column} looks ahead: {run.walk_config.get('horizon', 1)} bar was assumed"
         found.append({"code": "target_horizon_assumed", "message": message})
+    if (origin := FeatureOrigin.of(run.walk_config)) is not None:
+        found += origin.warnings
     if run.superseded_by is not None:
         message = f"run {run.superseded_by} is the current one of profile {run.profiles[0]}"
         found.append({"code": "superseded", "message": message})

@@ -34,7 +34,7 @@ def profile_of_selection(selection: doc.LfsRun, features: Sequence[str]) -> str:
     """A `walkforward` section that trains on `features`, and says where they are from: tests on rows that the selection saw flatter."""
     start, end = (selection.config.get(name) for name in ("start_row", "end_row"))
     about = f"# features of selection {selection.lfs_id}, which saw rows {start} to {end}\n"
-    return about + _section({"target": selection.target_column, "features": list(features)})
+    return about + _section({"target": selection.target_column, "features": list(features), "features_from": selection.lfs_id})
 
 
 def _features(profile: WalkforwardProfile) -> Any:

@@ -141,13 +141,30 @@ def test_everything_that_can_change_a_result_names_another_selection(stores: Sto
 
 
 def test_rows_before_the_first_test_are_the_default(stores: Stores, slug: str) -> None:
-    """Without rows, a selection ends where walk-forward tests begin and warns of nothing; beyond it, it warns."""
+    """Without rows, a selection ends where the first fold's training ends and warns of nothing; beyond it, it warns."""
     request = request_of(stores, slug, end_row=None)
-    assert (request.start_row, request.end_row, request.first_test_row) == (0, 101, 101)
+    assert (request.start_row, request.end_row, request.first_test_row) == (0, 100, 101)
     assert "lfs_sees_test_rows" not in {w["code"] for w in request.warnings}
-    assert "lfs_sees_test_rows" in {w["code"] for w in request_of(stores, slug, end_row=102).warnings}
+    assert "lfs_sees_test_rows" in {w["code"] for w in request_of(stores, slug, end_row=101).warnings}
     with pytest.raises(ProfileError, match="the rows asked for are not in the dataset"):
         request_of(stores, slug, end_row=ROWS + 1)
+
+
+@pytest.mark.parametrize(("own", "tested", "end"), [(1, 1, 100), (5, 5, 100), (5, 1, 96), (1, 5, 104)])
+def test_no_target_of_the_default_rows_looks_beyond_the_first_test_bar(stores: Stores, slug: str, own: int, tested: int, end: int) -> None:
+    """The selection's target looks `own` bars ahead, that of the tests `tested`, whose tests begin at row 100 + `tested` - 1."""
+    horizons = {"target_a": own, "target_b": tested} if own != tested else {"target_a": own, "target_b": 1}
+    walkforward = WalkforwardProfile(target="target_b" if own != tested else "target_a", train_size=100, test_size=20)
+
+    def plan(**changes: Any) -> LfsRequest:
+        profile = LfsProfile.model_validate(QUICK | changes)
+        return plan_lfs(slug, profile, stores, horizon_of=lambda name: (horizons[name], False), walkforward=walkforward)
+
+    request = plan(end_row=None)
+    assert (request.end_row, request.first_test_row) == (end, 100 + tested - 1)
+    assert request.end_row - 1 + own == request.first_test_row  # the last price that a target of the rows holds
+    assert not request.sees_test_rows
+    assert plan(end_row=end + 1).sees_test_rows
 
 
 def test_a_killed_selection_goes_on_where_it_was(stores: Stores, slug: str, cli_environment: dict[str, str]) -> None:

@@ -188,7 +188,8 @@ def test_features_of_a_selection_are_sorted_filtered_and_downloaded_as_shown(web
     [snippet] = re.findall(r'data-copy="(# features of selection [^"]+)"', web.ask(f"/lfs/{lfs_id}").text)
     assert lfs_id in snippet
     section = load_yaml(html.unescape(snippet))["walkforward"]["default"]
-    assert WalkforwardProfile.model_validate(section).features.candidates == [one["feature"] for one in features]
+    profile = WalkforwardProfile.model_validate(section)
+    assert (profile.features.candidates, profile.features_from) == ([one["feature"] for one in features], lfs_id)
 
 
 def test_a_run_can_be_asked_for_again_by_what_its_page_copies(

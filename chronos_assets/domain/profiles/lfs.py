@@ -44,7 +44,8 @@ class LfsProfile(LfsParameters):
     features: Literal["all"] | list[str] = Field("all", description="`all`, or patterns (`RSI*`); a pattern after `!` takes columns out.")
     start_row: int = Field(0, ge=0, description="First row.")
     end_row: Annotated[int, Field(ge=1)] | Literal["all"] | None = Field(
-        None, description="First row not taken any more, or `all`; default: the first row that walk-forward profile `default` tests."
+        None,
+        description="First row not taken any more, or `all`; default: the end of the first training window of profile `default`.",
     )
     permutations: int = Field(99, ge=0, le=10_000, description="Permutations of the classes; 0: shares only, no p-values.")
     permutation: Literal["cyclic", "complete"] = Field(

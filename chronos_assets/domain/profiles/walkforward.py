@@ -16,6 +16,7 @@ from chronos_assets.domain.learners import LEARNERS, Learner
 from chronos_assets.domain.selectors import SELECTORS, Selector, require_patterns
 from chronos_assets.domain.strict import StrictModel
 
+LFS_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 CALENDAR_WINDOW = re.compile(r"([1-9][0-9]{0,3})([dwMy])")
 
 
@@ -46,6 +47,9 @@ class WalkforwardProfile(StrictModel):
     features: SerializeAsAny[Selector] = Field(
         default_factory=lambda: SELECTORS.parse({}),
         description="`all`, patterns (`RSI*`, `!RSI_L`), or a selector: `{select: NAME, from: ...}`.",
+    )
+    features_from: str | None = Field(
+        None, description="The whole `lfs_id` of the feature selection that the list in `features` was taken from."
     )
     window: Literal["rolling", "anchored"] = "rolling"
     train_size: Annotated[int, Field(ge=1)] | None = None
@@ -91,6 +95,13 @@ class WalkforwardProfile(StrictModel):
             LEARNERS.find(value)
         return value
 
+    @field_validator("features_from", mode="after")
+    @classmethod
+    def _whole_id(cls, value: str | None) -> str | None:
+        if value is not None and LFS_ID.fullmatch(value) is None:
+            raise ValueError("the whole id of a feature selection, as `chronos selections list` shows it")
+        return value
+
     @field_validator("step", mode="before")
     @classmethod
     def _bars_or_calendar(cls, value: Any) -> Any:
@@ -119,6 +130,12 @@ class WalkforwardProfile(StrictModel):
             raise ValueError("end_fold must be greater than start_fold")
         if isinstance(self.step, int) and self.test_size is not None and self.step < self.test_size:
             raise ValueError("step must be at least test_size, else a bar would be predicted twice")
+        return self
+
+    @model_validator(mode="after")
+    def _a_list_from_somewhere(self) -> WalkforwardProfile:
+        if self.features_from is not None and self.features.candidates == "all":
+            raise ValueError("features_from says where a list of features comes from: name them in `features`")
         return self
 
     @property

@@ -18,15 +18,16 @@ from chronos_assets.storage.stores import Stores
 
 @dataclass(frozen=True)
 class LfsSetup:
-    """A profile, the walk-forward profile whose tests it must not see, and the horizon of each target."""
+    """A profile, the walk-forward profile whose tests it must not see, the horizon of each target, and that of its own if it is given."""
 
     profile: LfsProfile
     walkforward: WalkforwardProfile
     horizon_of: HorizonOf
+    horizon: int | None = None
 
     def plan(self, slug: str, stores: Stores) -> LfsRequest:
         """The request, resolved against the published dataset; raises `ProfileError` for what does not fit it."""
-        return plan_lfs(slug, self.profile, stores, horizon_of=self.horizon_of, walkforward=self.walkforward)
+        return plan_lfs(slug, self.profile, stores, horizon_of=self.horizon_of, walkforward=self.walkforward, horizon=self.horizon)
 
 
 def lfs_setup(
@@ -42,6 +43,5 @@ def lfs_setup(
     profile = LfsProfile() if loaded is None else loaded.manifest.lfs_profile(name)
     changed = change_profile(profile, changes, what="the lfs profile")
     if loaded is None:
-        return LfsSetup(changed, WalkforwardProfile(), lambda _: (horizon or 1, horizon is None))
-    horizon_of = loaded.manifest.horizon if horizon is None else lambda _: (horizon, False)
-    return LfsSetup(changed, loaded.manifest.walkforward_profile(), horizon_of)
+        return LfsSetup(changed, WalkforwardProfile(), lambda _: (1, True), horizon)
+    return LfsSetup(changed, loaded.manifest.walkforward_profile(), loaded.manifest.horizon, horizon)

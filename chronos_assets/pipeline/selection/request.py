@@ -10,6 +10,7 @@ from typing import Any
 
 from chronos_assets.domain.folds import plan_folds, resolve_layout
 from chronos_assets.domain.identity import canonical, identity_of
+from chronos_assets.domain.lfs.honesty import end_before, seen_tests, sees_tests
 from chronos_assets.domain.profiles.lfs import MOST_FEATURES, LfsProfile
 from chronos_assets.domain.profiles.walkforward import WalkforwardProfile
 from chronos_assets.domain.slug import granularity_seconds
@@ -32,7 +33,7 @@ Warnings = list[dict[str, str]]
 
 @dataclass(frozen=True)
 class LfsRequest:
-    """What a selection is. Rows are half-open; `first_test_row` is where walk-forward tests of this dataset begin, if they do."""
+    """What a selection is. Rows are half-open; `first_test_row` is where walk-forward profile `default` begins to test, if it does."""
 
     record: DatasetRecord
     profile: LfsProfile
@@ -72,19 +73,18 @@ class LfsRequest:
 
     @property
     def sees_test_rows(self) -> bool:
-        """Whether rows are taken that a walk-forward run tests."""
-        return self.first_test_row is not None and self.end_row > self.first_test_row
+        """Whether a target of the rows taken holds prices after the first test bar."""
+        return self.first_test_row is not None and sees_tests(self.end_row, horizon=self.horizon, first_test_row=self.first_test_row)
 
     @property
     def warnings(self) -> Warnings:
         """What is known before any case is looked at."""
         found: Warnings = []
         if self.sees_test_rows:
-            message = (
-                f"LFS sees rows {self.start_row:,}..{self.end_row:,}; walk-forward tests of this dataset begin at row "
-                f"{self.first_test_row:,}: features chosen on rows that are later tested are chosen with knowledge of the answer"
+            assert self.first_test_row is not None
+            found.append(
+                seen_tests(self.start_row, self.end_row, horizon=self.horizon, first_test_row=self.first_test_row, tests_of="this dataset")
             )
-            found.append({"code": "lfs_sees_test_rows", "message": message})
         if self.horizon_assumed:
             found.append({"code": "target_horizon_assumed", "message": assumed_horizon(self.target, self.horizon)})
         if 0 < self.profile.permutations < 99:
@@ -112,8 +112,11 @@ class LfsRequest:
         }
 
 
-def plan_lfs(slug: str, profile: LfsProfile, stores: Stores, *, horizon_of: HorizonOf, walkforward: WalkforwardProfile) -> LfsRequest:
+def plan_lfs(
+    slug: str, profile: LfsProfile, stores: Stores, *, horizon_of: HorizonOf, walkforward: WalkforwardProfile, horizon: int | None = None
+) -> LfsRequest:
     """Resolve a request against the published dataset. `walkforward` is profile `default`: its target and tests decide what is left open.
+    `horizon` is that of the selection's target, if `horizon_of` shall not say it.
 
     Raises `ProfileError` for what does not fit the dataset, also (`target_horizon_undeclared`) for an assumed horizon that the published
     bars contradict: rotations would be too short, and the last rows would look into the tests.
@@ -129,11 +132,12 @@ def plan_lfs(slug: str, profile: LfsProfile, stores: Stores, *, horizon_of: Hori
     features = resolve_features(record, WalkforwardProfile.model_validate({"features": profile.features}), target)
     if len(features) > MOST_FEATURES:
         raise ProfileError("too many features", code="lfs_too_many_features", expected=f"at most {MOST_FEATURES}", found=len(features))
-    horizon, assumed = horizon_of(target)
+    looks_ahead, assumed = horizon_of(target) if horizon is None else (horizon, False)
     if assumed:
         refuse_undeclared(stores, record, target)
-    first_test_row = _first_test_row(stores, record, walkforward, horizon)
-    end = record.row_count if profile.end_row == "all" else profile.end_row or first_test_row or record.row_count
+    first_test_row = _first_test_row(stores, record, walkforward, horizon_of)
+    before_tests = record.row_count if first_test_row is None else end_before(first_test_row, looks_ahead)
+    end = record.row_count if profile.end_row == "all" else before_tests if profile.end_row is None else profile.end_row
     if end > record.row_count or profile.start_row >= end:
         raise ProfileError(
             "the rows asked for are not in the dataset",
@@ -142,7 +146,7 @@ def plan_lfs(slug: str, profile: LfsProfile, stores: Stores, *, horizon_of: Hori
             found=f"rows {profile.start_row}..{end}",
             slug=slug,
         )
-    return LfsRequest(record, profile, target, features, horizon, assumed, profile.start_row, end, first_test_row)
+    return LfsRequest(record, profile, target, features, looks_ahead, assumed, profile.start_row, end, first_test_row)
 
 
 def _target(record: DatasetRecord, profile: LfsProfile, walkforward: WalkforwardProfile) -> str:
@@ -159,9 +163,10 @@ def _target(record: DatasetRecord, profile: LfsProfile, walkforward: Walkforward
     return resolve_target(record, WalkforwardProfile(target=name))
 
 
-def _first_test_row(stores: Stores, record: DatasetRecord, walkforward: WalkforwardProfile, horizon: int) -> int | None:
-    """Where walk-forward profile `default` begins to test; None if no fold fits."""
+def _first_test_row(stores: Stores, record: DatasetRecord, walkforward: WalkforwardProfile, horizon_of: HorizonOf) -> int | None:
+    """Where walk-forward profile `default` begins to test its own target; None if no fold fits."""
     try:
+        horizon, _ = horizon_of(resolve_target(record, walkforward))
         layout = resolve_layout(walkforward, rows=record.row_count, horizon=horizon)
     except ProfileError:
         return None  # the walk-forward itself is refused then: nothing is tested

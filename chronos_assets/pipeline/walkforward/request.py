@@ -19,6 +19,7 @@ from chronos_assets.domain.folds import Fold, plan_folds, require_fitted_rows, r
 from chronos_assets.domain.identity import Ignored, canonical, identity_of
 from chronos_assets.domain.interval import seconds_to_next_bar
 from chronos_assets.domain.learners import LEARNERS
+from chronos_assets.domain.lfs.honesty import FeatureOrigin
 from chronos_assets.domain.profiles.walkforward import WalkforwardProfile
 from chronos_assets.domain.strict import nearest, parse_strict
 from chronos_assets.errors import DeviceError, ProfileError, StoreError
@@ -58,6 +59,7 @@ class WalkforwardRequest:
     layout: Layout
     folds: tuple[Fold, ...]
     device: Device
+    origin: FeatureOrigin | None = None
 
     @cached_property
     def hyperparameters(self) -> dict[str, Any]:
@@ -74,6 +76,7 @@ class WalkforwardRequest:
             | {"selector": self.profile.features.model_dump(mode="json", exclude={"candidates"})}
             | {"horizon": self.horizon, "horizon_assumed": self.horizon_assumed}
             | {"rows": self.record.row_count, "folds_planned": len(self.folds), "identity": IDENTITY_RULES}
+            | ({} if self.origin is None else {"selection": self.origin.as_config()})
         )
 
     @cached_property
@@ -107,10 +110,10 @@ class WalkforwardRequest:
     @property
     def warnings(self) -> list[dict[str, str]]:
         """What a reader of the results should know."""
-        if not self.horizon_assumed:
-            return []
-        message = assumed_horizon(self.target, self.horizon)
-        return [{"code": "target_horizon_assumed", "message": message}]
+        found = [] if self.origin is None else self.origin.warnings
+        if self.horizon_assumed:
+            found.append({"code": "target_horizon_assumed", "message": assumed_horizon(self.target, self.horizon)})
+        return found
 
     def row(self, requested_by: str) -> dict[str, Any]:
         """The request as a row of `walkforward_runs`."""
@@ -167,7 +170,7 @@ def profile_of(run: RunRecord) -> WalkforwardProfile:
     """
     config, layout = run.walk_config, layout_of(run.walk_config)
     kept = {name: config[name] for name in WalkforwardProfile.model_fields.keys() - _IN_COLUMNS - _IN_LAYOUT if name in config}
-    given = {"features": config.get("selector", {}), "model": run.hyperparameters}
+    given = {"features": config.get("selector", {}) | {"from": run.feature_columns}, "model": run.hyperparameters}
     # What the layout settles is put in afterwards: a resolved profile has values that no manifest may combine.
     free = kept.keys() - {"window", "step", "gap", "initial_offset", "start_fold", "end_fold"}
     stored = {name: kept[name] for name in free} | given

@@ -28,6 +28,7 @@ from chronos_assets.learning.training import FoldData, FoldFailure, FoldSpec, Re
 from chronos_assets.pipeline.progress import Progress, silent
 from chronos_assets.pipeline.walkforward.baseline import baseline_entry, baseline_name, baseline_profile
 from chronos_assets.pipeline.walkforward.data import RunData, make_recipe, read_run_data
+from chronos_assets.pipeline.walkforward.feature_origin import find_origin
 from chronos_assets.pipeline.walkforward.horizon import refuse_undeclared
 from chronos_assets.pipeline.walkforward.request import WalkforwardRequest, resolve_request, resolve_target
 from chronos_assets.pipeline.walkforward.reuse import copy_known_folds, find_known_folds
@@ -81,7 +82,8 @@ def plan_request(
 ) -> WalkforwardRequest:
     """Resolve a request against the published dataset, without training anything.
 
-    Raises `ProfileError` (`target_horizon_undeclared`) if the horizon is an assumption that the published bars contradict.
+    Raises `ProfileError` (`target_horizon_undeclared`) if the horizon is an assumption that the published bars contradict, and what
+    `find_origin` raises for a selection that the features cannot come from.
     """
     record = get_dataset(stores.postgres, slug)
     if horizon_assumed:
@@ -90,7 +92,7 @@ def plan_request(
     def timestamps() -> NDArray[np.int64]:
         return read_bars(stores, record, [])["timestamp_unix"].to_numpy()
 
-    return resolve_request(
+    request = resolve_request(
         record,
         profile,
         horizon=horizon,
@@ -100,6 +102,11 @@ def plan_request(
         timestamps=timestamps,
         device_table=read_table(stores.settings.device_table),
     )
+    if profile.features_from is None:
+        return request
+    first_test_row = min(fold.test_start for fold in request.folds)
+    origin = find_origin(stores, record, profile.features_from, request.features, first_test_row=first_test_row)
+    return replace(request, origin=origin)
 
 
 def run_walkforward(
