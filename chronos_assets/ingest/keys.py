@@ -12,6 +12,7 @@ from chronos_assets.domain.strict import nearest
 from chronos_assets.errors import BarsError
 from chronos_assets.ingest.cells import Int64s, whole_numbers
 from chronos_assets.ingest.dates import calendar_numbers, days_since_epoch
+from chronos_assets.ingest.day_runs import DayRuns
 from chronos_assets.ingest.doubtful import ReadBars
 from chronos_assets.ingest.moments_text import DeclaredMoments, Moments
 from chronos_assets.ingest.names import Column
@@ -19,6 +20,7 @@ from chronos_assets.ingest.order import Surroundings, order_refused
 from chronos_assets.ingest.spacing import Disorder, Spacing
 from chronos_assets.ingest.text_block import RawBatch
 from chronos_assets.ingest.time_column import SCAN, TimeColumn
+from chronos_assets.ingest.time_refusals import order_or_format
 from chronos_assets.ingest.time_units import in_hhmm
 from chronos_assets.ingest.times import DAY_SECONDS, clock_numbers
 from chronos_assets.ingest.zones import ZoneClock
@@ -27,15 +29,28 @@ _MAX_MARKETS = 20
 _MAX_REMEMBERED = 1_000
 
 
-class Keys:
-    """Reads the key columns batch by batch. `reading` (from an earlier attempt): `hhmm`, `hhmmss` or `intraday`."""
+class OutOfOrderError(Exception):
+    """Rows are out of order. `refusal` holds unless the whole Time column explains the order otherwise (`Keys.other_order`)."""
 
-    def __init__(self, columns: Sequence[Column], spec: BarsSpec, name: str, reading: str | None) -> None:
+    def __init__(self, refusal: BarsError) -> None:
+        super().__init__(str(refusal))
+        self.refusal = refusal
+
+
+class Keys:
+    """Reads the key columns batch by batch. `reading` (from an earlier attempt): `hhmm`, `hhmmss` or `intraday`.
+
+    `any_order`: bars are taken in any order, for `other_order` to say at the end whether another reading of Time puts them in order.
+    """
+
+    def __init__(self, columns: Sequence[Column], spec: BarsSpec, name: str, reading: str | None, *, any_order: bool = False) -> None:
         self._position = {column.key: column.label for column in columns if column.key}
         self._names = {column.label: column.source_name.strip() for column in columns}
         self._spec, self._name = spec, name
         self._times = TimeColumn(spec, name, reading)
         self._scanning = reading == SCAN
+        self._any_order = any_order
+        self._runs: DayRuns | None = None
         self._declared = DeclaredMoments(columns, spec.format, name)
         self.spacing = Spacing(name)
         self.zone = ZoneClock(spec.format.timezone, spec.interval_seconds)
@@ -90,8 +105,14 @@ class Keys:
 
     def _place(self, bars: ReadBars, wall: Int64s, frame: pl.DataFrame) -> None:
         """Take in bars that were read; raises if they are out of order."""
+        if self._any_order:
+            if self._runs is None and (readings := self._times.readings()) is not None:
+                self._runs = DayRuns(readings)
+            if self._runs is not None:
+                self._runs.add(bars)
+            return
         if (disorder := self.spacing.add(bars.moments, bars.row_of)) is not None:
-            raise self._disordered(disorder, bars, frame, int(wall[disorder.place]))
+            raise OutOfOrderError(self._disordered(disorder, bars, frame, int(wall[disorder.place])))
         self._times.weigh(bars, self.spacing.summary())
         self._compare_timestamps(frame, bars.moments, bars.row_of)
 
@@ -121,6 +142,13 @@ class Keys:
     def finish(self) -> None:
         """Called when the file has ended: raises if the whole Time column leaves its reading open, or if it does not explain every bar."""
         self._times.finish(self.spacing.summary())
+
+    def other_order(self) -> BarsError | None:
+        """The refusal of rows that a mixture of two formats in Time puts in order, and sorting would hide it; None if it does not."""
+        if self._runs is None or (found := self._runs.find()) is None:
+            return None
+        assert self._times.decision is not None
+        return order_or_format(found, self._times.decision.format, self._name)
 
     def granularity_hint(self) -> str:
         """What to do about a granularity that the bars contradict."""

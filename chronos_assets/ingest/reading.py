@@ -16,7 +16,7 @@ import polars as pl
 from chronos_assets.domain.bars_spec import BarsSpec
 from chronos_assets.domain.content import ContentHasher
 from chronos_assets.errors import BarsError
-from chronos_assets.ingest.keys import Keys
+from chronos_assets.ingest.keys import Keys, OutOfOrderError
 from chronos_assets.ingest.names import fold
 from chronos_assets.ingest.opening import OpenedFile, open_bars
 from chronos_assets.ingest.report import BarsReport
@@ -45,6 +45,13 @@ def normalize(source: Path, spec: BarsSpec, destination: Path | None, progress: 
         except FormatChangedError as change:
             # Later rows showed that the first block had been read the wrong way: once more, with what the whole column says.
             reading = change.reading
+        except OutOfOrderError as found:
+            try:
+                refusal = _other_order(source, spec, reading) or found.refusal
+            except FormatChangedError as change:
+                reading = change.reading
+                continue
+            raise refusal from None
 
 
 def _scan_keys(source: Path, spec: BarsSpec) -> None:
@@ -54,6 +61,15 @@ def _scan_keys(source: Path, spec: BarsSpec) -> None:
         for batch in file.batches():
             keys.take(batch)
         keys.finish()
+
+
+def _other_order(source: Path, spec: BarsSpec, reading: str | None) -> BarsError | None:
+    """Read the keys alone, in whatever order: what the whole Time column says of the order of the rows."""
+    with open_bars(source, spec) as file:
+        keys = Keys(file.columns, spec, file.name, reading, any_order=True)
+        for batch in file.batches():
+            keys.take(batch)
+        return keys.other_order()
 
 
 def _normalize(source: Path, spec: BarsSpec, destination: Path | None, progress: Progress | None, reading: str | None) -> BarsReport:

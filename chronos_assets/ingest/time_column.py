@@ -121,11 +121,9 @@ class TimeColumn:
 
     def weigh(self, bars: ReadBars, steps: Steps) -> None:
         """Take in bars that were read: what their neighbours say of the reading of each."""
-        if self.decision is None or self.decision.format == "none" or self._is_typed:
-            return
-        if self._weight is None:
-            self._weight = TwoReadings(self.decision.format, self._interval)
-        self._weight.add(bars, steps)
+        self._weight = self._weight or self.readings()
+        if self._weight is not None:
+            self._weight.add(bars, steps)
 
     def finish(self, steps: Steps) -> None:
         """The file has ended: raises if the whole column leaves its reading open, or if the reading does not explain every bar."""
@@ -153,6 +151,12 @@ class TimeColumn:
             raise written_otherwise(int(bars.values[at]), bars.row_of(at), decision.format, self._name)
         if self._open and decision.format == "hhmm" and (at := misread_among_hhmmss(bars)) is not None:
             raise written_otherwise(int(bars.values[at]), bars.row_of(at), "hhmmss", self._name)
+
+    def readings(self) -> TwoReadings | None:
+        """What weighs the two readings of the column against each other, before any bar; None if its cells have one reading."""
+        if self.decision is None or self.decision.format == "none" or self._is_typed:
+            return None
+        return TwoReadings(self.decision.format, self._interval)
 
     def can_be_read_both_ways(self) -> bool:
         """Whether no cell says by itself in which format the column is written."""

@@ -55,8 +55,7 @@ class TwoReadings:
         """The next bars."""
         if not len(bars.values):
             return
-        found = np.bincount(bars.values)
-        self._counts[: len(found)] += found
+        self.count(bars)
         self._days += int(np.count_nonzero(np.diff(bars.days))) + (self._last_day != int(bars.days[0]))
         self._last_day = int(bars.days[-1])
         for i in range(min(len(bars.values), _FEW + 1 - len(self._head[0]))):
@@ -70,6 +69,19 @@ class TwoReadings:
                 self.first = int(bars.values[doubtful[0]]), bars.row_of(int(doubtful[0]))
             self._remember([self._cell(bars, i) for i in self._telling(bars, doubtful, steps)], steps)
         self.last = self._cell(bars, len(bars.values) - 1)
+
+    def count(self, bars: ReadBars) -> None:
+        """Take in how often each Time comes, and nothing else."""
+        found = np.bincount(bars.values)
+        self._counts[: len(found)] += found
+
+    def both(self, values: Int64s, grid: Grid | None) -> tuple[Int64s, Int64s]:
+        """Seconds of the day of each cell as it is read, and in the other format: the same if `grid` does not hold that."""
+        here = seconds_of_day(values, self.chosen)[0]
+        there = here + self._shift(values)
+        if grid is not None:
+            there = np.where(np.isin(there % grid.step, list(grid.phases)), there, here)
+        return here, there
 
     def _is_doubtful(self, values: Int64s) -> npt.NDArray[np.bool_]:
         if self.chosen == "hhmmss":
@@ -126,7 +138,7 @@ class TwoReadings:
         remembered = sorted([*self._firsts, *self._odd, *last], key=lambda cell: cell.row)
         if remembered and len(self._head[0]) <= _FEW and _even(self._head[1]) and not _even(self._head[0]):
             return remembered[0]
-        grid = self._grid()
+        grid = self.grid()
         # Where most cells are misread, their steps are the usual ones: the clear cells know better.
         is_regular = steps.regular and (grid is None or steps.usual % grid.step == 0)
         doubtful = [cell for cell in remembered if not (is_regular and cell.is_next_to_a_bar(steps.usual))]
@@ -147,7 +159,8 @@ class TwoReadings:
         here, there = (int(seconds_of_day(np.array([cell.value]), form)[0][0]) for form in (self.chosen, self.other))
         return not grid.holds(here) and grid.holds(there) and not cell.stands_in(grid.step)
 
-    def _grid(self) -> Grid | None:
+    def grid(self) -> Grid | None:
+        """The grid of the cells that can be read in one way only; of all cells, if HHMM is chosen."""
         values = np.flatnonzero(self._counts)
         if self.chosen == "hhmmss":
             values = values[~self._is_doubtful(values)]
