@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "dev": ("chronos_assets.cli.dev", "dev", "Start the servers, the HTTP API, the Dagster UI and its daemon."),
     "serve": ("chronos_assets.cli.serve", "serve", "Serve the dashboard and the HTTP API."),
     "services": ("chronos_assets.cli.services", "services", "Start, stop or show the embedded servers."),
+    "doctor": ("chronos_assets.cli.doctor", "doctor", "Examine stores, artifacts, executor and Dagster from here."),
     "config": ("chronos_assets.cli.config", "config", "Show every setting, its value and where it came from."),
     "inspect": ("chronos_assets.cli.inspect", "inspect", "Say what an indicator file holds, or why it is refused."),
     "indicators": (

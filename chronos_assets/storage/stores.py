@@ -9,6 +9,7 @@ from typing import Protocol
 from chronos_assets.settings import Settings, remember_home
 from chronos_assets.storage.compaction import finish_swap
 from chronos_assets.storage.migrate import migrate
+from chronos_assets.storage.pooling import require_sessions
 from chronos_assets.storage.postgres import Postgres
 from chronos_assets.storage.privacy import private_home
 from chronos_assets.storage.questdb import QuestDB
@@ -59,8 +60,13 @@ def open_questdb(connections: ConnectionsLike) -> QuestDB:
 
 
 def open_stores(connections: ConnectionsLike, settings: Settings) -> Stores:
-    """Open both stores: migrates Postgres and creates the QuestDB tables. Idempotent, and safe in many processes at once."""
+    """Open both stores: migrates Postgres and creates the QuestDB tables. Idempotent, and safe in many processes at once.
+
+    Raises `UsageError` if a pooler before a remote Postgres would let no lock hold.
+    """
     postgres = Postgres(connections.postgres_dsn)
+    if settings.postgres_dsn is not None:
+        require_sessions(postgres)
     migrate(postgres)
     private_home(settings.home)
     remember_home(settings)

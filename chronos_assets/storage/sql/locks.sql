@@ -33,3 +33,6 @@ SELECT pg_advisory_unlock_all()
 
 -- name: unlock_shared
 SELECT pg_advisory_unlock_shared(%(key)s::bigint)
+
+-- name: backend
+SELECT pg_backend_pid() AS pid

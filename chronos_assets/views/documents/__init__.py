@@ -110,6 +110,8 @@ from chronos_assets.views.documents.trades import Trace, Trade
 from chronos_assets.views.documents.upkeep import CompactedTable, Prune, PrunedRun, Space, TableSpace
 from chronos_assets.views.documents.validation import Check, Validation
 from chronos_assets.views.documents.workplace import (
+    Diagnosis,
+    DiagnosisFinding,
     OtherHome,
     PinnedRun,
     Project,
@@ -177,6 +179,7 @@ DOCUMENTS: tuple[type[Document], ...] = (
     SettingList,
     WrittenFile,
     ServiceList,
+    Diagnosis,
     Stopped,
     Project,
     RetiredDataset,
@@ -222,6 +225,8 @@ __all__ = [
     "DatasetSummary",
     "Decile",
     "DeflatedSharpe",
+    "Diagnosis",
+    "DiagnosisFinding",
     "Difference",
     "Document",
     "Drawdown",

@@ -75,6 +75,21 @@ class ServiceList(Document):
     space: Space | None = Field(None, description="Rows, bytes and growth; null if nobody asked, a store is down, or nothing is stored.")
 
 
+class DiagnosisFinding(Document):
+    """One thing that `chronos doctor` looked at, and what to do unless it is `ok`."""
+
+    part: Literal["questdb", "postgres", "artifacts", "executor", "dagster"]
+    health: Literal["ok", "warning", "failed", "unreachable"]
+    found: str
+    remedy: str
+
+
+class Diagnosis(Document):
+    """Every part as this machine reaches it."""
+
+    findings: list[DiagnosisFinding]
+
+
 class Stopped(Document):
     """Names of the servers that were stopped; by home if all were to be."""
 
