@@ -182,7 +182,9 @@ def _context(found: Browser) -> BrowserContext:
 def _visit(page: Page, address: str) -> tuple[dict[str, Any], float]:
     """What the browser measured of one visit, and the milliseconds until its charts are drawn."""
     begun = time.perf_counter()
-    page.goto(address, wait_until="load")
+    answer = page.goto(address, wait_until="load")
+    assert answer is not None
+    assert answer.ok, f"{address}: {answer.status}"
     page.wait_for_function(DRAWN)
     drawn = 1000 * (time.perf_counter() - begun)
     found: dict[str, Any] = page.evaluate(READ)

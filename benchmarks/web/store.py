@@ -29,7 +29,8 @@ RUNS = """
 INSERT INTO walkforward_runs (run_id, dataset_id, target_column, feature_columns, hyperparameters, walk_config, status, requested_by,
     started_at, completed_at, duration_ms, summary_metrics, created_at, questdb_tag)
 SELECT gen_random_uuid(), %(slug)s, 'TGT_' || n %% 5, %(features)s, '{"eta": 0.01, "max_depth": 4, "rounds": 2000, "seed": 7}',
-    '{"window": "rolling", "train_size": 650, "test_size": 24, "gap": 4, "folds_planned": 30, "horizon": 1}', 'completed', 'bench',
+    '{"window": "rolling", "train": 650, "test": 24, "step": 24, "gap": 4, "initial_offset": 0, "start_fold": 0, "end_fold": null,
+      "folds_planned": 30, "horizon": 1}', 'completed', 'bench',
     now() - n * interval '1 minute', now() - n * interval '1 minute', (1000 * random())::bigint,
     jsonb_set(jsonb_set(%(summary)s, '{both,profit_factor}', to_jsonb(random() * 2)), '{both,signal_sum}', to_jsonb(random())),
     now() - n * interval '1 minute', %(slug)s

@@ -204,6 +204,24 @@ def test_a_run_can_be_asked_for_again_by_what_its_page_copies(
         assert (again.run_id, again.folds_trained) == (wanted, 0)
 
 
+def test_a_run_whose_row_says_no_layout_has_its_page_without_a_profile_to_copy(
+    web: Web, servers: Connections, settings: Settings, run_id: str
+) -> None:
+    """A row that an older program left is shown whole; only what no manifest can say is missing."""
+    other = "00000000-0000-0000-0000-0000000000ac"
+    with open_stores(servers, settings).postgres.connection() as connection:
+        connection.execute(
+            "INSERT INTO walkforward_runs (run_id, dataset_id, target_column, feature_columns, hyperparameters, walk_config, status)"
+            " SELECT %s, dataset_id, target_column, feature_columns, hyperparameters, walk_config - 'train', 'cancelled'"
+            " FROM walkforward_runs WHERE run_id = %s",
+            (other, run_id),
+        )
+    answer = web.ask(f"/runs/{other}")
+    assert answer.status_code == 200
+    assert "Copy parameters" in answer.text
+    assert "Copy for a manifest" not in answer.text
+
+
 def test_a_run_is_drawn_beside_others_by_time_or_by_fold(web: Web, run_id: str, chosen_run_id: str) -> None:
     """Other runs on the same target are offered, and drawn where the address names them; the axis is time or the number of the fold."""
     alone = web.ask(f"/runs/{run_id}").text

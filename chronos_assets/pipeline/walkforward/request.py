@@ -187,7 +187,10 @@ def learner_of(run: RunRecord) -> str:
 
 
 def layout_of(walk_config: Mapping[str, Any]) -> Layout:
-    """The layout that a run was planned with."""
+    """The layout that a run was planned with; raises `StoreError` for a row that does not say it."""
+    missing = [name for name in Layout.__dataclass_fields__ if name not in walk_config]
+    if missing:
+        raise StoreError("the stored request does not say how its folds lie", code="layout_missing", found=f"no {', '.join(missing)}")
     return Layout(**{name: walk_config[name] for name in Layout.__dataclass_fields__})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -96,6 +97,13 @@ def words(text: str) -> str:
     return text.replace("_", " ")
 
 
+def setting(value: Any) -> str:
+    """A value of a configuration as a manifest would say it."""
+    if value is None:
+        return DASH
+    return str(value) if isinstance(value, (str, float)) else json.dumps(value, ensure_ascii=False)
+
+
 def interval(slug: str) -> int:
     """Seconds between the bars of a dataset."""
     return Slug.parse(slug).interval_seconds
@@ -115,5 +123,22 @@ def _time(value: datetime | int | None, form: str) -> str:
 
 FILTERS: dict[str, Callable[..., Any]] = {
     one.__name__: one
-    for one in (number, whole, percent, share, significant, factor, day, minute, recent, seconds, size, short, words, interval, sign)
+    for one in (
+        number,
+        whole,
+        percent,
+        share,
+        significant,
+        factor,
+        day,
+        minute,
+        recent,
+        seconds,
+        size,
+        short,
+        words,
+        interval,
+        setting,
+        sign,
+    )
 }
