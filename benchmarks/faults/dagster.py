@@ -31,7 +31,7 @@ from chronos_assets_tests.support.dagster_data import bars, write_dataset
 
 DEV = [sys.executable, "-c", "from chronos_assets.cli.main import main; main()", "dev"]
 DATASETS = 3
-KEEPER = "chronos_assets.cli.supervisor"  # ends Dagster with `chronos dev`; its session is all of Dagster
+DAGSTER = "chronos_assets.orchestration.dev_processes"  # on the command line of the keeper whose session is all of Dagster
 FIRST_ROWS = 250
 LIMIT_SECONDS = 900  # on a machine that does much else
 WORDS = {  # what stands on the command line of each
@@ -59,7 +59,7 @@ class Dev:
             began = output.tell()
             self.process = subprocess.Popen(DEV, env=process_environment(self.settings), stdout=output, stderr=output)
         until(lambda: b"Ctrl-C stops all" in self.log.read_bytes()[began:] or self.process.poll() is not None, "chronos dev is up")
-        self.session = next(c.pid for c in psutil.Process(self.process.pid).children() if KEEPER in c.cmdline())
+        self.session = next(c.pid for c in psutil.Process(self.process.pid).children() if DAGSTER in c.cmdline())
 
     def kill(self, target: str, random_: random.Random) -> bool:
         """SIGKILL one process of that kind (there are two code servers, one within the other); False if there is none at the moment."""

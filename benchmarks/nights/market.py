@@ -22,7 +22,7 @@ PROFILE = {
     "model": {"rounds": 30, "early_stopping": 5, "eta": 0.1, "max_depth": 3},
     "thresholds": {"method": "percentile"},
 }
-SIMULATION = {"modes": ["long", "short", "dual"], "statistics": {"bootstraps": 0, "permutations": 0}}
+SIMULATION = {"modes": ["dual"], "statistics": {"bootstraps": 0, "permutations": 0}}
 # The times that the policy looks at.
 OURS = {
     "walkforward_run_profiles": ("requested_at",),
