@@ -97,12 +97,18 @@ def make_settings(test_home: Path) -> Iterator[Callable[..., Settings]]:
         shutil.rmtree(settings.home, ignore_errors=True)
 
 
-@pytest.fixture
-def stores(servers: Connections, settings: Settings) -> Any:
-    """Open stores on the servers of this run, with all tables there."""
+@pytest.fixture(scope="session")
+def opened_stores(servers: Connections, settings: Settings) -> Any:
+    """Open stores on the servers of this run, with all tables there; opened once, for a test pays more for that than for most else."""
     from chronos_assets.storage.stores import open_stores
 
     return open_stores(servers, settings)
+
+
+@pytest.fixture
+def stores(opened_stores: Any) -> Any:
+    """The stores of this run. A test that drops a table, or stops a server, starts servers of its own."""
+    return opened_stores
 
 
 @pytest.fixture

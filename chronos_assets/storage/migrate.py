@@ -81,7 +81,7 @@ def _plain(postgres: Postgres) -> Any:
     """A connection as SQLAlchemy expects it: transactions on, rows as tuples."""
     from psycopg.rows import tuple_row
 
-    connection: Any = postgres.connect()
+    connection: Any = postgres.take()
     connection.autocommit = False
     connection.row_factory = tuple_row
     return connection

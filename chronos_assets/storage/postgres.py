@@ -1,13 +1,16 @@
 """Postgres as the rest of the house sees it: connections and session locks. Driver errors are wrapped here, once.
 
 Connections are in autocommit mode and give rows as dictionaries: `with postgres.connection() as c, c.transaction(): ...` makes a
-transaction, and a single statement is one by itself.
+transaction, and a single statement is one by itself. A connection that was given back is kept for the next one who asks: a login costs
+more than most of our statements.
 """
 
 from __future__ import annotations
 
 import hashlib
+import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TypeAlias
@@ -25,6 +28,8 @@ Row: TypeAlias = DictRow
 Connection: TypeAlias = psycopg.Connection[DictRow]
 
 CONNECT_SECONDS = 10
+# How many connections wait open for their next use; a process that needs more at a time closes the others at once.
+IDLE_CONNECTIONS = 4
 _LOCK_POLL_SECONDS = 0.1
 # TCP keepalive finds a server that went away without a word; UTC keeps every timestamp that is shown or compared in one zone.
 _OPTIONS: dict[str, Any] = {
@@ -36,7 +41,12 @@ _OPTIONS: dict[str, Any] = {
 
 
 class Postgres:
-    """One Postgres database. `repr` and errors show host, port and database, never user or password."""
+    """One Postgres database. `repr` and errors show host, port and database, never user or password. Thread-safe.
+
+    A pool of our own: psycopg's hides why a connection could not be made, and retries in the background while a caller waits.
+    """
+
+    keeps = IDLE_CONNECTIONS
 
     def __init__(self, dsn: str) -> None:
         # SQLAlchemy's way of naming a driver means nothing to psycopg.
@@ -44,19 +54,61 @@ class Postgres:
             dsn = dsn.replace(prefix, "postgresql://", 1) if dsn.startswith(prefix) else dsn
         self._dsn = dsn
         self.address = _address(dsn)
+        self._idle: list[Connection] = []
+        self._guard = threading.Lock()
+        weakref.finalize(self, _close_all, self._idle)
 
     def __repr__(self) -> str:
         return f"Postgres({self.address})"
 
     @contextmanager
     def connection(self) -> Iterator[Connection]:
-        """A connection of its own, closed at the end. psycopg's errors come out as `ServiceUnavailableError` or `StoreError`."""
+        """A connection that nobody else has meanwhile. One that failed, or was left inside a transaction, is not used again.
+
+        psycopg's errors come out as `ServiceUnavailableError` or `StoreError`.
+        """
         with self.wrapped():
-            connection = self.connect()
+            connection = self.take()
             try:
                 yield connection
-            finally:
+            except BaseException:
                 connection.close()
+                raise
+            self._give_back(connection)
+
+    def take(self) -> Connection:
+        """An idle connection, or a new one; the caller closes it."""
+        return self._idle_one() or self._open()
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        with self._guard:
+            _close_all(self._idle)
+
+    def _idle_one(self) -> Connection | None:
+        """An idle connection that still answers: a server that was restarted has closed the others."""
+        while True:
+            with self._guard:
+                if not self._idle:
+                    return None
+                connection = self._idle.pop()
+            try:
+                connection.execute("SELECT 1")
+            except psycopg.OperationalError:
+                connection.close()
+            else:
+                return connection
+
+    def _give_back(self, connection: Connection) -> None:
+        if not connection.closed and connection.info.transaction_status is TransactionStatus.IDLE:
+            with self._guard:
+                if len(self._idle) < self.keeps:
+                    self._idle.append(connection)
+                    return
+        connection.close()
+
+    def _open(self) -> Connection:
+        return self.connect()
 
     def connect(self, *, connect_timeout: int = CONNECT_SECONDS) -> Connection:
         """An open connection in autocommit mode, in UTC; the caller closes it. `connect_timeout` in seconds."""
@@ -83,16 +135,27 @@ class Postgres:
         the process or the connection dies.
         """
         with self.wrapped():
-            connection = self.connect()
+            connection = self.take()
         try:
             with self.wrapped():
                 self._take(connection, key, wait_seconds, what or key, waiting)
             yield connection
         finally:
-            # Closing alone frees the lock only when the server has noticed it: who asks at once, and does not wait, would be refused.
-            with suppress(psycopg.Error):  # a connection that is lost or in the middle of something frees it by its end
-                if connection.info.transaction_status is TransactionStatus.IDLE:
-                    connection.execute(query("unlock_all"))
+            self._unlock(connection)
+
+    def _unlock(self, connection: Connection) -> None:
+        """Free the lock, then keep the connection. One that is lost, or in the middle of something, frees it by its end.
+
+        Closing alone frees the lock only when the server has noticed it: who asks at once, and does not wait, would be refused.
+        """
+        free = False
+        with suppress(psycopg.Error):
+            if connection.info.transaction_status is TransactionStatus.IDLE:
+                connection.execute(query("unlock_all"))
+                free = True
+        if free:
+            self._give_back(connection)
+        else:
             connection.close()
 
     def _take(self, connection: Connection, key: str, wait_seconds: float, what: str, waiting: Callable[[], None] | None) -> None:
@@ -118,6 +181,11 @@ class Postgres:
         """True if nobody holds the advisory lock of `key`."""
         with self.connection() as connection:
             return not _one(connection, "lock_is_held", key=lock_number(key))
+
+
+def _close_all(connections: list[Connection]) -> None:
+    while connections:
+        connections.pop().close()
 
 
 def lock_number(key: str) -> int:

@@ -7,12 +7,8 @@ the one this program knows. QuestDB is asked with short patience.
 from __future__ import annotations
 
 import threading
-import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
-
-import psycopg
-from psycopg.pq import TransactionStatus
 
 from chronos_assets.errors import NotPublishedError, ServiceUnavailableError, StoreError
 from chronos_assets.settings import Settings
@@ -33,67 +29,31 @@ NOTHING_STORED = "nothing_stored"
 
 
 class ReadingPostgres(Postgres):
-    """One Postgres database, read through at most `POOL_CONNECTIONS` connections that cannot write. Thread-safe.
+    """One Postgres database, read through at most `POOL_CONNECTIONS` connections that cannot write. Thread-safe."""
 
-    A pool of our own: psycopg's hides why a connection could not be made, and retries in the background while a caller waits.
-    """
+    keeps = POOL_CONNECTIONS
 
     def __init__(self, dsn: str) -> None:
         super().__init__(dsn)
-        self._idle: list[Connection] = []
-        weakref.finalize(self, _close_all, self._idle)
-        self._guard = threading.Lock()
         self._free = threading.BoundedSemaphore(POOL_CONNECTIONS)
 
     @contextmanager
     def connection(self) -> Iterator[Connection]:
-        """A connection of the pool; one that failed, or was left inside a transaction, is not used again.
+        """A connection of the pool.
 
         Errors come out as `ServiceUnavailableError`, `StoreError`, or `NotPublishedError` (`nothing_stored`) if there is no schema yet.
         """
         if not self._free.acquire(timeout=POOL_SECONDS):
             raise _all_busy(self.address)
         try:
-            with self.wrapped():
-                connection = self._idle_one() or self._open()
-                try:
-                    yield connection
-                except BaseException:
-                    connection.close()
-                    raise
-                self._give_back(connection)
+            with super().connection() as connection:
+                yield connection
         finally:
             self._free.release()
 
     def for_writing(self) -> Postgres:
-        """The same database through connections that can write: each is opened when needed, and none is of the pool."""
+        """The same database through connections that can write: none is of this pool."""
         return Postgres(self._dsn)
-
-    def close(self) -> None:
-        """Close the idle connections."""
-        with self._guard:
-            _close_all(self._idle)
-
-    def _idle_one(self) -> Connection | None:
-        """An idle connection that still answers: a server that was restarted has closed the others."""
-        while True:
-            with self._guard:
-                if not self._idle:
-                    return None
-                connection = self._idle.pop()
-            try:
-                connection.execute("SELECT 1")
-            except psycopg.OperationalError:
-                connection.close()
-            else:
-                return connection
-
-    def _give_back(self, connection: Connection) -> None:
-        if connection.closed or connection.info.transaction_status != TransactionStatus.IDLE:
-            connection.close()
-            return
-        with self._guard:
-            self._idle.append(connection)
 
     def _open(self) -> Connection:
         connection = self.connect(connect_timeout=CONNECT_SECONDS)
@@ -105,11 +65,6 @@ class ReadingPostgres(Postgres):
             connection.close()
             raise
         return connection
-
-
-def _close_all(connections: list[Connection]) -> None:
-    while connections:
-        connections.pop().close()
 
 
 def open_reading(connections: ConnectionsLike, settings: Settings) -> Stores:

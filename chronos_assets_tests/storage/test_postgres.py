@@ -210,17 +210,17 @@ def test_a_user_with_too_few_rights_or_connections_reads_what_to_change(servers:
         connection.execute("DROP ROLE IF EXISTS schema_guest")
         connection.execute("CREATE ROLE schema_guest LOGIN PASSWORD 'guest' CONNECTION LIMIT 2")
     try:
+        with pytest.raises(StoreError) as missing:
+            migrate(Postgres(mine._replace(path="/gone").geturl()))
         guest = Postgres(mine.geturl())
         with pytest.raises(StoreError) as forbidden:
             migrate(guest)
         with guest.connection(), guest.connection(), pytest.raises(ServiceUnavailableError) as crowded, guest.connection():
             pass
-        with pytest.raises(StoreError) as missing:
-            migrate(Postgres(mine._replace(path="/gone").geturl()))
         with psycopg.connect(servers.postgres_dsn, autocommit=True) as connection:
             connection.execute("ALTER ROLE schema_guest NOLOGIN")
         with pytest.raises(StoreError) as locked_out:
-            migrate(guest)
+            migrate(Postgres(mine.geturl()))  # who is in already stays in
     finally:
         with psycopg.connect(servers.postgres_dsn, autocommit=True) as connection:
             connection.execute("DROP ROLE schema_guest")
@@ -233,6 +233,32 @@ def test_a_user_with_too_few_rights_or_connections_reads_what_to_change(servers:
         assert refused.value.code == code
         assert hint in refused.value.hint
     assert "is not permitted to log in" in str(locked_out.value)
+
+
+def test_a_connection_is_kept_for_its_next_use_while_it_is_whole(servers: Connections) -> None:
+    """The same one again and again, for statements and locks; not after an error, inside a transaction, or once the server has cut it."""
+
+    def session() -> int:
+        with postgres.connection() as connection:
+            return int(connection.info.backend_pid)
+
+    postgres = Postgres(servers.postgres_dsn)
+    first = session()
+    with postgres.session_lock("kept") as connection:
+        assert connection.info.backend_pid == first
+    with postgres.connection() as connection, postgres.connection() as other:
+        assert connection.info.backend_pid == first != other.info.backend_pid
+    failed = session()
+    with pytest.raises(StoreError), postgres.connection() as connection:
+        connection.execute("SELECT nothing")
+    with postgres.connection() as connection:
+        left_open = connection.info.backend_pid
+        connection.execute("BEGIN")
+    cut = session()
+    with Postgres(servers.postgres_dsn).connection() as another:
+        another.execute("SELECT pg_terminate_backend(%s, 10000)", (cut,))
+    assert len({failed, left_open, cut, session()}) == 4
+    postgres.close()
 
 
 def test_a_lock_that_was_given_back_is_free_at_once(servers: Connections) -> None:
