@@ -33,10 +33,13 @@ OURS = {
 }
 
 
-def write_file(exports: Path, number: int, rows: int, most_rows: int) -> str:
-    """The file of a dataset with its first `rows` of `most_rows` daily bars, and its manifest; gives the slug."""
+def write_file(exports: Path, number: int, rows: int, most_rows: int, *, seed: int | None = None) -> str:
+    """The file of a dataset with its first `rows` of `most_rows` daily bars, and its manifest; gives the slug.
+
+    `seed` of its bars: its number, unless datasets shall hold the same bars.
+    """
     slug = f"night{number}_1d_v1"
-    rng = np.random.default_rng(number)
+    rng = np.random.default_rng(number if seed is None else seed)
     noise = rng.normal(size=(most_rows, 8))
     close = 100 * np.exp(np.cumsum(0.01 * noise[:, 0]))
     days = pl.date_range(pl.date(1990, 1, 1), pl.date(2026, 1, 1), eager=True)[:most_rows]
