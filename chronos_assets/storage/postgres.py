@@ -8,6 +8,7 @@ more than most of our statements.
 from __future__ import annotations
 
 import hashlib
+import select
 import threading
 import time
 import weakref
@@ -28,6 +29,8 @@ Row: TypeAlias = DictRow
 Connection: TypeAlias = psycopg.Connection[DictRow]
 
 CONNECT_SECONDS = 10
+# How long an idle connection may take for a first answer before it counts as lost.
+ANSWER_SECONDS = 5.0
 # How many connections wait open for their next use; a process that needs more at a time closes the others at once.
 IDLE_CONNECTIONS = 4
 _LOCK_POLL_SECONDS = 0.1
@@ -92,12 +95,9 @@ class Postgres:
                 if not self._idle:
                     return None
                 connection = self._idle.pop()
-            try:
-                connection.execute("SELECT 1")
-            except psycopg.OperationalError:
-                connection.close()
-            else:
+            if _answers(connection):
                 return connection
+            connection.close()
 
     def _give_back(self, connection: Connection) -> None:
         if not connection.closed and connection.info.transaction_status is TransactionStatus.IDLE:
@@ -186,6 +186,24 @@ class Postgres:
 def _close_all(connections: list[Connection]) -> None:
     while connections:
         connections.pop().close()
+
+
+def _answers(connection: Connection) -> bool:
+    """Whether the server still answers on an idle connection, and soon: one that is frozen keeps its connections open."""
+    wire, deadline = connection.pgconn, time.monotonic() + ANSWER_SECONDS
+    try:
+        wire.send_query(b"SELECT 1")
+        answer = select.poll()
+        answer.register(wire.socket, select.POLLIN)
+        while wire.flush() or wire.is_busy():
+            if not answer.poll(1_000 * max(deadline - time.monotonic(), 0.0)):
+                return False
+            wire.consume_input()
+        while wire.get_result() is not None:
+            pass
+    except psycopg.OperationalError:
+        return False
+    return connection.info.transaction_status is TransactionStatus.IDLE
 
 
 def lock_number(key: str) -> int:

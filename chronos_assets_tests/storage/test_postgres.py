@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 from collections.abc import Iterator
 from urllib.parse import urlsplit
@@ -258,6 +260,23 @@ def test_a_connection_is_kept_for_its_next_use_while_it_is_whole(servers: Connec
     with Postgres(servers.postgres_dsn).connection() as another:
         another.execute("SELECT pg_terminate_backend(%s, 10000)", (cut,))
     assert len({failed, left_open, cut, session()}) == 4
+    postgres.close()
+
+
+def test_a_frozen_session_is_not_waited_for(servers: Connections, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An idle connection whose server gives no answer is closed after a moment, and a new one is opened."""
+    monkeypatch.setattr("chronos_assets.storage.postgres.ANSWER_SECONDS", 0.2)
+    postgres = Postgres(servers.postgres_dsn)
+    with postgres.connection() as connection:
+        frozen = connection.info.backend_pid
+    os.kill(frozen, signal.SIGSTOP)
+    try:
+        with postgres.connection() as connection:
+            assert connection.info.backend_pid != frozen
+    finally:
+        os.kill(frozen, signal.SIGCONT)
+    with postgres.connection() as connection:
+        assert connection.execute("SELECT 2 AS two").fetchone() == {"two": 2}
     postgres.close()
 
 
