@@ -1,4 +1,4 @@
-"""Read a model that `chronos model export` wrote, and predict with it. Needs NumPy and XGBoost, and nothing of chronos_assets.
+"""Read a model that `chronos model export` wrote, and predict with it. Needs NumPy, and XGBoost for a model of trees; nothing of ours.
 
     from chronos_bundle import Bundle
 
@@ -18,24 +18,28 @@ import json
 import re
 import time
 import zipfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import xgboost
 
 __all__ = ["Bundle", "BundleError", "Prediction"]
 
 FORMAT = 1
 SUMS = "SHA256SUMS"
-FILES = ("backtest.json", "chronos_bundle.py", "model.json", "model.ubj", "sample.parquet")
+# Beside one file of `_MODELS`.
+FILES = ("backtest.json", "chronos_bundle.py", "model.json", "sample.parquet")
 TIME = "timestamp_unix"
 # The inverse of tanh is taken within (-CLAMP, CLAMP), as in training.
 CLAMP = 1.0 - 1e-6
 MOST_BYTES = 1_000_000_000
 _LINE = re.compile(r"([0-9a-f]{64})  ([A-Za-z0-9_.]+)")
+
+
+# Raw outputs, float64 of shape (rows,), of features, float32 of shape (rows, features) in C order.
+Outputs = Callable[[Any], Any]
 
 
 class BundleError(ValueError):
@@ -57,8 +61,8 @@ class Prediction(NamedTuple):
 class Bundle:
     """A verified bundle. `about` is its model.json, `backtest` its backtest.json."""
 
-    def __init__(self, about: dict[str, Any], backtest: dict[str, Any], booster: Any, sample: bytes) -> None:
-        self.about, self.backtest, self._booster, self._sample = about, backtest, booster, sample
+    def __init__(self, about: dict[str, Any], backtest: dict[str, Any], outputs: Outputs, sample: bytes) -> None:
+        self.about, self.backtest, self._outputs, self._sample = about, backtest, outputs, sample
 
     @classmethod
     def open(cls, path: str | Path) -> Bundle:
@@ -67,15 +71,11 @@ class Bundle:
         about, backtest = _json(files["model.json"], "model.json"), _json(files["backtest.json"], "backtest.json")
         if about.get("bundle_format") != FORMAT:
             raise BundleError("format_unknown", f"the bundle has format {about.get('bundle_format')}; this reader knows {FORMAT}")
-        booster = xgboost.Booster({"nthread": 1})
-        try:
-            booster.load_model(bytearray(files["model.ubj"]))
-        except xgboost.core.XGBoostError as error:
-            raise BundleError("model_unreadable", f"XGBoost {xgboost.__version__} cannot read the model: {str(error)[:200]}") from None
-        said = json.loads(booster.attr("chronos_model") or "{}")
-        if any(about.get(name) != value for name, value in said.items()) or not said:
-            raise BundleError("model_of_other_bundle", "model.json describes another model than model.ubj")
-        return cls(about, backtest, booster, files["sample.parquet"])
+        (name,) = files.keys() & _MODELS.keys()
+        outputs, said = _MODELS[name](files[name], about)
+        if not isinstance(said, dict) or not said or any(about.get(key) != value for key, value in said.items()):
+            raise BundleError("model_of_other_bundle", f"model.json describes another model than {name}")
+        return cls(about, backtest, outputs, files["sample.parquet"])
 
     @property
     def features(self) -> list[str]:
@@ -119,8 +119,8 @@ class Bundle:
         if differing or len(found) != len(expected):
             raise BundleError(
                 "sample_differs",
-                f"{len(differing)} of {len(expected)} sample rows are predicted otherwise here (XGBoost {xgboost.__version__}, written by "
-                f"{self.about['versions'].get('xgboost')})",
+                f"{len(differing)} of {len(expected)} sample rows are predicted otherwise here; "
+                f"the model was made with {', '.join(f'{name} {one}' for name, one in self.about['versions'].items())}",
             )
         return len(found)
 
@@ -172,8 +172,7 @@ class Bundle:
         """Predictions in units of the target, float64."""
         if not len(matrix):
             return np.empty(0)
-        data = xgboost.DMatrix(matrix, nthread=1, feature_names=self._booster.feature_names)
-        outputs = np.asarray(self._booster.predict(data), dtype=np.float64)
+        outputs = self._outputs(matrix)
         target = self.about["target"]
         transform = target["transform"]
         if transform["kind"] != "none":
@@ -189,6 +188,56 @@ class Bundle:
             is_long, is_short = long_at is not None and value >= long_at, short_at is not None and value <= short_at
             names.append("none" if is_long == is_short else "long" if is_long else "short")
         return names
+
+
+def _trees(content: bytes, about: Mapping[str, Any]) -> tuple[Outputs, Any]:
+    """A booster of XGBoost from UBJSON, and what its attribute says of it."""
+    try:
+        import xgboost
+    except ModuleNotFoundError:
+        raise BundleError("package_missing", "this model is a booster of XGBoost: install the package xgboost") from None
+    booster = xgboost.Booster({"nthread": 1})
+    try:
+        booster.load_model(bytearray(content))
+    except xgboost.core.XGBoostError as error:
+        raise BundleError("model_unreadable", f"XGBoost {xgboost.__version__} cannot read the model: {str(error)[:200]}") from None
+    names = booster.feature_names
+
+    def outputs(matrix: Any) -> Any:
+        return np.asarray(booster.predict(xgboost.DMatrix(matrix, nthread=1, feature_names=names)), dtype=np.float64)
+
+    return outputs, _said(booster.attr("chronos_model"))
+
+
+def _line(content: bytes, about: Mapping[str, Any]) -> tuple[Outputs, Any]:
+    """A linear model from JSON: `intercept + sum(coefficients * (features - mean) / scale)`; a missing value counts as the mean."""
+    document, names = _json(content, "linear.json"), ("mean", "scale", "coefficients", "intercept")
+    try:
+        mean, scale, coefficients, intercept = (np.asarray(document[name], dtype=np.float64) for name in names)
+        said = _said(document["attributes"]["chronos_model"])
+    except (KeyError, TypeError, ValueError):
+        raise BundleError("model_unreadable", f"linear.json does not hold attributes and the numbers {', '.join(names)}") from None
+    due, found = (len(about["features"]),), {mean.shape, scale.shape, coefficients.shape}
+    if found != {due} or intercept.shape != () or not all(np.isfinite(one).all() for one in (mean, scale, coefficients, intercept)):
+        raise BundleError("model_unreadable", f"linear.json has to hold one finite number per feature, {due[0]} of each")
+
+    def outputs(matrix: Any) -> Any:
+        # Row by row and without BLAS, as in training: a row gives the same bits alone as among others.
+        return (np.nan_to_num((matrix.astype(np.float64) - mean) / scale) * coefficients).sum(axis=1) + intercept
+
+    return outputs, said
+
+
+# The file of a model -> its format: from its bytes and model.json the outputs, and what the model's file says of itself.
+_MODELS: dict[str, Callable[[bytes, Mapping[str, Any]], tuple[Outputs, Any]]] = {"model.ubj": _trees, "linear.json": _line}
+
+
+def _said(attribute: Any) -> Any:
+    """The description in an attribute of a model's file; None if there is none."""
+    try:
+        return json.loads(attribute or "null")
+    except (TypeError, ValueError):
+        return None
 
 
 def _read(path: Path) -> dict[str, bytes]:
@@ -217,7 +266,8 @@ def _verified(files: dict[str, bytes]) -> dict[str, bytes]:
     *lines, end = files.pop(SUMS).decode("utf-8", "replace").split("\n")
     found = [_LINE.fullmatch(line) for line in lines]
     sums = {match[2]: match[1] for match in found if match is not None}
-    if end or None in found or sorted(sums) != sorted(FILES) or len(lines) != len(FILES):
+    models = sums.keys() & _MODELS.keys()
+    if end or None in found or len(models) != 1 or sums.keys() != {*FILES, *models} or len(lines) != len(sums):
         raise BundleError("sums_invalid", f"{SUMS} does not list the files of a bundle")
     unlisted, missing = sorted(files.keys() - sums.keys()), sorted(sums.keys() - files.keys())
     if unlisted or missing:

@@ -72,9 +72,14 @@ def interrupted() -> ChronosError:
 
 
 class Learner(Part):
-    """Base of the learners; its fields are the parameters that a profile may set below `model:`."""
+    """Base of the learners; its fields are the parameters that a profile may set below `model:`.
+
+    `bundle_file` is the file of a bundle whose format is that of `Trained.save`, so that the reader `chronos_bundle` predicts with it:
+    `model.ubj` (a booster of XGBoost), `linear.json` (means, scales, coefficients and intercept). None: its models cannot be exported.
+    """
 
     devices: ClassVar[tuple[str, ...]] = ("cpu",)
+    bundle_file: ClassVar[str | None] = None
 
     @property
     def name(self) -> str:

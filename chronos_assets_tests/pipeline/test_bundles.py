@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import venv
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
+from chronos_assets.domain.learners import LEARNERS
 from chronos_assets.errors import RefusedError, UsageError
 from chronos_assets.pipeline.models.bundle import export_model, predict_file, verify_bundle
 from chronos_assets.pipeline.models.predict import predict_live
@@ -46,6 +48,14 @@ def exported(servers: Connections, settings: Settings, tmp_path_factory: pytest.
     path = tmp_path_factory.mktemp("bundles") / "bundle"
     export_model(stores, model.model_id, path)
     return path, stores, model.model_id
+
+
+@pytest.fixture
+def nearest() -> Iterator[str]:
+    """A learner of somebody else, who named no format of the reader's."""
+    LEARNERS.register("nearest", "chronos_assets_tests.support.nearest_learner:Nearest")
+    yield "nearest"
+    LEARNERS.forget("nearest")
 
 
 def window() -> dict[str, Any]:
@@ -87,7 +97,7 @@ def test_it_runs_in_an_environment_without_the_product_and_without_a_network(exp
     """A fresh virtual environment with NumPy, XGBoost and pyarrow: 20 sample rows, 0 bits different, and the product is not there."""
     home = tmp_path / "elsewhere"
     shutil.copytree(exported[0], home / "bundle")
-    python = bare_environment(tmp_path / "venv")
+    python = bare_environment(tmp_path / "venv", "numpy", "xgboost", "scipy", "pyarrow")
     code = (
         "import socket, sys\n"
         "def refuse(*args, **kwargs): raise AssertionError('a bundle asked for the network')\n"
@@ -101,16 +111,68 @@ def test_it_runs_in_an_environment_without_the_product_and_without_a_network(exp
         "except ModuleNotFoundError:\n"
         "    print('alone')\n"
     )
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "CHRONOS", "VIRTUAL_ENV"))}
-    done = subprocess.run([python, "-B", "-c", code], cwd=home, env=clean, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run([python, "-B", "-c", code], cwd=home, env=clean(), capture_output=True, text=True, timeout=120, check=False)
     assert (done.stdout.split(), done.returncode) == (["20", "alone"], 0), done.stderr
 
 
-def bare_environment(folder: Path) -> Path:
-    """A virtual environment that holds NumPy, XGBoost, what that needs, and pyarrow, taken from ours; gives its Python."""
+def test_a_ridge_is_a_bundle_too(stores: Stores, unique_slug: str, tmp_path: Path) -> None:
+    """Its coefficients as JSON: the product's bits, from a reader that has NumPy and pyarrow only; what is damaged is refused."""
+    publish(stores, unique_slug, BARS)
+    profile = small_profile(target_transform="standardize", model={"learner": "ridge"})
+    run_walkforward(unique_slug, profile, stores, horizon=3, horizon_assumed=False)
+    model = train_live_model(unique_slug, profile, stores, horizon=3, horizon_assumed=False).model
+    path = export_model(stores, model.model_id, tmp_path / "elsewhere" / "bundle").path
+    assert hashlib.sha256((path / "linear.json").read_bytes()).hexdigest() == model.sha256
+    live = predict_live(unique_slug, stores, model_id=model.model_id).signals
+    due = list(zip(live["timestamp_unix"], live["prediction"], live["signal"], strict=True))
+    assert [tuple(one) for one in Bundle.open(path).predict(window())] == due
+
+    python = bare_environment(tmp_path / "venv", "numpy", "pyarrow")
+    code = "from chronos_bundle import Bundle; print(Bundle.open('.').check_sample())"
+    done = subprocess.run([python, "-B", "-c", code], cwd=path, env=clean(), capture_output=True, text=True, timeout=120, check=False)
+    assert done.stdout.split() == ["20"], done.stderr
+    other = {"attributes": {"chronos_model": "{}"}}
+    for change in ({"coefficients": [1.0, 2.0, 3.0]}, {"intercept": float("nan")}, {"scale": None}, other):
+        content = json.dumps(json.loads((path / "linear.json").read_bytes()) | change)
+        damaged = resealed(path, tmp_path / f"without-{next(iter(change))}", "linear.json", content.encode())
+        with pytest.raises(BundleError) as refused:
+            Bundle.open(damaged)
+        assert refused.value.code == ("model_of_other_bundle" if change is other else "model_unreadable")
+
+
+def test_a_learner_whose_format_the_reader_does_not_know_is_refused(stores: Stores, unique_slug: str, nearest: str) -> None:
+    """Before anything is written, with the learners whose models can be taken along; its live model predicts all the same."""
+    publish(stores, unique_slug, BARS)
+    profile = small_profile(model=LEARNERS.parse({"learner": nearest}))
+    run_walkforward(unique_slug, profile, stores, horizon=3, horizon_assumed=False)
+    model = train_live_model(unique_slug, profile, stores, horizon=3, horizon_assumed=False).model
+    with pytest.raises(RefusedError) as refused:
+        export_model(stores, model.model_id, Path("never-written"))
+    assert (refused.value.code, refused.value.exit_code, refused.value.found) == ("bundle_learner", 3, "nearest")
+    assert refused.value.expected == "a learner of xgboost, ridge"
+    assert predict_live(unique_slug, stores, model_id=model.model_id).signals.height == 5
+
+
+def resealed(path: Path, copy: Path, name: str, content: bytes) -> Path:
+    """A copy of a bundle with other content of a file, and the sum that belongs to it."""
+    shutil.copytree(path, copy)
+    before = hashlib.sha256((copy / name).read_bytes()).hexdigest()
+    (copy / name).write_bytes(content)
+    sums = (copy / "SHA256SUMS").read_text()
+    (copy / "SHA256SUMS").write_text(sums.replace(before, hashlib.sha256(content).hexdigest()))
+    return copy
+
+
+def clean() -> dict[str, str]:
+    """Our environment without what leads to our own Python."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "CHRONOS", "VIRTUAL_ENV"))}
+
+
+def bare_environment(folder: Path, *packages: str) -> Path:
+    """A virtual environment that holds some packages of ours and nothing else; gives its Python."""
     venv.create(folder, with_pip=False, symlinks=True)
     site = next(folder.glob("lib/python*/site-packages"))
-    for package in ("numpy", "xgboost", "scipy", "pyarrow"):
+    for package in packages:
         ours = Path(str(importlib.import_module(package).__file__)).parent
         for name in (package, f"{package}.libs", f"lib{package}"):
             if (ours.parent / name).exists():
@@ -226,13 +288,18 @@ def test_a_file_of_bars_is_read_as_every_indicator_file_is(exported: tuple[Path,
 
 
 def test_the_reader_imports_numpy_and_xgboost_only() -> None:
-    """No other package is imported when it is loaded, whatever it needs to check a sample."""
+    """NumPy when it is loaded; XGBoost for a model of trees and pyarrow for the sample when they are needed; nothing else anywhere."""
     import ast
 
     import chronos_bundle
 
+    def packages(nodes: Iterable[ast.AST]) -> set[str]:
+        nodes = list(nodes)
+        named = {alias.name.split(".")[0] for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+        named |= {str(node.module).split(".")[0] for node in nodes if isinstance(node, ast.ImportFrom)}
+        return named - set(sys.stdlib_module_names)
+
     tree = ast.parse(Path(chronos_bundle.__file__).read_text(encoding="utf-8"))
-    named = {alias.name.split(".")[0] for node in tree.body if isinstance(node, ast.Import) for alias in node.names}
-    named |= {str(node.module).split(".")[0] for node in tree.body if isinstance(node, ast.ImportFrom)}
-    assert named - set(sys.stdlib_module_names) == {"numpy", "xgboost"}
+    assert packages(tree.body) == {"numpy"}
+    assert packages(ast.walk(tree)) == {"numpy", "xgboost", "pyarrow"}
     assert json.dumps(sorted(chronos_bundle.__all__)) == '["Bundle", "BundleError", "Prediction"]'

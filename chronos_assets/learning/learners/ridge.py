@@ -31,6 +31,7 @@ class Ridge(Learner):
 
     model_config = ConfigDict(allow_inf_nan=False)
     libraries: ClassVar[tuple[str, ...]] = ("numpy",)
+    bundle_file: ClassVar[str | None] = "linear.json"
     summary: ClassVar[str] = "linear regression with an L2 penalty on standardised features; a null counts as the feature's mean"
 
     learner: Literal["ridge"] = "ridge"

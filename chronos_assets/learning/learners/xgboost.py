@@ -43,6 +43,7 @@ class XGBoost(Learner):
     model_config = ConfigDict(allow_inf_nan=False)
     libraries: ClassVar[tuple[str, ...]] = ("xgboost",)
     devices: ClassVar[tuple[str, ...]] = ("cpu", "cuda")
+    bundle_file: ClassVar[str | None] = "model.ubj"
     summary: ClassVar[str] = "gradient-boosted trees with early stopping on the validation part"
 
     learner: Literal["xgboost"] = "xgboost"

@@ -1,7 +1,7 @@
-"""A model as files that another program takes along: booster, description, backtest, sample rows, sums, and the reader of all of it.
+"""A model as files that another program takes along: the model, its description, backtest, sample rows, sums, and the reader of all of it.
 
-`chronos_bundle` (one file, NumPy and XGBoost only) reads a bundle. What is written is opened with it before it gets its name, and its
-sample is predicted again, so that nothing leaves that its reader would refuse.
+`chronos_bundle` (one file, NumPy and XGBoost only) reads a bundle; a learner names the one of its formats that its models have. What is
+written is opened with it before it gets its name, and its sample is predicted again, so that nothing leaves that its reader would refuse.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any
 import polars as pl
 
 from chronos_assets.domain.bars_spec import BarsSpec
+from chronos_assets.domain.learners import LEARNERS
 from chronos_assets.errors import FileError, RefusedError, UsageError
 from chronos_assets.ingest import normalize
 from chronos_assets.learning.models import load_model
@@ -33,7 +34,6 @@ from chronos_assets.storage.models import ModelRecord, get_model
 from chronos_assets.storage.stores import Stores
 
 SAMPLE_ROWS = 20
-LEARNER = "xgboost"
 
 
 @dataclass(frozen=True)
@@ -116,18 +116,9 @@ def predict_file(path: Path, source: Path, *, allow_expired: bool = False) -> tu
 
 def _files(stores: Stores, model: ModelRecord) -> dict[str, bytes]:
     """The files of a bundle by name."""
-    description = model.description
-    if description["learner"] != LEARNER:
-        raise RefusedError(
-            "only models of XGBoost can be taken along as a bundle",
-            code="bundle_learner",
-            expected=f"learner {LEARNER}",
-            found=f"learner {description['learner']}",
-            hint="`chronos predict` asks every model.",
-            slug=model.dataset_id,
-        )
     import chronos_bundle
 
+    description, file = model.description, _model_file(model)
     record = get_dataset(stores.postgres, model.dataset_id)
     require_same_bars(model, record)
     content = ModelArtifacts(stores.artifacts).load(model.model_id, model.sha256)
@@ -143,9 +134,25 @@ def _files(stores: Stores, model: ModelRecord) -> dict[str, bytes]:
         "backtest.json": _json(backtest),
         "chronos_bundle.py": Path(chronos_bundle.__file__).read_bytes(),
         "model.json": _json(about),
-        "model.ubj": content,
+        file: content,
         "sample.parquet": _sample(stores, model, content),
     }
+
+
+def _model_file(model: ModelRecord) -> str:
+    """The file of a bundle that takes a model of this learner; raises `RefusedError` if there is none."""
+    learner = model.description["learner"]
+    found = LEARNERS.find(learner).bundle_file
+    if found is None:
+        raise RefusedError(
+            f"models of the learner {learner} cannot be taken along as a bundle: its reader knows no format of theirs",
+            code="bundle_learner",
+            expected=f"a learner of {', '.join(name for name in LEARNERS.names if LEARNERS.find(name).bundle_file)}",
+            found=learner,
+            hint="`chronos predict` asks every model.",
+            slug=model.dataset_id,
+        )
+    return found
 
 
 def _sample(stores: Stores, model: ModelRecord, content: bytes) -> bytes:
