@@ -118,19 +118,29 @@ def record_from(row: dict[str, Any]) -> DatasetRecord:
     return DatasetRecord(**(kept | {"columns": columns, "checksum": row["checksum"] or "", "content_hash": row["content_hash"] or ""}))
 
 
-def read_bars(stores: Stores, record: DatasetRecord, columns: Sequence[str] | None = None) -> pl.DataFrame:
+def read_bars(
+    stores: Stores, record: DatasetRecord, columns: Sequence[str] | None = None, *, rows: tuple[int, int] | None = None
+) -> pl.DataFrame:
     """Published bars in order: `timestamp_unix` (int64), then the asked `columns` (default: all) as float64 under their dataset names.
 
+    `rows` (half-open): only these are kept while the others pass by, so that few rows of a long dataset take little memory.
     Raises `StoreError` if QuestDB does not hold as many bars as were published.
     """
     asked = record.columns if columns is None else [record.column(c) for c in columns]
-    bars = pl.concat(list(iter_bars(stores.questdb, record, asked)))
-    if bars.height != record.row_count:
+    start, end = rows or (0, record.row_count)
+    kept, passed = [], 0
+    for piece in iter_bars(stores.questdb, record, asked):
+        first = min(max(0, start - passed), piece.height)
+        part = piece.slice(first, max(0, end - passed - first))
+        kept.append(part if part.height == piece.height else part.rechunk())
+        passed += piece.height
+    bars = pl.concat(kept)
+    if passed != record.row_count:
         raise StoreError(
             f"QuestDB holds another number of bars of {record.dataset_id} than were published",
             code="bars_missing",
             expected=record.row_count,
-            found=bars.height,
+            found=passed,
             hint=f"`validate_dataset {record.dataset_id}` says what differs.",
             slug=record.dataset_id,
         )

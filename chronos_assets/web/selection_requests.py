@@ -41,15 +41,18 @@ class LfsOrder(LfsProfile):
 def submit(request: Request, order: Mapping[str, Any], *, requested_by: str) -> Submission:
     """Resolve an order and launch it, if it is neither complete nor on its way.
 
-    Raises `NotPublishedError` for an unknown dataset, `ProfileError` that names the key for what cannot be used, `ManifestError` if
-    nothing tells Dagster how to read the dataset, and `ServiceUnavailableError` (`dagster_unreachable`) if Dagster is down.
+    Raises `NotPublishedError` for an unknown dataset, `ProfileError` that names the key for what cannot be used, also for what only the
+    bars tell (too few cases, more permutations than there are), `ManifestError` if nothing tells Dagster how to read the dataset, and
+    `ServiceUnavailableError` (`dagster_unreachable`) if Dagster is down.
     """
     from chronos_assets.pipeline.selection.launch import submit_lfs
+    from chronos_assets.pipeline.selection.run import read_cases
 
     planned, loaded = plan(request, order)
     if loaded is None:
         _require_completed(request, planned)
-    return submit_lfs(planned, _writer(request), request.app.state.dagster_url(), requested_by=requested_by)
+    stores, dagster_url = stores_of(request), request.app.state.dagster_url()
+    return submit_lfs(planned, _writer(request), dagster_url, check=lambda: read_cases(planned, stores), requested_by=requested_by)
 
 
 def plan(request: Request, order: Mapping[str, Any]) -> tuple[LfsRequest, LoadedManifest | None]:

@@ -19,6 +19,7 @@ from chronos_assets.orchestration.resources import Workplace
 from chronos_assets.pipeline.selection.checks import recount
 from chronos_assets.pipeline.selection.launch import submit_lfs
 from chronos_assets.pipeline.selection.request import LfsRequest, plan_lfs
+from chronos_assets.pipeline.selection.run import read_cases
 from chronos_assets.services import Connections
 from chronos_assets.settings import Settings
 from chronos_assets.storage.lfs import find_lfs, get_lfs, queue_lfs
@@ -107,16 +108,16 @@ def test_a_request_without_dagster_leaves_everything_as_it_was(workplace: Workpl
     nowhere = "http://127.0.0.1:9"
     new = request_of(workplace, permutations=7)
     with pytest.raises(ServiceUnavailableError, match=f"chronos lfs {SLUG}") as caught:
-        submit_lfs(new, workplace.stores.postgres, nowhere)
+        submit_lfs(new, workplace.stores.postgres, nowhere, check=lambda: read_cases(new, workplace.stores))
     assert caught.value.code == "dagster_unreachable"
     assert find_lfs(workplace.stores.postgres, new.lfs_id) is None
     failed = request_of(workplace, permutations=4)
     before = get_lfs(workplace.stores.postgres, failed.lfs_id)
     with pytest.raises(ServiceUnavailableError):
-        submit_lfs(failed, workplace.stores.postgres, None)
+        submit_lfs(failed, workplace.stores.postgres, None, check=lambda: read_cases(failed, workplace.stores))
     assert get_lfs(workplace.stores.postgres, failed.lfs_id) == before
     complete = request_of(workplace)
-    assert submit_lfs(complete, workplace.stores.postgres, None).outcome == "completed"
+    assert submit_lfs(complete, workplace.stores.postgres, None, check=pytest.fail).outcome == "completed"
     assert len(list_selections(workplace.stores.postgres, SLUG)) == 3
 
 

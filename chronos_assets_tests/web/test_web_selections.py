@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 from dagster import validate_run_config
 
+from chronos_assets.errors import ProfileError
 from chronos_assets.orchestration.jobs.lfs import lfs_job
 from chronos_assets.pipeline.export.dataset import export_dataset
 from chronos_assets.pipeline.selection.profiles import lfs_setup
-from chronos_assets.pipeline.selection.run import run_request
+from chronos_assets.pipeline.selection.run import preview, run_request
 from chronos_assets.services import Connections
 from chronos_assets.settings import Settings
 from chronos_assets.storage.lfs import list_lfs
@@ -99,6 +100,30 @@ def test_a_request_that_cannot_be_used_names_the_key(alone: Web, order: dict[str
     refused = alone.ask(ROUTE, "POST", json=order)
     assert refused.status_code == status, refused.text
     assert words in refused.json()["message"], refused.text
+
+
+@pytest.mark.parametrize(
+    ("order", "said"),
+    [
+        ({"permutations": 200}, ("lfs_too_many_permutations", "permutations <= 119 (120 cases, horizon 1)")),
+        ({"end_row": 55, "bins": 3}, ("lfs_class_too_small", "at least 20 in each")),
+        ({"end_row": 40}, ("lfs_too_few_cases", "at least 50")),
+    ],
+)
+def test_what_the_run_would_fail_of_is_refused_at_once(
+    web: Web, filled: Stores, dagster: LaunchingDagster, order: dict[str, Any], said: tuple[str, str]
+) -> None:
+    """422 with what is possible, by the check that the command uses; no row, no run of Dagster. The form says the same."""
+    before, launched = list_lfs(filled.postgres, SLUG), len(dagster.launched)
+    planned = lfs_setup(load_manifest(filled.settings.exports_dir / f"{SLUG}.yaml"), SLUG, order).plan(SLUG, filled)
+    with pytest.raises(ProfileError) as caught:
+        preview(planned, filled)
+    refused = web.ask(ROUTE, "POST", json={"dataset": SLUG, **order})
+    assert (refused.status_code, refused.headers["Content-Type"]) == (422, "application/problem+json")
+    assert (refused.json()["code"], refused.json()["expected"]) == (caught.value.code, caught.value.expected) == said
+    form = web.send_form("/lfs/new", {"dataset": SLUG, **{name: str(value) for name, value in order.items()}})
+    assert (form.status_code, caught.value.message in form.text) == (422, True)
+    assert (list_lfs(filled.postgres, SLUG), len(dagster.launched)) == (before, launched)
 
 
 def test_a_body_that_is_no_json_and_a_foreign_page_are_refused(alone: Web) -> None:

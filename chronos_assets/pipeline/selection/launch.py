@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import shlex
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -122,10 +123,13 @@ class DagsterServer:
         )
 
 
-def submit_lfs(request: LfsRequest, postgres: Postgres, dagster_url: str | None, *, requested_by: str = "api") -> Submission:
+def submit_lfs(
+    request: LfsRequest, postgres: Postgres, dagster_url: str | None, *, check: Callable[[], object], requested_by: str = "api"
+) -> Submission:
     """Queue a request and launch it, if it is neither complete nor on its way.
 
-    Raises `ServiceUnavailableError` (`dagster_unreachable`) if Dagster is down; the row is then as it was before.
+    `check` raises what its run would fail of at once; of equal requests only the one that would be launched is checked. Raises
+    `ServiceUnavailableError` (`dagster_unreachable`) if Dagster is down; the row is then as it was before.
     """
     dagster = DagsterServer(dagster_url, command_of(request))
     declare_dead_lfs(postgres)
@@ -136,6 +140,7 @@ def submit_lfs(request: LfsRequest, postgres: Postgres, dagster_url: str | None,
             return Submission("completed", before)
         if before is not None and _is_underway(before, dagster):
             return Submission("underway", before)
+        check()
         if before is not None and before.status == "queued":
             end_queued(postgres, request.lfs_id)  # its run of Dagster is over, and never began it
             before = get_lfs(postgres, request.lfs_id)

@@ -118,12 +118,11 @@ def preview(request: LfsRequest, stores: Stores) -> LfsPreview:
 def read_cases(request: LfsRequest, stores: Stores) -> tuple[Cases, Ints]:
     """The cases of a request and the times (int64 UTC seconds) of its rows; raises what `make_cases` raises, and `ConflictError`."""
     record = request.record
-    bars = read_bars(stores, record, [*request.features, request.target])
+    rows = read_bars(stores, record, [*request.features, request.target], rows=(request.start_row, request.end_row))
     if get_dataset(stores.postgres, record.dataset_id).revision != record.revision:
         raise ConflictError(
             f"dataset {record.dataset_id} was published again while its bars were read", code="dataset_moved", hint="Run the command again."
         )
-    rows = bars.slice(request.start_row, request.end_row - request.start_row)
     doubles = rows.select(pl.col(name).cast(pl.Float64).fill_null(float("nan")) for name in [request.target, *request.features])
     matrix = doubles.to_numpy()
     cases = make_cases(matrix[:, 1:], matrix[:, 0], request.features, request.target, bins=request.profile.bins)
