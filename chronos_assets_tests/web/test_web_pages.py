@@ -27,6 +27,7 @@ from chronos_assets.settings import Settings
 from chronos_assets.storage.reading import open_reading
 from chronos_assets.storage.stores import Stores, open_stores
 from chronos_assets.views.nights import Ended, record_night
+from chronos_assets.web.pages import long_tables
 from chronos_assets.web.pages.formats import minute, number, significant
 from chronos_assets_tests.support.trained_market import WALK, train
 from chronos_assets_tests.support.web_process import Web, running
@@ -88,6 +89,27 @@ def test_a_reader_walks_from_the_overview_to_a_fold_of_a_run(web: Web, run_id: s
     folds = web.get(f"/api/walkforward/runs/{run_id}")["folds"]
     text = web.ask(f"/runs/{run_id}").text
     assert all(f'href="/runs/{run_id}/folds/{fold["fold_number"]}"' in text for fold in folds)
+
+
+def test_long_tables_come_in_parts(web: Web, run_id: str, sweep: SweepResult, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each fold of a run and each run of a sweep is in one part; links lead to the next part and to all; nonsense is refused."""
+    monkeypatch.setattr(long_tables, "ROWS", 3)
+
+    def rows(address: str) -> tuple[list[str], list[str]]:
+        text = html.unescape(web.ask(address).text)
+        return re.findall(r'<tr data-href="(/runs/[^"]+)"', text), re.findall(r'href="([^"]+[?&]rows=\w+)#', text)
+
+    folds = web.get(f"/api/walkforward/runs/{run_id}")["run"]["folds_present"]
+    for path, total in ((f"/runs/{run_id}", folds), (f"/sweeps/{sweep.sweep_id}", len(sweep.trials))):
+        whole, _ = rows(f"{path}?rows=all")
+        assert len(set(whole)) == total > 3
+        for start in range(0, total, 3):
+            shown, leads = rows(f"{path}?rows={start + 1}")
+            assert shown == whole[start : start + 3]
+            beside = [one for one in (start - 2, start + 4) if 0 < one <= total]
+            assert leads == [f"{path}?rows={one}" for one in (*beside, "all")]
+        assert rows(f"{path}?rows=9999")[0] == whole[(total - 1) // 3 * 3 :]
+        assert web.ask(f"{path}?rows=-1").status_code == 422
 
 
 def test_the_overview_says_what_the_last_night_came_to(

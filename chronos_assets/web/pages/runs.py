@@ -18,6 +18,7 @@ from chronos_assets.views.snippets import profile_of_run
 from chronos_assets.web.context import Cursor, Exact, Words, stores_of
 from chronos_assets.web.pages.curves import AXES, SIDES, STYLES, curve_of, drawn_curves
 from chronos_assets.web.pages.forms import End, Start, number_of, one_of
+from chronos_assets.web.pages.long_tables import RowsAsked, TablePart
 from chronos_assets.web.pages.rendering import page, page_url
 from chronos_assets.web.pages.run_columns import COLUMNS, chosen_columns
 from chronos_assets.web.series import file_answer
@@ -107,6 +108,7 @@ def show_run(
     run_id: str,
     side: Annotated[str, Query(max_length=10)] = "both",
     folds: Annotated[str, Query(max_length=10)] = "",
+    rows: RowsAsked = "",
     beside: Names = None,
     axis: Annotated[str, Query(max_length=10)] = "time",
     start: Start = None,
@@ -114,7 +116,8 @@ def show_run(
 ) -> Response:
     """One run: metrics, the cumulative signal sum of `side`, one bar per fold, the folds that `folds` chooses, importance, provenance.
 
-    `beside`: up to 4 other runs whose sums are drawn too; `axis`: by `time`, or by the number of the `fold`.
+    `rows`: which of the folds the table shows; `beside`: up to 4 other runs whose sums are drawn too; `axis`: by `time`, or by the number
+    of the `fold`.
     """
     postgres = stores_of(request).postgres
     detail = views.read_run_detail(postgres, run_id)
@@ -135,7 +138,7 @@ def show_run(
     }
     values |= {"snippet": profile_of_run(postgres, detail.run.run_id), "basis": basis_lines(detail.run.summary_metrics or {})}
     values |= {"side": side, "sides": SIDES, "simulations": simulations, "fold_choice": folds, "fold_choices": FOLD_CHOICES}
-    return page(request, "run.html", **values, folds=[fold for fold in detail.folds if _chosen(fold, folds)])
+    return page(request, "run.html", **values, folds=TablePart.of([fold for fold in detail.folds if _chosen(fold, folds)], rows))
 
 
 def _chosen(fold: doc.Fold, choice: str) -> bool:

@@ -11,6 +11,7 @@ from chronos_assets.views import sweeps as views
 from chronos_assets.views.charts import value_map
 from chronos_assets.web.context import Exact, frames_of, stores_of
 from chronos_assets.web.pages.forms import one_of
+from chronos_assets.web.pages.long_tables import RowsAsked, TablePart
 from chronos_assets.web.pages.rendering import page
 
 router = APIRouter(prefix="/sweeps", include_in_schema=False)
@@ -25,12 +26,18 @@ def list_sweeps(request: Request, dataset: Exact = None) -> Response:
 
 
 @router.get("/{sweep_id}")
-def show_sweep(request: Request, sweep_id: str, rank_by: Ranking = "profit_factor", x: Axis = "", y: Axis = "") -> Response:
-    """One sweep: its runs by `rank_by`, how far the best is the luck of the choice, and a map over the axes `x` and `y` of the grid."""
+def show_sweep(
+    *, request: Request, sweep_id: str, rank_by: Ranking = "profit_factor", x: Axis = "", y: Axis = "", rows: RowsAsked = ""
+) -> Response:
+    """One sweep: its runs by `rank_by`, how far the best is the luck of the choice, and a map over the axes `x` and `y` of the grid.
+
+    `rows`: which of its runs the table shows.
+    """
     detail = views.read_sweep(stores_of(request), sweep_id, frames_of(request), rank_by=rank_by)
     axes = views.axes_of(detail)
     values: dict[str, Any] = {
         "detail": detail,
+        "trials": TablePart.of(detail.trials, rows),
         "sweep": detail.sweep,
         "axes": axes,
         "setting": views.setting_of,
