@@ -13,6 +13,7 @@ import re
 import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from chronos_assets.domain.manifest import Manifest, has_checksum, parse_yaml
@@ -21,6 +22,8 @@ from chronos_assets.domain.strict import parse_strict
 from chronos_assets.errors import ManifestError
 
 MAX_MANIFEST_BYTES = 1 << 20
+# Parsed manifests that one process remembers, by their text.
+MANIFESTS_KEPT = 128
 
 
 @dataclass(frozen=True)
@@ -53,10 +56,7 @@ def load_manifest(path: Path, *, data_roots: Iterable[Path] = (), replace_checks
     `data_roots`. A checksum that is missing or malformed is refused, or taken to be `replace_checksum` if that is given.
     """
     text = read_manifest_text(path)
-    data = parse_yaml(text, str(path))
-    if replace_checksum is not None and not has_checksum(data):
-        data = {**data, "checksum": replace_checksum}
-    manifest = parse_strict(Manifest, data, error=ManifestError, what="the manifest", file=str(path))
+    manifest = _parsed(text, str(path), replace_checksum)
     if path.name != f"{manifest.dataset}.yaml":
         raise ManifestError(
             "the manifest's file name differs from its dataset",
@@ -74,6 +74,15 @@ def load_manifest(path: Path, *, data_roots: Iterable[Path] = (), replace_checks
         None if manifest.ohlcv_file is None else _inside(manifest.ohlcv_file, "ohlcv_file", path, roots),
         hashlib.sha256(text.encode()).hexdigest(),
     )
+
+
+@lru_cache(maxsize=MANIFESTS_KEPT)
+def _parsed(text: str, file: str, replace_checksum: str | None) -> Manifest:
+    """The manifest in `text`: the steps of a run, and the parts of a night, read an unchanged one many times and parse it once."""
+    data = parse_yaml(text, file)
+    if replace_checksum is not None and not has_checksum(data):
+        data = {**data, "checksum": replace_checksum}
+    return parse_strict(Manifest, data, error=ManifestError, what="the manifest", file=file)
 
 
 def read_manifest_text(path: Path) -> str:

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
-from scipy.stats import binomtest
 
+from chronos_assets.domain.statistics.proportion import wilson_interval
 from chronos_assets.pipeline.models.description import request_digest
 from chronos_assets.pipeline.walkforward.request import WalkforwardRequest
 from chronos_assets.pipeline.walkforward.trials import signals_of
@@ -81,8 +81,8 @@ def drift(stores: Stores, request: WalkforwardRequest) -> Drift:
     backtest = (summary.get("both") or {}).get("hit_rate")
     if not count:
         return Drift(0, None, None, None, backtest)
-    interval = binomtest(hits, count).proportion_ci(CONFIDENCE, method="wilson")
-    return Drift(count, hits / count, float(interval.low), float(interval.high), backtest)
+    low, high = wilson_interval(hits, count, CONFIDENCE)
+    return Drift(count, hits / count, low, high, backtest)
 
 
 def _models_like(stores: Stores, request: WalkforwardRequest) -> list[ModelRecord]:

@@ -18,6 +18,7 @@ from chronos_assets.domain.folds import plan_folds
 from chronos_assets.domain.metrics import METRIC_NAMES, side_returns
 from chronos_assets.domain.thresholds import Thresholds
 from chronos_assets.pipeline.progress import Progress, silent
+from chronos_assets.pipeline.walkforward.by_fold import Columns, PredictionsByFold
 from chronos_assets.pipeline.walkforward.request import layout_of
 from chronos_assets.pipeline.walkforward.store import NOTES
 from chronos_assets.pipeline.walkforward.summary import SIDES, SUMMARY_NAMES, summarize
@@ -100,8 +101,8 @@ def completeness(stores: Stores, run_id: str) -> Completeness:
 def thresholds_agree(stores: Stores, run_id: str, folds: Sequence[int] | None = None) -> list[Finding]:
     """Folds whose thresholds in QuestDB (on every row) differ from those in Postgres; NULL equals a side that is off."""
     records, predictions = _selected(stores, run_id, folds)
-    parts = _by_fold(predictions)
-    return [finding for record in records for finding in _threshold_findings(record, parts.get(record.fold_number))]
+    parts = PredictionsByFold(predictions)
+    return [finding for record in records for finding in _threshold_findings(record, parts.of(record.fold_number))]
 
 
 def signal_counts(stores: Stores, run_id: str) -> SignalCounts:
@@ -125,11 +126,11 @@ def recompute_run_metrics(stores: Stores, run_id: str, folds: Sequence[int] | No
     run = get_run(stores.postgres, run_id)
     records, predictions = _selected(stores, run_id, folds)
     binary = bool((run.summary_metrics or {}).get("binary_target", False))
-    parts = _by_fold(predictions)
+    parts = PredictionsByFold(predictions)
     findings: list[Finding] = []
     for done, record in enumerate(records):
         progress("metrics again", done, len(records))
-        findings += _metric_findings(record, parts.get(record.fold_number), binary=binary)
+        findings += _metric_findings(record, parts.of(record.fold_number), binary=binary)
     if folds is None and run.status == "completed":
         findings += _summary_findings(run, summarize(stores, run_id, run.feature_columns, predictions, binary=binary))
     return findings
@@ -181,26 +182,23 @@ def _planned_tests(run: RunRecord, folds: Sequence[FoldRecord]) -> dict[int, tup
     return {fold.number: (fold.test_start, fold.test_end) for fold in plan_folds(layout, int(run.walk_config["rows"]))}
 
 
-def _by_fold(predictions: pl.DataFrame) -> dict[int, pl.DataFrame]:
-    return {int(key[0]): part for key, part in predictions.partition_by("fold", as_dict=True).items()}
-
-
-def _threshold_findings(record: FoldRecord, part: pl.DataFrame | None) -> list[Finding]:
-    if part is None:
+def _threshold_findings(record: FoldRecord, rows: Columns | None) -> list[Finding]:
+    if rows is None:
         return [Finding(record.fold_number, "predictions in QuestDB", record.test_end_idx - record.test_start_idx, 0)]
     found = []
     for side in ("long", "short"):
-        values = part[f"{side}_threshold"].unique().to_list()
-        if values != [record.thresholds[side]]:
-            found.append(Finding(record.fold_number, f"{side} threshold", record.thresholds[side], values[:3]))
+        due, values = record.thresholds[side], rows[f"{side}_threshold"]
+        if not np.array_equal(values, np.full(len(values), np.nan if due is None else due), equal_nan=True):
+            distinct = [None if np.isnan(value) else float(value) for value in np.unique(values)[:3]]
+            found.append(Finding(record.fold_number, f"{side} threshold", due, distinct))
     return found
 
 
-def _metric_findings(record: FoldRecord, part: pl.DataFrame | None, *, binary: bool) -> list[Finding]:
-    planned = record.test_end_idx - record.test_start_idx
-    if part is None or part.height != planned:
-        return [Finding(record.fold_number, "predictions in QuestDB", planned, 0 if part is None else part.height)]
-    predictions, targets = (part[name].fill_null(np.nan).to_numpy() for name in ("prediction", "target_value"))
+def _metric_findings(record: FoldRecord, rows: Columns | None, *, binary: bool) -> list[Finding]:
+    planned, held = record.test_end_idx - record.test_start_idx, 0 if rows is None else len(rows["prediction"])
+    if rows is None or held != planned:
+        return [Finding(record.fold_number, "predictions in QuestDB", planned, held)]
+    predictions, targets = rows["prediction"], rows["target_value"]
     findings = []
     scored = int(np.count_nonzero(~np.isnan(targets)))
     if scored != record.samples_test:

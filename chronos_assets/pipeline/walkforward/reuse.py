@@ -10,22 +10,17 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
 
 import numpy as np
 import polars as pl
-import polars.selectors as cs
-from numpy.typing import NDArray
 
 from chronos_assets.domain.folds import Fold
 from chronos_assets.domain.metrics import METRICS_VERSION
+from chronos_assets.pipeline.walkforward.by_fold import Columns, PredictionsByFold
 from chronos_assets.pipeline.walkforward.data import RunData
 from chronos_assets.pipeline.walkforward.store import EDGES, FoldWriter
 from chronos_assets.storage.fold_copies import StoredFold, copy_folds, find_folds_by_key, read_folds
 from chronos_assets.storage.runs import read_predictions
-
-Columns = dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -34,27 +29,6 @@ class KnownFold:
 
     fold: Fold
     source: StoredFold
-
-
-class _Predictions:
-    """The predictions of a run as they are stored, fold by fold in bar order."""
-
-    def __init__(self, frame: pl.DataFrame) -> None:
-        self.frame = frame.sort("fold", "bar_index")
-        folds, starts = np.unique(self.frame["fold"].to_numpy(), return_index=True)
-        self._rows = dict(zip(folds.tolist(), zip(starts, np.append(starts[1:], len(self.frame)), strict=True), strict=True))
-
-    @cached_property
-    def _columns(self) -> Columns:
-        filled = self.frame.drop("fold").with_columns(cs.float().fill_null(float("nan")))
-        return {name: filled[name].to_numpy() for name in filled.columns}
-
-    def of(self, number: int) -> Columns | None:
-        """The columns of one fold, as views (doubles: null is NaN); None if it has none."""
-        if number not in self._rows:
-            return None
-        start, end = self._rows[number]
-        return {name: values[start:end] for name, values in self._columns.items()}
 
 
 def find_known_folds(writer: FoldWriter, missing: Mapping[int, tuple[Fold, str]]) -> dict[int, KnownFold]:
@@ -74,7 +48,7 @@ def copy_known_folds(writer: FoldWriter, known: Mapping[int, KnownFold]) -> set[
     for one in known.values():
         by_run[one.source.run_id].append(one)
     for run_id, folds in by_run.items():
-        stored = _Predictions(read_predictions(writer.stores, run_id))
+        stored = PredictionsByFold(read_predictions(writer.stores, run_id))
         whole = [one for one in folds if _is_whole(one.fold, stored.of(one.source.fold_number))]
         same = [one for one in whole if _is_same(writer.data, one, stored.of(one.source.fold_number) or {})]
         copied = _copy_within(writer, [one.source for one in same], stored)
@@ -110,7 +84,7 @@ def _is_same(data: RunData, one: KnownFold, rows: Columns) -> bool:
     return all(np.array_equal(rows[name], values, equal_nan=values.dtype.kind == "f") for name, values in expected.items())
 
 
-def _copy_within(writer: FoldWriter, folds: Sequence[StoredFold], stored: _Predictions) -> set[int]:
+def _copy_within(writer: FoldWriter, folds: Sequence[StoredFold], stored: PredictionsByFold) -> set[int]:
     """Copy folds that are the same within the stores; returns the numbers copied."""
     if not folds:
         return set()
@@ -122,7 +96,7 @@ def _copy_within(writer: FoldWriter, folds: Sequence[StoredFold], stored: _Predi
     return copied
 
 
-def _write_again(writer: FoldWriter, folds: Sequence[KnownFold], stored: _Predictions) -> None:
+def _write_again(writer: FoldWriter, folds: Sequence[KnownFold], stored: PredictionsByFold) -> None:
     """Write folds of one run as this run's own, with metrics computed afresh."""
     if not folds:
         return

@@ -13,9 +13,9 @@ Json = dict[str, Any]
 
 
 class Document(BaseModel):
-    """Base of every document."""
+    """Base of every document. A class is built when its first document is made: a command needs few of the many."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", from_attributes=True)
+    model_config = ConfigDict(frozen=True, extra="ignore", from_attributes=True, defer_build=True)
 
 
 class Warn(Document):
