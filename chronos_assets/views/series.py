@@ -20,6 +20,7 @@ from chronos_assets.views.account import account_key, read_account
 from chronos_assets.views.decimation import Rule, decimate, min_max_last
 from chronos_assets.views.documents import Run
 from chronos_assets.views.frame_cache import FrameCache
+from chronos_assets.views.open_reads import OpenReads
 
 EQUITY_RULES: dict[str, tuple[str, Rule]] = {
     **min_max_last(["equity"]),
@@ -29,8 +30,6 @@ EQUITY_RULES: dict[str, tuple[str, Rule]] = {
 }
 OHLC: dict[str, Rule] = {"open": "first", "high": "max", "low": "min", "close": "last"}
 PIECE_ROWS = 50_000
-# Values of one piece that is read while a series is sent: many readers at once must not fill the memory.
-PIECE_CELLS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -108,12 +107,17 @@ def prediction_series(
     return _cut(counted, span, min_max_last(["prediction"]) | counts, cache, (*key, fold, signal))
 
 
-def bar_series(stores: Stores, record: DatasetRecord, names: Sequence[str] | None, span: Span, cache: FrameCache) -> Series:
-    """Published bars: `timestamp_unix` and the named columns (default: the prices). Whole series are read piece by piece."""
+def bar_series(
+    stores: Stores, record: DatasetRecord, names: Sequence[str] | None, span: Span, cache: FrameCache, *, reads: OpenReads
+) -> Series:
+    """Published bars: `timestamp_unix` and the named columns (default: the prices). Whole series are read in pieces, as one of `reads`.
+
+    Raises `ServiceUnavailableError` (`downloads_full`) for a whole one if too many are read already.
+    """
     prices = [column.name for column in record.columns if column.role == "price"]
     columns = list(dict.fromkeys(record.column(name) for name in (prices if names is None else names)))
     if span.points is None:
-        return _streamed(stores, record, columns, span)
+        return _streamed(stores, record, columns, span, reads)
     key = ("bars", record.dataset_id, record.revision, tuple(column.name for column in columns))
     frame = cache.get(key, lambda: pl.concat(list(iter_bars(stores.questdb, record, columns))))
     return _cut(frame, span, bar_rules(record, [column.name for column in columns]), cache, key)
@@ -146,14 +150,16 @@ def _cut(frame: pl.DataFrame, span: Span, rules: dict[str, tuple[str, Rule]], ca
     return Series.of(small, f"{part.height}/{small.height}" if part.height > points else None)
 
 
-def _streamed(stores: Stores, record: DatasetRecord, columns: Sequence[DatasetColumn], span: Span) -> Series:
+def _streamed(stores: Stores, record: DatasetRecord, columns: Sequence[DatasetColumn], span: Span, reads: OpenReads) -> Series:
+    reads.require_room()
     inside = _inside(stores, record, span)
     if inside is None:
         return Series.of(pl.DataFrame(schema={"timestamp_unix": pl.Int64, **{column.name: pl.Float64 for column in columns}}))
 
     def pieces() -> Iterator[pl.DataFrame]:
-        for piece in iter_bars(stores.questdb, inside, columns, cells=PIECE_CELLS):
-            yield piece.select("timestamp_unix", *(pl.col(c.name).cast(pl.Float64).fill_nan(None) for c in columns))
+        with reads.one() as cells:
+            for piece in iter_bars(stores.questdb, inside, columns, cells=cells):
+                yield piece.select("timestamp_unix", *(pl.col(c.name).cast(pl.Float64).fill_nan(None) for c in columns))
 
     return Series(inside.row_count, pieces)
 

@@ -19,6 +19,7 @@ from chronos_assets.errors import ChronosError, ServiceUnavailableError, UsageEr
 from chronos_assets.settings import Settings
 from chronos_assets.storage.stores import Stores
 from chronos_assets.views.frame_cache import FrameCache
+from chronos_assets.views.open_reads import OpenReads
 from chronos_assets.web.api import ROUTERS
 from chronos_assets.web.assets import ROUTE as STATIC
 from chronos_assets.web.description import describe
@@ -53,6 +54,7 @@ def create_app(settings: Settings, open_stores: Callable[[], Stores]) -> FastAPI
     )
     app.state.source = StoreSource(open_stores)
     app.state.frames = FrameCache()
+    app.state.reads = OpenReads()
     app.state.watch = ProgressWatch(app.state.source.get)
     app.state.form_key = new_key()
     app.state.dagster_url = lambda: _dagster_url(settings)
@@ -108,7 +110,7 @@ def _parameters(app: FastAPI, path: str, method: str) -> list[str]:
 
 def _ours(request: Request, error: Exception) -> Response:
     assert isinstance(error, ChronosError)
-    if isinstance(error, ServiceUnavailableError) and error.code not in {"store_slow", "streams_full"}:
+    if isinstance(error, ServiceUnavailableError) and error.code not in {"store_slow", "streams_full", "downloads_full"}:
         request.app.state.source.forget()
     return _answer(request, error)
 

@@ -11,6 +11,7 @@ from pydantic_core import core_schema
 
 from chronos_assets.storage.stores import Stores
 from chronos_assets.views.frame_cache import FrameCache
+from chronos_assets.views.open_reads import OpenReads
 from chronos_assets.web.problems import Problem
 from chronos_assets.web.source import StoreSource
 
@@ -67,6 +68,12 @@ def frames_of(request: Request) -> FrameCache:
     """The frames that this process has read and kept."""
     frames: FrameCache = request.app.state.frames
     return frames
+
+
+def reads_of(request: Request) -> OpenReads:
+    """The whole series that this process reads for somebody."""
+    reads: OpenReads = request.app.state.reads
+    return reads
 
 
 def stores_of(request: Request) -> Stores:

@@ -32,6 +32,7 @@ from chronos_assets.storage.runs import get_run, read_predictions
 from chronos_assets.storage.simulations import begin_simulation, read_trades
 from chronos_assets.storage.stores import Stores
 from chronos_assets.storage.trials import record_trial
+from chronos_assets.views import open_reads
 from chronos_assets.views.frame_cache import FrameCache
 from chronos_assets.views.judgement import read_judgement
 from chronos_assets.views.simulations import completed
@@ -364,6 +365,19 @@ def test_decimated_equity_keeps_what_matters(web: Web, market: tuple[str, list[s
     assert part["timestamp_unix"].to_list() == whole["timestamp_unix"].to_list()[50:]
     months = [month for year in web.get(f"/api/tradesim/runs/{market[1][0]}/monthly") for month in year["months"] if month is not None]
     assert 100 * (math.prod(1 + month / 100 for month in months) - 1) == pytest.approx(summary["total_return_pct"], rel=1e-9)
+
+
+def test_downloads_beyond_the_most_are_asked_to_come_back(web: Web, market: tuple[str, list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    """503 with `Retry-After` for whole bars while too many are being sent; few points, and the caller who has them, are answered."""
+    path = f"/api/datasets/{SLUG}/bars?format=csv"
+    before = web.ask(path)
+    monkeypatch.setattr(open_reads, "MOST_READS", 0)
+    refused = web.ask(path)
+    assert (refused.status_code, refused.json()["code"], refused.headers["Retry-After"]) == (503, "downloads_full", "5")
+    assert web.ask(f"{path}&points=100").status_code == 200
+    assert web.ask(path, headers={"If-None-Match": before.headers["ETag"]}).status_code == 304
+    monkeypatch.undo()
+    assert web.ask(path).text == before.text
 
 
 def test_bars_and_predictions_are_those_of_the_stores(web: Web, market: tuple[str, list[str]], stores: Stores) -> None:

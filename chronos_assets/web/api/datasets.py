@@ -11,7 +11,21 @@ from chronos_assets.views import datasets as views
 from chronos_assets.views import documents as doc
 from chronos_assets.views.series import Span, bar_series
 from chronos_assets.web.answers import answer, page_answer
-from chronos_assets.web.context import PROBLEMS, Digits, Exact, Fields, From, Limit, Points, To, Words, frames_of, names_of, stores_of
+from chronos_assets.web.context import (
+    PROBLEMS,
+    Digits,
+    Exact,
+    Fields,
+    From,
+    Limit,
+    Points,
+    To,
+    Words,
+    frames_of,
+    names_of,
+    reads_of,
+    stores_of,
+)
 from chronos_assets.web.series import CONTENT, FormatParameter, chosen_format, series_answer, series_etag, unchanged
 
 router = APIRouter(tags=["datasets"], responses=PROBLEMS)
@@ -77,7 +91,8 @@ def get_bars(
     etag = series_etag(request, kind, record.dataset_id, record.revision, record.content_hash)
     if (same := unchanged(request, etag, completed=False)) is not None:
         return same
-    series = bar_series(stores, record, names_of(columns), Span(start, to, points), frames_of(request)).narrowed(None, digits)
+    span, reads = Span(start, to, points), reads_of(request)
+    series = bar_series(stores, record, names_of(columns), span, frames_of(request), reads=reads).narrowed(None, digits)
     return series_answer(request, series, kind, name=f"{record.dataset_id}-bars", etag=etag, completed=False)
 
 
