@@ -35,6 +35,8 @@ TIME = "timestamp_unix"
 # The inverse of tanh is taken within (-CLAMP, CLAMP), as in training.
 CLAMP = 1.0 - 1e-6
 MOST_BYTES = 1_000_000_000
+# The end of the year 9999, behind which there are no dates.
+MOST_SECONDS = 253_402_300_799
 _LINE = re.compile(r"([0-9a-f]{64})  ([A-Za-z0-9_.]+)")
 
 
@@ -333,7 +335,10 @@ def _array(values: Iterable[Any], name: str) -> Any:
     for row, value in enumerate(rows):
         if value is not None and (isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating))):
             raise BundleError("feature_not_numeric", f"feature {name} holds {type(value).__name__} in row {row}")
-    return np.asarray([np.nan if value is None else float(value) for value in rows], dtype=np.float64)
+    try:
+        return np.asarray([np.nan if value is None else float(value) for value in rows], dtype=np.float64)
+    except OverflowError:
+        raise BundleError("feature_infinite", f"feature {name} holds a whole number that is too great for a float") from None
 
 
 def _seconds(text: str) -> int:
@@ -341,4 +346,6 @@ def _seconds(text: str) -> int:
 
 
 def _iso(second: int) -> str:
+    if not 0 <= second <= MOST_SECONDS:
+        return f"second {second} (the times have to be in seconds)"
     return datetime.fromtimestamp(second, tz=timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -29,6 +29,7 @@ from chronos_assets.services import Connections
 from chronos_assets.settings import Settings
 from chronos_assets.storage.stores import Stores, open_stores
 from chronos_assets_tests.support.walkforward_data import DAY, START, make_bars, publish, small_profile
+from chronos_assets_tests.support.wrong_inputs import WRONG
 from chronos_bundle import Bundle, BundleError
 
 ROWS = 97
@@ -207,24 +208,6 @@ def test_a_thousand_wrong_inputs_give_no_prediction(exported: tuple[Path, Stores
     """Dropped, renamed, retyped, cut, nested and unnamed columns are refused each time; permuted ones give the same bits."""
     bundle, random = Bundle.open(exported[0]), np.random.default_rng(11)
     due = bundle.predict(window())
-    wrong = {
-        "drop": lambda inputs, name: {key: value for key, value in inputs.items() if key != name},
-        "rename": lambda inputs, name: {f"{key} " if key == name else key: value for key, value in inputs.items()},
-        "case": lambda inputs, name: {key.upper() if key == name else key: value for key, value in inputs.items()},
-        "add": lambda inputs, name: inputs | {f"{name}_2": inputs[name]},
-        "text": lambda inputs, name: inputs | {name: [str(value) for value in inputs[name]]},
-        "bool": lambda inputs, name: inputs | {name: inputs[name] > 0},
-        "date": lambda inputs, name: inputs | {name: np.zeros(5, dtype="datetime64[s]")},
-        "complex": lambda inputs, name: inputs | {name: inputs[name] + 0j},
-        "mixed": lambda inputs, name: inputs | {name: [1.0, True, 2.0, 3.0, 4.0]},
-        "infinite": lambda inputs, name: inputs | {name: np.where(np.arange(5) == 2, np.inf, inputs[name])},
-        "cut": lambda inputs, name: inputs | {name: inputs[name][:-1]},
-        "nested": lambda inputs, name: inputs | {name: inputs[name].reshape(5, 1)},
-        "scalar": lambda inputs, name: inputs | {name: 1.0},
-        "unnamed": lambda inputs, name: np.stack([inputs[key] for key in FEATURES], axis=1),
-        "numbered": lambda inputs, name: dict(enumerate(inputs.values())),
-        "float times": lambda inputs, name: inputs | {"timestamp_unix": inputs["timestamp_unix"].astype(float)},
-    }
     silent = 0
     for turn in range(1_000):
         inputs = window()
@@ -232,7 +215,7 @@ def test_a_thousand_wrong_inputs_give_no_prediction(exported: tuple[Path, Stores
         random.shuffle(keys)
         inputs = {key: inputs[key] for key in keys}
         assert bundle.predict(inputs) == due
-        change = list(wrong.values())[turn % len(wrong)]
+        change = list(WRONG.values())[turn % len(WRONG)]
         try:
             bundle.predict(change(inputs, FEATURES[int(random.integers(4))]))
             silent += 1

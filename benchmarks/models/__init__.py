@@ -1,0 +1,1 @@
+"""What has to hold of live models and bundles (`python -m benchmarks.models`), and thirty nights (`python -m benchmarks.models.nights`)."""
