@@ -24,7 +24,7 @@ from dagster._core.launcher.base import CheckRunHealthResult, LaunchRunContext, 
 from dagster._core.launcher.default_run_launcher import DefaultRunLauncher
 from dagster._core.remote_origin import ManagedGrpcPythonEnvCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 from dagster._core.scheduler.instigation import InstigatorStatus
-from dagster._core.storage.event_log.schema import ConcurrencyLimitsTable
+from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable, ConcurrencyLimitsTable
 from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
 from dagster._core.storage.root import LocalArtifactStorage
 from dagster._core.storage.tags import BACKFILL_ID_TAG, WILL_RETRY_TAG
@@ -40,6 +40,7 @@ __all__ = [
     "BACKFILL_ID_TAG",
     "DATA_VERSION_TAG",
     "WILL_RETRY_TAG",
+    "AssetCheckExecutionsTable",
     "AssetMaterializationPlannedData",
     "CheckRunHealthResult",
     "ConcurrencyLimitsTable",

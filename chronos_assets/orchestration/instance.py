@@ -18,11 +18,12 @@ import psycopg2
 from dagster import DagsterInstance, DagsterRun
 from dagster_postgres import DagsterPostgresStorage, PostgresEventLogStorage, PostgresRunStorage, PostgresScheduleStorage
 from dagster_postgres.utils import DagsterPostgresException
-from sqlalchemy import create_engine
+from sqlalchemy import Connection, create_engine
 from sqlalchemy.exc import DBAPIError
 
 from chronos_assets.errors import ChronosError, ServiceUnavailableError
 from chronos_assets.orchestration.dagster_internals import (
+    AssetCheckExecutionsTable,
     CheckRunHealthResult,
     ConcurrencyLimitsTable,
     ConfigurableClassData,
@@ -58,8 +59,16 @@ def storage_url(settings: Settings) -> str:
     return dagster_postgres_url(nowhere if settings.dagster_postgres_url else connect(settings, start=False), settings)
 
 
-class PoolEventLogStorage(PostgresEventLogStorage):
-    """Dagster's event log, for which a pool that has its row already (another run met it first, or its limit changed) is no error."""
+class OwnEventLogStorage(PostgresEventLogStorage):
+    """Dagster's event log, with two things mended.
+
+    A pool that has its row already (another run met it first, or its limit changed) is no error. And the checks of a run go with its
+    events: Dagster itself leaves them for ever, and of a year of nights they were most of what is left.
+    """
+
+    def delete_events_for_run(self, conn: Connection, run_id: str) -> None:
+        super().delete_events_for_run(conn, run_id)
+        conn.execute(AssetCheckExecutionsTable.delete().where(AssetCheckExecutionsTable.c.run_id == run_id))
 
     def initialize_concurrency_limit_to_default(self, concurrency_key: str) -> bool:
         try:
@@ -82,7 +91,7 @@ class ServicesPostgresStorage(DagsterPostgresStorage):
 
     def __init__(self, postgres_url: str, **options: Any) -> None:
         super().__init__(postgres_url, **options)
-        self._event_log_storage = PoolEventLogStorage(postgres_url)
+        self._event_log_storage = OwnEventLogStorage(postgres_url)
 
     @classmethod
     def config_type(cls) -> dict[str, Any]:

@@ -73,7 +73,7 @@ def morning_lines(morning: doc.Morning) -> list[str]:
         lines.append(f"  {one.dataset:<20} {one.outcome}{_standing(one)}")
         if one.last_bar is not None:
             added = "" if not one.bars_added else f", {one.bars_added:,} added"
-            trained = f", {one.folds_trained:,} folds trained" if one.folds_trained else ""
+            trained = f", {_folds(one.folds_trained)} trained" if one.folds_trained else ""
             lines.append(f"    last bar {one.last_bar:%Y-%m-%d %H:%M}, {one.bars or 0:,} bars{added}{trained}")
         for profile in one.profiles:
             lines.append(f"    {profile.profile:<16} {_prediction(profile)}")
@@ -158,7 +158,15 @@ def _headline(datasets: Sequence[doc.NightDataset], counts: Mapping[str, int]) -
         return "no dataset has a manifest"
     ways = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
     added, trained = sum(one.bars_added or 0 for one in datasets), sum(one.folds_trained for one in datasets)
-    return f"{len(datasets)} dataset{'' if len(datasets) == 1 else 's'}: {ways}; {added:,} bars added, {trained:,} folds trained"
+    return f"{len(datasets)} dataset{'' if len(datasets) == 1 else 's'}: {ways}; {_bars(added)} added, {_folds(trained)} trained"
+
+
+def _folds(count: int) -> str:
+    return f"{count:,} fold{'' if count == 1 else 's'}"
+
+
+def _bars(count: int) -> str:
+    return f"{count:,} bar{'' if count == 1 else 's'}"
 
 
 def _standing(one: doc.NightDataset) -> str:

@@ -181,7 +181,7 @@ def _nights_that_were_cut_short(n: Nights, same: str) -> None:
     n.deliver(n.a, bars(FIRST + 8))
     gone = f"{socket.gethostname()}:{NO_PROCESS}:0.0"
     create_run_for_test(n.instance, status=DagsterRunStatus.STARTED, tags={PARTITION_TAG: n.a, WORKER_TAG: gone}, job_name=JOB)
-    done = "2 datasets: 1 done, 1 unchanged; 1 bars added, 0 folds trained"
+    done = "2 datasets: 1 done, 1 unchanged; 1 bar added, 0 folds trained"
     assert n.night() == {"all": done, "a": "done: 01-03 +1, 0 folds, signal", "b": same}
 
     n.deliver(n.a, bars(FIRST + 9))
