@@ -114,15 +114,15 @@ def test_fourteen_special_nights(nights: Nights) -> None:
     assert n.night() == {"all": "2 datasets: 2 done; 0 bars added, 4 folds trained", "a": new, "b": new}
 
     n.deliver(n.a, bars(FIRST + 5))  # the last bars of the year
-    one_done = "2 datasets: 1 done, 1 unchanged; {} bars added, 0 folds trained".format
-    assert n.night() == {"all": one_done(5), "a": "done: 12-31 +5, 0 folds, signal", "b": same}
+    one_done = "2 datasets: 1 done, 1 unchanged; {} added, 0 folds trained".format
+    assert n.night() == {"all": one_done("5 bars"), "a": "done: 12-31 +5, 0 folds, signal", "b": same}
     n.deliver(n.a, bars(FIRST + 6))  # the first bar of a new year's partition
-    assert n.night() == {"all": one_done(1), "a": "done: 01-01 +1, 0 folds, signal", "b": same}
+    assert n.night() == {"all": one_done("1 bar"), "a": "done: 01-01 +1, 0 folds, signal", "b": same}
 
     _files_that_are_refused(n, same)
 
     n.deliver(n.a, bars(FIRST + 7))  # the right file comes days late
-    assert n.night() == {"all": one_done(1), "a": "done: 01-02 +1, 0 folds, signal", "b": same}
+    assert n.night() == {"all": one_done("1 bar"), "a": "done: 01-02 +1, 0 folds, signal", "b": same}
     n.deliver(n.a, bars(FIRST + 7))  # the same file twice
     still = "unchanged: 01-02 +0, 0 folds, signal"
     assert n.night() == {"all": "2 datasets: 2 unchanged; 0 bars added, 0 folds trained", "a": still, "b": same}
@@ -142,11 +142,11 @@ def test_fourteen_special_nights(nights: Nights) -> None:
     _nights_that_were_cut_short(n, same)
 
     n.deliver(n.a, bars(FIRST + 10))  # the clock of the machine is a day ahead, and is put right
-    assert n.night(days=2) == {"all": one_done(1), "a": "done: 01-05 +1, 0 folds, signal", "b": same}
+    assert n.night(days=2) == {"all": one_done("1 bar"), "a": "done: 01-05 +1, 0 folds, signal", "b": same}
     with n.stores.postgres.connection() as connection:
         connection.execute("UPDATE nights SET completed_at = completed_at + interval '1 day' WHERE night = %s", [n.morning.night])
     n.deliver(n.a, bars(FIRST + 11))
-    assert n.night(days=-1) == {"all": one_done(1), "a": "done: 01-06 +1, 0 folds, signal", "b": same}
+    assert n.night(days=-1) == {"all": one_done("1 bar"), "a": "done: 01-06 +1, 0 folds, signal", "b": same}
     unchanged = "unchanged: 01-06 +0, 0 folds, signal"
     assert n.night(days=2) == {"all": "2 datasets: 2 unchanged; 0 bars added, 0 folds trained", "a": unchanged, "b": same}
 
