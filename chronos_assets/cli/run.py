@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -86,7 +87,7 @@ def run_slug(slug: str, settings: Settings, *, force: bool, as_json: bool, follo
     from chronos_assets.views.documents import LineageRun
 
     load_manifest(manifest_path(settings.exports_dir, slug), data_roots=settings.data_roots)  # refused before anything is started
-    with Compiling() as compiling, _opened(settings) as (workplace, instance):
+    with Compiling() as compiling, _opened(settings, meanwhile=_load_steps) as (workplace, instance):
         document, code, message = _run(slug, workplace, instance, compiling, force=force, follow=follow)
     document["next"] = f"{_next(document)}\n{page_line(settings, _page_of(document))}"
     emit(LineageRun(**document), as_json, lambda _: run_text(document))
@@ -134,14 +135,20 @@ def _run(
     return summary_of(outcome, workplace.stores), outcome.exit_code, outcome.message
 
 
+def _load_steps() -> None:
+    """Import what the steps of a run use: seconds of work for one core, while the servers boot on the other."""
+    import_module("chronos_assets.orchestration.preload")
+
+
 @contextmanager
-def _opened(settings: Settings) -> Iterator[tuple[Workplace, DagsterInstance]]:
-    """The servers (started if they do not run), and Dagster's records."""
+def _opened(settings: Settings, *, meanwhile: Callable[[], object] | None = None) -> Iterator[tuple[Workplace, DagsterInstance]]:
+    """The servers (started if they do not run; `meanwhile` is called while they boot), and Dagster's records."""
     from chronos_assets import services
-    from chronos_assets.orchestration.instance import open_instance
+
+    connections = services.connect(settings, progress=say, meanwhile=meanwhile)
+    from chronos_assets.orchestration.instance import open_instance  # Dagster is loaded once the servers boot, not before
     from chronos_assets.orchestration.resources import Workplace
 
-    connections = services.connect(settings, progress=say)
     with open_instance(settings, captured_output=False) as instance:
         yield Workplace(settings, connections=connections), instance
 

@@ -1,4 +1,4 @@
-"""What a server of processes has loaded before it forks the first one: only such servers import this module.
+"""What a server of processes has loaded before it forks the first one, and a command while its servers boot: only these import it.
 
 A step in a process of its own, and a worker of a backfill, would else spend seconds on importing, each time. No data are touched here:
 a thread that Polars or OpenMP started before the fork would be missing after it.

@@ -6,7 +6,7 @@ running until `stop`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from chronos_assets.errors import ServiceStartError, ServiceUnavailableError
@@ -29,8 +29,10 @@ from chronos_assets.services.state import Passwords, ServerRecord
 from chronos_assets.settings import Settings, remember_home
 
 
-def connect(settings: Settings, *, start: bool = True, progress: Say | None = None) -> Connections:
-    """Addresses of both stores; embedded ones are started if they do not run.
+def connect(
+    settings: Settings, *, start: bool = True, progress: Say | None = None, meanwhile: Callable[[], object] | None = None
+) -> Connections:
+    """Addresses of both stores; embedded ones are started if they do not run, and `meanwhile` is called while they boot.
 
     With `start=False` nothing is started: `ServiceUnavailableError` if an embedded store does not run.
     """
@@ -39,16 +41,19 @@ def connect(settings: Settings, *, start: bool = True, progress: Say | None = No
     if found is not None:
         return _connections(settings, *found)
     if start:
-        return start_servers(settings, progress)
+        return start_servers(settings, progress, meanwhile=meanwhile)
     raise ServiceUnavailableError(
         "the embedded servers do not run", code="services_not_running", hint="`chronos services start` starts them.", home=settings.home
     )
 
 
-def start_servers(settings: Settings, progress: Say | None = None, *, durable: bool = True) -> Connections:
-    """Start the embedded servers that do not run yet, and wait until they answer.
+def start_servers(
+    settings: Settings, progress: Say | None = None, *, durable: bool = True, meanwhile: Callable[[], object] | None = None
+) -> Connections:
+    """Start the embedded servers that do not run yet, call `meanwhile` while they boot, and wait until they answer.
 
-    Raises `ServiceStartError`, with nothing of this attempt left running. `durable=False` is for tests: no fsync, quick to start.
+    Raises `ServiceStartError`, or what `meanwhile` raises, with nothing of this attempt left running. `durable=False` is for tests: no
+    fsync, quick to start.
     """
     say = progress or _silent
     _check_remote(settings)
@@ -62,7 +67,7 @@ def start_servers(settings: Settings, progress: Say | None = None, *, durable: b
     with _start_lock(settings, places, say):
         secrets = state.passwords(places.passwords)
         servers = _embedded(settings, places, secrets, durable=durable)
-        records = _ensure_all(servers, say)
+        records = _ensure_all(servers, say, meanwhile)
     return _connections(settings, records, secrets)
 
 
@@ -104,12 +109,14 @@ def _embedded(settings: Settings, places: Places, secrets: Passwords, *, durable
     return servers
 
 
-def _ensure_all(servers: list[EmbeddedServer], say: Say) -> dict[str, ServerRecord]:
+def _ensure_all(servers: list[EmbeddedServer], say: Say, meanwhile: Callable[[], object] | None) -> dict[str, ServerRecord]:
     """Launch all, then wait for all, so that one boots while the other does. What this call launched is stopped if one fails."""
     launches = [Launch(server, say) for server in servers]
     try:
         for launch in launches:
             launch.begin()
+        if meanwhile is not None:
+            meanwhile()
         return {launch.server.name: launch.finish() for launch in reversed(launches)}
     except BaseException:
         for launch in launches:

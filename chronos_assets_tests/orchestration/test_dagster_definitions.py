@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from dagster import (
     AssetKey,
     DagsterInstance,
@@ -22,6 +23,7 @@ from dagster import (
 )
 from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 from dagster._core.definitions.freshness import TimeWindowFreshnessPolicy
+from dagster._core.snap.snap_to_yaml import default_values_yaml_from_type_snap
 
 from chronos_assets.domain.profiles.variants import change_profile
 from chronos_assets.domain.profiles.walkforward import WalkforwardProfile
@@ -30,6 +32,7 @@ from chronos_assets.orchestration.build import JOB, build_defs
 from chronos_assets.orchestration.dagster_internals import DagsterUserCodeUnreachableError, DefaultRunLauncher, LaunchRunContext
 from chronos_assets.orchestration.execute import CODE_LOCATION
 from chronos_assets.orchestration.instance import WatchedRunLauncher
+from chronos_assets.orchestration.jobs.sweep import GRID
 from chronos_assets.orchestration.preview import accepted
 from chronos_assets.orchestration.resources import Workplace
 from chronos_assets.settings import Settings
@@ -191,9 +194,15 @@ def window_of(graph: AssetGraph, name: str) -> timedelta:
 
 
 def test_the_launchpad_of_a_sweep_opens_with_a_valid_example() -> None:
-    """Nobody has to know the keys of a grid before the first one runs."""
+    """Nobody has to know the keys of a grid before the first one runs, nor choose a partition to see them."""
     with accepted():
         job = definitions().resolve_job_def("sweep")
+    snapshot = job.get_job_snapshot()
+    root = snapshot.mode_def_snaps[0].root_config_key
+    assert root is not None
+    schema = snapshot.config_schema_snapshot
+    opened = yaml.safe_load(default_values_yaml_from_type_snap(schema, schema.get_config_snap(root)))
+    assert opened["ops"]["run_grid"]["config"]["grid"] == GRID
     assert job.partitioned_config is not None
     config = job.partitioned_config.get_run_config_for_partition_key("any_1d_v1")
     assert validate_run_config(job, config)

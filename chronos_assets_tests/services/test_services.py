@@ -20,7 +20,7 @@ import sqlalchemy
 
 from chronos_assets import services
 from chronos_assets.errors import ServiceStartError, ServiceUnavailableError
-from chronos_assets.services import Connections, ServiceStatus, dagster_postgres_url, ports, postgres_user, processes
+from chronos_assets.services import Connections, ServiceStatus, dagster_postgres_url, ports, postgres_user, processes, state
 from chronos_assets.services.places import Places
 from chronos_assets.services.postgres_user import shared_base
 from chronos_assets.settings import Settings, load_settings
@@ -145,6 +145,25 @@ def test_a_taken_port_is_said_and_another_one_kept(make_settings: MakeSettings) 
     preferences = load_settings(home=settings.home, cache=settings.cache, questdb_jar=settings.questdb_jar, questdb_conf=ELSEWHERE)
     services.start(preferences, durable=False)
     assert of("postgres", preferences).ports == before[1]
+
+
+def test_what_is_done_meanwhile_is_done_while_the_server_boots(make_settings: MakeSettings) -> None:
+    """It sees the process before the server is ready. If it fails, nothing of the start stays; with running servers it is not called."""
+    settings = make_settings(questdb_conf=ELSEWHERE)
+    seen: list[int | None] = []
+
+    def fail() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        services.connect(settings, meanwhile=fail)
+    assert not of("postgres", settings).running
+    assert services.stop(settings) == []
+    places = Places.of(settings)
+    services.connect(settings, meanwhile=lambda: seen.append(state.load_records(places.state)["postgres"].pid))
+    assert seen[0] == of("postgres", settings).pid
+    services.connect(settings, meanwhile=fail)
+    assert len(seen) == 1
 
 
 def test_ports_lost_between_the_look_and_the_start_are_replaced(make_settings: MakeSettings) -> None:

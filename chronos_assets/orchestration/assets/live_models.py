@@ -1,7 +1,8 @@
 """The live model: the fold that follows the last complete one, trained, promoted if the manifest's policy says so, and asked."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 from dagster import AssetCheckExecutionContext, AssetExecutionContext, DataVersion, MaterializeResult, ResourceParam, asset
 
@@ -85,8 +86,9 @@ def _metadata(workplace: Workplace, trained: "TrainedModel", decision: "Decision
     train, both = model.description["train"], model.backtest["run"].get("both") or {}
     return {
         "signal": "none: no bar of its window is there" if newest is None else newest["signal"],
-        **numbers({} if newest is None else {"prediction": newest["prediction"]}),
-        **numbers({f"{side}_threshold": model.thresholds[side] for side in ("long", "short")}),
+        **({} if newest is None else {"signal_by": _origin(newest)}),
+        **numbers({} if newest is None else {name: newest[name] for name in ("prediction", "long_threshold", "short_threshold")}),
+        **numbers({f"model_{side}_threshold": model.thresholds[side] for side in ("long", "short")}),
         "newest_bars": table([_row(row) for row in found.signals.tail(10).iter_rows(named=True)]),
         "model_id": model.model_id,
         "run_id": model.description["run_id"],
@@ -103,5 +105,12 @@ def _metadata(workplace: Workplace, trained: "TrainedModel", decision: "Decision
     }
 
 
-def _row(row: dict[str, object]) -> dict[str, object]:
-    return {name: row[name] for name in ("timestamp_unix", "bar_index", "prediction", "signal", "target_known")}
+def _origin(newest: dict[str, Any]) -> str:
+    """Whose prediction the signal is: the bar before the model's own window has that of the run's last fold."""
+    return "the model" if newest["fold"] is None else f"fold {newest['fold']} of its run: the model's window begins with the next bar"
+
+
+def _row(row: dict[str, Any]) -> dict[str, object]:
+    """One bar with the thresholds that its signal comes from."""
+    time = f"{datetime.fromtimestamp(row['timestamp_unix'], UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return {"bar": time, **{name: row[name] for name in ("prediction", "long_threshold", "short_threshold", "signal", "target_known")}}

@@ -20,15 +20,18 @@ if TYPE_CHECKING:
     from chronos_assets.pipeline.walkforward.sweep import SweepResult, Trial
 
 SWEEP_JOB = "sweep"
-# What the launchpad opens with: a small grid that every manifest takes.
-EXAMPLE = {"ops": {"run_grid": {"config": {"grid": {"model.eta": [0.01, 0.05], "model.max_depth": [3, 5]}}}}}
+# What the launchpad opens with: a small grid that every manifest takes. As the default it is there before a partition is chosen, too.
+GRID: dict[str, list[Any]] = {"model.eta": [0.01, 0.05], "model.max_depth": [3, 5]}
+EXAMPLE = {"ops": {"run_grid": {"config": {"grid": GRID}}}}
 MOST_KEPT = 100  # trials in the metadata; all of them are runs, and `chronos sweep` shows them
 
 
 class SweepConfig(Config):
     """The grid, and the profile that it starts from."""
 
-    grid: dict[str, list[Any]] = Field(description="Values to try by dotted key: `{model.eta: [0.01, 0.05], train_size: [500, 650]}`.")
+    grid: dict[str, list[Any]] = Field(
+        default=GRID, description="Values to try by dotted key: `{model.eta: [0.01, 0.05], train_size: [500, 650]}`."
+    )
     profile: str = Field(default="default", description="Walk-forward profile of the manifest that the grid changes.")
     changes: dict[str, Any] = Field(default_factory=dict, description="Parameters changed in all points, nested or by dotted key.")
     rank_by: str = Field(default="profit_factor", description=f"{RANKINGS_TOLD}.")

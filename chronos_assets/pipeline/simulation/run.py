@@ -7,6 +7,7 @@ simulation counts as completed, what was stored is read back and checked (`domai
 from __future__ import annotations
 
 import uuid
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import TracebackType
@@ -133,7 +134,7 @@ class _Work:
         return _result(get_simulation(self.stores.postgres, name), reused=False)
 
     def _make(self, name: str, mode: Mode) -> None:
-        inputs, rules = self.inputs, rules_of(self.profile, mode)
+        inputs, rules, signal_tests = self.inputs, rules_of(self.profile, mode), self._signal_tests
         ranges = ranges_of(inputs.prices.bars, rules)
         simulation = simulate(inputs.bars, inputs.signals, rules, atr=ranges[inputs.start : inputs.end] if rules.needs_atr else None)
         write_trades_and_equity(
@@ -144,7 +145,7 @@ class _Work:
         checks = self._checks(name, simulation)
         summary = {
             **summary_of(simulation),
-            **self._statistics(simulation, rules, mode),
+            **self._statistics(simulation, rules, mode, signal_tests),
             "checks": [check.as_json() for check in checks],
             "warnings": [*inputs.warnings, *ruin_warnings(simulation, {k: m[inputs.start :] for k, m in inputs.prices.doubts.items()})],
             "prices": inputs.prices.source,
@@ -169,7 +170,9 @@ class _Work:
             )
         return checks
 
-    def _statistics(self, simulation: Simulation, rules: Rules, mode: Mode) -> dict[str, Any]:
+    def _statistics(
+        self, simulation: Simulation, rules: Rules, mode: Mode, signal_tests: Future[dict[str, PermutationResult] | None] | None
+    ) -> dict[str, Any]:
         inputs, wanted, seed = self.inputs, self.profile.statistics, self.profile.seed
         lead = self._lead()
         trade = trade_test(
@@ -181,8 +184,6 @@ class _Work:
             seed=seed,
             block_bars=wanted.permutation_block_bars,
         )
-        sides = self._signal_tests
-        own = None if sides is None else sides[SIDE_OF_MODE[mode]]
         intervals = bootstrap_intervals(
             bar_returns(simulation.equity),
             bars_per_year(simulation.bars.times),
@@ -191,6 +192,8 @@ class _Work:
             block_bars=wanted.block_bars,
             seed=seed,
         )
+        sides = None if signal_tests is None else signal_tests.result()
+        own = None if sides is None else sides[SIDE_OF_MODE[mode]]
         return {
             "intervals": intervals,
             "trade_test": None if trade is None else trade.as_json(),
@@ -207,12 +210,16 @@ class _Work:
         return 0 if not wanted or not priced.size else int(self.inputs.start - priced[-min(wanted, priced.size)])
 
     @cached_property
-    def _signal_tests(self) -> dict[str, PermutationResult] | None:
+    def _signal_tests(self) -> Future[dict[str, PermutationResult] | None] | None:
+        """The tests of the predictions, one for all modes: a thread makes them while the first mode is simulated. None without cases."""
         cases = fold_cases(self.inputs, self.stores)
         if cases is None:
             return None
-        wanted = self.profile.statistics.permutations
-        return signal_test(cases, self.inputs.thresholds, horizon=self.inputs.horizon, permutations=wanted, seed=self.profile.seed)
+        thread = ThreadPoolExecutor(1, thread_name_prefix="signal-test")
+        wanted, horizon = self.profile.statistics.permutations, self.inputs.horizon
+        tests = thread.submit(signal_test, cases, self.inputs.thresholds, horizon=horizon, permutations=wanted, seed=self.profile.seed)
+        thread.shutdown(wait=False)
+        return tests
 
     def _config(self, mode: Mode) -> dict[str, Any]:
         return {
