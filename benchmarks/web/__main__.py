@@ -128,24 +128,42 @@ def _quantiles(times: list[float], name: str, limit: float, size: int, bare: flo
 
 
 def crowd(url: str, clients: int = 20, each: int = 20) -> None:
-    """Many clients at once, mixed routes, against one client alone."""
+    """Many clients at once, mixed routes, against one client alone: as fast as they can, then with a person's pause before each request.
 
-    def ask(times: list[float]) -> None:
-        session = requests.Session()
+    At full speed the clients share their cores with the server, whose one process answers them in turn: p95 can hardly stay below half the
+    number of clients, whatever a request costs. What a second of the server is worth then is the number of requests it answers in it.
+    """
+    alone, seconds_alone = _together(url, 1, each)
+    many, seconds_many = _together(url, clients, each)
+    one, all_of_them = _p95(alone), _p95(many)
+    print(f"p95 of one client {one:.0f} ms, of {clients} at once {all_of_them:.0f} ms: {all_of_them / one:.1f} x (at most 4)")
+    rate_alone, rate_many = len(alone) / seconds_alone, len(many) / seconds_many
+    print(f"  at full speed: one client {rate_alone:.0f} requests/s, {clients} clients {rate_many:.0f} requests/s")
+    one, all_of_them = (_p95(_together(url, count, each, pause=1.0)[0]) for count in (1, clients))
+    print(f"  with 1 s of pause: p95 of one client {one:.0f} ms, of {clients} {all_of_them:.0f} ms: {all_of_them / one:.1f} x")
+
+
+def _together(url: str, clients: int, each: int, pause: float = 0.0) -> tuple[list[float], float]:
+    """Milliseconds of each request of `clients` that ask `each` times, and the seconds of all; `pause`: mean seconds before a request."""
+    times: list[float] = []
+
+    def ask(number: int) -> None:
+        session, chooser = requests.Session(), random.Random(number)
         session.trust_env = False
-        for number in range(each):
-            times.append(timed(session, url + FAST[number % len(FAST)][1], {})[0])
+        for count in range(each):
+            time.sleep(chooser.uniform(0.5, 1.5) * pause)
+            times.append(timed(session, url + FAST[(count + number * bool(pause)) % len(FAST)][1], {})[0])
 
-    alone: list[float] = []
-    ask(alone)
-    together: list[float] = []
-    threads = [threading.Thread(target=ask, args=(together,)) for _ in range(clients)]
+    threads, begun = [threading.Thread(target=ask, args=(number,)) for number in range(clients)], time.perf_counter()
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    one, many = (sorted(times)[int(0.95 * (len(times) - 1))] for times in (alone, together))
-    print(f"p95 of one client {one:.0f} ms, of {clients} at once {many:.0f} ms: {many / one:.1f} x")
+    return times, time.perf_counter() - begun
+
+
+def _p95(times: list[float]) -> float:
+    return sorted(times)[int(0.95 * (len(times) - 1))]
 
 
 def memory(url: str, process: psutil.Process, count: int = 1_000) -> None:

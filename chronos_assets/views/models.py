@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from chronos_assets.errors import NotPublishedError
 from chronos_assets.pipeline.models import predict
+from chronos_assets.storage.datasets import list_datasets
 from chronos_assets.storage.live_signals import read_signals as read_rows
 from chronos_assets.storage.models import ModelRecord, alias_history, get_model, names_of
 from chronos_assets.storage.models import list_models as list_records
@@ -38,6 +39,16 @@ def read_model(postgres: Postgres, model_id: str) -> doc.ModelDetail:
     history = [doc.AliasChange(**vars(c)) for c in alias_history(postgres, record.dataset_id) if c.model_id == record.model_id]
     more = {name: getattr(record, name) for name in ("fold", "description", "backtest", "sha256", "bytes")}
     return doc.ModelDetail(**_fields(record, names), **more, history=history)
+
+
+def ended_models(postgres: Postgres, models: Sequence[doc.Model]) -> set[str]:
+    """Ids of those whose window has ended: the dataset has newer bars."""
+    if not models:
+        return set()
+    known, chosen = {record.dataset_id: record for record in list_datasets(postgres)}, {one.model_id for one in models}
+    records = list_records(postgres, models[0].dataset_id if len(models) == 1 else None)
+    found = {one.model_id for one in records if one.dataset_id in known and predict.is_expired(one, known[one.dataset_id])}
+    return found & chosen
 
 
 def model_document(record: ModelRecord, names: list[str]) -> doc.Model:

@@ -95,10 +95,22 @@ def browser() -> Iterator[Browser]:
         yield found
 
 
+# 190 mm at 96 pixels an inch.
+A4_PIXELS = 718
+# What reaches beyond a width, or is cut by a box that scrolls.
+BEYOND = """(width) => [...document.querySelectorAll("body, body *")].filter((one) => {
+  const place = one.getBoundingClientRect(), style = getComputedStyle(one);
+  const cut = one.scrollWidth > one.clientWidth + 1 && /auto|scroll|hidden/.test(style.overflowX) && one.clientWidth > 0;
+  const apart = one.closest("svg, .chart.price, details:not([open])");
+  return !apart && place.width > 0 && style.position !== "absolute" && (place.right > width + 1 || cut);
+}).map((one) => `${one.tagName} ${one.className} ${one.textContent.slice(0, 40)}`)"""
+
+
 def test_every_page_is_accessible_narrow_and_asks_nobody_else(browser: Browser, web: Web, made: Made) -> None:
     """In both themes axe finds nothing; the console is quiet, no other host is asked, the policy refuses nothing.
 
-    At 360 pixels, and at 200 % of a window of 1,280, tables scroll in their boxes and the page does not scroll sideways.
+    At 360 pixels, and at 200 % of a window of 1,280, tables scroll in their boxes and the page does not scroll sideways. On paper nothing
+    is wider than A4 between margins of 10 mm, and nothing is cut off by a box.
     """
     with watched(browser, web.url, axe=True) as watch:
         for path in made.pages():
@@ -109,6 +121,11 @@ def test_every_page_is_accessible_narrow_and_asks_nobody_else(browser: Browser, 
             for width in (NARROW["width"], 640):
                 page.set_viewport_size({"width": width, "height": NARROW["height"]})
                 page.wait_for_function("width => document.documentElement.scrollWidth <= width", arg=width)
+            page.set_viewport_size({"width": 1280, "height": 800})
+            page.emulate_media(media="print")
+            page.set_viewport_size({"width": A4_PIXELS, "height": 1000})
+            assert page.evaluate(BEYOND, A4_PIXELS) == [], path
+            page.emulate_media(media="screen")
             page.set_viewport_size({"width": 1280, "height": 800})
             if path in WRONG:
                 watch.errors.clear()

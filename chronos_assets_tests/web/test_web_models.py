@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -16,6 +17,7 @@ from chronos_assets.storage.live_signals import read_signals
 from chronos_assets.storage.models import ModelRecord
 from chronos_assets.storage.reading import open_reading
 from chronos_assets.storage.stores import Stores, open_stores
+from chronos_assets.web.pages.formats import percent
 from chronos_assets_tests.support.trained_market import WALK, train
 from chronos_assets_tests.support.web_process import Web, running
 
@@ -81,6 +83,32 @@ def test_the_pages_show_what_the_documents_say(web: Web, model: ModelRecord) -> 
     assert model.sha256 in text
     assert "SIGNAL, NOISE" in text
     assert "the &lt;first&gt; one" in text
+    (simulated,) = web.get(f"/api/models/{model.model_id}")["backtest"]["simulations"]
+    own, hold = (one["total_return_pct"] for one in (simulated["summary"], simulated["summary"]["buy_and_hold"]))
+    shown = re.search(r'<td><span class="(\w*)">([^<]+)</span></td><td>([^<]+)</td>', text)
+    assert shown is not None
+    assert shown.groups() == (
+        "loss" if own < 0 else "gain" if own >= hold else "",
+        f"{'+' if own > 0 else ''}{percent(own)}",
+        percent(hold),
+    )
     newest = web.get("/api/signals", dataset=SLUG)[-1]
     assert f"<b>{newest['signal']}</b>" in text
     assert web.ask("/models/none").status_code == 404
+
+
+def test_a_model_that_stands_for_its_dataset_and_is_over_says_so(web: Web, model: ModelRecord, stores: Stores) -> None:
+    """The list and the page mark a model behind whose window newer bars lie, as `chronos predict` does; before that they do not."""
+    for path in (f"/models?dataset={SLUG}", f"/models/{model.model_id}"):
+        assert not re.search(r">over<|that is over", web.ask(path).text)
+    row = "UPDATE indicator_datasets SET row_count = row_count + %s WHERE dataset_id = %s"
+    with stores.postgres.connection() as connection:
+        connection.execute(row, (500, SLUG))
+    try:
+        assert ">over</span>" in web.ask(f"/models?dataset={SLUG}").text
+        text = web.ask(f"/models/{model.model_id}").text
+        assert "that is over" in text
+        assert "and yet its window ended" in text
+    finally:
+        with stores.postgres.connection() as connection:
+            connection.execute(row, (-500, SLUG))

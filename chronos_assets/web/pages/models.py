@@ -15,8 +15,9 @@ SIGNALS_SHOWN = 50
 @router.get("")
 def list_models(request: Request, dataset: Exact = None) -> Response:
     """Models, the newest first."""
-    found = views.list_models(stores_of(request).postgres, dataset or None)
-    return page(request, "models.html", models=found, filters={"dataset": dataset})
+    postgres = stores_of(request).postgres
+    found = views.list_models(postgres, dataset or None)
+    return page(request, "models.html", models=found, ended=views.ended_models(postgres, found), filters={"dataset": dataset})
 
 
 @router.get("/{model_id}")
@@ -25,4 +26,5 @@ def show_model(request: Request, model_id: str) -> Response:
     stores = stores_of(request)
     model = views.read_model(stores.postgres, model_id)
     signals = views.read_signals(stores, model.dataset_id, model_id=model.model_id, limit=SIGNALS_SHOWN)
-    return page(request, "model.html", model=model, about=model.description, signals=signals[::-1])
+    over = model.model_id in views.ended_models(stores.postgres, [model])
+    return page(request, "model.html", model=model, about=model.description, signals=signals[::-1], over=over)
