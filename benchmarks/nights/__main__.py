@@ -1,7 +1,8 @@
 """`python -m benchmarks.nights`: nights of growth in a compressed clock. Each night every dataset gets bars, then `chronos backfill --all`.
 
 Per night: CPU seconds of the command with all of its processes and of both servers, bytes by store, rows alive and dead, folds trained
-and copied. At the end the slope of CPU and bytes over the last ten nights, per night and relative to their mean.
+and copied. At the end the slope of CPU and bytes over the last ten nights, per night and relative to their mean, and the last ten nights
+beside the ten after the policy had filled. Dead rows gather for some eight nights until their table is made again, so bytes rise and fall.
 """
 
 from __future__ import annotations
@@ -73,6 +74,14 @@ def slope(values: list[float]) -> str:
     return f"{per_night:+.4g} a night ({100 * per_night / np.mean(values):+.2f} % of {np.mean(values):.4g})"
 
 
+def beside(values: list[float], filled: int) -> str:
+    """Mean of the last nights beside that of as many after the policy had filled, which it has by night `filled`."""
+    first, last = values[filled : filled + LAST], values[-LAST:]
+    if len(values) < filled + 2 * LAST:
+        return "too few nights to tell"
+    return f"{np.mean(first):.4g} in nights {filled} to {filled + LAST - 1}, {np.mean(last):.4g} in the last {LAST}"
+
+
 def main() -> None:
     """Print a line per night, then the slopes."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -111,6 +120,8 @@ def main() -> None:
             )
             a_day_passes(settings, connections)
         print(f"last {LAST} nights: CPU {slope(cpu[-LAST:])}, bytes {slope(bytes_[-LAST:])}")
+        filled = asked.keep_nights + asked.keep_months
+        print(f"CPU seconds {beside(cpu, filled)}; bytes {beside(bytes_, filled)}")
 
 
 if __name__ == "__main__":
