@@ -113,3 +113,16 @@ def test_a_folder_that_the_locale_cannot_write_is_named(tmp_path: Path) -> None:
     assert outcome.returncode == 2
     assert "LC_ALL=C.UTF-8" in outcome.stderr
     assert "Traceback" not in outcome.stderr
+
+
+def test_bootstrap_names_a_folder_that_the_locale_cannot_write(tmp_path: Path) -> None:
+    """It says so before anything is installed there, where the environment's own script could not be written."""
+    project, folder = Path(__file__).resolve().parents[1], tmp_path / "caf\u00e9"
+    shutil.copytree(project / "requirements", folder / "requirements")
+    shutil.copy(project / "bootstrap.py", folder)
+    plain = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    command = [sys.executable, "bootstrap.py", "run", "chronos", "demo"]
+    outcome = subprocess.run(command, cwd=folder, env=plain, capture_output=True, text=True, check=False)
+    assert (outcome.returncode, outcome.stderr.count("\n")) == (1, 1)
+    assert "LC_ALL=C.UTF-8" in outcome.stderr
+    assert not (folder / ".uv").exists()

@@ -34,8 +34,9 @@ DRIVERS = ("/proc/driver/nvidia/version", "/dev/nvidiactl", "/usr/lib/wsl/lib/li
 
 def main(arguments: list[str]) -> int:
     """Find or bring uv, bring the environment up to date if the command needs it, then become the command."""
-    if not arguments:
-        return fail("say what to do, for example: python3 bootstrap.py run chronos demo")
+    refused = refusal(arguments)
+    if refused:
+        return fail(refused)
     word, rest = arguments[0], arguments[1:]
     level, gpu = asked_of_sync(rest)
     if word == "sync" and level is None:
@@ -52,6 +53,15 @@ def main(arguments: list[str]) -> int:
         ready = prepare(uv, "run" if rest and rest[0] in PRODUCT else "dev", gpu=has_gpu())
         return become(uv, ["run", "--no-sync", *rest]) if ready else 1
     return become(uv, arguments)
+
+
+def refusal(arguments: list[str]) -> str:
+    """Why nothing can be done; empty if something can."""
+    if not arguments:
+        return "say what to do, for example: python3 bootstrap.py run chronos demo"
+    if any("\udc80" <= letter <= "\udcff" for letter in str(PROJECT)):  # how Python keeps bytes that it cannot read as letters
+        return f"the locale cannot write the path of this folder ({str(PROJECT)!a}). Call with LC_ALL=C.UTF-8, and without PYTHONUTF8=0."
+    return ""
 
 
 def asked_of_sync(words: list[str]) -> tuple[str | None, bool]:
