@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -33,10 +35,20 @@ OURS = {
 }
 
 
-def write_file(exports: Path, number: int, rows: int, most_rows: int, *, seed: int | None = None) -> str:
+def write_file(
+    exports: Path,
+    number: int,
+    rows: int,
+    most_rows: int,
+    *,
+    seed: int | None = None,
+    pending: int = 0,
+    keys: Mapping[str, Any] | None = None,
+) -> str:
     """The file of a dataset with its first `rows` of `most_rows` daily bars, and its manifest; gives the slug.
 
-    `seed` of its bars: its number, unless datasets shall hold the same bars.
+    `seed` of its bars: its number, unless datasets shall hold the same bars. The last `pending` bars have no target yet. `keys` of the
+    manifest in the place of ours.
     """
     slug = f"night{number}_1d_v1"
     rng = np.random.default_rng(number if seed is None else seed)
@@ -46,7 +58,7 @@ def write_file(exports: Path, number: int, rows: int, most_rows: int, *, seed: i
     prices = {name: close * factor for name, factor in {"Open": 0.999, "High": 1.01, "Low": 0.99, "Close": 1.0}.items()}
     features = {f"FEAT_{n}": noise[:, n] for n in range(1, 7)}
     columns = {"Date": days.dt.strftime("%Y%m%d")} | prices | features | {"TGT_A": 0.3 * noise[:, 1] + noise[:, 7]}
-    frame = pl.DataFrame(columns).head(rows)
+    frame = pl.DataFrame(columns).head(rows).with_columns(pl.when(pl.int_range(pl.len()) < rows - pending).then("TGT_A").alias("TGT_A"))
     source = exports / f"{slug}.csv"
     source.write_bytes(frame.write_csv().encode())
     manifest = exports / f"{slug}.yaml"
@@ -61,7 +73,7 @@ def write_file(exports: Path, number: int, rows: int, most_rows: int, *, seed: i
             "walkforward": {"default": PROFILE},
             "simulation": {"default": SIMULATION},
         }
-        manifest.write_text(yaml.safe_dump(document))
+        manifest.write_text(yaml.safe_dump(document | dict(keys or {})))
     return slug
 
 
