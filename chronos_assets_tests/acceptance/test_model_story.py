@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import polars as pl
 
 from chronos_assets.pipeline.walkforward.run import run_walkforward
 from chronos_assets.storage.stores import Stores
+from chronos_assets_tests.support.commands import run_program
 from chronos_assets_tests.support.walkforward_data import make_bars, publish, small_profile
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "MODELS.md"
@@ -46,9 +45,9 @@ def test_every_command_of_the_page_works(stores: Stores, unique_slug: str, cli_e
     for line in commands():
         if line.startswith("chronos model rollback"):
             second = second_model(stores, unique_slug, environment, tmp_path)
-            run(["model", "promote", second, "--as", "live"], environment, tmp_path)
+            printed(["model", "promote", second, "--as", "live"], environment, tmp_path)
         words = [names.get(word, word) for word in shlex.split(line)[1:]]
-        said = run(words, environment, tmp_path)
+        said = printed(words, environment, tmp_path)
         ran.append(words[:2])
         if words[:2] == ["model", "train"]:
             model = json.loads(said)["model"]
@@ -75,9 +74,7 @@ def test_refusals_are_one_sentence_with_exit_3(stores: Stores, unique_slug: str,
         ["model", "rollback", unique_slug],
         ["model", "verify", "folder"],
     ):
-        done = subprocess.run(
-            command_of(words), cwd=tmp_path, env=cli_environment, capture_output=True, text=True, timeout=120, check=False
-        )
+        done = run_program(*words, cwd=tmp_path, env=cli_environment)
         assert done.returncode == 3, (words, done.stderr)
         assert done.stderr.splitlines()[-1].startswith("error: ")
         assert "Traceback" not in done.stderr
@@ -95,16 +92,11 @@ def published_as(stores: Stores, slug: str, bars: pl.DataFrame, exports: Path) -
 def second_model(stores: Stores, slug: str, environment: dict[str, str], folder: Path) -> str:
     """The model of the day after."""
     published_as(stores, slug, make_bars(98), Path(environment["CHRONOS_EXPORTS_DIR"]))
-    return str(json.loads(run(["model", "train", slug, "--json"], environment, folder))["model"]["model_id"])
+    return str(json.loads(printed(["model", "train", slug, "--json"], environment, folder))["model"]["model_id"])
 
 
-def command_of(words: list[str]) -> list[str]:
-    """A `chronos` process of this environment."""
-    return [str(Path(sys.executable).with_name("chronos")), *words]
-
-
-def run(words: list[str], environment: dict[str, str], folder: Path) -> str:
+def printed(words: list[str], environment: dict[str, str], folder: Path) -> str:
     """What a command prints; it has to succeed."""
-    done = subprocess.run(command_of(words), cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    done = run_program(*words, cwd=folder, env=environment)
     assert done.returncode == 0, (words, done.stderr)
     return done.stdout

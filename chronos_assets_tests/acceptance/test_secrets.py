@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import base64
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote, urlsplit
@@ -16,15 +14,11 @@ from psycopg.sql import SQL, Identifier, Literal
 
 from chronos_assets.services import Connections
 from chronos_assets.settings import PREFIX
+from chronos_assets_tests.support.commands import run_program
 from chronos_assets_tests.support.dagster_data import write_dataset
 
 SECRET = "5EKR1T/p@ss:%;'w ord#?é"
 SLUG, OTHER = "hushed_1d_v1", "hushed_1d_v2"
-PROGRAMS = {
-    "export": "from chronos_assets.cli.export import main; main()",
-    "validate": "from chronos_assets.cli.validate import main; main()",
-    "chronos": "from chronos_assets.cli.main import main; main()",
-}
 DATABASE = "hushed"
 
 
@@ -91,8 +85,7 @@ def test_no_secret_is_left_anywhere(servers: Connections, hushed: str, tmp_path:
         (2, "chronos", ["run", OTHER], {"QUESTDB_CONF": f"{good}request_timeout=soon;"}),  # its writing step fails
     ):
         environment = {**variables, **{f"{PREFIX}{name}": value for name, value in changes.items()}}
-        command = [sys.executable, "-c", PROGRAMS[program], *arguments]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
+        done = run_program(*arguments, program=program, env=environment)
         assert done.returncode == code, done.stderr
         assert "Traceback" not in done.stderr
         said[f"{program} {len(said)}"] = done.stdout + done.stderr

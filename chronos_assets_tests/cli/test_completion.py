@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from chronos_assets.domain.strict import nearest
-
-MAIN = [sys.executable, "-c", "import sys; sys.argv[0] = 'chronos'; from chronos_assets.cli.main import main; main()"]
+from chronos_assets_tests.support.commands import run_program
 
 
 def offered(line: str, **environment: str) -> list[str]:
     own = {**os.environ, **environment, "_CHRONOS_COMPLETE": "bash_complete", "COMP_WORDS": line, "COMP_CWORD": str(line.count(" "))}
-    answer = subprocess.run(MAIN, env=own, capture_output=True, text=True, check=True)
+    answer = run_program(env=own, check=True)
     return [text.partition(",")[2] for text in answer.stdout.splitlines() if text]
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,15 +19,11 @@ from chronos_assets.storage.audits import list_attempts
 from chronos_assets.storage.datasets import find_dataset
 from chronos_assets.storage.delivery import bars_of
 from chronos_assets.storage.stores import Stores
+from chronos_assets_tests.support.commands import run_program
 from chronos_assets_tests.support.export_case import ExportCase, make_case
 from chronos_assets_tests.support.export_faults import environment
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
-PROGRAMS = {
-    "export": "from chronos_assets.cli.export import main; main()",
-    "validate": "from chronos_assets.cli.validate import main; main()",
-    "chronos": "from chronos_assets.cli.main import main; main()",
-}
 
 
 @pytest.fixture
@@ -44,8 +39,7 @@ def run(case: ExportCase, servers: Connections, settings: Settings) -> Run:
     variables = environment(settings, servers, case.folder)
 
     def call(program: str, *arguments: str, **changes: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-c", PROGRAMS[program], *arguments]
-        return subprocess.run(command, env={**variables, **changes}, capture_output=True, text=True, timeout=600, check=False)
+        return run_program(*arguments, program=program, env={**variables, **changes})
 
     return call
 
@@ -74,7 +68,7 @@ def test_an_export_says_what_it_did_as_one_document(case: ExportCase, run: Run) 
 def test_all_goes_on_after_a_bad_dataset_and_says_the_worst(case: ExportCase, run: Run) -> None:
     """One broken manifest, one good: the good one is published, the counts are logged, exit code 3."""
     (case.folder / "broken_1d_v1.yaml").write_text("dataset: broken_1d_v1\n")
-    done = run("export", "--all", "--json")
+    done = run_program("export", "--all", "--json")
     told = document(done, 3)
     assert {d["dataset"]: d["exit_code"] for d in told["datasets"]} == {"broken_1d_v1": 3, case.slug: 0}
     assert told["rows_written"] == 40
@@ -124,7 +118,7 @@ def test_without_a_registry_published_bars_are_never_touched(case: ExportCase, r
 def test_exit_codes_and_one_readable_error(case: ExportCase, run: Run, arguments: tuple[str, ...], code: int) -> None:
     """2 for a wrong call, 3 for what is refused, 4 for a server that is not there; never a traceback or a secret."""
     here = case.stores.questdb.conf.for_batches(10).removesuffix(";")
-    done = run("export", *[case.slug if word == "SLUG" else word.replace("HERE", here) for word in arguments])
+    done = run_program("export", *[case.slug if word == "SLUG" else word.replace("HERE", here) for word in arguments])
     assert done.returncode == code, done.stderr
     assert done.stdout == ""
     assert "Traceback" not in done.stderr

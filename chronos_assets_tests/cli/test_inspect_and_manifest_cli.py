@@ -7,7 +7,6 @@ import json
 import os
 import random
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +15,14 @@ import pytest
 from chronos_assets.ingest.source import file_checksum
 from chronos_assets.storage.manifest_files import load_manifest
 from chronos_assets_tests.support.bars_case import bend, lines, table
+from chronos_assets_tests.support.commands import run_program
 from chronos_assets_tests.support.vendor_files import LAYOUTS, made_up
 
 
 def chronos(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {key: value for key, value in os.environ.items() if not key.startswith("CHRONOS_")}
     environment |= {"CHRONOS_HOME": str(folder / "home"), "CHRONOS_EXPORTS_DIR": str(folder / "exports")}
-    command = [sys.executable, "-c", "from chronos_assets.cli.main import main; main()", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment, timeout=600, check=False)
+    return run_program(*arguments, env=environment, cwd=folder)
 
 
 def document(result: subprocess.CompletedProcess[str]) -> dict[str, Any]:

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 from chronos_assets.storage.stores import Stores
+from chronos_assets_tests.support.commands import run_program
 from chronos_assets_tests.support.dagster_data import bars
-
-START = "from chronos_assets.cli.main import main; main()"
 
 
 def typed(line: str, environment: dict[str, str], folder: Path) -> str:
     """What a `chronos ...` line prints."""
     words = shlex.split(line)
     assert words[0] == "chronos"
-    call = [sys.executable, "-W", "ignore", "-c", START, *words[1:]]
-    done = subprocess.run(call, env=environment, cwd=folder, capture_output=True, text=True, timeout=600, check=False)
+    done = run_program(*words[1:], env=environment, cwd=folder, quiet=True)
     assert done.returncode == 0, (line, done.stderr[-2000:])
     return done.stdout + done.stderr
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import sys
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from chronos_assets.storage.stores import Stores
 from chronos_assets.views.analysis import analyse
 from chronos_assets.views.frame_cache import FrameCache
 from chronos_assets.web.tear_sheet import write_tear_sheet
+from chronos_assets_tests.support.commands import run_program
 from chronos_assets_tests.support.trained_market import WALK, bars_frame, price_file, train
 
 PROFILE = SimulationProfile.model_validate({"modes": ["dual"], "statistics": {"bootstraps": 40, "permutations": 40}})
@@ -40,8 +40,7 @@ def simulated(stores: Stores, unique_slug: str) -> SimulationResult:
 
 def chronos(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run `chronos` as a process."""
-    command = [sys.executable, "-c", "from chronos_assets.cli.main import main; main()", *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
+    return run_program(*arguments, env=environment)
 
 
 def test_a_trade_leads_to_fold_model_bars_and_file(stores: Stores, simulated: SimulationResult) -> None:

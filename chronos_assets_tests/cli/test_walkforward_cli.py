@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
-import sys
 from typing import Any
 
 from chronos_assets.storage.stores import Stores
+from chronos_assets_tests.support.commands import run_program
 from chronos_assets_tests.support.walkforward_data import make_bars, publish
 
 SMALL = ["--train-size", "60", "--test-size", "10", "--gap", "2", "--set", "model.rounds=20", "--set", "model.eta=0.2"]
@@ -17,8 +16,7 @@ SMALL = ["--train-size", "60", "--test-size", "10", "--gap", "2", "--set", "mode
 
 def chronos(*arguments: str, env: dict[str, str] | None = None) -> tuple[int, Any, str]:
     """Exit code, the JSON on stdout (text where it is none), stderr."""
-    command = [sys.executable, "-c", "from chronos_assets.cli.main import main; main()", *arguments]
-    done = subprocess.run(command, env=env or dict(os.environ), capture_output=True, text=True, check=False, timeout=300)
+    done = run_program(*arguments, env=env or dict(os.environ))
     try:
         return done.returncode, json.loads(done.stdout), done.stderr
     except json.JSONDecodeError:

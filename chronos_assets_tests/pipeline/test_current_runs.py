@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 from chronos_assets.pipeline.walkforward.run import run_walkforward
 from chronos_assets.storage.runs import find_run, run_standings
 from chronos_assets.storage.stores import Stores
 from chronos_assets.views.runs import list_runs, list_runs_with_space, read_run_detail
 from chronos_assets.views.simulations import list_simulations
+from chronos_assets_tests.support.commands import run_program
 from chronos_assets_tests.support.walkforward_data import make_bars, publish, small_profile
 
 
@@ -87,8 +85,7 @@ def test_the_command_line_shows_profile_bars_and_standing(stores: Stores, unique
     """`runs list` has them in every line; `pin` and `unpin` show."""
 
     def chronos(*arguments: str) -> str:
-        command = [sys.executable, "-c", "from chronos_assets.cli.main import main; main()", *arguments]
-        return subprocess.run(command, env=cli_environment, check=True, capture_output=True, text=True).stdout
+        return run_program(*arguments, env=cli_environment, check=True).stdout
 
     publish(stores, unique_slug, make_bars(100))
     first, second = _run(stores, unique_slug), _run(stores, unique_slug, gap=3)

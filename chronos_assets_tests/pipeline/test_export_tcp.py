@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,9 +11,8 @@ from typing import Any
 from chronos_assets import services
 from chronos_assets.settings import PREFIX, Settings
 from chronos_assets.storage.stores import open_stores
+from chronos_assets_tests.support.commands import run_program
 from chronos_assets_tests.support.export_case import make_case
-
-COMMAND = [sys.executable, "-c", "from chronos_assets.cli.export import main; main()"]
 
 
 def test_an_export_over_tcp_ends_in_the_rows_of_one_over_http(
@@ -29,7 +26,7 @@ def test_an_export_over_tcp_ends_in_the_rows_of_one_over_http(
     variables = {**os.environ, **{f"{PREFIX}{name.upper()}": str(getattr(settings, name)) for name in settings.model_fields_set}}
 
     def export(*arguments: str) -> dict[str, Any]:
-        done = subprocess.run([*COMMAND, case.slug, "--json", *arguments], env=variables, capture_output=True, text=True, check=False)
+        done = run_program(case.slug, "--json", *arguments, program="export", env=variables)
         assert done.returncode == 0, done.stderr
         parsed: dict[str, Any] = json.loads(done.stdout)
         return parsed

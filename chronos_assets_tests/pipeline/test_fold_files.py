@@ -6,7 +6,6 @@ import os
 import secrets
 import stat
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from chronos_assets.storage.runs import FoldRecord, get_folds, read_predictions
 from chronos_assets.storage.stores import Stores
 from chronos_assets_tests.cli.test_trace_and_report import PROFILE, chronos
 from chronos_assets_tests.support import walkforward_data as bars
+from chronos_assets_tests.support.commands import run_program
 from chronos_assets_tests.support.trained_market import train
 
 FILES = "files of every fold are what was stored"
@@ -205,10 +205,7 @@ def test_commands_survive_damaged_files_and_name_them(stores: Stores, unique_slu
     changed = PROFILE.model_copy(update={"seed": 99})
     with pytest.raises(FileError, match=str(path.with_suffix(".npy"))):
         simulate_run(run_id, changed, stores)
-    command = "from chronos_assets.cli.validate import main; main()"
-    done = subprocess.run(
-        [sys.executable, "-c", command, "--run", run_id], env=cli_environment, capture_output=True, text=True, check=False, timeout=600
-    )
+    done = run_program("--run", run_id, program="validate", env=cli_environment)
     assert done.returncode == 3, done.stderr
     assert "files of every fold" in done.stdout
     assert chronos(cli_environment, "trace", trade).returncode == 0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import sys
 import time
 from typing import Any
 
@@ -31,10 +30,10 @@ from chronos_assets.storage.runs import get_folds
 from chronos_assets.storage.stores import Stores
 from chronos_assets.views.runs import read_chosen_features
 from chronos_assets.views.selections import list_selections, read_cases, read_null, read_pairs, read_selection, read_shares
+from chronos_assets_tests.support.commands import command_line, run_program
 from chronos_assets_tests.support.walkforward_data import make_bars, publish, small_profile
 
 ROWS = 260
-CHRONOS = [sys.executable, "-c", "from chronos_assets.cli.main import main; main()"]
 QUICK: dict[str, Any] = {"target": "target_a", "max_kept": 2, "iterations": 2, "permutations": 5, "end_row": "all"}
 
 
@@ -51,7 +50,7 @@ def slug(stores: Stores, unique_slug: str) -> str:
 
 
 def chronos(*arguments: str, env: dict[str, str]) -> tuple[int, str, str]:
-    done = subprocess.run([*CHRONOS, *arguments], env=env, capture_output=True, text=True, check=False, timeout=600)
+    done = run_program(*arguments, env=env)
     return done.returncode, done.stdout, done.stderr
 
 
@@ -170,7 +169,7 @@ def test_no_target_of_the_default_rows_looks_beyond_the_first_test_bar(stores: S
 def test_a_killed_selection_goes_on_where_it_was(stores: Stores, slug: str, cli_environment: dict[str, str]) -> None:
     """After SIGKILL amid the permutations the same request computes the missing ones only, and ends bit-equal to an undisturbed one."""
     options = ["--target", "target_a", "--rows", "0:", "--max-kept", "2", "--iterations", "2", "--permutations", "25", "--threads", "1"]
-    command = [*CHRONOS, "lfs", slug, *options]
+    command = command_line("lfs", slug, *options)
     with subprocess.Popen(command, env=cli_environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
             (killed,) = wait_for(lambda: [run.lfs_id for run in list_selections(stores.postgres, slug)])

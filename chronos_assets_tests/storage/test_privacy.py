@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import os
 import stat
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from chronos_assets import services
 from chronos_assets.settings import PREFIX, Settings
 from chronos_assets.storage.privacy import mode_beside, private_home
+from chronos_assets_tests.support.commands import run_program
 from chronos_assets_tests.support.dagster_data import write_dataset
 
 OTHERS = 0o077
-EXPORT = [sys.executable, "-c", "from chronos_assets.cli.export import main; main()"]
 
 
 def below(home: Path) -> Iterator[Path]:
@@ -31,7 +29,7 @@ def open_paths(home: Path) -> list[str]:
 
 def export(settings: Settings, slug: str) -> None:
     own = {f"{PREFIX}{name.upper()}": str(getattr(settings, name)) for name in settings.model_fields_set if getattr(settings, name)}
-    outcome = subprocess.run([*EXPORT, slug], env={**os.environ, **own}, umask=0, capture_output=True, text=True, check=False)
+    outcome = run_program(slug, program="export", env={**os.environ, **own}, umask=0)
     assert outcome.returncode == 0, outcome.stderr
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from urllib.parse import urlsplit
@@ -26,6 +24,7 @@ from chronos_assets.storage.runs import get_run, run_lock
 from chronos_assets.storage.stores import Stores
 from chronos_assets.views.datasets import list_datasets, list_summaries
 from chronos_assets.views.runs import list_runs, list_runs_with_space, run_with_space
+from chronos_assets_tests.support.commands import run_program
 from chronos_assets_tests.support.walkforward_data import make_bars, publish
 
 RUN = """
@@ -155,18 +154,7 @@ def test_the_command_line_pages_through_runs(
     first = list_runs_with_space(reader, unique_slug, limit=3)
     rest = list_runs_with_space(reader, unique_slug, limit=3, before=first[-1].run_id)
     assert [run.run_id for run in (*first, *rest)] == run_ids
-    command = [
-        sys.executable,
-        "-c",
-        "from chronos_assets.cli.main import main; main()",
-        "runs",
-        "list",
-        unique_slug,
-        "--limit",
-        "3",
-        "--json",
-    ]
-    done = subprocess.run(command, env=cli_environment, capture_output=True, text=True, timeout=600, check=True)
+    done = run_program("runs", "list", unique_slug, "--limit", "3", "--json", env=cli_environment, check=True)
     print_json(first)
     assert json.loads(done.stdout) == json.loads(capsys.readouterr().out)
     assert [run.model_dump(exclude={"space"}) for run in first] == [

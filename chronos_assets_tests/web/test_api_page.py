@@ -25,6 +25,7 @@ from chronos_assets.settings import Settings
 from chronos_assets.storage.reading import open_reading
 from chronos_assets.storage.stores import Stores, open_stores
 from chronos_assets_tests.support.browser import browser, watched
+from chronos_assets_tests.support.commands import run_program
 from chronos_assets_tests.support.trained_market import train
 from chronos_assets_tests.support.web_process import Web, running
 
@@ -148,8 +149,7 @@ def test_api_command_line_and_tables_agree_field_by_field(
     run_id, simulation_id = made
 
     def printed(*arguments: str) -> Any:
-        command = [sys.executable, "-c", "from chronos_assets.cli.main import main; main()", *arguments, "--json"]
-        return json.loads(subprocess.run(command, env=cli_environment, capture_output=True, text=True, timeout=300, check=True).stdout)
+        return json.loads(run_program(*arguments, "--json", env=cli_environment, check=True).stdout)
 
     def stored(table: str, condition: str) -> list[dict[str, Any]]:
         statement = f"SELECT to_jsonb(t) AS row FROM {table} t WHERE {condition}"
