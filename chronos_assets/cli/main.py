@@ -23,6 +23,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "serve": ("chronos_assets.cli.serve", "serve", "Serve the dashboard and the HTTP API."),
     "services": ("chronos_assets.cli.services", "services", "Start, stop or show the embedded servers."),
     "doctor": ("chronos_assets.cli.doctor", "doctor", "Examine stores, artifacts, executor and Dagster from here."),
+    "backup": ("chronos_assets.cli.backup", "backup", "Write both stores, artifacts and manifests into one folder."),
+    "restore": ("chronos_assets.cli.backup", "restore", "Put a backup into an empty home."),
     "config": ("chronos_assets.cli.config", "config", "Show every setting, its value and where it came from."),
     "inspect": ("chronos_assets.cli.inspect", "inspect", "Say what an indicator file holds, or why it is refused."),
     "indicators": (

@@ -52,10 +52,7 @@ class Postgres:
     keeps = IDLE_CONNECTIONS
 
     def __init__(self, dsn: str) -> None:
-        # SQLAlchemy's way of naming a driver means nothing to psycopg.
-        for prefix in ("postgresql+psycopg://", "postgresql+psycopg2://"):
-            dsn = dsn.replace(prefix, "postgresql://", 1) if dsn.startswith(prefix) else dsn
-        self._dsn = dsn
+        self._dsn = dsn = without_driver(dsn)
         self.address = _address(dsn)
         self._idle: list[Connection] = []
         self._guard = threading.Lock()
@@ -181,6 +178,13 @@ class Postgres:
         """True if nobody holds the advisory lock of `key`."""
         with self.connection() as connection:
             return not _one(connection, "lock_is_held", key=lock_number(key))
+
+
+def without_driver(dsn: str) -> str:
+    """An address without SQLAlchemy's way of naming a driver, which means nothing to psycopg."""
+    for prefix in ("postgresql+psycopg://", "postgresql+psycopg2://"):
+        dsn = dsn.replace(prefix, "postgresql://", 1) if dsn.startswith(prefix) else dsn
+    return dsn
 
 
 def _close_all(connections: list[Connection]) -> None:

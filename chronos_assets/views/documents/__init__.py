@@ -107,7 +107,7 @@ from chronos_assets.views.documents.series import EquityBucket, EquityPoint, Mon
 from chronos_assets.views.documents.simulations import Bucket, DeflatedSharpe, Judgement, PageTest, Simulation, SimulationDetail
 from chronos_assets.views.documents.sweeps import Sweep, SweepDetail, SweepOverfitting, SweepRanked, SweepRow, SweepTrial
 from chronos_assets.views.documents.trades import Trace, Trade
-from chronos_assets.views.documents.upkeep import CompactedTable, Prune, PrunedRun, Space, TableSpace
+from chronos_assets.views.documents.upkeep import Backup, CompactedTable, Prune, PrunedRun, Space, TableSpace
 from chronos_assets.views.documents.validation import Check, Validation
 from chronos_assets.views.documents.workplace import (
     Diagnosis,
@@ -157,6 +157,7 @@ DOCUMENTS: tuple[type[Document], ...] = (
     Morning,
     Prune,
     Space,
+    Backup,
     LfsSelection,
     LfsShares,
     LfsPair,
@@ -206,6 +207,7 @@ __all__ = [
     "Audit",
     "AuditLine",
     "AuditVerdict",
+    "Backup",
     "Bucket",
     "BundlePredictions",
     "BundleSignal",

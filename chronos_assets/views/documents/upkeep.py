@@ -61,3 +61,17 @@ class Prune(Document):
     compacted: list[CompactedTable] = Field(description="QuestDB tables that were made again: over half of their rows were dead.")
     dagster_runs: int = Field(description="Dagster runs that go, with their events and captured output.")
     skipped: list[str] = Field(description="What stays because somebody works on it, and why.")
+
+
+class Backup(Document):
+    """A backup that was written or restored. `questdb` is null if its files are not part of it; `bytes` counts holes."""
+
+    folder: str
+    created_at: str
+    program: str = Field(description="Version of chronos_assets that wrote it.")
+    schema_version: str
+    postgres: str
+    questdb: str | None
+    datasets: int
+    files: int
+    bytes: int
