@@ -90,10 +90,10 @@ def trial(stores: Stores, slug: str, folder: Path, chance: random.Random, *, uns
     run("truncate", "-s", f"{IMAGE_MB}M", image)
     run("mkfs.ext4", "-q", "-E", "lazy_itable_init=0,lazy_journal_init=0", image)
     publish(stores, slug, make_bars(500, seed=chance.getrandbits(32)))
-    stores.artifacts.mkdir(parents=True, exist_ok=True)
-    with mounted(image, stores.artifacts):
+    stores.settings.artifacts_dir.mkdir(parents=True, exist_ok=True)
+    with mounted(image, stores.settings.artifacts_dir):
         counts["folds stored before the cut"] += cut(stores, slug, image, copy, chance, unsynced=unsynced)
-    with mounted(copy, stores.artifacts):
+    with mounted(copy, stores.settings.artifacts_dir):
         lost = 0
         for run_id in run_ids(stores, slug):
             folds = get_folds(stores.postgres, run_id)

@@ -87,7 +87,7 @@ def campaign(stores: Stores, kills: int, chance: random.Random) -> dict[str, Any
         "declared_dead": len(dead),
         "permutations_kept_after_each_kill": stored,
         "lost_or_changed": lost_or_changed,
-        "permutations_equal": mine.counts_path.read_bytes() == theirs.counts_path.read_bytes(),
+        "permutations_equal": stores.artifacts.read(mine.counts_place) == stores.artifacts.read(theirs.counts_place),
         "sets_equal": mine.sets().equals(theirs.sets()),
         "features_equal": get_lfs_features(stores.postgres, killed.lfs_id) == get_lfs_features(stores.postgres, whole.lfs_id),
         "status": get_lfs(stores.postgres, killed.lfs_id).status,

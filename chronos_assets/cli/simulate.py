@@ -101,7 +101,7 @@ def report(simulation_id: str, output: Path | None, show: bool, as_json: bool) -
 
     stores = open_for_reading()
     simulation_id = full_id(stores.postgres, "simulation", simulation_id)
-    path = write_tear_sheet(simulation_id, stores, output)
+    path = Path(write_tear_sheet(simulation_id, stores, output))
     if show:
         webbrowser.open(path.as_uri())
     emit(Report(simulation_id=simulation_id, file=str(path), bytes=path.stat().st_size), as_json, lambda _: str(path))

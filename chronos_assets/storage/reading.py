@@ -12,6 +12,7 @@ from contextlib import contextmanager
 
 from chronos_assets.errors import NotPublishedError, ServiceUnavailableError, StoreError
 from chronos_assets.settings import Settings
+from chronos_assets.storage.artifacts.opening import open_artifacts
 from chronos_assets.storage.migrate import newest_version
 from chronos_assets.storage.postgres import Connection, Postgres
 from chronos_assets.storage.queries import query
@@ -71,7 +72,7 @@ def open_reading(connections: ConnectionsLike, settings: Settings) -> Stores:
     """Both stores for reading. Nothing is connected to yet, so a store that is down is met by the first request that needs it."""
     c = connections
     questdb = QuestDB(c.questdb_conf, c.questdb_http, c.questdb_user, c.questdb_password, patience=READING_PATIENCE)
-    return Stores(questdb, ReadingPostgres(c.postgres_dsn), settings.artifacts_dir, settings)
+    return Stores(questdb, ReadingPostgres(c.postgres_dsn), open_artifacts(settings), settings)
 
 
 def _check_schema(connection: Connection) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from chronos_assets.domain.retention import KeptRun
+from chronos_assets.storage.fold_artifacts import FoldFiles, place_of_pack
 from chronos_assets.storage.models import kept_runs
 from chronos_assets.storage.postgres import Postgres
 from chronos_assets.storage.queries import query
@@ -60,9 +61,41 @@ def prune_attempts(postgres: Postgres, slug: str, *, newest: int) -> int:
 
 
 def fold_keys_in_use(postgres: Postgres, keys: Sequence[str]) -> set[str]:
-    """Those of `keys` that a stored fold has."""
+    """Those of `keys` whose fold has its model and cases in files of an older program."""
     with postgres.connection() as connection:
         return {row["fold_key"] for row in connection.execute(query("fold_keys_in_use"), {"keys": list(keys)}).fetchall()}
+
+
+def packs_in_use(postgres: Postgres, packs: Sequence[str]) -> set[str]:
+    """Those of `packs` that a stored fold needs."""
+    with postgres.connection() as connection:
+        return {row["pack"] for row in connection.execute(query("packs_in_use"), {"packs": list(packs)}).fetchall()}
+
+
+def packs_of(postgres: Postgres, slug: str | None) -> set[str]:
+    """The packs that folds of a dataset need, or those of all datasets."""
+    with postgres.connection() as connection:
+        return {row["pack"] for row in connection.execute(query("packs_of_dataset"), {"dataset_id": slug}).fetchall()}
+
+
+def pack_members(postgres: Postgres, packs: Sequence[str]) -> dict[str, list[FoldFiles]]:
+    """The folds that need each of `packs`, each fold once; a pack that nobody needs is left out."""
+    with postgres.connection() as connection:
+        rows = connection.execute(query("pack_members"), {"packs": list(packs)}).fetchall()
+    found: dict[str, list[FoldFiles]] = {}
+    for row in rows:
+        found.setdefault(row["pack"], []).append(FoldFiles(**row))
+    return found
+
+
+def replace_pack(postgres: Postgres, replaced: Sequence[FoldFiles], new: str) -> None:
+    """Let all rows of folds be read from pack `new`, which holds them, in place of the packs they are in; one transaction."""
+    by_pack: dict[str | None, list[str | None]] = {}
+    for files in replaced:
+        by_pack.setdefault(files.pack, []).append(files.fold_key)
+    with postgres.connection() as connection, connection.transaction():
+        for old, keys in by_pack.items():
+            connection.execute(query("pack_replace"), {"old": old, "new": new, "keys": keys, "artifact": place_of_pack(new)})
 
 
 def simulations_in_use(postgres: Postgres, ids: Sequence[str]) -> set[str]:

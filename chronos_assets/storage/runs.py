@@ -103,10 +103,11 @@ class FoldRecord:
     artifact_bytes: int | None = None
     validation_sha256: str | None = None
     validation_bytes: int | None = None
+    pack: str | None = None
 
     @property
     def files(self) -> FoldFiles:
-        """The fold's files as they were stored."""
+        """The fold's model and cases as they were stored."""
         return FoldFiles(**{name: getattr(self, name) for name in FoldFiles.__dataclass_fields__})
 
 
@@ -122,10 +123,10 @@ class FeatureImportance:
 
 @dataclass(frozen=True)
 class RunArtifact:
-    """The key of a fold's files, how many folds of the run use them, and whether no other run does."""
+    """What a fold of a run left, how many folds of the run use it, and whether no other run does."""
 
     run_id: str
-    fold_key: str | None
+    files: FoldFiles
     folds: int
     own: bool
 
@@ -381,13 +382,14 @@ def simulations_of(postgres: Postgres, run_ids: Sequence[str]) -> list[tuple[str
 def run_artifacts(postgres: Postgres, run_ids: Sequence[str]) -> list[RunArtifact]:
     """Artifacts of runs, each once per run."""
     with postgres.connection() as connection:
-        return [RunArtifact(**row) for row in connection.execute(query("run_artifacts"), {"run_ids": list(run_ids)}).fetchall()]
+        rows = connection.execute(query("run_artifacts"), {"run_ids": list(run_ids)}).fetchall()
+    return [RunArtifact(row["run_id"], _files_from(row), row["folds"], row["own"]) for row in rows]
 
 
-def fold_keys_of_dataset(postgres: Postgres, slug: str) -> list[str]:
-    """Keys of the folds that only runs of this dataset have."""
+def fold_files_of_dataset(postgres: Postgres, slug: str) -> list[FoldFiles]:
+    """What the folds left that only runs of this dataset have, each with its key and pack."""
     with postgres.connection() as connection:
-        return [row["fold_key"] for row in connection.execute(query("dataset_fold_keys"), {"slug": slug}).fetchall()]
+        return [_files_from(row) for row in connection.execute(query("dataset_fold_files"), {"slug": slug}).fetchall()]
 
 
 def delete_run(postgres: Postgres, run_id: str) -> None:
@@ -406,6 +408,10 @@ def delete_run(postgres: Postgres, run_id: str) -> None:
 def _run_from(row: Row) -> RunRecord:
     kept = {name: value for name, value in row.items() if name in RunRecord.__dataclass_fields__}
     return RunRecord(**(kept | {"run_id": str(row["run_id"])}))
+
+
+def _files_from(row: Row) -> FoldFiles:
+    return FoldFiles(**{name: row[name] for name in FoldFiles.__dataclass_fields__ if name in row})
 
 
 def fold_from(row: Row) -> FoldRecord:

@@ -199,13 +199,15 @@ Table(
     _text("validation_sha256"),
     _count("validation_bytes", null=True),
     _json("versions", null=True),
+    _text("pack"),
     CheckConstraint("fold_number >= 0", name="walkforward_folds_fold_number_check"),
     Index("walkforward_folds_run", "run_id", info={"about": "the folds of a run"}),
     Index("walkforward_folds_key", "fold_key", info={"about": "folds that are stored already, whichever run trained them"}),
+    Index("walkforward_folds_pack", "pack", info={"about": "the folds that need a pack of models and validation cases"}),
     info={
-        "about": "One row per finished fold of a run: its row ranges (half-open) and times, thresholds, metrics, importance, and the files "
-        "that hold its model and validation cases, with their SHA-256 and size. `fold_key` is a hash of everything that determines "
-        "the fold; equal keys mean equal bits.",
+        "about": "One row per finished fold of a run: its row ranges (half-open) and times, thresholds, metrics, importance, and SHA-256 "
+        "and size of its model and validation cases. `pack` names the artifact that holds both under the fold's key; NULL if an older "
+        "program kept them as two files. `fold_key` is a hash of everything that determines the fold; equal keys mean equal bits.",
     },
 )
 

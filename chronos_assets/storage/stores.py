@@ -1,12 +1,13 @@
-"""Both stores and the folder of artifacts, opened together and ready to use."""
+"""Both stores and the artifacts, opened together and ready to use."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 from chronos_assets.settings import Settings, remember_home
+from chronos_assets.storage.artifacts.opening import open_artifacts
+from chronos_assets.storage.artifacts.store import ArtifactStore
 from chronos_assets.storage.compaction import finish_swap
 from chronos_assets.storage.migrate import migrate
 from chronos_assets.storage.pooling import require_sessions
@@ -41,7 +42,7 @@ class Stores:
 
     questdb: QuestDB
     postgres: Postgres
-    artifacts: Path
+    artifacts: ArtifactStore
     settings: Settings
 
 
@@ -72,7 +73,7 @@ def open_stores(connections: ConnectionsLike, settings: Settings) -> Stores:
     remember_home(settings)
     settings.artifacts_dir.mkdir(exist_ok=True)
     finish_swaps(connections, postgres)
-    return Stores(open_questdb(connections), postgres, settings.artifacts_dir, settings)
+    return Stores(open_questdb(connections), postgres, open_artifacts(settings), settings)
 
 
 def finish_swaps(connections: ConnectionsLike, postgres: Postgres) -> None:

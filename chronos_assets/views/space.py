@@ -22,7 +22,7 @@ def read_space(stores: Stores) -> doc.Space:
     """What everything takes now, and how it grew over the last nights on record."""
     tables = [doc.TableSpace(**vars(one)) for one in table_spaces(stores)]
     questdb, postgres = sum(one.bytes for one in tables), database_bytes(stores.postgres)
-    files = folder_bytes(stores.artifacts) + folder_bytes(stores.settings.home / "dagster")
+    files = folder_bytes(stores.settings.artifacts_dir) + folder_bytes(stores.settings.home / "dagster")
     totals = [
         float(record.document["space"]["total_bytes"])
         for record in newest_nights(stores.postgres, NIGHTS_COMPARED)

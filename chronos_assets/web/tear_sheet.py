@@ -18,18 +18,21 @@ from chronos_assets.web.pages.simulation_values import made_now, sheet_values
 STYLE = "app.css"
 
 
-def write_tear_sheet(simulation_id: str, stores: Stores, output: Path | None = None) -> Path:
-    """Write the sheet to `output` (default: `reports/` beside the artifacts) and return its absolute path.
+def write_tear_sheet(simulation_id: str, stores: Stores, output: Path | None = None) -> str:
+    """Write the sheet to the file `output` (default: the artifact `reports/...`) and return where it is: an absolute path, or a URL.
 
     Raises `RefusedError` for a simulation that is not completed.
     """
     simulation = get_simulation(stores.postgres, simulation_id)
-    slug = Slug.parse(simulation.dataset_id)  # it comes from a table, and becomes part of a path
-    path = output or stores.artifacts / REPORTS / f"{slug}-{simulation.mode}-{simulation.simulation_id}.html"
-    path = path.expanduser().absolute()
-    html = render_tear_sheet(simulation.simulation_id, stores)
-    write_file(path, html.encode())
-    return path
+    slug = Slug.parse(simulation.dataset_id)  # it comes from a table, and becomes part of a name
+    html = render_tear_sheet(simulation.simulation_id, stores).encode()
+    if output is None:
+        name = f"{REPORTS}/{slug}-{simulation.mode}-{simulation.simulation_id}.html"
+        stores.artifacts.put({name: html})
+        return stores.artifacts.address(name)
+    path = output.expanduser().absolute()
+    write_file(path, html)
+    return str(path)
 
 
 def render_tear_sheet(simulation_id: str, stores: Stores) -> str:

@@ -41,7 +41,7 @@ def test_every_part_of_a_running_place_is_well(stores: Stores, monkeypatch: pyte
     assert "QuestDB" in told["questdb"]
     assert "read again" in told["artifacts"]
     assert "xgboost" in told["executor"]
-    assert not list(stores.artifacts.glob(".doctor-*"))
+    assert not list(stores.settings.artifacts_dir.glob(".doctor-*"))
 
 
 def test_what_is_down_is_named_and_the_rest_is_still_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

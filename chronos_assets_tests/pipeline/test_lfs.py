@@ -192,12 +192,12 @@ def test_a_killed_selection_goes_on_where_it_was(stores: Stores, slug: str, cli_
     after, resumed = artifacts.done(), read_selection(stores.postgres, killed).features
     assert len(after) == 25
     assert all(np.array_equal(after[r], counts) for r, counts in before.items())
-    kept = artifacts.counts_path.read_bytes(), artifacts.sets().to_dicts()
-    for path in (artifacts.counts_path, artifacts.sets_path):
-        path.unlink()
+    kept = stores.artifacts.read(artifacts.counts_place), artifacts.sets().to_dicts()
+    for place in (artifacts.counts_place, artifacts.sets_place):
+        assert stores.artifacts.delete(place)
     assert run_request(request, stores, requested_by="test").permutations_computed == 25
     assert read_selection(stores.postgres, killed).features == resumed
-    assert (artifacts.counts_path.read_bytes(), artifacts.sets().to_dicts()) == kept
+    assert (stores.artifacts.read(artifacts.counts_place), artifacts.sets().to_dicts()) == kept
 
 
 def wait_for(ask: Any, seconds: float = 60.0) -> Any:
@@ -323,9 +323,9 @@ def test_a_retired_dataset_takes_selections_and_files_with_it(stores: Stores, sl
     done, working = request_of(stores, slug), request_of(stores, slug, permutations=200, seed=8)
     run_request(done, stores, requested_by="test")
     result = run_walkforward(slug, small_profile(), stores, horizon=3, horizon_assumed=False)
-    keys = [fold.fold_key for fold in get_folds(stores.postgres, result.run_id)]
+    packs = {fold.pack for fold in get_folds(stores.postgres, result.run_id)}
     files = FoldArtifacts(stores.artifacts)
-    assert all(files.size(key) for key in keys)
+    assert packs <= files.packs().keys()
 
     def retire_meanwhile(stage: str, number: int, total: int | None, detail: str = "") -> None:
         if stage == "permutations" and number >= 2 and find_dataset(stores.postgres, slug):  # one number may be told several times
@@ -334,9 +334,9 @@ def test_a_retired_dataset_takes_selections_and_files_with_it(stores: Stores, sl
     with pytest.raises(ChronosError, match="the dataset was retired"):
         run_request(working, stores, requested_by="test", progress=retire_meanwhile)
     assert [find_lfs(stores.postgres, one.lfs_id) for one in (done, working)] == [None, None]
-    left = [path for one in (done, working) for path in (stores.artifacts / "lfs").glob(f"*{one.lfs_id}*")]
+    left = [path for one in (done, working) for path in (stores.settings.artifacts_dir / "lfs").glob(f"*{one.lfs_id}*")]
     assert left == []
-    assert [files.size(key) for key in keys] == [0] * len(keys)
+    assert not packs & files.packs().keys()
 
 
 @pytest.mark.parametrize("name", ["sets", "permutations"])
@@ -345,7 +345,7 @@ def test_a_damaged_file_is_told_and_made_again(stores: Stores, slug: str, name: 
     request = request_of(stores, slug)
     run_request(request, stores, requested_by="test")
     artifacts = LfsArtifacts(stores.artifacts, request.lfs_id, len(request.features))
-    path = {"sets": artifacts.sets_path, "permutations": artifacts.counts_path}[name]
+    path = stores.artifacts.path({"sets": artifacts.sets_place, "permutations": artifacts.counts_place}[name])
     whole = path.read_bytes()
     path.write_bytes(b"PAR1 and nothing else")
     with pytest.raises(FileError, match="are damaged"):

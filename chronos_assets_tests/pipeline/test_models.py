@@ -208,7 +208,7 @@ def test_names_have_a_history_that_a_rollback_walks_back(stores: Stores, unique_
 def test_a_damaged_file_is_refused(stores: Stores, unique_slug: str) -> None:
     """One flipped byte: neither promoted nor asked, and made again by the same request."""
     model = trained(stores, unique_slug).model
-    path = ModelArtifacts(stores.artifacts).path(model.model_id)
+    path = stores.artifacts.path(ModelArtifacts.place(model.model_id))
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
@@ -240,7 +240,7 @@ def test_promoted_models_keep_their_runs(stores: Stores, unique_slug: str) -> No
     assert gone.retired_at is not None
     assert gone.description["run_id"] == runs[0]
     assert gone.backtest["run"]["run_id"] == runs[0]
-    assert not ModelArtifacts(stores.artifacts).path(gone.model_id).exists()
+    assert stores.artifacts.size(ModelArtifacts.place(gone.model_id)) is None
     with pytest.raises(RefusedError):
         predict_live(unique_slug, stores, model_id=gone.model_id)
     rollback(stores, unique_slug)
@@ -267,11 +267,11 @@ def test_files_that_no_row_needs_go(stores: Stores, unique_slug: str) -> None:
     stray = "00000000-0000-5000-8000-000000000000"
     artifacts.save(stray, b"half a training")
     remove_orphans(stores)
-    assert not artifacts.path(stray).exists()
-    assert artifacts.path(model.model_id).exists()
+    assert stray not in artifacts.ids()
+    assert model.model_id in artifacts.ids()
     retire(stores, unique_slug, with_runs=True)
     assert find_model(stores.postgres, model.model_id) is None
-    assert not artifacts.path(model.model_id).exists()
+    assert model.model_id not in artifacts.ids()
 
 
 def test_live_signals_are_compared_with_what_the_folds_say_later(stores: Stores, unique_slug: str) -> None:

@@ -260,7 +260,7 @@ def test_retiring_a_run_frees_what_only_it_uses(stores: Stores, unique_slug: str
     insert = f"INSERT INTO simulation_runs ({columns}) VALUES (gen_random_uuid(), %s, %s, 'long', '{{}}', 'completed')"
     sql(stores, insert, first, unique_slug)
     (simulation,) = run_space(stores, first).simulations
-    report = stores.artifacts / "reports" / f"{unique_slug}-long-{simulation}.html"
+    report = stores.settings.artifacts_dir / "reports" / f"{unique_slug}-long-{simulation}.html"
     report.parent.mkdir(exist_ok=True)
     report.write_text("a sheet")
     with simulation_lock(stores.postgres, simulation), pytest.raises(ConflictError, match="simulation"):

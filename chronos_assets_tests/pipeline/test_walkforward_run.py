@@ -17,11 +17,12 @@ from chronos_assets.learning.models import load_model
 from chronos_assets.pipeline.walkforward import reuse
 from chronos_assets.pipeline.walkforward.checks import completeness
 from chronos_assets.pipeline.walkforward.run import WalkforwardResult, plan_request, run_walkforward
-from chronos_assets.storage.fold_artifacts import FoldArtifacts
+from chronos_assets.storage.fold_artifacts import MODEL, FoldArtifacts
 from chronos_assets.storage.fold_copies import StoredFold, copy_folds
 from chronos_assets.storage.postgres import Connection
 from chronos_assets.storage.runs import declare_dead_runs, delete_run, get_folds, get_run, list_runs, read_predictions, run_lock
 from chronos_assets.storage.stores import Stores
+from chronos_assets_tests.support.damaged_packs import change_one_bit
 from chronos_assets_tests.support.walkforward_data import make_bars, publish, small_profile
 
 
@@ -152,7 +153,7 @@ def test_what_went_while_it_was_copied_is_trained_again(stores: Stores, unique_s
     publish(stores, unique_slug, whole)
 
     def meanwhile(stores: Stores, lock: Connection, folds: Sequence[StoredFold], expected: pl.DataFrame, **labels: str) -> set[int]:
-        FoldArtifacts(stores.artifacts).remove(folds[2].files.fold_key)
+        change_one_bit(stores, folds[2].files, MODEL)
         with stores.postgres.connection() as connection:
             connection.execute("DELETE FROM walkforward_folds WHERE run_id = %s AND fold_number = 4", [first.run_id])
         return copy_folds(stores, lock, folds, expected, **labels)

@@ -264,12 +264,15 @@ CREATE TABLE walkforward_folds (
     validation_sha256 TEXT,
     validation_bytes BIGINT,
     versions JSONB,
+    pack TEXT,
     PRIMARY KEY (run_id, fold_number),
     CONSTRAINT walkforward_folds_fold_number_check CHECK (fold_number >= 0),
     CONSTRAINT walkforward_folds_run_id_fkey FOREIGN KEY(run_id) REFERENCES walkforward_runs (run_id) ON DELETE CASCADE
 );
 
 CREATE INDEX walkforward_folds_key ON walkforward_folds (fold_key);
+
+CREATE INDEX walkforward_folds_pack ON walkforward_folds (pack);
 
 CREATE INDEX walkforward_folds_run ON walkforward_folds (run_id);
 

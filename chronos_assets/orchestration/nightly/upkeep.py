@@ -103,8 +103,10 @@ def _document(plan: PrunePlan, pruned: Pruned | None, dagster_runs: int, compact
         dry_run=pruned is None,
         runs=[PrunedRun(**vars(one)) for one in runs],
         kept=plan.kept,
-        files=len(plan.files),
-        bytes=sum(one.bytes for one in plan.runs) + sum(plan.files.values()) if pruned is None else pruned.bytes,
+        files=len(plan.files) + len(plan.prices),
+        bytes=sum(one.bytes for one in plan.runs) + sum(plan.files.values()) + sum(plan.prices.values())
+        if pruned is None
+        else pruned.bytes,
         attempts=0 if pruned is None else pruned.attempts,
         compacted=[
             CompactedTable(table=one.before.table, rows_dropped=one.before.rows - one.after.rows, bytes_freed=one.bytes_freed)

@@ -183,7 +183,7 @@ def audit_published(
         progress,
         tolerance=options.tolerance,
         within=growth is not None,
-        artifact=audit_artifact(stores.artifacts, source.slug, f"published_{record.revision}"),
+        artifact=audit_artifact(stores.settings.artifacts_dir, source.slug, f"published_{record.revision}"),
     )
     if not report.passed:
         require_sound(source)
@@ -196,7 +196,7 @@ def audit_attempt(source: Source, stores: Stores, attempt: AuditRecord, toleranc
     if attempt.mode == "sample":
         report = sample_tag(source, stores.questdb, attempt.questdb_tag, tolerance=tolerance)
     else:
-        artifact = audit_artifact(stores.artifacts, source.slug, str(attempt.audit_id))
+        artifact = audit_artifact(stores.settings.artifacts_dir, source.slug, str(attempt.audit_id))
         report = audit_tag(source, stores.questdb, attempt.questdb_tag, progress, tolerance=tolerance, artifact=artifact)
     if not report.passed:
         require_sound(source)

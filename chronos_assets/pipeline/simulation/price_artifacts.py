@@ -7,62 +7,60 @@ from __future__ import annotations
 
 import io
 import re
-from pathlib import Path
 
 import polars as pl
 
 from chronos_assets.domain.simulation.prices import PriceBars
 from chronos_assets.errors import FileError
 from chronos_assets.pipeline.simulation.prices import prices_hash
-from chronos_assets.storage.atomic_write import write_file
+from chronos_assets.storage.artifacts.store import ArtifactStore
 
 FOLDER = "prices"
 FIELDS = ("open", "high", "low", "close")
 _HASH = re.compile(r"sha256:[0-9a-f]{64}", re.ASCII)
 
 
-def keep_prices(artifacts: Path, content_hash: str, bars: PriceBars) -> Path:
+def keep_prices(artifacts: ArtifactStore, content_hash: str, bars: PriceBars) -> None:
     """Write the prices of a simulation under their hash; a file that holds them already stays."""
-    path = _path(artifacts, content_hash)
-    if path.is_file() and _holds(_read(path), content_hash):
-        return path
+    place = _place(content_hash)
+    kept = artifacts.read(place)
+    if kept is not None and _holds(_table(kept), content_hash):
+        return
     columns = {"timestamp_unix": bars.times, "open": bars.opens, "high": bars.highs, "low": bars.lows, "close": bars.closes}
     buffer = io.BytesIO()
     pl.DataFrame(columns).write_ipc(buffer, compression="zstd")
-    write_file(path, buffer.getvalue())
-    return path
+    artifacts.put({place: buffer.getvalue()})
 
 
-def read_prices(artifacts: Path, content_hash: str | None) -> pl.DataFrame | None:
+def read_prices(artifacts: ArtifactStore, content_hash: str | None) -> pl.DataFrame | None:
     """Columns `timestamp_unix`, `open`, `high`, `low`, `close`; None if they were not kept.
 
     `content_hash` comes from a table: one that is no hash names no file. Raises `FileError` if the file does not hold these prices.
     """
     if content_hash is None or not _HASH.fullmatch(content_hash):
         return None
-    path = _path(artifacts, content_hash)
-    if not path.is_file():
+    place = _place(content_hash)
+    kept = artifacts.read(place)
+    if kept is None:
         return None
-    table = _read(path)
+    table = _table(kept)
     if not _holds(table, content_hash):
         raise FileError(
             "the kept prices of a simulation are damaged",
             code="prices_damaged",
             hint="Delete the file: reports are then made without the line of buy and hold.",
-            file=str(path),
+            file=artifacts.address(place),
         )
     return table
 
 
-def _read(path: Path) -> pl.DataFrame | None:
-    """The table in a file; None if it holds none of this shape."""
+def _table(content: bytes) -> pl.DataFrame | None:
+    """The table in a file's content; None if it holds none of this shape."""
     try:
-        table = pl.read_ipc(path.read_bytes())
+        table = pl.read_ipc(content)
         prices = (pl.col(name).cast(pl.Float64).fill_null(float("nan")) for name in FIELDS)
         return table.select(pl.col("timestamp_unix").cast(pl.Int64), *prices)
-    except OSError as error:
-        raise FileError(f"a file cannot be read: {error.strerror}", code="read_failed", file=str(path)) from error
-    except (pl.exceptions.PolarsError, ValueError):
+    except (pl.exceptions.PolarsError, ValueError, OSError):
         return None
 
 
@@ -74,5 +72,5 @@ def _holds(table: pl.DataFrame | None, content_hash: str) -> bool:
     return prices_hash(bars) == content_hash
 
 
-def _path(artifacts: Path, content_hash: str) -> Path:
-    return artifacts / FOLDER / f"{content_hash.removeprefix('sha256:')}.arrow"
+def _place(content_hash: str) -> str:
+    return f"{FOLDER}/{content_hash.removeprefix('sha256:')}.arrow"

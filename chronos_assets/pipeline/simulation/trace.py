@@ -18,7 +18,7 @@ from chronos_assets.pipeline.simulation.prices import price_columns
 from chronos_assets.pipeline.walkforward.data import as_float32
 from chronos_assets.pipeline.walkforward.request import learner_of
 from chronos_assets.storage.datasets import DatasetColumn, DatasetRecord, get_dataset, read_range
-from chronos_assets.storage.fold_artifacts import FoldArtifacts
+from chronos_assets.storage.fold_artifacts import FoldArtifacts, label
 from chronos_assets.storage.runs import FoldRecord, RunRecord, get_folds, get_run, read_predictions
 from chronos_assets.storage.simulations import SimulationRecord, get_simulation, read_trades
 from chronos_assets.storage.stores import Stores
@@ -107,12 +107,12 @@ def _fold(fold: FoldRecord) -> dict[str, Any]:
 
 def _model(stores: Stores, run: RunRecord, fold: FoldRecord, features: dict[str, float | None], decision: dict[str, Any]) -> dict[str, Any]:
     artifacts = FoldArtifacts(stores.artifacts)
-    path, state = artifacts.path(fold.fold_key), artifacts.state(fold.files)
+    state = artifacts.state(fold.files)
     about = {
         "learner": learner_of(run),
         "versions": fold.versions,
         "fold_key": fold.fold_key,
-        "artifact": None if path is None else path.relative_to(stores.artifacts).as_posix(),
+        "artifact": label(fold.files),
         "state": state,
         "present": state != "missing",
         "sha256": fold.artifact_sha256,

@@ -11,15 +11,15 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from chronos_assets.errors import ConflictError
+from chronos_assets.pipeline.upkeep.retire import remove_folds
 from chronos_assets.storage.audits import list_attempts
 from chronos_assets.storage.datasets import DatasetRecord, Standing, delete_dataset, get_dataset, lock_key, standing_on
 from chronos_assets.storage.delivery import bars_of, table_bytes
-from chronos_assets.storage.fold_artifacts import FoldArtifacts
 from chronos_assets.storage.lfs import list_lfs
 from chronos_assets.storage.lfs_artifacts import LfsArtifacts
 from chronos_assets.storage.model_artifacts import ModelArtifacts
 from chronos_assets.storage.models import list_models
-from chronos_assets.storage.runs import files_lock, fold_keys_of_dataset
+from chronos_assets.storage.runs import files_lock, fold_files_of_dataset
 from chronos_assets.storage.stores import Stores
 
 RECLAIM = (
@@ -96,12 +96,10 @@ def retire(stores: Stores, slug: str, *, with_runs: bool = False) -> dict[str, A
             raise _in_use(slug, standing)
         selections = list_lfs(stores.postgres, slug)
         with files_lock(stores.postgres):
-            keys, models = fold_keys_of_dataset(stores.postgres, slug), list_models(stores.postgres, slug)
+            folds, models = fold_files_of_dataset(stores.postgres, slug), list_models(stores.postgres, slug)
             with stores.postgres.wrapped():
                 delete_dataset(connection, slug)
-            folds = FoldArtifacts(stores.artifacts)
-            for key in keys:
-                folds.remove(key)
+            remove_folds(stores, folds)
             for model in models:
                 ModelArtifacts(stores.artifacts).remove(model.model_id)
         # A process that still works on one notices that its row is gone, and removes what it wrote since.

@@ -11,13 +11,16 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from chronos_assets.domain.retention import Keep, current_runs, reasons_to_keep
 from chronos_assets.errors import ChronosError, ConflictError, NotPublishedError
 from chronos_assets.pipeline.export.normalize import report_of
 from chronos_assets.pipeline.progress import Progress, silent
+from chronos_assets.pipeline.simulation.price_artifacts import FOLDER as PRICES
+from chronos_assets.pipeline.upkeep.packs import rewrite_packs
 from chronos_assets.pipeline.upkeep.retire import remove_orphans, retire_run, run_spaces
 from chronos_assets.settings import Settings
 from chronos_assets.storage.datasets import DatasetRecord, list_datasets, lock_key
@@ -48,11 +51,15 @@ class GoingRun:
 
 @dataclass(frozen=True)
 class PrunePlan:
-    """What goes, and how many runs stay for which reason. `files`: what other files of ours go, in bytes by path."""
+    """What goes, and how many runs stay for which reason.
+
+    `files`: files of this machine that go, in bytes by path; `prices`: kept prices that go, in bytes by artifact.
+    """
 
     runs: list[GoingRun]
     kept: dict[str, int]
     files: dict[Path, int]
+    prices: dict[str, int] = field(default_factory=dict)
     waiting: list[str] = field(default_factory=list)
     """Why runs that could go do not yet."""
 
@@ -113,7 +120,8 @@ def plan_prune(stores: Stores, policy: KeepOf, slug: str | None = None) -> Prune
         for one in going
         for space in (spaces[one.run.run_id],)
     ]
-    return PrunePlan(runs_going, kept, dict(_old_files(stores, policy, slug)), waiting)
+    prices = dict(_old_prices(stores)) if slug is None else {}
+    return PrunePlan(runs_going, kept, dict(_old_files(stores, policy, slug)), prices, waiting)
 
 
 def prune(stores: Stores, policy: KeepOf, slug: str | None = None, *, progress: Progress = silent) -> Pruned:
@@ -131,8 +139,10 @@ def prune(stores: Stores, policy: KeepOf, slug: str | None = None, *, progress: 
     freed = sum(space.own_artifact_bytes for _, space in retired)
     for dataset, files in _by_dataset(plan.files).items():
         freed += _remove(stores, dataset, files, skipped)
+    freed += sum(stores.artifacts.delete(name) for name in plan.prices)
     try:
         freed += remove_orphans(stores)
+        rewrite_packs(stores, slug)
     except ConflictError as error:
         skipped.append(f"files that no row names stay: {error.message}")
     datasets = [record.dataset_id for record in list_datasets(stores.postgres) if slug in {None, record.dataset_id}]
@@ -168,17 +178,21 @@ def why_unready(runs: Sequence[StandingRun], gone: Sequence[StandingRun], count:
 
 
 def _old_files(stores: Stores, policy: KeepOf, slug: str | None) -> Iterator[tuple[Path, int]]:
-    """Files of bars but the registered ones and those before, failing cells of old audits, prices that no simulation used."""
+    """Files of bars but the registered ones and those before, and failing cells of old audits."""
     records = {record.dataset_id: record for record in list_datasets(stores.postgres)}
-    for folder in _folders(stores.artifacts / "bars", slug):
+    for folder in _folders(stores.settings.artifacts_dir / "bars", slug):
         yield from _sized(_old_bars(folder, records.get(folder.name)))
-    for folder in _folders(stores.artifacts / "audits", slug):
+    for folder in _folders(stores.settings.artifacts_dir / "audits", slug):
         cells = sorted(folder.glob("*.parquet"), key=_age)
         yield from _sized(cells[policy(folder.name).nights :])
-    if slug is None:
-        used = price_files_in_use(stores.postgres)
-        prices = [path for path in (stores.artifacts / "prices").glob("*.arrow") if f"sha256:{path.stem}" not in used]
-        yield from _sized(path for path in prices if _age(path) > YOUNG_SECONDS)
+
+
+def _old_prices(stores: Stores) -> Iterator[tuple[str, int]]:
+    """Kept prices that no simulation used."""
+    used, before = price_files_in_use(stores.postgres), datetime.now(UTC) - timedelta(seconds=YOUNG_SECONDS)
+    for entry in stores.artifacts.list(PRICES):
+        if entry.modified < before and f"sha256:{PurePosixPath(entry.name).stem}" not in used:
+            yield entry.name, entry.size
 
 
 def _old_bars(folder: Path, record: DatasetRecord | None) -> list[Path]:
@@ -208,7 +222,7 @@ def _remove(stores: Stores, dataset: str, files: Mapping[Path, int], skipped: li
 
 
 def _by_dataset(files: Mapping[Path, int]) -> dict[str, dict[Path, int]]:
-    """Files by the folder that they are in: a dataset's name, or `prices`."""
+    """Files by the folder that they are in: a dataset's name."""
     found: dict[str, dict[Path, int]] = {}
     for path, size in files.items():
         found.setdefault(path.parent.name, {})[path] = size

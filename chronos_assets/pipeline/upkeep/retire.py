@@ -1,23 +1,23 @@
 """Old walk-forward runs: what they take in space, and how they go.
 
-Folds' files are shared by runs that have the same fold, so a run gives back only what no other run uses. Which files those are follows
-from the folds' keys; no path is taken from a table. QuestDB has no row delete: the
-rows of a retired run and its simulations stay in their tables, found by nobody, until the tables are
-compacted (`compaction`).
+What folds left is shared by runs that have the same fold, so a run gives back only what no other run uses: its packs that no fold of
+another run needs, and files of older programs. Packs that others still need in part are written again by a prune (`packs`). No path is
+taken from a table. QuestDB has no row delete: the rows of a retired run and its simulations stay in their tables, found by nobody, until
+the tables are compacted (`compaction`).
 """
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 
 from chronos_assets.errors import ConflictError
+from chronos_assets.pipeline.upkeep.packs import remove_unneeded
 from chronos_assets.pipeline.walkforward.trials import keep_trial_of_old_run
-from chronos_assets.storage.fold_artifacts import FoldArtifacts
+from chronos_assets.storage.artifacts.store import ArtifactStore
+from chronos_assets.storage.fold_artifacts import FoldArtifacts, FoldFiles
 from chronos_assets.storage.model_artifacts import ModelArtifacts
 from chronos_assets.storage.models import kept_runs, models_in_use, models_of_run
 from chronos_assets.storage.retention import fold_keys_in_use, simulations_in_use
@@ -60,8 +60,8 @@ def run_space(stores: Stores, run_id: str) -> RunSpace:
 
 def run_spaces(stores: Stores, run_ids: Sequence[str]) -> dict[str, RunSpace]:
     """Measure runs, each file once."""
-    artifacts, predictions = FoldArtifacts(stores.artifacts), count_predictions(stores, run_ids) if run_ids else {}
-    size = functools.cache(artifacts.size)
+    predictions = count_predictions(stores, run_ids) if run_ids else {}
+    size = FoldArtifacts(stores.artifacts).size
     used: dict[str, list[RunArtifact]] = {run_id: [] for run_id in run_ids}
     for row in run_artifacts(stores.postgres, run_ids):
         used[row.run_id].append(row)
@@ -71,8 +71,8 @@ def run_spaces(stores: Stores, run_ids: Sequence[str]) -> dict[str, RunSpace]:
             run_id=run_id,
             folds=sum(row.folds for row in rows),
             prediction_rows=predictions.get(run_id, 0),
-            artifact_bytes=sum(size(row.fold_key) for row in rows),
-            own_artifact_bytes=sum(size(row.fold_key) for row in rows if row.own),
+            artifact_bytes=sum(size(row.files) for row in rows),
+            own_artifact_bytes=sum(size(row.files) for row in rows if row.own),
             simulations=[simulation for owner, simulation in simulations if owner == run_id],
         )
         for run_id, rows in used.items()
@@ -96,18 +96,16 @@ def retire_run(stores: Stores, run_id: str) -> RunSpace:
             locks.enter_context(simulation_lock(stores.postgres, simulation_id))
         keep_trial_of_old_run(stores, run)
         with files_lock(stores.postgres):
-            own = [row.fold_key for row in run_artifacts(stores.postgres, [run_id]) if row.own]
+            folds = run_artifacts(stores.postgres, [run_id])
             models = models_of_run(stores.postgres, run_id)
             delete_run(stores.postgres, run_id)
             for model_id in models:
                 ModelArtifacts(stores.artifacts).remove(model_id)
-            artifacts = FoldArtifacts(stores.artifacts)
-            for key in own:
-                artifacts.remove(key)
-            artifacts.remove_abandoned()
+            remove_folds(stores, [row.files for row in folds if row.own])
+            FoldArtifacts(stores.artifacts).remove_abandoned()
         for simulation_id in space.simulations:
-            for path in reports_of(stores.artifacts, simulation_id):
-                path.unlink(missing_ok=True)
+            for name in reports_of(stores.artifacts, simulation_id):
+                stores.artifacts.delete(name)
     return space
 
 
@@ -120,27 +118,34 @@ def _refuse_promoted(stores: Stores, run: RunRecord) -> None:
         )
 
 
-def reports_of(artifacts: Path, simulation_id: str) -> list[Path]:
-    """The tear sheets that were written to the reports folder of a simulation."""
-    return sorted((artifacts / REPORTS).glob(f"*-{simulation_id}.html"))
+def remove_folds(stores: Stores, folds: Sequence[FoldFiles]) -> None:
+    """Remove what folds left whose rows have gone, as far as no other fold needs it; call it under `files_lock`."""
+    artifacts = FoldArtifacts(stores.artifacts)
+    for key in {one.fold_key for one in folds if one.pack is None}:
+        artifacts.remove_single(key)
+    remove_unneeded(stores, sorted({one.pack for one in folds if one.pack is not None}))
+
+
+def reports_of(artifacts: ArtifactStore, simulation_id: str) -> list[str]:
+    """The tear sheets of a simulation that are kept as artifacts."""
+    return [entry.name for entry in artifacts.list(REPORTS) if entry.name.endswith(f"-{simulation_id}.html")]
 
 
 def remove_orphans(stores: Stores) -> int:
     """Remove files of folds, models and reports that no row names: a process was killed while it retired their run. Returns bytes."""
     artifacts, freed = FoldArtifacts(stores.artifacts), 0
     with files_lock(stores.postgres):
-        keys = artifacts.keys()
+        freed += remove_unneeded(stores)
+        keys = artifacts.single_keys()
         for start in range(0, len(keys), KEYS_PER_QUERY):
             part = keys[start : start + KEYS_PER_QUERY]
             for key in sorted(set(part) - fold_keys_in_use(stores.postgres, part)):
-                freed += artifacts.size(key)
-                artifacts.remove(key)
+                freed += artifacts.remove_single(key)
         artifacts.remove_abandoned()
         freed += _orphaned_models(stores)
-    named = {found[1]: path for path in (stores.artifacts / REPORTS).glob("*.html") if (found := _OF_SIMULATION.search(path.name))}
+    named = {found[1]: entry for entry in stores.artifacts.list(REPORTS) if (found := _OF_SIMULATION.search(entry.name))}
     for simulation_id in sorted(set(named) - simulations_in_use(stores.postgres, list(named))):
-        freed += named[simulation_id].stat().st_size
-        named[simulation_id].unlink(missing_ok=True)
+        freed += stores.artifacts.delete(named[simulation_id].name)
     return freed
 
 

@@ -24,7 +24,7 @@ from chronos_assets.domain.thresholds import Thresholds
 from chronos_assets.learning.training import FoldResult
 from chronos_assets.pipeline.walkforward.data import RunData
 from chronos_assets.pipeline.walkforward.request import WalkforwardRequest
-from chronos_assets.storage.fold_artifacts import FoldArtifacts, ValidationCases
+from chronos_assets.storage.fold_artifacts import FoldArtifacts, ValidationCases, label
 from chronos_assets.storage.postgres import Connection
 from chronos_assets.storage.runs import FoldRecord, store_folds
 from chronos_assets.storage.stores import Stores
@@ -86,7 +86,7 @@ class FoldWriter:
             best_iteration=result.best_iteration,
             best_score=result.best_score,
             fold_key=result.key,
-            artifact=self.artifacts.label(result.key),
+            artifact=None,
             importance=vars(result.importance),
             versions=result.versions,
             notes=_notes(result, self.request),
@@ -125,13 +125,14 @@ class FoldWriter:
         self._last = time.monotonic()
 
     def _keep_files(self, folds: Sequence[ReadyFold]) -> list[FoldRecord]:
-        """Write the files of trained folds and verify those of copied ones; gives the folds that have theirs, with their hashes."""
+        """Write what trained folds left as one pack and verify that of copied ones; gives the folds that have theirs, with their hashes."""
         trained = [ready.trained for ready in folds if ready.trained is not None]
         saved = self.artifacts.save({result.key: (result.model, _cases(result)) for result in trained})
         copied = [ready.record for ready in folds if ready.trained is None]
         states = self.artifacts.states(record.files for record in copied)
         whole = [record for record, state in zip(copied, states, strict=True) if state == "whole"]
-        return whole + [replace(ready.record, **vars(saved[ready.trained.key])) for ready in folds if ready.trained is not None]
+        files = ((ready.record, saved[ready.trained.key]) for ready in folds if ready.trained is not None)
+        return whole + [replace(record, **vars(one), artifact=label(one)) for record, one in files]
 
     def _record(self, fold: Fold, thresholds: Thresholds, predictions: Floats, *, notes: dict[str, Any], **trained: Any) -> FoldRecord:
         targets = self.data.arrays.targets[fold.test_start : fold.test_end]

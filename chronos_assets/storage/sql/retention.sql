@@ -36,8 +36,27 @@ WHERE a.dataset_id = %(dataset_id)s AND a.verdict <> 'running'
     )
 
 -- Those of these fold keys that a stored fold has.
+-- Of these keys, those of folds whose model and cases are files of an older program.
 -- name: fold_keys_in_use
-SELECT DISTINCT fold_key FROM walkforward_folds WHERE fold_key = ANY(%(keys)s)
+SELECT DISTINCT fold_key FROM walkforward_folds WHERE fold_key = ANY(%(keys)s) AND pack IS NULL
+
+-- name: packs_in_use
+SELECT DISTINCT pack FROM walkforward_folds WHERE pack = ANY(%(packs)s)
+
+-- Packs that folds of a dataset need; of all datasets without one.
+-- name: packs_of_dataset
+SELECT DISTINCT f.pack
+FROM walkforward_folds f JOIN walkforward_runs r USING (run_id)
+WHERE f.pack IS NOT NULL AND (%(dataset_id)s::text IS NULL OR r.dataset_id = %(dataset_id)s)
+
+-- The folds that need each of these packs, once each.
+-- name: pack_members
+SELECT DISTINCT ON (pack, fold_key) fold_key, artifact_sha256, artifact_bytes, validation_sha256, validation_bytes, pack
+FROM walkforward_folds WHERE pack = ANY(%(packs)s) AND fold_key IS NOT NULL ORDER BY pack, fold_key
+
+-- Folds of an old pack are in a new one, too: from now on they are read there.
+-- name: pack_replace
+UPDATE walkforward_folds SET pack = %(new)s, artifact = %(artifact)s WHERE pack = %(old)s AND fold_key = ANY(%(keys)s)
 
 -- name: simulations_in_use
 SELECT simulation_id::text AS simulation_id FROM simulation_runs WHERE simulation_id = ANY(%(ids)s::uuid[])

@@ -70,12 +70,12 @@ SELECT 1 FROM walkforward_folds WHERE fold_key = ANY(%(keys)s) ORDER BY run_id, 
 INSERT INTO walkforward_folds (
     run_id, fold_number, train_start_idx, train_end_idx, test_start_idx, test_end_idx, train_start_ts, train_end_ts, test_start_ts,
     test_end_ts, samples_train, samples_test, best_iteration, best_score, thresholds, metrics, fold_key, artifact, importance,
-    artifact_sha256, artifact_bytes, validation_sha256, validation_bytes, versions
+    artifact_sha256, artifact_bytes, validation_sha256, validation_bytes, pack, versions
 ) VALUES (
     %(run_id)s, %(fold_number)s, %(train_start_idx)s, %(train_end_idx)s, %(test_start_idx)s, %(test_end_idx)s, %(train_start_ts)s,
     %(train_end_ts)s, %(test_start_ts)s, %(test_end_ts)s, %(samples_train)s, %(samples_test)s, %(best_iteration)s, %(best_score)s,
     %(thresholds)s, %(metrics)s, %(fold_key)s, %(artifact)s, %(importance)s,
-    %(artifact_sha256)s, %(artifact_bytes)s, %(validation_sha256)s, %(validation_bytes)s, %(versions)s
+    %(artifact_sha256)s, %(artifact_bytes)s, %(validation_sha256)s, %(validation_bytes)s, %(pack)s, %(versions)s
 )
 ON CONFLICT (run_id, fold_number) DO UPDATE SET
     train_start_idx = excluded.train_start_idx,
@@ -99,6 +99,7 @@ ON CONFLICT (run_id, fold_number) DO UPDATE SET
     artifact_bytes = excluded.artifact_bytes,
     validation_sha256 = excluded.validation_sha256,
     validation_bytes = excluded.validation_bytes,
+    pack = excluded.pack,
     versions = excluded.versions
 
 -- Other runs share a fold's files by its key: what was just written is what they have, too.
@@ -108,22 +109,24 @@ UPDATE walkforward_folds SET
     artifact_bytes = %(artifact_bytes)s,
     validation_sha256 = %(validation_sha256)s,
     validation_bytes = %(validation_bytes)s,
+    pack = %(pack)s,
+    artifact = %(artifact)s,
     versions = %(versions)s
 WHERE fold_key = %(fold_key)s
-    AND (artifact_sha256, validation_sha256) IS DISTINCT FROM (%(artifact_sha256)s::text, %(validation_sha256)s::text)
+    AND (artifact_sha256, validation_sha256, pack) IS DISTINCT FROM (%(artifact_sha256)s::text, %(validation_sha256)s::text, %(pack)s::text)
 
 -- Without `importance`: it is long, and pooled by `run_importance`.
 -- name: folds_get
 SELECT run_id, fold_number, train_start_idx, train_end_idx, test_start_idx, test_end_idx, train_start_ts, train_end_ts, test_start_ts,
     test_end_ts, samples_train, samples_test, best_iteration, best_score, thresholds, metrics, fold_key, artifact,
-    artifact_sha256, artifact_bytes, validation_sha256, validation_bytes, versions
+    artifact_sha256, artifact_bytes, validation_sha256, validation_bytes, pack, versions
 FROM walkforward_folds WHERE run_id = %(run_id)s ORDER BY fold_number
 
 -- name: fold_numbers
 SELECT fold_number FROM walkforward_folds WHERE run_id = %(run_id)s ORDER BY fold_number
 
 -- name: fold_files
-SELECT fold_number, fold_key, artifact_sha256, artifact_bytes, validation_sha256, validation_bytes
+SELECT fold_number, fold_key, artifact_sha256, artifact_bytes, validation_sha256, validation_bytes, pack
 FROM walkforward_folds WHERE run_id = %(run_id)s ORDER BY fold_number
 
 -- Sums of importance over the folds of a run, one row per feature in its order; `test_rows` is the same in every row.
@@ -146,7 +149,7 @@ SELECT DISTINCT ON (f.fold_key)
     f.run_id::text AS run_id, f.fold_number, f.train_start_idx, f.train_end_idx, f.test_start_idx, f.test_end_idx, f.train_start_ts,
     f.train_end_ts, f.test_start_ts, f.test_end_ts, (f.thresholds ->> 'long')::double precision AS long_threshold,
     (f.thresholds ->> 'short')::double precision AS short_threshold, (f.metrics ->> 'version')::bigint AS metrics_version,
-    f.fold_key, f.artifact_sha256, f.artifact_bytes, f.validation_sha256, f.validation_bytes
+    f.fold_key, f.artifact_sha256, f.artifact_bytes, f.validation_sha256, f.validation_bytes, f.pack
 FROM walkforward_folds f JOIN walkforward_runs r USING (run_id)
 WHERE r.dataset_id = %(dataset_id)s AND f.run_id <> %(run_id)s AND f.fold_key = ANY(%(keys)s)
 ORDER BY f.fold_key, f.artifact_sha256 IS NULL, r.created_at DESC
@@ -163,22 +166,21 @@ DELETE FROM walkforward_folds WHERE run_id = %(run_id)s AND fold_number = ANY(%(
 INSERT INTO walkforward_folds (
     run_id, fold_number, train_start_idx, train_end_idx, test_start_idx, test_end_idx, train_start_ts, train_end_ts, test_start_ts,
     test_end_ts, samples_train, samples_test, best_iteration, best_score, thresholds, metrics, fold_key, artifact, importance,
-    artifact_sha256, artifact_bytes, validation_sha256, validation_bytes, versions
+    artifact_sha256, artifact_bytes, validation_sha256, validation_bytes, pack, versions
 )
 SELECT %(run_id)s, fold_number, train_start_idx, train_end_idx, test_start_idx, test_end_idx, train_start_ts, train_end_ts, test_start_ts,
     test_end_ts, samples_train, samples_test, best_iteration, best_score, thresholds, metrics, fold_key, artifact, importance,
-    artifact_sha256, artifact_bytes, validation_sha256, validation_bytes, versions
+    artifact_sha256, artifact_bytes, validation_sha256, validation_bytes, pack, versions
 FROM walkforward_folds WHERE run_id = %(source)s AND fold_number = ANY(%(numbers)s) AND fold_key = ANY(%(keys)s)
 RETURNING fold_number
 
--- Keys of the files of runs, the number of folds that use each, and whether no other run does.
+-- Folds of runs by what they leave, the number of folds that use each, and whether no other run does.
 -- name: run_artifacts
-SELECT f.run_id::text AS run_id, f.fold_key, count(*) AS folds,
-    NOT EXISTS (SELECT 1 FROM walkforward_folds o WHERE o.fold_key = f.fold_key AND o.run_id <> f.run_id) AS own
+SELECT f.run_id::text AS run_id, f.fold_key, f.pack, max(f.artifact_bytes) AS artifact_bytes, max(f.validation_bytes) AS validation_bytes,
+    count(*) AS folds, NOT EXISTS (SELECT 1 FROM walkforward_folds o WHERE o.fold_key = f.fold_key AND o.run_id <> f.run_id) AS own
 FROM walkforward_folds f
 WHERE f.run_id = ANY(%(run_ids)s::uuid[])
-GROUP BY f.run_id, f.fold_key
-
+GROUP BY f.run_id, f.fold_key, f.pack
 
 -- A profile asks for a run. Runs of an older program have no profile: those that asked for the same on other content get it, too.
 -- name: run_profile_request
@@ -218,9 +220,9 @@ UPDATE walkforward_runs SET pinned_at = coalesce(pinned_at, now()) WHERE run_id 
 -- name: run_unpin
 UPDATE walkforward_runs SET pinned_at = NULL WHERE run_id = %(run_id)s
 
--- Keys of the folds that runs of a dataset have and runs of no other dataset.
--- name: dataset_fold_keys
-SELECT DISTINCT f.fold_key
+-- Folds of a dataset by what they leave, of those that runs of no other dataset have.
+-- name: dataset_fold_files
+SELECT DISTINCT f.fold_key, f.pack
 FROM walkforward_folds f JOIN walkforward_runs r USING (run_id)
 WHERE r.dataset_id = %(slug)s AND f.fold_key IS NOT NULL AND NOT EXISTS (
     SELECT 1 FROM walkforward_folds o JOIN walkforward_runs q USING (run_id) WHERE o.fold_key = f.fold_key AND q.dataset_id <> %(slug)s
