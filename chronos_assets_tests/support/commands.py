@@ -119,7 +119,8 @@ def _server() -> socket.socket:
     if not _servers:
         ours, theirs = socket.socketpair()
         with theirs:
-            code = f"from {command_server.__name__} import serve; exec(serve())"
+            serve = command_server.serve
+            code = f"from {serve.__module__} import {serve.__name__}; exec({serve.__name__}())"
             process = subprocess.Popen(
                 [sys.executable, "-c", code, str(theirs.fileno())],
                 cwd=ROOT,

@@ -35,7 +35,6 @@ WHERE a.dataset_id = %(dataset_id)s AND a.verdict <> 'running'
         SELECT audit_id FROM export_audits WHERE dataset_id = %(dataset_id)s ORDER BY audit_id DESC LIMIT %(newest)s
     )
 
--- Those of these fold keys that a stored fold has.
 -- Of these keys, those of folds whose model and cases are files of an older program.
 -- name: fold_keys_in_use
 SELECT DISTINCT fold_key FROM walkforward_folds WHERE fold_key = ANY(%(keys)s) AND pack IS NULL
