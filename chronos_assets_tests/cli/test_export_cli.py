@@ -68,7 +68,7 @@ def test_an_export_says_what_it_did_as_one_document(case: ExportCase, run: Run) 
 def test_all_goes_on_after_a_bad_dataset_and_says_the_worst(case: ExportCase, run: Run) -> None:
     """One broken manifest, one good: the good one is published, the counts are logged, exit code 3."""
     (case.folder / "broken_1d_v1.yaml").write_text("dataset: broken_1d_v1\n")
-    done = run_program("export", "--all", "--json")
+    done = run("export", "--all", "--json")
     told = document(done, 3)
     assert {d["dataset"]: d["exit_code"] for d in told["datasets"]} == {"broken_1d_v1": 3, case.slug: 0}
     assert told["rows_written"] == 40
@@ -118,7 +118,7 @@ def test_without_a_registry_published_bars_are_never_touched(case: ExportCase, r
 def test_exit_codes_and_one_readable_error(case: ExportCase, run: Run, arguments: tuple[str, ...], code: int) -> None:
     """2 for a wrong call, 3 for what is refused, 4 for a server that is not there; never a traceback or a secret."""
     here = case.stores.questdb.conf.for_batches(10).removesuffix(";")
-    done = run_program("export", *[case.slug if word == "SLUG" else word.replace("HERE", here) for word in arguments])
+    done = run("export", *[case.slug if word == "SLUG" else word.replace("HERE", here) for word in arguments])
     assert done.returncode == code, done.stderr
     assert done.stdout == ""
     assert "Traceback" not in done.stderr
