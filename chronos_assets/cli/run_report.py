@@ -53,7 +53,8 @@ def gate_text(document: dict[str, Any]) -> str:
             "the audit says",
             f"  {document['found']}",
             f"in the registry: {'yes' if document['published'] else 'no'}; steps that ran after the change: {ran}",
-            f"removed again: manifest and partition of {document['dataset']}; {rows} rows stay in QuestDB, where no reader looks at them",
+            f"removed again: manifest and partition of {document['dataset']}; {rows} rows stay in QuestDB, where no reader looks at them.",
+            "`chronos prune` gives the space of dead rows back once they are more than half of a table.",
         ]
     )
 

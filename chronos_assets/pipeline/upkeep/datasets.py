@@ -23,8 +23,7 @@ from chronos_assets.storage.runs import files_lock, fold_files_of_dataset
 from chronos_assets.storage.stores import Stores
 
 RECLAIM = (
-    "QuestDB has no row delete. To get the space back: stop exports, DROP TABLE indicator_bars in QuestDB, then "
-    "`chronosflow_export --all --replace`, which writes every dataset again that still has its manifest."
+    "`chronos prune` gives the space of dead rows back once they are more than half of a table; `chronos services status` counts them."
 )
 AUDITS_SHOWN = 10
 
