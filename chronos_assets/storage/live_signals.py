@@ -41,8 +41,18 @@ def read_signals(
     conditions += [] if first is None else [f"timestamp >= {_nanoseconds(first)}"]
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
     last = "" if limit is None else f" LIMIT -{int(limit)}"
-    sql = f"SELECT {TIMESTAMP}, {', '.join(_VALUES)} FROM {LIVE_SIGNALS.name}{where} ORDER BY {TIMESTAMP}{last}"  # noqa: S608 - quoted
-    frame = stores.questdb.read(sql)
+    return _read(stores, f"{where} ORDER BY {TIMESTAMP}{last}")
+
+
+def newest_signals(stores: Stores, dataset: str | None = None) -> pl.DataFrame:
+    """The newest signal of each model, in the columns of `read_signals`."""
+    where = "" if dataset is None else f" WHERE dataset = {quote_literal(dataset)}"
+    return _read(stores, f"{where} LATEST ON {TIMESTAMP} PARTITION BY model_id")
+
+
+def _read(stores: Stores, rest: str) -> pl.DataFrame:
+    """Signals in order of bar and model; `rest`: what follows the table's name, with quoted values."""
+    frame = stores.questdb.read(f"SELECT {TIMESTAMP}, {', '.join(_VALUES)} FROM {LIVE_SIGNALS.name}{rest}")  # noqa: S608 - quoted
     return frame.select(
         (pl.col(TIMESTAMP).dt.timestamp("ns") // 1_000_000_000).alias("timestamp_unix"),
         *(pl.col(name).cast(pl.String) for name in LIVE_SIGNALS.symbols),

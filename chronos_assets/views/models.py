@@ -9,6 +9,7 @@ from typing import Any
 from chronos_assets.errors import NotPublishedError
 from chronos_assets.pipeline.models import predict
 from chronos_assets.storage.datasets import list_datasets
+from chronos_assets.storage.live_signals import newest_signals as newest_rows
 from chronos_assets.storage.live_signals import read_signals as read_rows
 from chronos_assets.storage.models import ModelRecord, alias_history, get_model, names_of
 from chronos_assets.storage.models import list_models as list_records
@@ -70,6 +71,13 @@ def read_signals(
         return []
     rows = read_rows(stores, dataset=dataset, model_id=model_id, first=first, limit=limit)
     return list(_signals(rows.iter_rows(named=True)))
+
+
+def newest_signals(stores: Stores, models: Sequence[doc.Model], dataset: str | None = None) -> dict[str, doc.LiveSignal]:
+    """The newest signal that each of `models` (those of `dataset`, or of all) gave, by model id; none of a model that was not asked yet."""
+    if not models:
+        return {}
+    return {one.model_id: one for one in _signals(newest_rows(stores, dataset).iter_rows(named=True))}
 
 
 def in_utc(moment: datetime | None) -> datetime | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import datetime
 
 import pytest
 
@@ -17,7 +18,7 @@ from chronos_assets.storage.live_signals import read_signals
 from chronos_assets.storage.models import ModelRecord
 from chronos_assets.storage.reading import open_reading
 from chronos_assets.storage.stores import Stores, open_stores
-from chronos_assets.web.pages.formats import percent
+from chronos_assets.web.pages.formats import minute, percent
 from chronos_assets_tests.support.trained_market import WALK, train
 from chronos_assets_tests.support.web_process import Web, running
 
@@ -94,6 +95,7 @@ def test_the_pages_show_what_the_documents_say(web: Web, model: ModelRecord) -> 
     )
     newest = web.get("/api/signals", dataset=SLUG)[-1]
     assert f"<b>{newest['signal']}</b>" in text
+    assert f'<td class="text">{newest["signal"]}</td><td class="text">{minute(datetime.fromisoformat(newest["timestamp"]))}</td>' in listed
     assert web.ask("/models/none").status_code == 404
 
 

@@ -14,10 +14,12 @@ SIGNALS_SHOWN = 50
 
 @router.get("")
 def list_models(request: Request, dataset: Exact = None) -> Response:
-    """Models, the newest first."""
-    postgres = stores_of(request).postgres
-    found = views.list_models(postgres, dataset or None)
-    return page(request, "models.html", models=found, ended=views.ended_models(postgres, found), filters={"dataset": dataset})
+    """Models, the newest first, each with the newest signal that it gave."""
+    stores = stores_of(request)
+    found = views.list_models(stores.postgres, dataset or None)
+    signals = views.newest_signals(stores, found, dataset or None)
+    over = views.ended_models(stores.postgres, found)
+    return page(request, "models.html", models=found, signals=signals, ended=over, filters={"dataset": dataset})
 
 
 @router.get("/{model_id}")
