@@ -12,7 +12,8 @@ Inputs = dict[str, Any]
 
 def _list(inputs: Inputs, name: str, value: object, at: int = 1) -> Inputs:
     """`inputs` with a feature as a list that holds `value` in one row."""
-    values = [float(one) for one in inputs[name]]
+    column = inputs[name]
+    values = column.tolist() if isinstance(column, np.ndarray) else list(column)
     return inputs | {name: [*values[:at], value, *values[at + 1 :]]}
 
 
