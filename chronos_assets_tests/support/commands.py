@@ -97,6 +97,8 @@ def _forked(request: Mapping[str, object], command: list[str], timeout: float) -
             status = int(answers.readline())
         except TimeoutError:
             os.kill(pid, signal.SIGKILL)
+            ours.settimeout(None)
+            ours.recv(64)  # how it ended: from then on it is gone
             raise subprocess.TimeoutExpired(command, timeout, *said) from None
         finally:
             for reader in readers:
