@@ -167,9 +167,10 @@ def test_what_went_while_it_was_copied_is_trained_again(stores: Stores, unique_s
 
 
 def _rows(stores: Stores, run_id: str) -> tuple[list[Any], list[Any]]:
-    """Everything that both stores hold of a run's folds."""
+    """Everything that both stores hold of a run's folds, but in which pack they lie: a prune may write packs together at any time."""
     with stores.postgres.connection() as connection:
-        folds = connection.execute("SELECT * FROM walkforward_folds WHERE run_id = %s ORDER BY fold_number", [run_id]).fetchall()
+        rows = connection.execute("SELECT * FROM walkforward_folds WHERE run_id = %s ORDER BY fold_number", [run_id]).fetchall()
+    folds = [{name: value for name, value in row.items() if name not in {"pack", "artifact"}} for row in rows]
     sql = f"SELECT * FROM walkforward_predictions WHERE run_id = '{run_id}' ORDER BY timestamp"
     return folds, stores.questdb.read(sql).rows()
 
