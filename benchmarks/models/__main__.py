@@ -7,13 +7,12 @@ futures), `cost` (a live training in folds), `kills` (training, promoting and ex
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.models import elsewhere, inputs, training
-from benchmarks.models.figures import Figure, bundles
+from benchmarks.models.figures import Figure, bundles, report
 from chronos_assets.storage.stores import Stores
 from chronos_assets.testing import temporary_stores
 
@@ -52,13 +51,8 @@ def main() -> None:
     asked = parser.parse_args()
     if unknown := sorted(set(asked.parts) - set(PARTS)):
         parser.error(f"there is no part {', '.join(unknown)}")
-    failed = 0
     with temporary_stores(durable=True) as stores, tempfile.TemporaryDirectory(prefix="chronos-models-") as folder:
-        for figure in figures(stores, Path(folder), asked):
-            print(figure, flush=True)
-            failed += not figure.holds
-    print(f"{failed} figures do not hold")
-    sys.exit(bool(failed))
+        report(figures(stores, Path(folder), asked))
 
 
 if __name__ == "__main__":

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from chronos_assets.domain.profiles.walkforward import WalkforwardProfile
 from chronos_assets.pipeline.models.bundle import export_model
@@ -44,6 +45,16 @@ def none_of(what: str, wrong: int, count: int, words: str) -> Figure:
 def at_most(what: str, value: float, bound: float, unit: str) -> Figure:
     """A measure with an upper bound."""
     return Figure(what, f"{value:.3g} {unit}", f"at most {bound:g} {unit}", value <= bound)
+
+
+def report(figures: Iterable[Figure]) -> NoReturn:
+    """Print a line per figure as it comes; ends the process with 1 if one does not hold."""
+    failed = 0
+    for figure in figures:
+        print(figure, flush=True)
+        failed += not figure.holds
+    print(f"{failed} figures do not hold")
+    sys.exit(bool(failed))
 
 
 def profile_of(learner: str = "xgboost", **changes: Any) -> WalkforwardProfile:

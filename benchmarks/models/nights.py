@@ -18,7 +18,7 @@ from typing import Any
 
 import polars as pl
 
-from benchmarks.models.figures import Figure, none_of
+from benchmarks.models.figures import Figure, none_of, report
 from benchmarks.nights.__main__ import run_night, servers_seconds, slope
 from benchmarks.nights.market import PROFILE, SIMULATION, a_day_passes, write_file
 from chronos_assets import services
@@ -186,13 +186,7 @@ def main() -> None:
     parser.add_argument(
         "--scratch", type=lambda text: [int(one) for one in text.split(",")], default=[1, 17, 30], help="Nights that are run again."
     )
-    asked = parser.parse_args()
-    failed = 0
-    for figure in figures(asked):
-        print(figure, flush=True)
-        failed += not figure.holds
-    print(f"{failed} figures do not hold")
-    sys.exit(bool(failed))
+    report(figures(parser.parse_args()))
 
 
 if __name__ == "__main__":

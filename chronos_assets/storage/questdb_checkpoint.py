@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from chronos_assets.errors import ConflictError
 from chronos_assets.storage.backup_files import copy_tree
 from chronos_assets.storage.questdb import QuestDB
 
@@ -19,17 +18,10 @@ PARTS = ("db", ".checkpoint", "conf", "chronos_assets.json")
 
 
 @contextmanager
-def checkpoint(questdb: QuestDB, *, ours: bool) -> Iterator[None]:
-    """Hold a checkpoint. One that a killed backup has left is released first where the server is `ours`, else refused."""
-    [state] = questdb.rows("SELECT in_progress, started_at FROM checkpoint_status()")
+def checkpoint(questdb: QuestDB) -> Iterator[None]:
+    """Hold a checkpoint of an embedded server. One that a killed backup has left is released first."""
+    [state] = questdb.rows("SELECT in_progress FROM checkpoint_status()")
     if state["in_progress"]:
-        if not ours:
-            raise ConflictError(
-                "QuestDB is in a checkpoint already",
-                code="checkpoint_held",
-                found=f"one since {state['started_at']}",
-                hint="Wait for the other backup, or end it by `CHECKPOINT RELEASE` in QuestDB's console.",
-            )
         questdb.execute("CHECKPOINT RELEASE")
     questdb.execute("CHECKPOINT CREATE")
     try:

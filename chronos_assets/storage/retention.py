@@ -9,7 +9,7 @@ from datetime import datetime
 from chronos_assets.domain.retention import KeptRun
 from chronos_assets.storage.fold_artifacts import FoldFiles, place_of_pack
 from chronos_assets.storage.models import kept_runs
-from chronos_assets.storage.postgres import Postgres
+from chronos_assets.storage.postgres import Postgres, Row
 from chronos_assets.storage.queries import query
 
 
@@ -26,6 +26,16 @@ class StandingRun:
     whole: bool
     rows: int
     simulated: bool
+
+
+@dataclass(frozen=True)
+class RunArtifact:
+    """What a fold of a run left, how many folds of the run use it, and whether no other run does."""
+
+    run_id: str
+    files: FoldFiles
+    folds: int
+    own: bool
 
 
 def retention_runs(postgres: Postgres, slug: str | None = None) -> list[StandingRun]:
@@ -108,3 +118,20 @@ def price_files_in_use(postgres: Postgres) -> set[str]:
     """Hashes (`sha256:...`) of the prices that simulations were made with."""
     with postgres.connection() as connection:
         return {row["content_hash"] for row in connection.execute(query("price_files_in_use")).fetchall()}
+
+
+def run_artifacts(postgres: Postgres, run_ids: Sequence[str]) -> list[RunArtifact]:
+    """Artifacts of runs, each once per run."""
+    with postgres.connection() as connection:
+        rows = connection.execute(query("run_artifacts"), {"run_ids": list(run_ids)}).fetchall()
+    return [RunArtifact(row["run_id"], _files_from(row), row["folds"], row["own"]) for row in rows]
+
+
+def fold_files_of_dataset(postgres: Postgres, slug: str) -> list[FoldFiles]:
+    """What the folds left that only runs of this dataset have, each with its key and pack."""
+    with postgres.connection() as connection:
+        return [_files_from(row) for row in connection.execute(query("dataset_fold_files"), {"slug": slug}).fetchall()]
+
+
+def _files_from(row: Row) -> FoldFiles:
+    return FoldFiles(**{name: row[name] for name in FoldFiles.__dataclass_fields__ if name in row})

@@ -121,16 +121,6 @@ class FeatureImportance:
     test_rows: int
 
 
-@dataclass(frozen=True)
-class RunArtifact:
-    """What a fold of a run left, how many folds of the run use it, and whether no other run does."""
-
-    run_id: str
-    files: FoldFiles
-    folds: int
-    own: bool
-
-
 def lock_key(run_id: str) -> str:
     """Name of the session lock of a run."""
     return f"walkforward:{run_id}"
@@ -379,19 +369,6 @@ def simulations_of(postgres: Postgres, run_ids: Sequence[str]) -> list[tuple[str
     return [(row["run_id"], row["simulation_id"]) for row in rows]
 
 
-def run_artifacts(postgres: Postgres, run_ids: Sequence[str]) -> list[RunArtifact]:
-    """Artifacts of runs, each once per run."""
-    with postgres.connection() as connection:
-        rows = connection.execute(query("run_artifacts"), {"run_ids": list(run_ids)}).fetchall()
-    return [RunArtifact(row["run_id"], _files_from(row), row["folds"], row["own"]) for row in rows]
-
-
-def fold_files_of_dataset(postgres: Postgres, slug: str) -> list[FoldFiles]:
-    """What the folds left that only runs of this dataset have, each with its key and pack."""
-    with postgres.connection() as connection:
-        return [_files_from(row) for row in connection.execute(query("dataset_fold_files"), {"slug": slug}).fetchall()]
-
-
 def delete_run(postgres: Postgres, run_id: str) -> None:
     """Delete a run, its folds and simulations from Postgres; its trial and its models stay on record.
 
@@ -408,10 +385,6 @@ def delete_run(postgres: Postgres, run_id: str) -> None:
 def _run_from(row: Row) -> RunRecord:
     kept = {name: value for name, value in row.items() if name in RunRecord.__dataclass_fields__}
     return RunRecord(**(kept | {"run_id": str(row["run_id"])}))
-
-
-def _files_from(row: Row) -> FoldFiles:
-    return FoldFiles(**{name: row[name] for name in FoldFiles.__dataclass_fields__ if name in row})
 
 
 def fold_from(row: Row) -> FoldRecord:

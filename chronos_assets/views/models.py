@@ -42,14 +42,13 @@ def read_model(postgres: Postgres, model_id: str) -> doc.ModelDetail:
     return doc.ModelDetail(**_fields(record, names), **more, history=history)
 
 
-def ended_models(postgres: Postgres, models: Sequence[doc.Model]) -> set[str]:
-    """Ids of those whose window has ended: the dataset has newer bars."""
+def ended_models(postgres: Postgres, models: Sequence[doc.Model], dataset: str | None = None) -> set[str]:
+    """Ids of those of `models` (those of `dataset`, or of all) whose window has ended: the dataset has newer bars."""
     if not models:
         return set()
-    known, chosen = {record.dataset_id: record for record in list_datasets(postgres)}, {one.model_id for one in models}
-    records = list_records(postgres, models[0].dataset_id if len(models) == 1 else None)
-    found = {one.model_id for one in records if one.dataset_id in known and predict.is_expired(one, known[one.dataset_id])}
-    return found & chosen
+    known = {record.dataset_id: record for record in list_datasets(postgres)}
+    records = (one for one in list_records(postgres, dataset) if one.dataset_id in known)
+    return {one.model_id for one in records if predict.is_expired(one, known[one.dataset_id])}
 
 
 def model_document(record: ModelRecord, names: list[str]) -> doc.Model:

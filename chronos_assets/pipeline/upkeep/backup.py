@@ -106,6 +106,6 @@ def _one_moment(stores: Stores, sources: Sources) -> Iterator[dict[str, Any]]:
             holder.execute(query("hold_attempts"))
             moment = reader.execute(query("export_snapshot")).fetchone()
             assert moment is not None
-            held = contextlib.nullcontext() if sources.questdb_root is None else checkpoint(stores.questdb, ours=True)
+            held = contextlib.nullcontext() if sources.questdb_root is None else checkpoint(stores.questdb)
             stack.enter_context(held)
         yield moment

@@ -19,7 +19,8 @@ from chronos_assets.storage.lfs import list_lfs
 from chronos_assets.storage.lfs_artifacts import LfsArtifacts
 from chronos_assets.storage.model_artifacts import ModelArtifacts
 from chronos_assets.storage.models import list_models
-from chronos_assets.storage.runs import files_lock, fold_files_of_dataset
+from chronos_assets.storage.retention import fold_files_of_dataset
+from chronos_assets.storage.runs import files_lock
 from chronos_assets.storage.stores import Stores
 
 RECLAIM = (

@@ -20,15 +20,13 @@ from chronos_assets.storage.artifacts.store import ArtifactStore
 from chronos_assets.storage.fold_artifacts import FoldArtifacts, FoldFiles
 from chronos_assets.storage.model_artifacts import ModelArtifacts
 from chronos_assets.storage.models import kept_runs, models_in_use, models_of_run
-from chronos_assets.storage.retention import fold_keys_in_use, simulations_in_use
+from chronos_assets.storage.retention import RunArtifact, fold_keys_in_use, run_artifacts, simulations_in_use
 from chronos_assets.storage.runs import (
-    RunArtifact,
     RunRecord,
     count_predictions,
     delete_run,
     files_lock,
     get_run,
-    run_artifacts,
     run_lock,
     simulations_of,
 )

@@ -53,11 +53,12 @@ class FileArtifacts:
         return path.stat().st_size if path.is_file() else None
 
     def delete(self, name: str) -> int:
-        """Delete a file, and its folder if that is empty then; returns the file's bytes."""
+        """Delete a file; returns its bytes. Folders below the first level go when they are empty: what is put there holds a lock."""
         path, size = self.path(name), self.size(name) or 0
         path.unlink(missing_ok=True)
-        with contextlib.suppress(OSError):
-            path.parent.rmdir()  # only if it is empty
+        if name.count("/") > 1:
+            with contextlib.suppress(OSError):
+                path.parent.rmdir()  # only if it is empty
         return size
 
     def list(self, prefix: str = "") -> Iterator[Entry]:

@@ -63,3 +63,19 @@ SELECT simulation_id::text AS simulation_id FROM simulation_runs WHERE simulatio
 -- name: price_files_in_use
 SELECT DISTINCT config #>> '{prices,content_hash}' AS content_hash FROM simulation_runs
 WHERE config #>> '{prices,content_hash}' IS NOT NULL
+
+-- Folds of runs by what they leave, the number of folds that use each, and whether no other run does.
+-- name: run_artifacts
+SELECT f.run_id::text AS run_id, f.fold_key, f.pack, max(f.artifact_bytes) AS artifact_bytes, max(f.validation_bytes) AS validation_bytes,
+    count(*) AS folds, NOT EXISTS (SELECT 1 FROM walkforward_folds o WHERE o.fold_key = f.fold_key AND o.run_id <> f.run_id) AS own
+FROM walkforward_folds f
+WHERE f.run_id = ANY(%(run_ids)s::uuid[])
+GROUP BY f.run_id, f.fold_key, f.pack
+
+-- Folds of a dataset by what they leave, of those that runs of no other dataset have.
+-- name: dataset_fold_files
+SELECT DISTINCT f.fold_key, f.pack
+FROM walkforward_folds f JOIN walkforward_runs r USING (run_id)
+WHERE r.dataset_id = %(slug)s AND f.fold_key IS NOT NULL AND NOT EXISTS (
+    SELECT 1 FROM walkforward_folds o JOIN walkforward_runs q USING (run_id) WHERE o.fold_key = f.fold_key AND q.dataset_id <> %(slug)s
+)

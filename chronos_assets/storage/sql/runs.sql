@@ -174,14 +174,6 @@ SELECT %(run_id)s, fold_number, train_start_idx, train_end_idx, test_start_idx, 
 FROM walkforward_folds WHERE run_id = %(source)s AND fold_number = ANY(%(numbers)s) AND fold_key = ANY(%(keys)s)
 RETURNING fold_number
 
--- Folds of runs by what they leave, the number of folds that use each, and whether no other run does.
--- name: run_artifacts
-SELECT f.run_id::text AS run_id, f.fold_key, f.pack, max(f.artifact_bytes) AS artifact_bytes, max(f.validation_bytes) AS validation_bytes,
-    count(*) AS folds, NOT EXISTS (SELECT 1 FROM walkforward_folds o WHERE o.fold_key = f.fold_key AND o.run_id <> f.run_id) AS own
-FROM walkforward_folds f
-WHERE f.run_id = ANY(%(run_ids)s::uuid[])
-GROUP BY f.run_id, f.fold_key, f.pack
-
 -- A profile asks for a run. Runs of an older program have no profile: those that asked for the same on other content get it, too.
 -- name: run_profile_request
 WITH named AS (
@@ -219,11 +211,3 @@ UPDATE walkforward_runs SET pinned_at = coalesce(pinned_at, now()) WHERE run_id 
 
 -- name: run_unpin
 UPDATE walkforward_runs SET pinned_at = NULL WHERE run_id = %(run_id)s
-
--- Folds of a dataset by what they leave, of those that runs of no other dataset have.
--- name: dataset_fold_files
-SELECT DISTINCT f.fold_key, f.pack
-FROM walkforward_folds f JOIN walkforward_runs r USING (run_id)
-WHERE r.dataset_id = %(slug)s AND f.fold_key IS NOT NULL AND NOT EXISTS (
-    SELECT 1 FROM walkforward_folds o JOIN walkforward_runs q USING (run_id) WHERE o.fold_key = f.fold_key AND q.dataset_id <> %(slug)s
-)

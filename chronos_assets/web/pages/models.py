@@ -18,7 +18,7 @@ def list_models(request: Request, dataset: Exact = None) -> Response:
     stores = stores_of(request)
     found = views.list_models(stores.postgres, dataset or None)
     signals = views.newest_signals(stores, found, dataset or None)
-    over = views.ended_models(stores.postgres, found)
+    over = views.ended_models(stores.postgres, found, dataset or None)
     return page(request, "models.html", models=found, signals=signals, ended=over, filters={"dataset": dataset})
 
 
@@ -28,5 +28,5 @@ def show_model(request: Request, model_id: str) -> Response:
     stores = stores_of(request)
     model = views.read_model(stores.postgres, model_id)
     signals = views.read_signals(stores, model.dataset_id, model_id=model.model_id, limit=SIGNALS_SHOWN)
-    over = model.model_id in views.ended_models(stores.postgres, [model])
+    over = model.model_id in views.ended_models(stores.postgres, [model], model.dataset_id)
     return page(request, "model.html", model=model, about=model.description, signals=signals[::-1], over=over)
