@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from chronos_assets.errors import FileError
 from chronos_assets.storage.artifacts import packs
-from chronos_assets.storage.artifacts.store import ArtifactStore
+from chronos_assets.storage.artifacts.store import ArtifactStore, Entry
 
 FOLDER, PACKS = "walkforward", "walkforward/packs"
 MODEL, CASES = ".ubj", ".npy"
@@ -136,9 +136,9 @@ class FoldArtifacts:
             return files.bytes
         return sum(self._store.size(place) or 0 for kind in (MODEL, CASES) if (place := place_of_file(files.fold_key, kind)))
 
-    def packs(self) -> dict[str, int]:
-        """The packs that are here, and the bytes of each."""
-        return {found[1]: entry.size for entry in self._store.list(PACKS) if (found := _PACK.fullmatch(entry.name))}
+    def packs(self) -> dict[str, Entry]:
+        """The packs that are here, with the bytes of each and when it was written."""
+        return {found[1]: entry for entry in self._store.list(PACKS) if (found := _PACK.fullmatch(entry.name))}
 
     def remove_pack(self, pack: str) -> int:
         """Delete a pack; returns its bytes, 0 for one that is gone already."""

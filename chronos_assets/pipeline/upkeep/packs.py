@@ -6,6 +6,7 @@ A pack that was replaced stays until the next time, so that a process which has 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 
 from chronos_assets.errors import FileError
 from chronos_assets.storage.fold_artifacts import FoldArtifacts, FoldFiles
@@ -19,6 +20,7 @@ LEAST_NEEDED = 0.5
 # Small packs come from nights that train a few folds. So many together make one.
 SMALL_BYTES, SMALL_PACKS = 2_000_000, 16
 PACK_BYTES = 32_000_000
+RESTED = timedelta(hours=1)
 
 
 def remove_unneeded(stores: Stores, only: Sequence[str] | None = None) -> int:
@@ -32,14 +34,16 @@ def remove_unneeded(stores: Stores, only: Sequence[str] | None = None) -> int:
     return freed
 
 
-def rewrite_packs(stores: Stores, slug: str | None = None) -> int:
+def rewrite_packs(stores: Stores, slug: str | None = None, *, rested: timedelta = RESTED) -> int:
     """Write packs (of one dataset, or of all) that are mostly dead, or small and many, again in fewer ones; returns how many were replaced.
 
-    Takes `files_lock` for each new pack, so that folds are stored in between. A pack with a damaged member stays as it is.
+    Packs younger than `rested` stay: their run may be going on. Takes `files_lock` for each new pack, so that folds are stored in between.
+    A pack with a damaged member stays as it is.
     """
     artifacts = FoldArtifacts(stores.artifacts)
     needed = packs_of(stores.postgres, slug)
-    sizes = {pack: size for pack, size in artifacts.packs().items() if pack in needed}
+    before = datetime.now(UTC) - rested
+    sizes = {pack: entry.size for pack, entry in artifacts.packs().items() if pack in needed and entry.modified <= before}
     members = pack_members(stores.postgres, sorted(sizes))
     return sum(_rewrite(stores, artifacts, group) for group in groups_to_rewrite(sizes, members))
 
