@@ -67,8 +67,8 @@ class FoldResult:
     """A trained fold, and the versions of the process that trained it.
 
     `predictions` are in the target's unit (`p - 0.5` for 0/1), `scores` the learner's raw outputs; both per test row. `chosen` are the
-    features that the selector kept; `importance` has an entry for every candidate, over the test rows, or over the validation rows of a
-    fold without test rows (a live fold's model is trained so).
+    features that the selector kept; `importance` has an entry for every candidate, with |SHAP| summed over the test rows: 0 if there are
+    none (a live fold's model is trained so).
     """
 
     fold: Fold
@@ -143,7 +143,7 @@ def train_fold(data: FoldData, spec: FoldSpec, stop: Stop | None = None) -> Fold
         val_rows=validation,
         val_predictions=predictions["validation"],
         val_targets=data.targets[validation],
-        importance=_of_all(trained.importance(features["test" if len(rows["test"]) else "validation"]), columns, data.features.shape[1]),
+        importance=_of_all(trained.importance(features["test"]), columns, data.features.shape[1]),
         model=trained.save(attributes_of(spec.key, names, transform, binary=recipe.binary)),
         seconds=time.perf_counter() - started,
     )

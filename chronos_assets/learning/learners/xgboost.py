@@ -152,9 +152,9 @@ class Trees:
         return score if np.isfinite(score) else None
 
     def importance(self, features: Features) -> Importance:
-        """Total gain and splits over all trees; |SHAP| over the rows."""
+        """Total gain and splits over all trees; |SHAP| over the rows, of which there may be none."""
         count = features.shape[1]
-        contributions = self.booster.predict(self._matrix(features), pred_contribs=True)
+        contributions = self.booster.predict(self._matrix(features), pred_contribs=True) if len(features) else np.zeros((0, count))
         gain: dict[str, Any] = self.booster.get_score(importance_type="total_gain")
         splits: dict[str, Any] = self.booster.get_score(importance_type="weight")
         names = self.booster.feature_names or [f"f{i}" for i in range(count)]
