@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from chronos_assets.errors import ServiceUnavailableError
 
 # Values of one piece while one series is read; the second one gets half as many, the third a third, and so on.
-PIECE_CELLS = 1_000_000
+PIECE_CELLS = 500_000
 LEAST_CELLS = 50_000
 MOST_READS = 50
 
