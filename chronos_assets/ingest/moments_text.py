@@ -1,49 +1,33 @@
-"""Date and Time cells in a declared form (ISO 8601, Unix time, a strptime pattern) into days, seconds of the day and offsets.
-
-Cells of one width, which is nearly all of them, are read as columns of bytes: each digit of all cells at once, each run of one date
-once. Whatever differs goes through the regular expression of the form, which takes the same cells.
-"""
+"""Date and Time cells in a declared form (ISO 8601, Unix time, a strptime pattern) into days, seconds of the day and offsets."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from chronos_assets.domain.bars_spec import FormatSpec
-from chronos_assets.domain.moment_patterns import MONTHS, expression, has_seconds, is_text
+from chronos_assets.domain.moment_patterns import has_seconds, is_text
 from chronos_assets.errors import BarsError
 from chronos_assets.ingest.cells import Int64s, whole_numbers
-from chronos_assets.ingest.dates import FIRST_YEAR, LAST_YEAR, civil_days, days_since_epoch
+from chronos_assets.ingest.dates import FIRST_YEAR, LAST_YEAR, days_since_epoch
+from chronos_assets.ingest.moment_cells import Odd, Parts, first_true, parts_by_expression, parts_of_one_width
 from chronos_assets.ingest.names import Column
 from chronos_assets.ingest.number_text import BLANKS
 from chronos_assets.ingest.times import DAY_SECONDS
-
-Bools = npt.NDArray[np.bool_]
 
 UNIX_UNITS: dict[str, int] = {"unix_s": 1, "unix_ms": 1_000, "unix_us": 1_000_000, "unix_ns": 1_000_000_000}
 """Form -> how many of its units make a second."""
 _LEAST_OF_UNIT = 10**8
 _EASYLANGUAGE = 19_000_000
-_ZERO, _NINE, _PLUS, _MINUS = (np.uint8(value) for value in (0x30, 9, 0x2B, 0x2D))
 _LAST_SECOND = 7_258_118_400
 _PROPOSE = "`chronos inspect FILE` proposes the form that reads the file."
 _ODD = {
     "zone_mixed": ("some times have an offset and others none", "Export the file again, with all times in UTC or all with their offset."),
     "date_mixed": ("some dates have a time of day and others none", "Export the file again, with the time of day in every row."),
 }
-
-
-class Odd(NamedTuple):
-    """The first cell that does not fit, and the code of its refusal if that is a special one."""
-
-    at: int
-    code: str = ""
 
 
 @dataclass(frozen=True)
@@ -153,12 +137,12 @@ class DeclaredMoments:
 
     def _whole_seconds(self, stamps: Int64s, units: Int64s, cells: pl.Series, row_of: Callable[[int], int]) -> Int64s:
         seconds: Int64s = stamps // units
-        if (at := _first(seconds * units != stamps)) is not None:
+        if (at := first_true(seconds * units != stamps)) is not None:
             raise _fraction(str(cells[at]), self._name, row_of(at), "Date")
         return seconds
 
     def _refuse_far(self, days: Int64s, cells: pl.Series, row_of: Callable[[int], int]) -> None:
-        if (at := _first((days < 0) | (days * DAY_SECONDS >= _LAST_SECOND))) is not None:
+        if (at := first_true((days < 0) | (days * DAY_SECONDS >= _LAST_SECOND))) is not None:
             early = days[at] < 0
             raise BarsError(
                 f"Date is {'before 1970, the first year that QuestDB stores' if early else f'after {LAST_YEAR}'}",
@@ -171,15 +155,15 @@ class DeclaredMoments:
                 column="Date",
             )
 
-    def _text(self, cells: pl.Series, form: str, what: str, row_of: Callable[[int], int]) -> dict[str, npt.NDArray[np.generic]]:
+    def _text(self, cells: pl.Series, form: str, what: str, row_of: Callable[[int], int]) -> Parts:
         """The parts of text cells by the names of the expression's groups."""
-        found = _fixed_width(cells, form)
+        found = parts_of_one_width(cells, form)
         if found is not None:
             return found
         cells = cells.str.strip_chars(BLANKS)
         if cells.null_count() or (cells == "").any():
             raise _empty(what, self._name, row_of(int((cells.is_null() | (cells == "").fill_null(value=True)).arg_max() or 0)))
-        parts = _by_expression(cells, form)
+        parts = parts_by_expression(cells, form)
         if isinstance(parts, Odd):
             declared = f"{'a date' if what == 'Date' else 'a time'} written {form}, as format.{what.lower()} declares"
             message, hint = _ODD.get(
@@ -197,9 +181,9 @@ class DeclaredMoments:
             )
         return parts
 
-    def _dated(self, parts: dict[str, npt.NDArray[np.generic]], cells: pl.Series, row_of: Callable[[int], int]) -> Moments:
+    def _dated(self, parts: Parts, cells: pl.Series, row_of: Callable[[int], int]) -> Moments:
         days, good = parts["days"].astype(np.int64), parts["good"].astype(np.bool_)
-        if (at := _first(~good)) is not None:
+        if (at := first_true(~good)) is not None:
             early = bool(parts["early"][at]) if "early" in parts else False
             raise BarsError(
                 f"Date is {'before 1970, the first year that QuestDB stores' if early else 'not a day of the calendar'}",
@@ -217,147 +201,7 @@ class DeclaredMoments:
         return Moments(days, seconds, parts["z"].astype(np.int64) if "z" in parts else None)
 
 
-def _fixed_width(cells: pl.Series, form: str) -> dict[str, npt.NDArray[np.generic]] | None:
-    """The parts of cells that are all written like the first one: same width, digits at the same places; None if they are not."""
-    if cells.dtype != pl.String or cells.null_count() or not len(cells):
-        return None
-    first = re.fullmatch(expression(form), str(cells[0]))
-    if first is None or any(first.groupdict().get(name) for name in ("b", "p", "f")):
-        return None
-    spans = {name: first.span(name) for name, text in first.groupdict().items() if text is not None}
-    zone, sign = spans.pop("z", None), None
-    if zone is not None and first["z"] not in {"Z", "UTC"}:
-        if zone[1] - zone[0] != len("+00:00"):
-            return None
-        sign = zone[0]
-        spans |= {"zh": (sign + 1, sign + 3), "zm": (sign + 4, sign + 6)}
-    columns = _byte_columns(cells, len(first[0]))
-    if columns is None or not _alike(columns, first[0], spans, sign):
-        return None
-    found: dict[str, npt.NDArray[np.generic]] = {name: _number(columns, spans[name]) for name in ("H", "M", "S") if name in spans}
-    if "d" in spans:
-        found |= _days_by_runs(columns, spans)
-    if sign is not None:
-        minutes = _number(columns, spans["zh"]) * 60 + _number(columns, spans["zm"])
-        found["z"] = np.where(columns[sign] == _MINUS, -minutes, minutes) * 60
-    elif zone is not None:
-        found["z"] = np.zeros(len(cells), dtype=np.int64)
-    return found
-
-
-def _alike(columns: npt.NDArray[np.uint8], first: str, spans: dict[str, tuple[int, int]], sign: int | None) -> bool:
-    """Whether all cells have digits where the first one has its numbers, and its very characters elsewhere."""
-    digits = {place for start, end in spans.values() for place in range(start, end)}
-    for place, column in enumerate(columns):
-        if place in digits:
-            good = (column - _ZERO) <= _NINE
-        elif place == sign:
-            good = (column == _PLUS) | (column == _MINUS)
-        else:
-            good = column == ord(first[place])
-        if not good.all():
-            return False
-    return True
-
-
-def _byte_columns(cells: pl.Series, width: int) -> npt.NDArray[np.uint8] | None:
-    """The bytes of cells of one width, uint8 [width, cells]; None if their widths differ."""
-    import pyarrow as pa
-
-    text = cells.to_arrow()
-    if not pa.types.is_large_string(text.type):
-        text = text.cast(pa.large_string())
-    if isinstance(text, pa.ChunkedArray):
-        text = text.combine_chunks()
-    _, starts, data = text.buffers()
-    offsets = np.frombuffer(starts, dtype=np.int64)[text.offset : text.offset + len(text) + 1]
-    if offsets[-1] - offsets[0] != width * len(text) or (np.diff(offsets) != width).any():
-        return None
-    table = np.frombuffer(data, dtype=np.uint8)[offsets[0] : offsets[-1]].reshape(len(text), width)
-    return np.ascontiguousarray(table.T)
-
-
-def _number(columns: npt.NDArray[np.uint8], span: tuple[int, int]) -> Int64s:
-    total = np.zeros(columns.shape[1], dtype=np.int32)
-    for place in range(*span):
-        total = total * 10 + (columns[place] - _ZERO)
-    return total.astype(np.int64)
-
-
-def _days_by_runs(columns: npt.NDArray[np.uint8], spans: dict[str, tuple[int, int]]) -> dict[str, npt.NDArray[np.generic]]:
-    """Days of the dates: bars of one day follow each other, so each run of a date is looked at once."""
-    moved = np.zeros(columns.shape[1], dtype=np.bool_)
-    moved[:1] = True
-    for name in ("Y", "y", "m", "d"):
-        for place in range(*spans.get(name, (0, 0))):
-            moved[1:] |= columns[place][1:] != columns[place][:-1]
-    starts = np.flatnonzero(moved)
-    picked = columns[:, starts]
-    year = _number(picked, spans["Y"]) if "Y" in spans else _century(_number(picked, spans["y"]))
-    days, good = civil_days(year, _number(picked, spans["m"]), _number(picked, spans["d"]))
-    lengths = np.diff(np.append(starts, columns.shape[1]))
-    if good.all():
-        return {"days": np.repeat(days, lengths), "good": np.ones(columns.shape[1], dtype=np.bool_)}
-    return {"days": np.repeat(days, lengths), "good": np.repeat(good, lengths), "early": np.repeat(year < FIRST_YEAR, lengths)}
-
-
-def _century(year: Int64s) -> Int64s:
-    """Years of two digits as strptime takes them: 69 to 99 are 1969 to 1999."""
-    return np.where(year >= 69, year + 1900, year + 2000)
-
-
-def _by_expression(cells: pl.Series, form: str) -> dict[str, npt.NDArray[np.generic]] | Odd:
-    """The parts of cells by the expression of the form, or the position of the first that does not match it as the others do."""
-    pattern = f"^(?:{expression(form)})$"
-    if (at := _first(~cells.str.contains(pattern).to_numpy())) is not None:
-        return Odd(at)
-    groups = cells.str.extract_groups(pattern).struct.unnest()
-    found: dict[str, npt.NDArray[np.generic]] = {}
-    for name in groups.columns:
-        part = groups[name]
-        if part.null_count() == len(part):
-            continue
-        if part.null_count():
-            if name in {"S", "f"}:
-                part = part.fill_null("0")
-            else:
-                # Some cells have a time of day or an offset, others none.
-                there = part.is_not_null().to_numpy()
-                return Odd(int(np.argmax(there != there[0])), "zone_mixed" if name == "z" else "date_mixed")
-        found[name] = _part(name, part)
-    if "p" in found:
-        hour = found.pop("I").astype(np.int64)
-        if (at := _first((hour < 1) | (hour > 12))) is not None:
-            return Odd(at)
-        found["H"] = hour % 12 + found.pop("p").astype(np.int64) * 12
-    if "d" in found:
-        year = found.pop("Y").astype(np.int64) if "Y" in found else _century(found.pop("y").astype(np.int64))
-        month = (found.pop("m") if "m" in found else found.pop("b")).astype(np.int64)
-        days, good = civil_days(year, month, found.pop("d").astype(np.int64))
-        found |= {"days": days, "good": good, "early": year < FIRST_YEAR}
-    return found
-
-
-def _part(name: str, text: pl.Series) -> npt.NDArray[np.generic]:
-    if name == "b":
-        names = text.str.to_lowercase().str.slice(0, 3)
-        months: Int64s = names.replace_strict(list(MONTHS), list(range(1, 13)), return_dtype=pl.Int64).to_numpy()
-        return months
-    if name == "p":
-        afternoon: Int64s = (text.str.to_lowercase() == "pm").cast(pl.Int64).to_numpy()
-        return afternoon
-    if name == "f":
-        digits: Int64s = text.str.strip_chars_end("0").str.len_bytes().cast(pl.Int64).to_numpy()
-        return digits
-    if name == "z":
-        digits = text.str.replace_all(r"[^0-9]", "").str.pad_end(4, "0").cast(pl.Int64).to_numpy()  # Z and UTC: 0000
-        seconds = digits // 100 * 3_600 + digits % 100 * 60
-        return np.where(text.str.starts_with("-").to_numpy(), -seconds, seconds)
-    numbers: Int64s = text.cast(pl.Int64).to_numpy()
-    return numbers
-
-
-def _seconds(parts: dict[str, npt.NDArray[np.generic]], row_of: Callable[[int], int], name: str, what: str) -> Int64s:
+def _seconds(parts: Parts, row_of: Callable[[int], int], name: str, what: str) -> Int64s:
     """Seconds of the day; raises `BarsError` for the first that is none. Zones beyond 14 hours are none either."""
     hours = parts["H"].astype(np.int64)
     nothing = np.zeros(len(hours), dtype=np.int64)
@@ -365,7 +209,7 @@ def _seconds(parts: dict[str, npt.NDArray[np.generic]], row_of: Callable[[int], 
     bad = (hours >= 24) | (minutes >= 60) | (seconds >= 60)
     if "z" in parts:
         bad |= np.abs(parts["z"].astype(np.int64)) > 14 * 3_600
-    if (at := _first(bad)) is not None:
+    if (at := first_true(bad)) is not None:
         raise BarsError(
             f"{what} is not a time of day",
             code="time_invalid",
@@ -375,7 +219,7 @@ def _seconds(parts: dict[str, npt.NDArray[np.generic]], row_of: Callable[[int], 
             row=row_of(at),
             column=what,
         )
-    if "f" in parts and (at := _first(parts["f"].astype(np.int64) > 0)) is not None:
+    if "f" in parts and (at := first_true(parts["f"].astype(np.int64) > 0)) is not None:
         raise _fraction("a fraction of a second", name, row_of(at), what)
     return hours * 3_600 + minutes * 60 + seconds
 
@@ -387,10 +231,6 @@ def _of_utc(seconds: Int64s, zone: str) -> Moments:
     utc = pl.Series(seconds * 1_000_000).cast(pl.Datetime("us", "UTC"))
     wall = utc.dt.convert_time_zone(zone).dt.replace_time_zone(None).cast(pl.Int64).to_numpy() // 1_000_000
     return Moments(wall // DAY_SECONDS, wall % DAY_SECONDS, wall - seconds)
-
-
-def _first(mask: Bools) -> int | None:
-    return int(np.argmax(mask)) if mask.any() else None
 
 
 def _empty(what: str, name: str, row: int) -> BarsError:
