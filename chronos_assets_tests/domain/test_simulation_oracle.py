@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from chronos_assets.domain.profiles.simulation import EXIT_REASONS, MODES, Exits, SimulationProfile
 from chronos_assets.domain.simulation.engine import Signals
-from chronos_assets.domain.simulation.exits import decided_exit, exit_rules, last_free_bar, may_decide, may_decide_inputs
+from chronos_assets.domain.simulation.exits import decided_exit, decision_bounds, exit_rules, last_free_bar, may_decide
 from chronos_assets.domain.simulation.prices import PriceBars
-from chronos_assets_tests.domain.test_simulation_properties import markets, played, profiles
+from chronos_assets_tests.domain.test_simulation_properties import decided_exits, markets, played, profiles
 from chronos_assets_tests.support.simulation_oracle import Replay
 
 WHOLE = (
@@ -70,18 +70,13 @@ SIGNALS = st.sampled_from([-1.5, -1.0, -0.5, -0.0, 0.0, 0.25, 0.5, 1.0, 1.5, flo
 @given(st.data())
 def test_no_bar_is_passed_over_on_which_a_rule_decides(data: st.DataObject) -> None:
     """Wherever `decided_exit` gives a reason other than time, `may_decide` stops the loop; time stops it by itself."""
-    exits = Exits(
-        opposite_threshold=data.draw(st.booleans()),
-        sign_flip=data.draw(st.booleans()),
-        signal_decay=data.draw(st.sampled_from([None, 0.5, 1.0])),
-        max_bars=data.draw(st.sampled_from([None, 1, 3])),
-    )
+    exits = Exits.model_validate(data.draw(decided_exits()))
     rules, side = exit_rules(exits), data.draw(st.sampled_from([1.0, -1.0]))
     p, entered, long, short = (data.draw(SIGNALS) for _ in range(4))
     held = data.draw(st.integers(1, 5))
     signal = float(p >= long) - float(p <= short)
     reason = EXIT_REASONS[decided_exit(rules, side, signal, p, entered, held)]
-    stops = may_decide(rules, side, p, short if side > 0 else long, *may_decide_inputs(rules, entered))
+    stops = may_decide(rules, side, p, short if side > 0 else long, decision_bounds(rules, entered))
     if reason == "time":
         assert last_free_bar(rules, 10, 100) <= 10 + held - 1
     elif reason != "none":

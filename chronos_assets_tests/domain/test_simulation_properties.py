@@ -49,6 +49,24 @@ def levels(*, percent: bool) -> st.SearchStrategy[dict[str, float] | None]:
 
 
 @st.composite
+def decided_exits(draw: st.DrawFn) -> dict[str, Any]:
+    """Any combination of the exit rules that are decided at a close."""
+    return {
+        "opposite_threshold": draw(st.booleans()),
+        "signal_decay": draw(st.sampled_from([None, 0.5, 1.0])),
+        "sign_flip": draw(st.booleans()),
+        "max_bars": draw(st.sampled_from([None, 1, 3])),
+    }
+
+
+@st.composite
+def level_exits(draw: st.DrawFn, *, percent: bool) -> dict[str, Any]:
+    """Any combination of levels, and of the pause after a stop."""
+    names = ("stop_loss", "trailing_stop", "take_profit")
+    return {name: draw(levels(percent=percent)) for name in names} | {"cooldown_bars": draw(st.integers(0, 3))}
+
+
+@st.composite
 def profiles(
     draw: st.DrawFn, *, percent: bool = True, costs: bool = True, fixed_units: bool = False, limit: bool = True
 ) -> SimulationProfile:
@@ -57,16 +75,7 @@ def profiles(
     fraction = st.sampled_from([0.0, 0.001, 0.01]) if costs else st.just(0.0)
     return SimulationProfile.model_validate(
         {
-            "exits": {
-                "opposite_threshold": draw(st.booleans()),
-                "signal_decay": draw(st.sampled_from([None, 0.5])),
-                "sign_flip": draw(st.booleans()),
-                "stop_loss": draw(levels(percent=percent)),
-                "trailing_stop": draw(levels(percent=percent)),
-                "take_profit": draw(levels(percent=percent)),
-                "max_bars": draw(st.sampled_from([None, 1, 3])),
-                "cooldown_bars": draw(st.integers(0, 3)),
-            },
+            "exits": draw(decided_exits()) | draw(level_exits(percent=percent)),
             "sizing": {"method": draw(st.sampled_from(methods)), "units": 10.0},
             "entry": {"order": draw(st.sampled_from(["market", "limit"] if limit else ["market"])), "valid_bars": draw(st.integers(1, 2))},
             "costs": {"commission_fraction": draw(fraction), "slippage_fraction": draw(fraction), "commission_fixed": draw(fraction)},

@@ -77,7 +77,7 @@ def decided_exit(exits: Any, side: float, signal: float, p: float, entry_signal:
 
 
 @inline
-def may_decide_inputs(exits: Any, entry_signal: float) -> tuple[float, float]:  # pragma: no cover - compiled
+def decision_bounds(exits: Any, entry_signal: float) -> tuple[float, float]:  # pragma: no cover - compiled
     """What `may_decide` compares with, the same on every bar of a trade: the prediction that is too weak, and the one to flip from."""
     weak = exits.decay_share * abs(entry_signal)  # 0 if decay is off: no |prediction| is below it
     flip = entry_signal if exits.sign_flip else 0.0
@@ -86,9 +86,10 @@ def may_decide_inputs(exits: Any, entry_signal: float) -> tuple[float, float]:  
 
 @inline
 def may_decide(
-    exits: Any, side: float, p: float, opposite_threshold: float, weak: float, flip: float
+    exits: Any, side: float, p: float, opposite_threshold: float, bounds: tuple[float, float]
 ) -> bool:  # pragma: no cover - compiled
     """Whether `decided_exit` may give a reason other than time on a bar with prediction `p`: one test without a branch."""
+    weak, flip = bounds
     return ((side * p <= side * opposite_threshold) & exits.opposite) | (p * flip < 0.0) | (abs(p) < weak)  # type: ignore[no-any-return]
 
 

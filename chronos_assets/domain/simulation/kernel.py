@@ -36,11 +36,11 @@ from chronos_assets.domain.simulation.exits import (
     OPPOSITE,
     STOPS,
     decided_exit,
+    decision_bounds,
     last_free_bar,
     level_exit,
     levels_of,
     may_decide,
-    may_decide_inputs,
     trailing_level,
 )
 
@@ -116,14 +116,14 @@ def next_event(
     Prices and predictions are compared times `side` (exact: it is 1 or -1), so that one comparison serves both sides.
     """
     exits = rules.exits
-    weak, flip = may_decide_inputs(exits, entry_signal)
+    bounds = decision_bounds(exits, entry_signal)
     trailing = exits.trail_fraction > 0.0 or exits.trail_atr > 0.0
     level, aim = side * stop, side * target
     for t in range(start, end):
         if trailing:
             level = max(side * stop, side * trailing_level(side, best, trail_share, trail_distance))
         hit = (side * worst[t] <= level) | (side * reach[t] >= aim) | np.isnan(opens[t])
-        if hit | may_decide(exits, side, prediction[t], opposite_threshold[t], weak, flip):
+        if hit | may_decide(exits, side, prediction[t], opposite_threshold[t], bounds):
             return t, best
         if trailing:
             best = side * max(side * best, side * reach[t])
