@@ -14,15 +14,15 @@ from chronos_assets.domain.slug import granularity_seconds
 from chronos_assets.domain.strict import StrictModel, nearest
 from chronos_assets.errors import SlugError
 
-Delimiter = Literal["comma", "tab", "semicolon", "pipe", "blanks"]
+Delimiter = Literal["tab", "semicolon", "comma", "pipe", "blanks"]
 TimeFormat = Literal["hhmm", "hhmmss", "none"]
 TimeUnit = Literal["hh", "minutes"]
 Encoding = Literal["utf-8", "utf-16", "latin-1", "by_mark"]
 Suffix = Literal["K", "M", "B", "T", "%"]
 Prefix = Literal["$", "€", "£", "¥"]
 
-DELIMITERS: dict[str, str] = {"comma": ",", "tab": "\t", "semicolon": ";", "pipe": "|", "blanks": " "}
-"""Name of a delimiter in manifests -> its character; `blanks` stands for runs of blanks and tabs."""
+DELIMITERS: dict[Delimiter, str] = {"tab": "\t", "semicolon": ";", "comma": ",", "pipe": "|", "blanks": " "}
+"""Name of a delimiter in manifests -> its character, in the order in which they are tried. `blanks` stands for runs of blanks and tabs."""
 SUFFIXES: dict[str, int] = {"K": 3, "M": 6, "B": 9, "T": 12, "%": -2}
 """Suffix of a number -> the power of ten it stands for."""
 PREFIXES: tuple[str, ...] = get_args(Prefix)
@@ -92,7 +92,7 @@ class FormatSpec(StrictModel):
     @field_validator("delimiter", mode="before")
     @classmethod
     def _by_character(cls, value: object) -> object:
-        names = {character: name for name, character in DELIMITERS.items()} | {"\\t": "tab", "blank": "blanks", "space": "blanks"}
+        names = {"\\t": "tab", "blank": "blanks", "space": "blanks"} | {mark: str(name) for name, mark in DELIMITERS.items()}
         return names.get(value, value) if isinstance(value, str) else value
 
     @field_validator("rename", mode="before")

@@ -12,7 +12,6 @@ from chronos_assets.errors import BarsError
 from chronos_assets.ingest.names import fold, is_date_and_time, missing_date, renamed
 
 _BOMS = ((b"\xff\xfe\x00\x00", "UTF-32"), (b"\x00\x00\xfe\xff", "UTF-32"), (b"\xff\xfe", "UTF-16"), (b"\xfe\xff", "UTF-16"))
-_ORDER: tuple[Delimiter, ...] = ("tab", "semicolon", "comma", "pipe", "blanks")
 _SAMPLE_BYTES = 256
 _MOSTLY = 0.7
 UTF8_BOM = b"\xef\xbb\xbf"
@@ -82,12 +81,12 @@ def read_header(line: bytes, line_number: int, spec: BarsSpec, name: str) -> Dia
     if spec.format.delimiter is not None:
         return Dialect(spec.format.delimiter, split_line(text, spec.format.delimiter), line_number)
     found: list[Dialect] = []
-    for delimiter in _ORDER:
+    for delimiter in DELIMITERS:
         header = split_line(text, delimiter)
         if any(fold(field.strip()) == "date" for field in renamed(header, spec.format.rename)):
             found.append(Dialect(delimiter, header, line_number))
     if not found:
-        best = max((split_line(text, d) for d in _ORDER), key=len)
+        best = max((split_line(text, d) for d in DELIMITERS), key=len)
         raise missing_date([field.strip() for field in best], file=name, row=line_number)
     marked = [dialect for dialect in found if dialect.delimiter != "blanks"]
     if not marked:
@@ -104,7 +103,7 @@ def headerless(line: bytes, lines_above: int, spec: BarsSpec, name: str) -> Dial
     except UnicodeDecodeError as error:
         raise not_utf8(line, error.start, lines_above + 1, name) from None
     declared = spec.format.delimiter
-    fields = {delimiter: len(split_line(text, delimiter)) for delimiter in ((declared,) if declared else _ORDER)}
+    fields = {delimiter: len(split_line(text, delimiter)) for delimiter in ((declared,) if declared else DELIMITERS)}
     fitting = [delimiter for delimiter, count in fields.items() if count == len(names)]
     if len(fitting) != 1:
         best = max(fields, key=lambda delimiter: fields[delimiter])
@@ -124,7 +123,7 @@ def headerless(line: bytes, lines_above: int, spec: BarsSpec, name: str) -> Dial
 
 def _refuse_joined(text: str, line_number: int, name: str) -> None:
     """`Date Time;Open` has a Date only between blanks; split as its delimiter says, it has one column for both."""
-    for delimiter in _ORDER[:-1]:
+    for delimiter in (name for name in DELIMITERS if name != "blanks"):
         header = [field.strip() for field in split_line(text, delimiter)]
         if len(header) > 1 and any(is_date_and_time(field) for field in header):
             raise missing_date(header, file=name, row=line_number)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from chronos_assets.domain.bars_spec import BarsSpec, Delimiter, FormatSpec
+from chronos_assets.domain.bars_spec import DELIMITERS, BarsSpec, Delimiter, FormatSpec
 from chronos_assets.errors import RefusedError
 from chronos_assets.ingest.dialect import UTF8_BOM, split_line
 from chronos_assets.ingest.source import HashingReader, file_kind, open_source, text_blocks
@@ -18,7 +18,6 @@ from chronos_assets.ingest.source import HashingReader, file_kind, open_source, 
 SAMPLE_BYTES = 1 << 18
 _LOOK_LINES = 12
 _SAMPLE_ROWS = 400
-_DELIMITERS: tuple[Delimiter, ...] = ("tab", "semicolon", "comma", "pipe", "blanks")
 _NUMBERLIKE = re.compile(r"[+-]?[$€£¥]?[ +-]?[0-9][0-9.,' \u00a0_:/TZ+-]*([eE][+-]?[0-9]+)?[KMBTkmbt%]?|")
 _HAS_DIGIT = re.compile(r"[0-9]")
 
@@ -79,7 +78,7 @@ def layouts(head: Head) -> Iterator[Layout]:
     first = next((number for number, line in enumerate(head.lines) if line.strip()), None)
     if first is None:
         return
-    for delimiter in _DELIMITERS:
+    for delimiter in DELIMITERS:
         split = [_split(line, delimiter) for line in head.lines[: _LOOK_LINES + _SAMPLE_ROWS]]
         for at in range(first, min(first + _LOOK_LINES, len(split))):
             names = split[at]
