@@ -22,6 +22,9 @@ from chronos_assets.settings_file import SettingsFile, read_settings_file
 
 PREFIX = "CHRONOS_"
 
+Executor = Literal["threads", "ray"]
+"""Names of `EXECUTORS` in `learning/executors/catalogue.py`."""
+
 
 def find_project(start: Path | None = None) -> Path:
     """The nearest folder at or above `start` (default: the working directory) that holds `dagster.yaml` and `exports/`; else `start`."""
@@ -89,7 +92,7 @@ class Settings(BaseSettings):
     apply_timeout_seconds: float = Field(default=300.0, gt=0, description="How long QuestDB may take to make written rows visible.")
 
     # Walk-forward
-    executor: Literal["threads", "ray"] = Field(default="threads", description="Where folds run.")
+    executor: Executor = Field(default="threads", description="Where folds run.")
     workers: int = Field(
         default_factory=lambda: os.cpu_count() or 1,
         ge=1,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
@@ -20,6 +20,7 @@ from chronos_assets.domain.profiles.variants import change_profile
 from chronos_assets.domain.profiles.walkforward import WalkforwardProfile
 from chronos_assets.domain.strict_yaml import YamlProblem, load_yaml
 from chronos_assets.errors import ManifestError, NotPublishedError, ServiceUnavailableError, UsageError
+from chronos_assets.settings import Executor
 
 if TYPE_CHECKING:
     import numpy as np
@@ -91,7 +92,7 @@ def folds(slug: str | None, rows: int | None, as_json: bool, **options: Any) -> 
 @click.command()
 @click.argument("slug", shell_complete=completion.slugs)
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="Device of this run.")
-@click.option("--executor", type=click.Choice(["threads", "ray"]), help="Where folds run; default: the setting.")
+@click.option("--executor", type=click.Choice(get_args(Executor)), help="Where folds run; default: the setting.")
 @click.option("--workers", type=click.IntRange(min=1), help="Folds trained at the same time; default: the setting.")
 @profile_options
 @json_option
