@@ -25,7 +25,8 @@ HEADER = (
 # `build` builds ourselves; `dev` needs every extra, because the suite tests them.
 LEVELS = {
     "run": ["--no-default-groups", "--group", "build"],
-    "ray": ["--no-default-groups", "--group", "build", "--extra", "ray"],
+    "s3": ["--no-default-groups", "--group", "build", "--extra", "s3"],
+    "ray": ["--no-default-groups", "--group", "build", "--extra", "ray", "--extra", "s3"],
     "excel": ["--no-default-groups", "--group", "build", "--extra", "excel"],
     "dev": ["--group", "build", "--group", "dev", "--all-extras"],
     "bench": ["--group", "build", "--group", "dev", "--group", "bench", "--all-extras"],

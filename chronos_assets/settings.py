@@ -16,6 +16,7 @@ import platformdirs
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
+from chronos_assets.artifacts_address import ArtifactsAddress, without_credentials
 from chronos_assets.errors import UsageError
 from chronos_assets.project_home import Remembered, default_home, is_project, moved_from, remember
 from chronos_assets.settings_file import SettingsFile, read_settings_file
@@ -48,6 +49,10 @@ class Settings(BaseSettings):
     cache: Path = Field(
         default_factory=lambda: Path(platformdirs.user_cache_dir("chronos_assets")),
         description="Folder of downloads that can be fetched again (the QuestDB jar).",
+    )
+    artifacts: str | None = Field(
+        default=None,
+        description="Where models, prices and reports are kept: file:///FOLDER or s3://BUCKET/PREFIX (default: artifacts in the home).",
     )
     exports_dir: Path = Field(default_factory=lambda: find_project() / "exports", description="Folder of the manifests.")
     data_roots: Annotated[tuple[Path, ...], NoDecode] = Field(
@@ -172,9 +177,14 @@ class Settings(BaseSettings):
     def _absolute(cls, value: Path | None) -> Path | None:
         return None if value is None else value.expanduser().absolute()
 
+    @field_validator("artifacts", mode="after")
+    @classmethod
+    def _artifacts_address(cls, value: str | None) -> str | None:
+        return None if value is None else str(ArtifactsAddress.parse(value))
+
     @cached_property
     def artifacts_dir(self) -> Path:
-        """Where Arrow files, models and reports are kept."""
+        """Artifacts of this machine: Arrow files and journals, and all others unless `artifacts` names another place."""
         return self.home / "artifacts"
 
     @classmethod
@@ -222,6 +232,10 @@ def _as_text(value: object) -> str:
     if isinstance(value, tuple):
         return (os.pathsep if any(isinstance(entry, Path) for entry in value) else ",").join(map(str, value))
     return str(value)
+
+
+def _without_credentials(value: object) -> object:
+    return without_credentials(value) if isinstance(value, str) else value
 
 
 def is_secret(name: str) -> bool:
@@ -272,7 +286,7 @@ def load_settings(**overrides: Any) -> Settings:
         raise UsageError(
             f"setting {name if where else PREFIX + name.upper()} cannot be used: {first['msg']}",
             code="setting_invalid",
-            found="***" if known and is_secret(name) else first.get("input"),
+            found="***" if known and is_secret(name) else _without_credentials(first.get("input")),
             hint="docs/SETTINGS.md lists every setting.",
             **where,
         ) from None

@@ -111,6 +111,27 @@ def stores(opened_stores: Any) -> Any:
     return opened_stores
 
 
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[tuple[str, int]]:
+    """Host and port of a server of the S3 protocol in this process, started once per run and only if a test asks for it."""
+    from chronos_assets_tests.support.s3_server import s3_server
+
+    with s3_server() as address:
+        yield address
+
+
+@pytest.fixture
+def bucket(s3_server: tuple[str, int], monkeypatch: pytest.MonkeyPatch) -> str:
+    """The URL of an empty place in that server, as the setting `artifacts` takes it; the environment has credentials and endpoint."""
+    from chronos_assets_tests.support.s3_server import BUCKET, environment
+
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    for name, value in environment(s3_server).items():
+        monkeypatch.setenv(name, value)
+    return f"s3://{BUCKET}/{secrets.token_hex(6)}"
+
+
 @pytest.fixture
 def unique_slug() -> str:
     """A slug that no other test of any run has used."""

@@ -13,6 +13,7 @@ from chronos_assets.cli import completion
 from chronos_assets.cli.common import emit, json_option
 from chronos_assets.cli.page_line import page_line
 from chronos_assets.cli.workplace import open_for_reading
+from chronos_assets.errors import UsageError
 from chronos_assets.storage.ids import full_id
 
 if TYPE_CHECKING:
@@ -101,10 +102,14 @@ def report(simulation_id: str, output: Path | None, show: bool, as_json: bool) -
 
     stores = open_for_reading()
     simulation_id = full_id(stores.postgres, "simulation", simulation_id)
-    path = Path(write_tear_sheet(simulation_id, stores, output))
+    sheet = write_tear_sheet(simulation_id, stores, output)
     if show:
-        webbrowser.open(path.as_uri())
-    emit(Report(simulation_id=simulation_id, file=str(path), bytes=path.stat().st_size), as_json, lambda _: str(path))
+        if "://" in sheet.place:
+            raise UsageError(
+                "the sheet is kept in a bucket, which a browser does not open", code="report_elsewhere", hint="Name a file by --output."
+            )
+        webbrowser.open(Path(sheet.place).as_uri())
+    emit(Report(simulation_id=simulation_id, file=sheet.place, bytes=sheet.bytes), as_json, lambda _: sheet.place)
 
 
 def _changed(profile: SimulationProfile, modes: tuple[str, ...], changes: tuple[str, ...]) -> SimulationProfile:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from chronos_assets.domain.slug import Slug
@@ -18,8 +19,16 @@ from chronos_assets.web.pages.simulation_values import made_now, sheet_values
 STYLE = "app.css"
 
 
-def write_tear_sheet(simulation_id: str, stores: Stores, output: Path | None = None) -> str:
-    """Write the sheet to the file `output` (default: the artifact `reports/...`) and return where it is: an absolute path, or a URL.
+@dataclass(frozen=True)
+class WrittenSheet:
+    """Where a tear sheet is, an absolute path or a URL, and its bytes."""
+
+    place: str
+    bytes: int
+
+
+def write_tear_sheet(simulation_id: str, stores: Stores, output: Path | None = None) -> WrittenSheet:
+    """Write the sheet to the file `output` (default: the artifact `reports/...`).
 
     Raises `RefusedError` for a simulation that is not completed.
     """
@@ -29,10 +38,10 @@ def write_tear_sheet(simulation_id: str, stores: Stores, output: Path | None = N
     if output is None:
         name = f"{REPORTS}/{slug}-{simulation.mode}-{simulation.simulation_id}.html"
         stores.artifacts.put({name: html})
-        return stores.artifacts.address(name)
+        return WrittenSheet(stores.artifacts.address(name), len(html))
     path = output.expanduser().absolute()
     write_file(path, html)
-    return str(path)
+    return WrittenSheet(str(path), len(html))
 
 
 def render_tear_sheet(simulation_id: str, stores: Stores) -> str:

@@ -98,7 +98,7 @@ class Outside(HTMLParser):
 
 def test_the_tear_sheet_is_one_file_that_needs_nothing_else(stores: Stores, simulated: SimulationResult, tmp_path: Path) -> None:
     """No script, no link, no outside resource; charts, months, statistics, trades and provenance are in it."""
-    path = write_tear_sheet(simulated.simulation_id, stores, tmp_path / "sheet.html")
+    path = write_tear_sheet(simulated.simulation_id, stores, tmp_path / "sheet.html").place
     text = Path(path).read_text(encoding="utf-8")
     parser = Outside()
     parser.feed(text)
@@ -170,7 +170,7 @@ def test_buy_and_hold_is_drawn_from_the_prices_of_a_second_file(stores: Stores, 
     run_id = train(stores, unique_slug, frame.drop("Open", "High", "Low", "Close"))
     (result,) = simulate_run(run_id, PROFILE, stores, prices=FilePrices(price_file(tmp_path, frame)))
     assert [w["code"] for w in result.warnings] == ["price_labels_assumed"]
-    text = Path(write_tear_sheet(result.simulation_id, stores, tmp_path / "sheet.html")).read_text(encoding="utf-8")
+    text = Path(write_tear_sheet(result.simulation_id, stores, tmp_path / "sheet.html").place).read_text(encoding="utf-8")
     assert 'class="hold"' in text
     assert "as simulated" in text  # the kept prices also serve to simulate again
 

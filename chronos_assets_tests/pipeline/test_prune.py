@@ -71,7 +71,7 @@ def test_simulations_go_with_their_run(stores: Stores, unique_slug: str) -> None
         connection.execute("UPDATE indicator_datasets SET content_hash = 'other' WHERE dataset_id = %s", [unique_slug])
     second = run_walkforward(unique_slug, WALK, stores, horizon=1, horizon_assumed=False, profile_name="default").run_id
     made = [simulate_run(first, SimulationProfile(modes=["dual"]), stores)[0].simulation_id]
-    sheet = write_tear_sheet(made[0], stores)
+    sheet = write_tear_sheet(made[0], stores).place
     unfinished = plan_prune(stores, keep_of(stores.settings, ONE), unique_slug)
     assert unfinished.runs == []  # a night that trained and did not simulate replaces nothing
     assert "until its current run is simulated" in unfinished.waiting[0]

@@ -21,7 +21,7 @@ from packaging.utils import canonicalize_name
 PROJECT = Path(__file__).resolve().parents[2]
 FOLDER = PROJECT / "requirements"
 COMMAND = "run `python3 .ci/pins.py`"
-LEVELS = ("run", "ray", "dev", "bench")
+LEVELS = ("run", "s3", "ray", "dev", "bench")
 DEVICES = ("cpu", "gpu")
 # A build backend in the project itself: its editable wheel holds nothing but metadata.
 BACKEND = """
@@ -180,6 +180,7 @@ def test_a_package_whose_hash_differs_is_not_installed(installer: ModuleType, tm
         ("--no-dev", ("run", False)),
         ("--no-dev --extra gpu", ("run", True)),
         ("--no-dev --extra ray --extra gpu", ("ray", True)),
+        ("--no-dev --extra s3", ("s3", False)),
         ("--extra gpu --group bench", ("bench", True)),
         ("--extra", (None, False)),
     ],
