@@ -1,6 +1,6 @@
 """Reading a file of bars against bare Polars, in the same run: seconds, CPU seconds and peak RSS, each measured in a process of its own.
 
-    python benchmarks/ingest [--rows 10000,100000,1000000] [--repeat 15] [--big-gb 2] [--folder DIR]
+    python -m benchmarks.ingest [--rows 10000,100000,1000000] [--repeat 15] [--big-gb 2] [--folder DIR]
 
 `polars` is `polars.read_csv(file)` and `write_ipc` of what it gives: no checksum, no rule, no report, no fsync. `ours` is
 `normalize`: SHA-256 of the file, every rule, content hash, report, Arrow file synced and renamed. Both processes import, read twice to
@@ -19,13 +19,17 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 
-sys.path.insert(0, str(Path(__file__).parent))
+from benchmarks.figures import Figure, add_json, at_most, note, report
+from benchmarks.ingest.table import write_table
 
 BYTES_PER_ROW = 1_004
 _WARM_UP = 2
+# Rows of the file from which on a bound holds, and the bound.
+BOUNDS = ((1_000_000, 1.0), (0, 1.10))
 
 
 def read_in_turns(who: str, source: Path) -> None:
@@ -55,7 +59,7 @@ class Reader:
     """Such a process, and the readings that were taken."""
 
     def __init__(self, who: str, source: Path) -> None:
-        command = [sys.executable, __file__, "--child", who, str(source)]
+        command = [sys.executable, "-m", "benchmarks.ingest", "--child", who, str(source)]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.readings: list[tuple[float, float, float]] = []
 
@@ -89,21 +93,10 @@ def compare(source: Path, repeat: int) -> tuple[Reader, Reader]:
     return bare, ours
 
 
-def main() -> int:
-    """Print one line per size."""
-    if sys.argv[1:2] == ["--child"]:
-        read_in_turns(sys.argv[2], Path(sys.argv[3]))
-        return 0
-    from table import write_table
-
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", default="10000,100000,1000000")
-    parser.add_argument("--repeat", type=int, default=15)
-    parser.add_argument("--big-gb", type=float, default=0.0)
-    parser.add_argument("--folder", type=Path)
-    options = parser.parse_args()
-    print(f"load {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores")
-    print("     rows      MB  polars s    ours s  ratio   best  CPU ratio  polars MiB  ours MiB")
+def figures(options: argparse.Namespace) -> Iterator[Figure]:
+    """A figure for each size; all that was measured is told beside them."""
+    note(f"load {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores")
+    note("     rows      MB  polars s    ours s  ratio   best  CPU ratio  polars MiB  ours MiB")
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         for rows in (int(text) for text in options.rows.split(",") if text):
             source = write_table(Path(folder) / f"{rows}.csv", rows)
@@ -113,17 +106,33 @@ def main() -> int:
             best = min(ours)[0] / min(bare)[0]
             peaks = f"{bare[-1][2]:11.0f} {ours[-1][2]:9.0f}"
             megabytes = source.stat().st_size / 1e6
-            print(f"{rows:9d} {megabytes:7.0f} {' '.join(seconds)} {ratio:6.2f} {best:6.2f} {cpu_ratio:10.2f} {peaks}", flush=True)
+            note(f"{rows:9d} {megabytes:7.0f} {' '.join(seconds)} {ratio:6.2f} {best:6.2f} {cpu_ratio:10.2f} {peaks}")
             source.unlink()
+            bound = next(bound for least, bound in BOUNDS if rows >= least)
+            yield at_most(f"CSV to Arrow / bare Polars read and write, {rows:,} rows x 80", ratio, bound, "")
         if options.big_gb:
             source = write_table(Path(folder) / "big.csv", int(options.big_gb * 1e9 / BYTES_PER_ROW))
             big = Reader("ours", source)
             big.take()
             big.close()
             (taken, _, peak) = big.readings[0]
-            print(f"one file of {source.stat().st_size / 1e9:.2f} GB: {taken:.1f} s, peak RSS {peak:.0f} MiB")
-    return 0
+            note(f"one file of {source.stat().st_size / 1e9:.2f} GB: {taken:.1f} s, peak RSS {peak:.0f} MiB")
+
+
+def main() -> None:
+    """Print one line per size."""
+    if sys.argv[1:2] == ["--child"]:
+        read_in_turns(sys.argv[2], Path(sys.argv[3]))
+        return
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", default="10000,100000,1000000")
+    parser.add_argument("--repeat", type=int, default=15)
+    parser.add_argument("--big-gb", type=float, default=0.0)
+    parser.add_argument("--folder", type=Path)
+    add_json(parser)
+    options = parser.parse_args()
+    report(figures(options), as_json=options.json)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

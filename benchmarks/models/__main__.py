@@ -11,8 +11,9 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from benchmarks.figures import Figure, report
 from benchmarks.models import elsewhere, inputs, training
-from benchmarks.models.figures import Figure, bundles, report
+from benchmarks.models.workplace import bundles
 from chronos_assets.storage.stores import Stores
 from chronos_assets.testing import temporary_stores
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.models.figures import Figure, at_most, none_of
+from benchmarks.figures import Figure, at_most, none_of
 from chronos_assets.pipeline.models.predict import predict_live
 from chronos_assets.storage.stores import Stores
 from chronos_bundle import Bundle

@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 import polars as pl
 
-from benchmarks.models.figures import FEATURES, HORIZON, Figure, none_of, profile_of, walked
+from benchmarks.figures import Figure, none_of
+from benchmarks.models.workplace import FEATURES, HORIZON, profile_of, walked
 from chronos_assets.learning.keys import FoldKeys
 from chronos_assets.learning.training import FoldResult, FoldSpec, train_fold
 from chronos_assets.pipeline.models.train import open_fold

@@ -18,7 +18,7 @@ from typing import Any
 
 import polars as pl
 
-from benchmarks.models.figures import Figure, none_of, report
+from benchmarks.figures import Figure, none_of, report
 from benchmarks.nights.__main__ import run_night, servers_seconds, slope
 from benchmarks.nights.market import PROFILE, SIMULATION, a_day_passes, write_file
 from chronos_assets import services

@@ -14,7 +14,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from benchmarks.models.figures import HORIZON, ROWS, Figure, at_most, none_of, profile_of, trained, walked
+from benchmarks.figures import Figure, at_most, none_of
+from benchmarks.models.workplace import HORIZON, ROWS, profile_of, trained, walked
 from chronos_assets.errors import ChronosError
 from chronos_assets.learning.keys import FoldKeys
 from chronos_assets.learning.training import FoldSpec, train_fold

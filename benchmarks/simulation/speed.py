@@ -1,10 +1,11 @@
 """How fast a simulation is: against a bare numba loop without accounting, vectorbt and backtesting.py, in the same run.
 
-    .venv/bin/python -m benchmarks.simulation.speed [--bars 1000000] [--repeats 5] [--no-peers]
+    .venv/bin/python -m benchmarks.simulation.speed [--bars 1000000] [--repeats 7] [--peers]
 
 All trade the same market: both sides, reversal at the opposite threshold, a stop and a target in percent, market orders at the next open.
 The bare loop keeps nothing but the sum of price differences: no costs, no equity, no trades, no sizing. Compile times are shown
-apart. Then 1,000 bootstraps and 1,000 permutations of 5,000 bars.
+apart. The contenders take turns. `--peers` (needs `sync --group bench`) adds the two libraries, and 1,000 bootstraps and permutations of
+5,000 bars.
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ import argparse
 import statistics
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numba
 import numpy as np
 
+from benchmarks.figures import Figure, add_json, at_most, note, report
 from benchmarks.simulation.market import random_market
 from benchmarks.simulation.noise import noise_folds
 from chronos_assets.domain.profiles.simulation import SimulationProfile
@@ -89,16 +91,16 @@ def bare_loop(  # noqa: PLR0912, PLR0917 - one loop, its arrays by position
     return total, count
 
 
-def timed(function: Callable[[], Any], repeats: int) -> tuple[float, float, Any]:
-    """(first call, median of the next, last result)."""
-    started = time.perf_counter()
-    result = function()
-    first, rest = time.perf_counter() - started, []
-    for _ in range(repeats):
-        started = time.perf_counter()
-        result = function()
-        rest.append(time.perf_counter() - started)
-    return first, statistics.median(rest) if rest else first, result
+def timed(functions: Sequence[Callable[[], Any]], repeats: int) -> list[tuple[float, float, Any]]:
+    """(first call, median of the next, last result) of each; they take turns."""
+    times: list[list[float]] = [[] for _ in functions]
+    results: list[Any] = [None] * len(functions)
+    for _ in range(1 + repeats):
+        for index, function in enumerate(functions):
+            started = time.perf_counter()
+            results[index] = function()
+            times[index].append(time.perf_counter() - started)
+    return [(taken[0], statistics.median(taken[1:] or taken), result) for taken, result in zip(times, results, strict=True)]
 
 
 def kernel_only(bars: PriceBars, signals: Signals) -> Callable[[], int]:
@@ -154,35 +156,41 @@ def backtesting_trades(bars: PriceBars, signals: Signals) -> Callable[[], int]:
     return lambda: len(peer_trades(bars, signals))
 
 
-def main() -> None:
-    """Print one row per contender and one per resampling."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--bars", type=int, default=1_000_000)
-    parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--no-peers", action="store_true")
-    arguments = parser.parse_args()
+def figures(arguments: argparse.Namespace) -> Iterator[Figure]:
+    """Ours against the bare loop; a row per contender is told beside."""
     bars, signals = random_market(arguments.bars, seed=1)
     given = (signals.prediction, signals.long_threshold, signals.short_threshold)
     rules = rules_of(PROFILE, "dual")
-    rows: list[tuple[str, Callable[[], Any], int]] = [
-        (
-            "bare numba loop, no accounting",
-            lambda: bare_loop(bars.opens, bars.highs, bars.lows, *given, bars.closes, STOP, TARGET)[1],
-            arguments.repeats,
-        ),
-        ("chronos loop, all accounting", kernel_only(bars, signals), arguments.repeats),
-        ("chronos simulate()", lambda: len(simulate(bars, signals, rules).trade_index), arguments.repeats),
-        ("the same, trade frame and positions made", lambda: everything(bars, signals), arguments.repeats),
-    ]
-    if not arguments.no_peers:
-        rows += [("vectorbt from_signals", vectorbt_trades(bars, signals), 3), ("backtesting.py", backtesting_trades(bars, signals), 0)]
-    print(f"{arguments.bars:,} bars, dual, stop and target\n{'':<40}{'first s':>10}{'median s':>10}{'x bare':>9}{'trades':>10}")
-    base = None
-    for name, function, repeats in rows:
-        first, median, trades = timed(function, repeats)
-        base = base or median
-        print(f"{name:<40}{first:>10.3f}{median:>10.4f}{median / base:>9.2f}{trades:>10,}")
-    resampling()
+    rows: dict[str, Callable[[], Any]] = {
+        "bare numba loop, no accounting": lambda: bare_loop(bars.opens, bars.highs, bars.lows, *given, bars.closes, STOP, TARGET)[1],
+        "chronos loop, all accounting": kernel_only(bars, signals),
+        "chronos simulate()": lambda: len(simulate(bars, signals, rules).trade_index),
+        "the same, trade frame and positions made": lambda: everything(bars, signals),
+    }
+    taken = dict(zip(rows, timed(list(rows.values()), arguments.repeats), strict=True))
+    if arguments.peers:
+        (taken["vectorbt from_signals"],) = timed([vectorbt_trades(bars, signals)], 3)
+        (taken["backtesting.py"],) = timed([backtesting_trades(bars, signals)], 0)
+    note(f"{arguments.bars:,} bars, dual, stop and target\n{'':<40}{'first s':>10}{'median s':>10}{'x bare':>9}{'trades':>10}")
+    medians = {name: median for name, (_, median, _) in taken.items()}
+    bare, _, ours, made = list(medians.values())[:4]
+    for name, (first, median, trades) in taken.items():
+        note(f"{name:<40}{first:>10.3f}{median:>10.4f}{median / bare:>9.2f}{trades:>10,}")
+    yield at_most(f"simulate, {arguments.bars:,} bars / bare numba loop", ours / bare, 1.3, "")
+    yield at_most("the same, trade frame and positions made", made / bare, 2.0, "")
+    if arguments.peers:
+        resampling()
+
+
+def main() -> None:
+    """Print the figures, and one row per contender and one per resampling beside them."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--bars", type=int, default=1_000_000)
+    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--peers", action="store_true")
+    add_json(parser)
+    arguments = parser.parse_args()
+    report(figures(arguments), as_json=arguments.json)
 
 
 def resampling() -> None:
@@ -192,15 +200,15 @@ def resampling() -> None:
     returns, year = bar_returns(simulate(bars, signals, rules).equity), bars_per_year(bars.times)
     folds = noise_folds(3, folds=208)
     settings = {"resamples": 1000, "confidence": 0.95, "block_bars": None, "seed": 7}
-    cases: list[tuple[str, Callable[[], Any]]] = [
-        ("1,000 stationary bootstraps", lambda: bootstrap_intervals(returns, year, **settings)),
-        ("trade test, 1,000 permutations", lambda: trade_test(bars, signals, rules, lead=0, permutations=1000, seed=7)),
-        ("signal test, 1,000 x 208 folds", lambda: signal_test(folds, ThresholdProfile(), horizon=1, permutations=1000, seed=7)),
-    ]
-    print(f"\n5,000 bars\n{'':<40}{'first s':>10}{'median s':>10}")
-    for name, function in cases:
-        first, median, _ = timed(function, 3)
-        print(f"{name:<40}{first:>10.3f}{median:>10.4f}")
+    cases: dict[str, Callable[[], Any]] = {
+        "1,000 stationary bootstraps": lambda: bootstrap_intervals(returns, year, **settings),
+        "trade test, 1,000 permutations": lambda: trade_test(bars, signals, rules, lead=0, permutations=1000, seed=7),
+        "signal test, 1,000 x 208 folds": lambda: signal_test(folds, ThresholdProfile(), horizon=1, permutations=1000, seed=7),
+    }
+    note(f"\n5,000 bars\n{'':<40}{'first s':>10}{'median s':>10}")
+    for name, function in cases.items():
+        ((first, median, _),) = timed([function], 3)
+        note(f"{name:<40}{first:>10.3f}{median:>10.4f}")
 
 
 if __name__ == "__main__":

@@ -1,13 +1,11 @@
-"""A figure beside its bound, and a model to take figures of."""
+"""A model to take figures of."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from chronos_assets.domain.profiles.walkforward import WalkforwardProfile
 from chronos_assets.pipeline.models.bundle import export_model
@@ -22,39 +20,6 @@ ROWS = 97
 FEATURES = tuple(f"feat_{n}" for n in range(4))
 LEARNERS = ("xgboost", "ridge")
 XGBOOST = {"learner": "xgboost", "rounds": 30, "early_stopping": 5, "eta": 0.1, "min_child_weight": 1.0}
-
-
-@dataclass(frozen=True)
-class Figure:
-    """What was found and what has to hold, in words, and whether it does."""
-
-    what: str
-    found: str
-    bound: str
-    holds: bool
-
-    def __str__(self) -> str:
-        return f"{'ok   ' if self.holds else 'FAILS'} {self.what}: {self.found} ({self.bound})"
-
-
-def none_of(what: str, wrong: int, count: int, words: str) -> Figure:
-    """A count that has to be 0."""
-    return Figure(what, f"{wrong:,} of {count:,} {words}", "0", wrong == 0 and count > 0)
-
-
-def at_most(what: str, value: float, bound: float, unit: str) -> Figure:
-    """A measure with an upper bound."""
-    return Figure(what, f"{value:.3g} {unit}", f"at most {bound:g} {unit}", value <= bound)
-
-
-def report(figures: Iterable[Figure]) -> NoReturn:
-    """Print a line per figure as it comes; ends the process with 1 if one does not hold."""
-    failed = 0
-    for figure in figures:
-        print(figure, flush=True)
-        failed += not figure.holds
-    print(f"{failed} figures do not hold")
-    sys.exit(bool(failed))
 
 
 def profile_of(learner: str = "xgboost", **changes: Any) -> WalkforwardProfile:
