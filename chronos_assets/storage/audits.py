@@ -15,9 +15,9 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from chronos_assets.domain.attempts import Attempt, Verdict
-from chronos_assets.errors import ConflictError, NotPublishedError, StoreError, ValidationFailedError
+from chronos_assets.errors import ConflictError, StoreError, ValidationFailedError
 from chronos_assets.storage.datasets import DatasetColumn, DatasetRecord, record_from
-from chronos_assets.storage.postgres import Connection, Postgres
+from chronos_assets.storage.postgres import Asked, Connection, Postgres
 from chronos_assets.storage.queries import query
 
 Mode = Literal["full", "sample"]
@@ -78,19 +78,16 @@ class Publication:
     columns: tuple[DatasetColumn, ...]
 
 
+def dataset_with_attempts(postgres: Postgres, slug: str) -> tuple[DatasetRecord | None, list[AuditRecord]]:
+    """The published dataset, if it is, and all attempts on it, the oldest first; by one trip."""
+    published, attempts = postgres.ask((query("dataset"), {"slug": slug}), (query("attempts"), {"slug": slug}))
+    return record_from(published[0]) if published else None, [AuditRecord(**row) for row in attempts]
+
+
 def list_attempts(postgres: Postgres, slug: str) -> list[AuditRecord]:
     """All attempts on a dataset, the oldest first."""
     with postgres.connection() as connection:
         return [AuditRecord(**row) for row in connection.execute(query("attempts"), {"slug": slug}).fetchall()]
-
-
-def find_attempt(postgres: Postgres, slug: str, audit_id: int | None = None) -> AuditRecord:
-    """One attempt, by default the last; raises `NotPublishedError` if there is none."""
-    with postgres.connection() as connection:
-        row = connection.execute(query("attempt"), {"slug": slug, "audit_id": audit_id}).fetchone()
-    if row is None:
-        raise NotPublishedError("nothing was written for this dataset yet", code="attempt_missing", slug=slug, audit=audit_id)
-    return AuditRecord(**row)
 
 
 def open_attempt(connection: Connection, attempt: NewAttempt) -> AuditRecord:
@@ -124,15 +121,20 @@ def publish(connection: Connection, audit: AuditRecord, publication: Publication
     """
     if connection.closed:
         raise psycopg.OperationalError("the connection that held the lock is lost")
-    with connection.transaction():
-        kept = connection.execute(query("attempt_for_publishing"), {"audit_id": audit.audit_id}).fetchone()
+    look: list[Asked] = [
+        (query("attempt_for_publishing"), {"audit_id": audit.audit_id}),
+        (query("dataset_for_update"), {"slug": audit.dataset_id}),
+    ]
+    with connection.pipeline(), connection.transaction():  # two trips: what is looked at, then the change with its COMMIT
+        looked = [connection.execute(*one) for one in look]
+        kept, current = (cursor.fetchone() for cursor in looked)
         _must_have_passed(kept, audit)
-        current = connection.execute(query("dataset_for_update"), {"slug": audit.dataset_id}).fetchone()
         record = None if current is None else record_from(current)
         if record is not None and is_published(record, audit):
             return record
         binds = {**_identity(audit), **_values(publication)}
-        row = connection.execute(query("publish_growth" if audit.base_revision else "publish_first"), binds).fetchone()
+        changed = connection.execute(query("publish_growth" if audit.base_revision else "publish_first"), binds)
+    row = changed.fetchone()
     if row is None:
         raise ConflictError(
             f"dataset {audit.dataset_id} was published by another process meanwhile",

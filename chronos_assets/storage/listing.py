@@ -133,22 +133,17 @@ def list_page(
         binds["dead"] = list(dead)
     if "q" in binds:
         binds["q_prefix"] = f"{_like(binds['q'].lower())}%"
-    with postgres.connection() as connection:
-        total = connection.execute(_statement("listing_total", listing, chosen), binds).fetchone()
-        rows: list[Row] = []
-        for part in _parts(listing, key, descending=descending, after=after):
+    first, *others = (
+        (_statement("listing_page", listing, [*chosen, *part.conditions], key=part.key, order=part.order), {**binds, **part.binds})
+        for part in _parts(listing, key, descending=descending, after=after)
+    )
+    with postgres.opened() as one:
+        (total,), rows = one.ask((_statement("listing_total", listing, chosen), binds), (first[0], {**first[1], "limit": limit + 1}))
+        for statement, values in others:
             if len(rows) <= limit:
-                statement = _statement("listing_page", listing, [*chosen, *part.conditions], key=part.key, order=part.order)
-                rows += connection.execute(statement, {**binds, **part.binds, "limit": limit + 1 - len(rows)}).fetchall()
+                rows += one.ask((statement, {**values, "limit": limit + 1 - len(rows)}))[0]
     last = rows[limit - 1] if len(rows) > limit else None
-    return RowPage(rows[:limit], total["total"] if total else 0, None if last is None else After(last["sort_value"], str(last[listing.id])))
-
-
-def folds_present(postgres: Postgres, run_ids: Sequence[str]) -> dict[str, int]:
-    """Stored folds of each of these runs; a run that has none is left out."""
-    with postgres.connection() as connection:
-        rows = connection.execute(query("folds_present"), {"run_ids": list(run_ids)}).fetchall()
-    return {row["run_id"]: row["folds"] for row in rows}
+    return RowPage(rows[:limit], total["total"], None if last is None else After(last["sort_value"], str(last[listing.id])))
 
 
 def running_ids(postgres: Postgres, listing: Listing) -> list[str]:

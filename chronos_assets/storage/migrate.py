@@ -8,6 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import psycopg
+
 from chronos_assets.errors import StoreError
 from chronos_assets.storage.postgres import Postgres
 from chronos_assets.storage.queries import query
@@ -49,10 +51,10 @@ def migrate(postgres: Postgres, target: str | None = None) -> None:
 def current_version(postgres: Postgres) -> str | None:
     """Version of the schema in the database, or None if there is none yet."""
     with postgres.connection() as connection:
-        present: Any = connection.execute(query("schema_version_exists")).fetchone()
-        if not present["present"]:
+        try:
+            row = connection.execute(query("schema_version")).fetchone()
+        except psycopg.errors.UndefinedTable:
             return None
-        row: Any = connection.execute(query("schema_version")).fetchone()
         return None if row is None else str(row["version_num"])
 
 

@@ -2,6 +2,9 @@
 
 PgBouncer does so with `pool_mode = transaction` (or `statement`). A lock that one command holds would be another's, and two could write
 the same dataset at once. With `pool_mode = session` all is well.
+
+A pooler names a process of its own when it lets somebody in, since it cannot know yet who will serve. Where that is the process that
+answers, nobody stands between, and one connection is enough to know it.
 """
 
 from __future__ import annotations
@@ -16,10 +19,10 @@ _kept: set[str] = set()
 
 
 def require_sessions(postgres: Postgres) -> None:
-    """Raise `UsageError` if connections share sessions; asked once per process and address."""
+    """Raise `UsageError` if connections share sessions; asked once per process and address. `postgres` has opened a connection before."""
     if postgres.address in _kept:
         return
-    if shares_sessions(postgres):
+    if postgres.behind_pooler and shares_sessions(postgres):
         raise UsageError(
             "Postgres is behind a pooler that gives each transaction another session, so no lock would hold",
             code="postgres_pooled",

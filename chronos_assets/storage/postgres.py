@@ -2,24 +2,26 @@
 
 Connections are in autocommit mode and give rows as dictionaries: `with postgres.connection() as c, c.transaction(): ...` makes a
 transaction, and a single statement is one by itself. A connection that was given back is kept for the next one who asks: a login costs
-more than most of our statements.
+more than most of our statements. A server may be far away, so what belongs together is asked in one trip (`ask`, `opened`).
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import select
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, LiteralString, TypeAlias
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import TransactionStatus
 from psycopg.rows import DictRow, dict_row
+from psycopg.sql import Composed
 
 from chronos_assets.errors import ConflictError, UsageError
 from chronos_assets.storage.postgres_errors import as_ours
@@ -34,13 +36,16 @@ ANSWER_SECONDS = 5.0
 # How many connections wait open for their next use; a process that needs more at a time closes the others at once.
 IDLE_CONNECTIONS = 4
 _LOCK_POLL_SECONDS = 0.1
-# TCP keepalive finds a server that went away without a word; UTC keeps every timestamp that is shown or compared in one zone.
+# TCP keepalive finds a server that went away without a word.
 _OPTIONS: dict[str, Any] = {
     "application_name": "chronos_assets",
     "keepalives_idle": 30,
     "keepalives_interval": 10,
     "keepalives_count": 3,
 }
+
+
+Asked: TypeAlias = tuple[LiteralString | Composed, Mapping[str, Any]]
 
 
 class Postgres:
@@ -50,10 +55,15 @@ class Postgres:
     """
 
     keeps = IDLE_CONNECTIONS
+    # UTC keeps every timestamp that is shown or compared in one zone. Not by `options` of the login: some poolers drop those in silence.
+    session_settings: ClassVar[Mapping[str, str]] = {"TimeZone": "UTC"}
 
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn = without_driver(dsn)
         self.address = _address(dsn)
+        # As the connection opened last found them: the version of our schema, and whether somebody answers in the server's place.
+        self.schema_version: str | None = None
+        self.behind_pooler = False
         self._idle: list[Connection] = []
         self._guard = threading.Lock()
         weakref.finalize(self, _close_all, self._idle)
@@ -111,8 +121,22 @@ class Postgres:
         """An open connection in autocommit mode, in UTC; the caller closes it. `connect_timeout` in seconds."""
         options = {**_OPTIONS, "connect_timeout": connect_timeout}
         connection = psycopg.connect(self._dsn, autocommit=True, row_factory=dict_row, **options)
-        connection.execute("SET TIME ZONE 'UTC'")
+        try:
+            self._begin(connection)
+        except BaseException:
+            connection.close()
+            raise
         return connection
+
+    def _begin(self, connection: Connection) -> None:
+        """Settings of the session, and what `schema_version` and `behind_pooler` say, in one trip; two if there is no schema yet."""
+        session: Asked = (query("session"), {"settings": json.dumps(self.session_settings)})
+        try:
+            (backend,), versions = ask(connection, session, (query("schema_version"), {}))
+        except psycopg.errors.UndefinedTable:
+            [(backend,)], versions = ask(connection, session), []
+        self.schema_version = str(versions[0]["version_num"]) if versions else None
+        self.behind_pooler = backend["pid"] != connection.info.backend_pid
 
     @contextmanager
     def wrapped(self) -> Iterator[None]:
@@ -169,6 +193,21 @@ class Postgres:
                 )
             time.sleep(_LOCK_POLL_SECONDS)
 
+    def ask(self, *asked: Asked) -> list[list[Row]]:
+        """Rows of each of these statements, by one trip to the server."""
+        with self.connection() as connection:
+            return ask(connection, *asked)
+
+    @contextmanager
+    def opened(self) -> Iterator[Postgres]:
+        """This database over one connection for as long as the block takes, not to be asked at each use whether it is still there."""
+        with self.connection() as connection:
+            yield self.over(connection)
+
+    def over(self, connection: Connection) -> Postgres:
+        """This database over `connection`, which the caller keeps open; for one thread. Once it is lost, others take its place."""
+        return _Over(self, connection)
+
     def ping(self) -> None:
         """Raise `ServiceUnavailableError` or `StoreError` unless the server answers."""
         with self.connection() as connection:
@@ -178,6 +217,37 @@ class Postgres:
         """True if nobody holds the advisory lock of `key`."""
         with self.connection() as connection:
             return not _one(connection, "lock_is_held", key=lock_number(key))
+
+
+class _Over(Postgres):
+    """A database over one connection of another `Postgres`: see `over`. Locks, and what is asked after its loss, are that one's."""
+
+    def __init__(self, whole: Postgres, connection: Connection) -> None:
+        super().__init__(whole._dsn)
+        self.schema_version, self.behind_pooler = whole.schema_version, whole.behind_pooler
+        self._whole, self._given = whole, connection
+
+    @contextmanager
+    def connection(self) -> Iterator[Connection]:
+        if _is_lost(self._given):
+            with self._whole.connection() as another:
+                yield another
+            return
+        with self.wrapped():
+            yield self._given
+
+    def take(self) -> Connection:
+        return self._whole.take()
+
+    def _give_back(self, connection: Connection) -> None:
+        self._whole._give_back(connection)
+
+
+def ask(connection: Connection, *asked: Asked) -> list[list[Row]]:
+    """Rows of each of these statements, by one trip. In autocommit mode they are one transaction, each with a snapshot of its own."""
+    with connection.pipeline():
+        cursors = [connection.execute(statement, binds) for statement, binds in asked]
+    return [cursor.fetchall() for cursor in cursors]
 
 
 def without_driver(dsn: str) -> str:
@@ -208,6 +278,20 @@ def _answers(connection: Connection) -> bool:
     except psycopg.OperationalError:
         return False
     return connection.info.transaction_status is TransactionStatus.IDLE
+
+
+def _is_lost(connection: Connection) -> bool:
+    """Whether the server has ended an idle connection, as far as this machine knows: a server that says so needs no question."""
+    wire, heard = connection.pgconn, select.poll()
+    if connection.closed:
+        return True
+    heard.register(wire.socket, select.POLLIN)
+    try:
+        while heard.poll(0):
+            wire.consume_input()
+    except psycopg.OperationalError:
+        return True
+    return False
 
 
 def lock_number(key: str) -> int:

@@ -7,15 +7,15 @@ the one this program knows. QuestDB is asked with short patience.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import ClassVar
 
 from chronos_assets.errors import NotPublishedError, ServiceUnavailableError, StoreError
 from chronos_assets.settings import Settings
 from chronos_assets.storage.artifacts.opening import open_artifacts
 from chronos_assets.storage.migrate import newest_version
 from chronos_assets.storage.postgres import Connection, Postgres
-from chronos_assets.storage.queries import query
 from chronos_assets.storage.questdb import QuestDB
 from chronos_assets.storage.questdb_http import Patience
 from chronos_assets.storage.stores import ConnectionsLike, Stores
@@ -33,6 +33,11 @@ class ReadingPostgres(Postgres):
     """One Postgres database, read through at most `POOL_CONNECTIONS` connections that cannot write. Thread-safe."""
 
     keeps = POOL_CONNECTIONS
+    session_settings: ClassVar[Mapping[str, str]] = {
+        **Postgres.session_settings,
+        "default_transaction_read_only": "on",
+        "statement_timeout": f"{STATEMENT_SECONDS * 1000:.0f}ms",
+    }
 
     def __init__(self, dsn: str) -> None:
         super().__init__(dsn)
@@ -59,9 +64,7 @@ class ReadingPostgres(Postgres):
     def _open(self) -> Connection:
         connection = self.connect(connect_timeout=CONNECT_SECONDS)
         try:
-            connection.execute("SET default_transaction_read_only = on")
-            connection.execute("SELECT set_config('statement_timeout', %s, false)", (f"{STATEMENT_SECONDS * 1000:.0f}ms",))
-            _check_schema(connection)
+            _check_schema(self.schema_version)
         except BaseException:
             connection.close()
             raise
@@ -75,15 +78,13 @@ def open_reading(connections: ConnectionsLike, settings: Settings) -> Stores:
     return Stores(questdb, ReadingPostgres(c.postgres_dsn), open_artifacts(settings), settings)
 
 
-def _check_schema(connection: Connection) -> None:
+def _check_schema(found: str | None) -> None:
     """Raise unless the schema is this program's: readers do not migrate."""
-    present = connection.execute(query("schema_version_exists")).fetchone()
-    row = connection.execute(query("schema_version")).fetchone() if present and present["present"] else None
-    if row is None:
+    if found is None:
         raise NotPublishedError(
             "nothing is stored here yet", code=NOTHING_STORED, hint="`chronos demo`, or `chronos run SLUG`, makes the first dataset."
         )
-    found, newest = str(row["version_num"]), newest_version()
+    newest = newest_version()
     if found != newest:
         older = found < newest
         raise StoreError(

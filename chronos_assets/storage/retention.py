@@ -122,9 +122,15 @@ def price_files_in_use(postgres: Postgres) -> set[str]:
 
 def run_artifacts(postgres: Postgres, run_ids: Sequence[str]) -> list[RunArtifact]:
     """Artifacts of runs, each once per run."""
-    with postgres.connection() as connection:
-        rows = connection.execute(query("run_artifacts"), {"run_ids": list(run_ids)}).fetchall()
-    return [RunArtifact(row["run_id"], _files_from(row), row["folds"], row["own"]) for row in rows]
+    return artifacts_and_simulations(postgres, run_ids)[0]
+
+
+def artifacts_and_simulations(postgres: Postgres, run_ids: Sequence[str]) -> tuple[list[RunArtifact], list[tuple[str, str]]]:
+    """`run_artifacts`, and `(run_id, simulation_id)` of the simulations that stand on runs; by one trip."""
+    binds = {"run_ids": list(run_ids)}
+    files, simulations = postgres.ask((query("run_artifacts"), binds), (query("run_simulations"), binds))
+    artifacts = [RunArtifact(row["run_id"], _files_from(row), row["folds"], row["own"]) for row in files]
+    return artifacts, [(row["run_id"], row["simulation_id"]) for row in simulations]
 
 
 def fold_files_of_dataset(postgres: Postgres, slug: str) -> list[FoldFiles]:

@@ -203,8 +203,23 @@ def request_as(postgres: Postgres, run_id: str, profile: str) -> None:
 
 def run_standings(postgres: Postgres, run_ids: Sequence[str]) -> dict[str, RunStanding]:
     """What each run is to its dataset, by one query; a run that no profile asked for is left out."""
-    with postgres.connection() as connection:
-        rows = connection.execute(query("run_profiles"), {"run_ids": list(run_ids)}).fetchall()
+    return _standings(postgres.ask((query("run_profiles"), {"run_ids": list(run_ids)}))[0])
+
+
+def beside_runs(
+    postgres: Postgres, run_ids: Sequence[str], running: Sequence[str]
+) -> tuple[dict[str, int], dict[str, RunStanding], set[str]]:
+    """Stored folds of runs (one that has none is left out), `run_standings`, and those of `running` whose lock is free; by one trip."""
+    binds = {"run_ids": list(run_ids)}
+    locks = {lock_number(lock_key(run_id)): run_id for run_id in running}
+    folds, profiles, held = postgres.ask(
+        (query("folds_present"), binds), (query("run_profiles"), binds), (query("locks_held"), {"keys": list(locks)})
+    )
+    dead = set(running) - {locks[row["key"]] for row in held}
+    return {row["run_id"]: row["folds"] for row in folds}, _standings(profiles), dead
+
+
+def _standings(rows: Sequence[Row]) -> dict[str, RunStanding]:
     by_run: dict[str, list[Row]] = {}
     for row in rows:
         by_run.setdefault(row["run_id"], []).append(row)
@@ -360,13 +375,6 @@ def predictions_by_fold(stores: Stores, run_id: str) -> dict[int, int]:
     table = WALKFORWARD_PREDICTIONS.name
     sql = f"SELECT fold, count() AS n FROM {table} WHERE run_id = {quote_literal(run_id)} GROUP BY fold"  # noqa: S608 - quoted
     return {int(row["fold"]): int(row["n"]) for row in stores.questdb.rows(sql)}
-
-
-def simulations_of(postgres: Postgres, run_ids: Sequence[str]) -> list[tuple[str, str]]:
-    """`(run_id, simulation_id)` of the simulations that stand on runs."""
-    with postgres.connection() as connection:
-        rows = connection.execute(query("run_simulations"), {"run_ids": list(run_ids)}).fetchall()
-    return [(row["run_id"], row["simulation_id"]) for row in rows]
 
 
 def delete_run(postgres: Postgres, run_id: str) -> None:

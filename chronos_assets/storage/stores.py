@@ -9,7 +9,7 @@ from chronos_assets.settings import Settings, remember_home
 from chronos_assets.storage.artifacts.opening import open_artifacts
 from chronos_assets.storage.artifacts.store import ArtifactStore
 from chronos_assets.storage.compaction import finish_swap
-from chronos_assets.storage.migrate import migrate
+from chronos_assets.storage.migrate import migrate, newest_version
 from chronos_assets.storage.pooling import require_sessions
 from chronos_assets.storage.postgres import Postgres
 from chronos_assets.storage.privacy import private_home
@@ -66,9 +66,12 @@ def open_stores(connections: ConnectionsLike, settings: Settings) -> Stores:
     Raises `UsageError` if a pooler before a remote Postgres would let no lock hold.
     """
     postgres = Postgres(connections.postgres_dsn)
+    with postgres.connection():  # the first one finds out about schema and pooler
+        pass
     if settings.postgres_dsn is not None:
         require_sessions(postgres)
-    migrate(postgres)
+    if postgres.schema_version != newest_version():
+        migrate(postgres)
     private_home(settings.home)
     remember_home(settings)
     settings.artifacts_dir.mkdir(exist_ok=True)

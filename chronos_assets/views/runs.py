@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -19,11 +19,11 @@ from chronos_assets.domain.statistics.significance import sign_test
 from chronos_assets.errors import NotPublishedError, UsageError
 from chronos_assets.pipeline.upkeep.retire import run_spaces
 from chronos_assets.pipeline.walkforward.summary import remarks
-from chronos_assets.storage.listing import RUNS, RUNS_WITH_IMPORTANCE, After, fold_sums, folds_present, list_page
+from chronos_assets.storage.listing import RUNS, RUNS_WITH_IMPORTANCE, After, fold_sums, list_page
 from chronos_assets.storage.postgres import Postgres, Row
 from chronos_assets.storage.queries import query
 from chronos_assets.storage.reading import NOTHING_STORED
-from chronos_assets.storage.runs import FoldRecord, RunStanding, get_folds, get_run, run_standings
+from chronos_assets.storage.runs import FoldRecord, RunStanding, beside_runs, get_folds, get_run
 from chronos_assets.storage.stores import Stores
 from chronos_assets.views import documents as doc
 from chronos_assets.views.liveness import dead_runs, with_dead_runs
@@ -78,16 +78,16 @@ def list_runs_with_space(
     stores: Stores, slug: str | None, *, limit: int, before: str | None = None, current: bool | None = None
 ) -> list[doc.RunWithSpace]:
     """The newest runs (older than run `before`), with their importance and what they take in space. `current`: as `list_runs` filters."""
-    postgres = stores.postgres
+    filters = {"dataset": slug, "current": current}
     try:
-        after = None if before is None else _behind(get_run(postgres, before).created_at, before)
-        filters = {"dataset": slug, "current": current}
-        page = list_page(postgres, RUNS_WITH_IMPORTANCE, filters, sort=NEWEST_FIRST, limit=limit, after=after)
+        with stores.postgres.opened() as postgres:
+            after = None if before is None else _behind(get_run(postgres, before).created_at, before)
+            page = list_page(postgres, RUNS_WITH_IMPORTANCE, filters, sort=NEWEST_FIRST, limit=limit, after=after)
+            return _with_space(replace(stores, postgres=postgres), _runs(postgres, page.rows))
     except NotPublishedError as error:
         if error.code != NOTHING_STORED:
             raise
         return []
-    return _with_space(stores, _runs(postgres, page.rows))
 
 
 def run_with_space(stores: Stores, run_id: str) -> doc.RunWithSpace:
@@ -280,7 +280,7 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def _runs(postgres: Postgres, rows: Sequence[Row], dead: set[str] | None = None) -> list[doc.Run]:
     ids = [str(row["run_id"]) for row in rows]
-    present, standings = folds_present(postgres, ids), run_standings(postgres, ids)
+    present, standings, found = beside_runs(postgres, ids, [str(row["run_id"]) for row in rows if row["status"] == "running"])
     return [
         doc.Run(
             **{
@@ -292,7 +292,7 @@ def _runs(postgres: Postgres, rows: Sequence[Row], dead: set[str] | None = None)
                 **standing_fields(standings.get(str(row["run_id"]), RunStanding())),
             }
         )
-        for row in with_dead_runs(postgres, rows, dead)
+        for row in with_dead_runs(postgres, rows, found if dead is None else dead)
     ]
 
 

@@ -60,6 +60,7 @@ class OneSession(Postgres):
     def __init__(self, dsn: str, session: Connection) -> None:
         super().__init__(dsn)
         self._session = session
+        self.behind_pooler = True  # the process that let us in is not the one that answers
 
     @contextmanager
     def connection(self) -> Iterator[Connection]:

@@ -24,7 +24,7 @@ from chronos_assets.pipeline.export.write import execute
 from chronos_assets.pipeline.progress import silent
 from chronos_assets.pipeline.validation.dataset import validate_dataset
 from chronos_assets.services import Connections
-from chronos_assets.storage.audits import find_attempt, list_attempts
+from chronos_assets.storage.audits import list_attempts
 from chronos_assets.storage.datasets import find_dataset, get_dataset, read_bars
 from chronos_assets.storage.questdb import QuestDB
 from chronos_assets.storage.stores import Stores
@@ -222,7 +222,7 @@ def test_damage_between_write_and_audit_is_found_and_never_registered(  # noqa: 
     with pytest.raises(ValidationFailedError, match="no full audit of this content has passed"):
         publish_dataset(normalized, loaded, stores, audit_id=attempt.audit_id)
     assert find_dataset(stores.postgres, case.slug) is None
-    assert find_attempt(stores.postgres, case.slug).verdict == "failed"
+    assert list_attempts(stores.postgres, case.slug)[-1].verdict == "failed"
     again = case.export()
     assert again.published
     assert again.tag == f"{case.slug}@2"

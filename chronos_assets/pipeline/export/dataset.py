@@ -7,9 +7,9 @@ step re-reads the record of the one before in `export_audits`, and takes the slu
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from chronos_assets.domain.audit import Tolerance
@@ -17,6 +17,7 @@ from chronos_assets.domain.audit_report import AuditReport
 from chronos_assets.errors import NotPublishedError, ValidationFailedError
 from chronos_assets.pipeline.export.audit import audit_tag, sample_tag
 from chronos_assets.pipeline.export.normalize import NormalizedBars, normalize_dataset
+from chronos_assets.pipeline.export.plan import History
 from chronos_assets.pipeline.export.planning import abandoned_growth, is_unchanged, on_columns, require_sound
 from chronos_assets.pipeline.export.publish import publish_audited
 from chronos_assets.pipeline.export.source import Source
@@ -24,7 +25,7 @@ from chronos_assets.pipeline.export.types import ExportAttempt, ExportOptions, E
 from chronos_assets.pipeline.export.write import check_transport, write
 from chronos_assets.pipeline.progress import Progress, silent
 from chronos_assets.settings import Settings
-from chronos_assets.storage.audits import AuditRecord, close_attempt, find_attempt, list_attempts
+from chronos_assets.storage.audits import AuditRecord, close_attempt
 from chronos_assets.storage.datasets import DatasetRecord, find_dataset, lock_key
 from chronos_assets.storage.manifest_files import LoadedManifest
 from chronos_assets.storage.postgres import Connection
@@ -45,8 +46,8 @@ def write_bars(
     """Step 1: record an attempt and write the bars that the registry does not have. The same content again writes nothing."""
     options = options or ExportOptions()
     source = Source.of(loaded, normalized)
-    with _locked(stores, source.slug, options, progress) as connection:
-        return write(source, stores, connection, options, progress)
+    with _locked(stores, source.slug, options, progress) as (locked, connection):
+        return write(source, locked, connection, History.of(locked.postgres, source.slug), options=options, progress=progress)
 
 
 def audit_bars(
@@ -64,14 +65,14 @@ def audit_bars(
     """
     source = Source.of(loaded, normalized)
     options = on_columns(options or ExportOptions(), source)
-    with _locked(stores, source.slug, options, progress):
-        attempt = _attempt_on(source, stores, audit_id)
+    with _locked(stores, source.slug, options, progress) as (locked, _):
+        history = History.of(locked.postgres, source.slug)
+        found = _attempt_on(source, history, audit_id)
         stores.questdb.wait_applied(INDICATOR_BARS.name, stores.settings.apply_timeout_seconds)
-        if attempt is None:
-            record = find_dataset(stores.postgres, source.slug)
-            assert record is not None
-            return audit_published(source, stores, record, options, progress)
-        return audit_attempt(source, stores, attempt, options.tolerance, progress)
+        if isinstance(found, DatasetRecord):
+            return audit_published(source, locked, found, history.attempts, options=options, progress=progress)
+        report, _ = audit_attempt(source, locked, found, options.tolerance, progress)
+        return report
 
 
 def publish_dataset(
@@ -86,13 +87,11 @@ def publish_dataset(
     """Step 3: put into the registry what a passed full audit vouches for; raises if none does. Publishing twice is the same as once."""
     options = options or ExportOptions()
     source = Source.of(loaded, normalized)
-    with _locked(stores, source.slug, options, progress) as connection:
-        attempt = _attempt_on(source, stores, audit_id)
-        if attempt is None:
-            record = find_dataset(stores.postgres, source.slug)
-            assert record is not None
-            return record
-        return publish_audited(source, stores.postgres, connection, attempt, progress)
+    with _locked(stores, source.slug, options, progress) as (locked, connection):
+        found = _attempt_on(source, History.of(locked.postgres, source.slug), audit_id)
+        if isinstance(found, DatasetRecord):
+            return found
+        return publish_audited(source, stores.postgres, connection, found, progress)
 
 
 def export_dataset(
@@ -128,31 +127,30 @@ def run_export(
     source = Source.of(loaded, normalized)
     options = on_columns(options, source)
     clock.lap("normalize")
-    with _locked(stores, source.slug, options, progress) as connection:
-        attempt = write(source, stores, connection, options, progress)
+    with _locked(stores, source.slug, options, progress) as (locked, connection):
+        history = History.of(locked.postgres, source.slug)
+        attempt = write(source, locked, connection, history, options=options, progress=progress)
         clock.lap("write")
-        if attempt.audit_id is None:
-            report = _audit_published(source, stores, attempt, options, progress)
+        if attempt.opened is None:
+            report = _audit_published(source, locked, attempt, history, options=options, progress=progress)
             clock.lap("audit")
             return ExportResult.of(source, attempt, record=attempt.record, audit=report, seconds=clock.laps)
-        opened = find_attempt(stores.postgres, source.slug, attempt.audit_id)
-        report = audit_attempt(source, stores, opened, options.tolerance, progress)
+        report, closed = audit_attempt(source, locked, attempt.opened, options.tolerance, progress)
         clock.lap("audit")
         record = None
         if report.passed and options.verify == "full":
-            passed = find_attempt(stores.postgres, source.slug, attempt.audit_id)
-            record = publish_audited(source, stores.postgres, connection, passed, progress)
+            record = publish_audited(source, stores.postgres, connection, closed, progress)
             clock.lap("publish")
     return ExportResult.of(source, attempt, record=record, audit=report, seconds=clock.laps)
 
 
 def _audit_published(
-    source: Source, stores: Stores, attempt: ExportAttempt, options: ExportOptions, progress: Progress
+    source: Source, stores: Stores, attempt: ExportAttempt, history: History, *, options: ExportOptions, progress: Progress
 ) -> AuditReport | None:
     """Verify what is published already: the same request again is checked as fully as the first one. Raises if it differs."""
     if attempt.record is None:
         return None
-    report = audit_published(source, stores, attempt.record, options, progress)
+    report = audit_published(source, stores, attempt.record, history.attempts, options=options, progress=progress)
     if not report.passed:
         raise ValidationFailedError(
             f"the published bars of {source.slug} differ from their file: {report.summary}",
@@ -166,7 +164,7 @@ def _audit_published(
 
 
 def audit_published(
-    source: Source, stores: Stores, record: DatasetRecord, options: ExportOptions, progress: Progress = silent
+    source: Source, stores: Stores, record: DatasetRecord, attempts: Sequence[AuditRecord], *, options: ExportOptions, progress: Progress
 ) -> AuditReport:
     """Audit what is published. Rows outside its range are left out if a growth that was given up explains them: no reader sees them.
 
@@ -174,7 +172,7 @@ def audit_published(
     """
     if options.verify == "sample":
         return sample_tag(source.placed_as(record), stores.questdb, record.questdb_tag, tolerance=options.tolerance)
-    growth = abandoned_growth(record, list_attempts(stores.postgres, source.slug))
+    growth = abandoned_growth(record, attempts)
     source = source.placed_as(record)
     report = audit_tag(
         source,
@@ -190,8 +188,10 @@ def audit_published(
     return report
 
 
-def audit_attempt(source: Source, stores: Stores, attempt: AuditRecord, tolerance: Tolerance, progress: Progress) -> AuditReport:
-    """Audit what an attempt wrote, and close it with the verdict."""
+def audit_attempt(
+    source: Source, stores: Stores, attempt: AuditRecord, tolerance: Tolerance, progress: Progress
+) -> tuple[AuditReport, AuditRecord]:
+    """Audit what an attempt wrote, and close it with the verdict: the report, and the record as it is now."""
     source = source.placed_as(attempt)
     if attempt.mode == "sample":
         report = sample_tag(source, stores.questdb, attempt.questdb_tag, tolerance=tolerance)
@@ -201,8 +201,7 @@ def audit_attempt(source: Source, stores: Stores, attempt: AuditRecord, toleranc
     if not report.passed:
         require_sound(source)
     kept = {"audit": report.as_dict(), "tolerance": asdict(tolerance)}
-    close_attempt(stores.postgres, attempt.audit_id, passed=report.passed, report=kept)
-    return report
+    return report, close_attempt(stores.postgres, attempt.audit_id, passed=report.passed, report=kept)
 
 
 def audit_artifact(artifacts: Path, slug: str, name: str) -> Path:
@@ -224,12 +223,12 @@ def must_pass(report: AuditReport, slug: str, tag: str) -> None:
     )
 
 
-def _attempt_on(source: Source, stores: Stores, audit_id: int | None) -> AuditRecord | None:
-    """The attempt that a later step goes on with; None if this content is published and nothing newer was tried."""
-    record = find_dataset(stores.postgres, source.slug)
-    if audit_id is None and record is not None and is_unchanged(source, record, list_attempts(stores.postgres, source.slug)):
-        return None
-    attempt = find_attempt(stores.postgres, source.slug, audit_id)
+def _attempt_on(source: Source, history: History, audit_id: int | None) -> AuditRecord | DatasetRecord:
+    """The attempt that a later step goes on with; the dataset if this content is published and nothing newer was tried."""
+    record = history.record
+    if audit_id is None and record is not None and is_unchanged(source, record, history.attempts):
+        return record
+    attempt = history.attempt(source.slug, audit_id)
     if (attempt.checksum, attempt.content_hash) != (source.checksum, source.content_hash):
         raise NotPublishedError(
             f"the last attempt on {source.slug} wrote another file",
@@ -242,13 +241,16 @@ def _attempt_on(source: Source, stores: Stores, audit_id: int | None) -> AuditRe
     return attempt
 
 
-def _locked(stores: Stores, slug: str, options: ExportOptions, progress: Progress) -> AbstractContextManager[Connection]:
-    return stores.postgres.session_lock(
+@contextmanager
+def _locked(stores: Stores, slug: str, options: ExportOptions, progress: Progress) -> Iterator[tuple[Stores, Connection]]:
+    """The lock of a dataset: the stores with all that is asked of Postgres going over the connection that holds it, and that connection."""
+    with stores.postgres.session_lock(
         lock_key(slug),
         wait_seconds=options.lock_wait_seconds,
         what=f"dataset {slug}",
         waiting=lambda: progress("wait", 0, None, "another process works on this dataset"),
-    )
+    ) as connection:
+        yield replace(stores, postgres=stores.postgres.over(connection)), connection
 
 
 def _published(stores: Stores, loaded: LoadedManifest) -> Callable[[], str | None]:

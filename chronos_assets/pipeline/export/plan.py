@@ -11,16 +11,16 @@ from typing import Any, Literal
 
 from chronos_assets.domain.attempts import Kind, Plan, Published, choose_plan, unregistered_tag
 from chronos_assets.domain.column_budget import choose_columns
-from chronos_assets.errors import UsageError
+from chronos_assets.errors import NotPublishedError, UsageError
 from chronos_assets.pipeline.export.growth import Growth, compare_with_published
 from chronos_assets.pipeline.export.planning import columns_digest, is_unchanged, publishing_attempt, same_as_reported
 from chronos_assets.pipeline.export.source import Source
 from chronos_assets.pipeline.export.types import ExportOptions
 from chronos_assets.pipeline.progress import Progress, silent
 from chronos_assets.settings import Settings
-from chronos_assets.storage.audits import AuditRecord, NewAttempt, list_attempts
+from chronos_assets.storage.audits import AuditRecord, NewAttempt, dataset_with_attempts
 from chronos_assets.storage.bars_file import BarsFile
-from chronos_assets.storage.datasets import DatasetRecord, find_dataset
+from chronos_assets.storage.datasets import DatasetRecord
 from chronos_assets.storage.delivery import bars_of
 from chronos_assets.storage.postgres import Postgres
 from chronos_assets.storage.questdb import QuestDB
@@ -39,7 +39,15 @@ class History:
 
     @classmethod
     def of(cls, postgres: Postgres, slug: str) -> History:
-        return cls(find_dataset(postgres, slug), list_attempts(postgres, slug))
+        """Both, by one trip to the registry."""
+        return cls(*dataset_with_attempts(postgres, slug))
+
+    def attempt(self, slug: str, audit_id: int | None = None) -> AuditRecord:
+        """One attempt, by default the last; raises `NotPublishedError` if there is none."""
+        for attempt in reversed(self.attempts):
+            if audit_id in {None, attempt.audit_id}:
+                return attempt
+        raise NotPublishedError("nothing was written for this dataset yet", code="attempt_missing", slug=slug, audit=audit_id)
 
     @property
     def placement(self) -> dict[str, str]:

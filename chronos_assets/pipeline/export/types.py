@@ -8,6 +8,7 @@ from typing import Any, Literal
 from chronos_assets.domain.audit import Tolerance
 from chronos_assets.domain.audit_report import AuditReport
 from chronos_assets.pipeline.export.source import Source
+from chronos_assets.storage.audits import AuditRecord
 from chronos_assets.storage.datasets import DatasetColumn, DatasetRecord
 
 LOCK_SECONDS = 30.0
@@ -28,7 +29,7 @@ class ExportOptions:
 
 @dataclass(frozen=True)
 class ExportAttempt:
-    """What the write step did. `audit_id` names its record; `unchanged` means that the registry has this very content already.
+    """What the write step did. `opened` is its record; `unchanged` means that the registry has this very content already.
 
     `columns` says which QuestDB column each went into.
     """
@@ -36,7 +37,7 @@ class ExportAttempt:
     dataset_id: str
     tag: str
     kind: str
-    audit_id: int | None
+    opened: AuditRecord | None
     checksum: str
     rows_written: int
     rows_total: int
@@ -52,6 +53,11 @@ class ExportAttempt:
     @property
     def unchanged(self) -> bool:
         return self.kind == "unchanged"
+
+    @property
+    def audit_id(self) -> int | None:
+        """The number of its record."""
+        return None if self.opened is None else self.opened.audit_id
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from chronos_assets.pipeline.export.source import Source
 from chronos_assets.pipeline.export.types import ExportAttempt, ExportOptions
 from chronos_assets.pipeline.progress import Progress
 from chronos_assets.settings import Settings
-from chronos_assets.storage.audits import open_attempt
+from chronos_assets.storage.audits import AuditRecord, open_attempt
 from chronos_assets.storage.bars_file import BarsFile
 from chronos_assets.storage.datasets import DatasetRecord
 from chronos_assets.storage.delivery import bars_of, wait_delivered
@@ -38,9 +38,10 @@ SENDERS = 2
 PART_BATCHES = 5
 
 
-def write(source: Source, stores: Stores, connection: Connection, options: ExportOptions, progress: Progress) -> ExportAttempt:
-    """Write what the registry does not have yet, under the slug's lock, which `connection` holds."""
-    history = History.of(stores.postgres, source.slug)
+def write(
+    source: Source, stores: Stores, connection: Connection, history: History, *, options: ExportOptions, progress: Progress
+) -> ExportAttempt:
+    """Write what the registry does not have yet, under the slug's lock, which `connection` holds; `history` was asked under it."""
     plan = plan_export(source, stores.questdb, history, stores.settings, options=options, progress=progress)
     if plan.unchanged:
         assert plan.record is not None
@@ -50,7 +51,7 @@ def write(source: Source, stores: Stores, connection: Connection, options: Expor
         make_ready(plan, stores.questdb)
         with stores.postgres.wrapped():
             attempt = open_attempt(connection, plan.attempt(options, stores.questdb.transport))
-        return execute(plan, stores.questdb, options=options, settings=stores.settings, progress=progress, audit_id=attempt.audit_id)
+        return execute(plan, stores.questdb, options=options, settings=stores.settings, progress=progress, opened=attempt)
 
 
 def check_transport(options: ExportOptions, transport: str) -> None:
@@ -105,7 +106,7 @@ def make_ready(plan: ExportPlan, questdb: QuestDB) -> None:
 
 
 def execute(
-    plan: ExportPlan, questdb: QuestDB, *, options: ExportOptions, settings: Settings, progress: Progress, audit_id: int | None = None
+    plan: ExportPlan, questdb: QuestDB, *, options: ExportOptions, settings: Settings, progress: Progress, opened: AuditRecord | None = None
 ) -> ExportAttempt:
     """Send the rows of a plan (`make_ready` came before), and wait until they are visible."""
     source = plan.source
@@ -136,7 +137,7 @@ def execute(
         dataset_id=source.slug,
         tag=plan.tag,
         kind=plan.kind,
-        audit_id=audit_id,
+        opened=opened,
         checksum=source.checksum,
         rows_written=written.rows,
         rows_total=source.rows,

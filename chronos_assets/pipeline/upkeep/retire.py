@@ -20,7 +20,7 @@ from chronos_assets.storage.artifacts.store import ArtifactStore
 from chronos_assets.storage.fold_artifacts import FoldArtifacts, FoldFiles
 from chronos_assets.storage.model_artifacts import ModelArtifacts
 from chronos_assets.storage.models import kept_runs, models_in_use, models_of_run
-from chronos_assets.storage.retention import RunArtifact, fold_keys_in_use, run_artifacts, simulations_in_use
+from chronos_assets.storage.retention import RunArtifact, artifacts_and_simulations, fold_keys_in_use, run_artifacts, simulations_in_use
 from chronos_assets.storage.runs import (
     RunRecord,
     count_predictions,
@@ -28,7 +28,6 @@ from chronos_assets.storage.runs import (
     files_lock,
     get_run,
     run_lock,
-    simulations_of,
 )
 from chronos_assets.storage.simulations import simulation_lock
 from chronos_assets.storage.stores import Stores
@@ -61,9 +60,9 @@ def run_spaces(stores: Stores, run_ids: Sequence[str]) -> dict[str, RunSpace]:
     predictions = count_predictions(stores, run_ids) if run_ids else {}
     size = FoldArtifacts(stores.artifacts).size
     used: dict[str, list[RunArtifact]] = {run_id: [] for run_id in run_ids}
-    for row in run_artifacts(stores.postgres, run_ids):
+    artifacts, simulations = artifacts_and_simulations(stores.postgres, run_ids)
+    for row in artifacts:
         used[row.run_id].append(row)
-    simulations = simulations_of(stores.postgres, run_ids)
     return {
         run_id: RunSpace(
             run_id=run_id,

@@ -3,11 +3,6 @@
 -- name: attempts
 SELECT * FROM export_audits WHERE dataset_id = %(slug)s ORDER BY audit_id
 
--- name: attempt
-SELECT * FROM export_audits
-WHERE dataset_id = %(slug)s AND (%(audit_id)s::bigint IS NULL OR audit_id = %(audit_id)s)
-ORDER BY audit_id DESC LIMIT 1
-
 -- name: open_attempt
 INSERT INTO export_audits (
     dataset_id, questdb_tag, checksum, mode, row_count, first_bar_ts, last_bar_ts, content_hash, verdict, report, base_revision

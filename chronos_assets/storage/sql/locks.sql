@@ -18,9 +18,6 @@ SELECT EXISTS (
 -- name: schema_version
 SELECT version_num FROM chronos_schema_version
 
--- name: schema_version_exists
-SELECT to_regclass('chronos_schema_version') IS NOT NULL AS present
-
 -- name: lock_until_commit
 SELECT pg_advisory_xact_lock(%(key)s::bigint)
 
@@ -36,3 +33,7 @@ SELECT pg_advisory_unlock_shared(%(key)s::bigint)
 
 -- name: backend
 SELECT pg_backend_pid() AS pid
+
+-- A session begins: its settings are made, and the process that serves it is named.
+-- name: session
+SELECT pg_backend_pid() AS pid, count(set_config(name, value, false)) AS settings FROM json_each_text(%(settings)s) AS wanted(name, value)
