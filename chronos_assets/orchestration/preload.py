@@ -11,7 +11,6 @@ from importlib import import_module
 import numba
 
 USED_BY_STEPS = (
-    "arch.bootstrap",
     "chronos_assets.ingest.schema",
     "chronos_assets.orchestration.execute",
     "chronos_assets.pipeline.export.dataset",

@@ -245,7 +245,7 @@ def test_statistics_of_a_resample_are_those_of_the_returns() -> None:
 
 
 def test_intervals_are_those_of_arch() -> None:
-    """Percentile intervals of arch's own stationary bootstrap, with the same seed and block."""
+    """Percentile intervals of arch's stationary bootstrap, with the same seed and block."""
     from arch.bootstrap import StationaryBootstrap
 
     returns = np.random.default_rng(9).normal(0.001, 0.01, 250)

@@ -15,7 +15,7 @@ from chronos_assets.domain.simulation.engine import Signals, ranges_of, simulate
 from chronos_assets.domain.simulation.permutation import trade_test
 from chronos_assets.domain.simulation.prices import price_bars
 from chronos_assets.domain.simulation.rules import rules_of
-from chronos_assets.domain.statistics.confidence_intervals import resampled_statistics
+from chronos_assets.domain.statistics.confidence_intervals import bootstrap_intervals
 from chronos_assets.domain.statistics.returns import bar_returns
 from chronos_assets.domain.statistics.signal_significance import Cases, FoldCases, signal_test
 
@@ -41,8 +41,7 @@ def compile_ahead() -> None:
     signal_test([FoldCases(chosen, test)], ThresholdProfile(), horizon=1, permutations=1, seed=SEED)
     check_marks(simulation.trades, simulation.equity, bars.closes, rules)
     returns = bar_returns(simulation.equity)
-    assert returns is not None  # a hundred bars have returns
-    resampled_statistics(returns, per_year=252.0)
+    bootstrap_intervals(returns, 252.0, resamples=1, confidence=0.95, block_bars=None, seed=SEED)
     assert simulation.position.size == BARS
     ranges_of(bars, rules._replace(needs_atr=True))
 

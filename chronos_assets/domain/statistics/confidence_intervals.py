@@ -1,4 +1,4 @@
-"""Intervals of return, profit factor, Sharpe ratio and drawdown by the stationary bootstrap (Politis & Romano 1994, PyPI `arch`)."""
+"""Intervals of return, profit factor, Sharpe ratio and drawdown by the stationary bootstrap (Politis & Romano 1994)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from chronos_assets.domain.compiled import jit
+from chronos_assets.domain.statistics import stationary_bootstrap
 from chronos_assets.domain.statistics.returns import NO_VARIATION
 from chronos_assets.domain.statistics.trials import varies
 
@@ -29,24 +30,19 @@ def bootstrap_intervals(
     """
     if returns is None or per_year is None or resamples < 1 or len(returns) < 3 or not varies(returns):
         return None
-    from arch.bootstrap import StationaryBootstrap
-
     resamples = max(1, min(resamples, MOST_BARS // len(returns)))
-    block = block_bars or optimal_block(returns)
-    # The mean block is 1 / p of a geometric law, so it need not be whole; arch annotates it as if it were.
-    bootstrap = StationaryBootstrap(block, returns, seed=np.random.default_rng(seed))  # type: ignore[arg-type]
-    values = bootstrap.apply(resampled_statistics, resamples, extra_kwargs={"per_year": per_year})
+    block = block_bars or mean_block(returns)
+    paths = stationary_bootstrap.resamples(returns, block, resamples, seed=seed)
+    values = np.array([resampled_statistics(path, per_year=per_year) for path in paths])
     tail = (1.0 - confidence) / 2.0
     bounds = {name: _interval(values[:, k], tail) for k, name in enumerate(STATISTICS)}
     return {**bounds, "confidence": confidence, "resamples": resamples, "block_bars": block, "seed": seed}
 
 
-def optimal_block(returns: Floats) -> float:
-    """Mean block length from the autocorrelation (`arch.bootstrap.optimal_block_length`), from 1 to a third of the bars."""
-    from arch.bootstrap import optimal_block_length
-
+def mean_block(returns: Floats) -> float:
+    """`optimal_block` from the autocorrelation, held between 1 and a third of the bars."""
     with np.errstate(all="ignore"):
-        length = float(optimal_block_length(returns)["stationary"].iloc[0])
+        length = stationary_bootstrap.optimal_block(returns)
     return min(max(length, 1.0), len(returns) / 3.0) if math.isfinite(length) else 1.0
 
 
