@@ -27,7 +27,7 @@ from benchmarks.faults.dagster import FIRST_ROWS, WORDS, Dev, append, command, u
 from chronos_assets.cli.supervisor import session_members
 from chronos_assets.orchestration.instance import open_instance
 from chronos_assets.orchestration.liveness import ACTIVE
-from chronos_assets.orchestration.partitions import NIGHT_TAG
+from chronos_assets.orchestration.run_tags import NIGHT_TAG
 from chronos_assets.storage.stores import open_stores
 from chronos_assets.testing import temporary_servers
 from chronos_assets_tests.support.dagster_data import write_dataset

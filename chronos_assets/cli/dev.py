@@ -100,7 +100,8 @@ def _servers(settings: Settings) -> Iterator[list[str]]:
 
 def _serve(settings: Settings, note: Path, addresses: list[str], *, verbose: bool) -> int:
     """Run Dagster until it ends or we are told to stop; its exit status, 0 if we stopped it."""
-    from chronos_assets.orchestration.instance import config_dir, fail_dead_runs_of, free_port
+    from chronos_assets.orchestration.dagster_yaml import config_dir
+    from chronos_assets.orchestration.instance import fail_dead_runs_of, free_port
 
     port = free_port(settings.dagster_host, settings.dagster_port)
     url = f"http://{reachable_host(settings.dagster_host)}:{port}"

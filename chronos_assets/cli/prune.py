@@ -33,6 +33,7 @@ def prune(slug: str | None, keeps: tuple[str, ...], dry_run: bool, as_json: bool
     """Retire superseded runs (of SLUG, or of all datasets) that the retention policy does not keep, with all that depends on them."""
     from chronos_assets import services
     from chronos_assets.orchestration.instance import open_instance
+    from chronos_assets.orchestration.nightly.dagster_runs import InstanceRuns
     from chronos_assets.orchestration.nightly.upkeep import run_upkeep
     from chronos_assets.storage.stores import open_stores
 
@@ -41,7 +42,7 @@ def prune(slug: str | None, keeps: tuple[str, ...], dry_run: bool, as_json: bool
     chosen = None if slug is None else str(Slug.parse(slug))
     stores = open_stores(services.connect(settings, progress=say), settings)
     with open_instance(settings, captured_output=False) as instance:
-        document = run_upkeep(stores, instance, slug=chosen, override=override, dry_run=dry_run)
+        document = run_upkeep(stores, InstanceRuns(instance, settings), slug=chosen, override=override, dry_run=dry_run)
     emit(document, as_json, _text)
 
 

@@ -24,9 +24,10 @@ from chronos_assets.settings import Settings, load_settings
 if TYPE_CHECKING:
     from dagster import DagsterEvent, DagsterInstance
 
+    from chronos_assets.orchestration.nightly.upkeep import DagsterRuns
     from chronos_assets.orchestration.resources import Workplace
-
-QUIET_POLL_SECONDS = 0.5
+    from chronos_assets.services import Connections
+    from chronos_assets.views.documents import Morning
 
 
 @click.command()
@@ -60,7 +61,8 @@ def _show_gate(manifest: Path, settings: Settings, *, as_json: bool) -> int:
     """Corrupt one stored cell between the write and the audit of a copy of the demonstration's dataset."""
     from chronos_assets.cli.run_progress import RunProgress
     from chronos_assets.orchestration.gate_demo import GATE_SLUG, copy_as_gate, run_through_gate
-    from chronos_assets.orchestration.partitions import WHY_TAG, drop_partition
+    from chronos_assets.orchestration.partitions import drop_partition
+    from chronos_assets.orchestration.run_tags import WHY_TAG
     from chronos_assets.orchestration.summary import summary_of
     from chronos_assets.storage.datasets import find_dataset
     from chronos_assets.views.documents import GateDemo
@@ -83,10 +85,10 @@ def _show_gate(manifest: Path, settings: Settings, *, as_json: bool) -> int:
 
 def run_slug(slug: str, settings: Settings, *, force: bool, as_json: bool, follow: bool = False) -> int:
     """Run one dataset (or follow the run that works on it), print what happened, and give the exit code."""
-    from chronos_assets.storage.manifest_files import load_manifest, manifest_path
+    from chronos_assets.cli.workplace import require_manifests
     from chronos_assets.views.documents import LineageRun
 
-    load_manifest(manifest_path(settings.exports_dir, slug), data_roots=settings.data_roots)  # refused before anything is started
+    require_manifests(settings, [slug])
     with Compiling() as compiling, _opened(settings, meanwhile=_load_steps) as (workplace, instance):
         document, code, message = _run(slug, workplace, instance, compiling, force=force, follow=follow)
     document["next"] = f"{_next(document)}\n{page_line(settings, _page_of(document))}"
@@ -117,7 +119,7 @@ def _run(
 ) -> tuple[dict[str, Any], int, str]:
     from chronos_assets.cli.run_progress import RunProgress
     from chronos_assets.orchestration.execute import follow_run, is_interrupt, run_partition
-    from chronos_assets.orchestration.partitions import WHY_TAG
+    from chronos_assets.orchestration.run_tags import WHY_TAG
     from chronos_assets.orchestration.summary import summary_of
 
     with RunProgress(sys.stderr) as progress:
@@ -141,11 +143,13 @@ def _load_steps() -> None:
 
 
 @contextmanager
-def _opened(settings: Settings, *, meanwhile: Callable[[], object] | None = None) -> Iterator[tuple[Workplace, DagsterInstance]]:
+def _opened(
+    settings: Settings, connections: Connections | None = None, *, meanwhile: Callable[[], object] | None = None
+) -> Iterator[tuple[Workplace, DagsterInstance]]:
     """The servers (started if they do not run; `meanwhile` is called while they boot), and Dagster's records."""
     from chronos_assets import services
 
-    connections = services.connect(settings, progress=say, meanwhile=meanwhile)
+    connections = connections or services.connect(settings, progress=say, meanwhile=meanwhile)
     from chronos_assets.orchestration.instance import open_instance  # Dagster is loaded once the servers boot, not before
     from chronos_assets.orchestration.resources import Workplace
 
@@ -161,31 +165,57 @@ def _opened(settings: Settings, *, meanwhile: Callable[[], object] | None = None
 @json_option
 def backfill(slugs: tuple[str, ...], everything: bool, force: bool, workers: int, as_json: bool) -> int:
     """Run datasets whose manifest or file changed, through Dagster."""
-    from chronos_assets.orchestration.backfill import run_backfill
-    from chronos_assets.views.documents import Night
-    from chronos_assets.views.nights import morning_lines
+    from chronos_assets import services
+    from chronos_assets.cli.workplace import require_manifests
 
     if everything == bool(slugs):
         raise UsageError("name datasets, or ask for --all of them", code="backfill_target")
     settings = load_settings()
     wanted = None if everything else [str(Slug.parse(slug)) for slug in slugs]
-    with _opened(settings) as (workplace, instance):
-        document, morning = run_backfill(workplace, instance, wanted, force=force, workers=workers, say=say)
-        if everything and settings.nightly_prune:
-            _let_go(workplace, instance)
+    require_manifests(settings, wanted or [])
+    connections = services.connect(settings, progress=say)
+    recorded = None if force else _nothing_to_do(settings, connections, wanted, prune=everything and settings.nightly_prune)
+    if recorded is None:
+        from chronos_assets.orchestration.backfill import run_backfill
+        from chronos_assets.orchestration.nightly.dagster_runs import InstanceRuns
+
+        with _opened(settings, connections) as (workplace, instance):
+            recorded = run_backfill(workplace, instance, wanted, force=force, workers=workers, say=say)
+            if everything and settings.nightly_prune:
+                _let_go(workplace, InstanceRuns(instance, settings))
+    document, morning = recorded
+    from chronos_assets.views.documents import Night
+    from chronos_assets.views.nights import morning_lines
+
     emit(Night(**document, morning=morning), as_json, lambda _: "\n".join([backfill_text(document), *morning_lines(morning)[1:]]))
     failed = [one for one in document["datasets"] if not (one["succeeded"] or one["in_progress"])]
     codes = {one["exit_code"] for one in failed} | ({3} if document["problems"] else set())
     return 0 if not codes else min(codes) if len(codes) == 1 else 1
 
 
-def _let_go(workplace: Workplace, instance: DagsterInstance) -> None:
+def _nothing_to_do(
+    settings: Settings, connections: Connections, wanted: list[str] | None, *, prune: bool
+) -> tuple[dict[str, Any], Morning] | None:
+    """What a night records that has nothing to do, without loading Dagster; None if there is, or may be, something."""
+    from chronos_assets.orchestration.nightly.quiet import RecordedRuns, find_nothing_to_do
+    from chronos_assets.orchestration.resources import Workplace
+    from chronos_assets.services import dagster_postgres_url
+    from chronos_assets.storage.postgres import Postgres
+
+    workplace, records = Workplace(settings, connections=connections), Postgres(dagster_postgres_url(connections, settings))
+    recorded = find_nothing_to_do(workplace, records, wanted)
+    if recorded is not None and prune:
+        _let_go(workplace, RecordedRuns(records, settings))
+    return recorded
+
+
+def _let_go(workplace: Workplace, dagster_runs: DagsterRuns) -> None:
     """The upkeep at the end of a night. What it cannot do now, the next night does."""
     from chronos_assets.errors import ChronosError
     from chronos_assets.orchestration.nightly.upkeep import run_upkeep, upkeep_words
 
     try:
-        words = upkeep_words(run_upkeep(workplace.stores, instance))
+        words = upkeep_words(run_upkeep(workplace.stores, dagster_runs))
     except ChronosError as error:
         words = [f"what the retention policy does not keep stays for now: {error}"]
     for line in words:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,14 @@ def find_manifest(settings: Settings, slug: str, given: Path | None) -> LoadedMa
     if given is None and not path.exists():
         return None
     return load_manifest(path, data_roots=settings.data_roots)
+
+
+def require_manifests(settings: Settings, slugs: Iterable[str]) -> None:
+    """Refuse a dataset whose manifest is missing or wrong before anything is started for it; raises `ManifestError`."""
+    from chronos_assets.storage.manifest_files import load_manifest, manifest_path
+
+    for slug in slugs:
+        load_manifest(manifest_path(settings.exports_dir, slug), data_roots=settings.data_roots)
 
 
 def open_for_reading() -> Stores:

@@ -1,24 +1,26 @@
 """A night by hand: every dataset whose manifest or file changed runs, and the morning's summary is made and kept.
 
-`chronos backfill` is this and a text; the schedule `nightly` asks Dagster's daemon for the same runs instead.
+`chronos backfill` is this and a text, or `nightly.quiet` if there is nothing to do; the schedule `nightly` asks Dagster's daemon for the
+same runs instead.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dagster import DagsterInstance
 
 from chronos_assets.orchestration.nightly.morning import ended_of
-from chronos_assets.orchestration.nightly.nightly_summary import summarize
+from chronos_assets.orchestration.nightly.night import backfill_name, fields_of
+from chronos_assets.orchestration.nightly.nightly_summary import materialization, report_quiet_nights, summarize
+from chronos_assets.orchestration.nightly.retry_policy import was_refused
 from chronos_assets.orchestration.nightly.schedules import covered
 from chronos_assets.orchestration.resources import Workplace
-from chronos_assets.pipeline.upkeep.changes import Found, Request, decide, survey
-from chronos_assets.settings import Settings
+from chronos_assets.pipeline.upkeep.changes import Request, decide, settled_survey
 from chronos_assets.storage.manifest_files import load_manifest, manifest_path
 from chronos_assets.views.nights import record_night
 
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
     from chronos_assets.orchestration.backfill_workers import Done
     from chronos_assets.views.documents import Morning
 
-QUIET_POLL_SECONDS = 0.5
 Say = Callable[[str], None]
 
 
@@ -47,9 +48,9 @@ def run_backfill(
     settings, started_at = workplace.settings, now or datetime.now(UTC)
     for slug in wanted or []:
         load_manifest(manifest_path(settings.exports_dir, slug), data_roots=settings.data_roots)  # asked for by name: it must be there
-    found = _quiet(settings, wanted)
+    found = settled_survey(settings, wanted)
     decision = decide(found, covered(instance, [one.slug for one in found]), force=force)
-    name = f"backfill {started_at:%Y-%m-%dT%H:%M:%SZ}"
+    name = backfill_name(started_at)
     for report in decision.reports:
         say(report)
     done = _run_all(decision.requests, workplace, instance, name=name, workers=workers, say=say) if decision.requests else []
@@ -57,30 +58,18 @@ def run_backfill(
     night = summarize(instance, name, runs, decision.reports)
     elsewhere = {one.slug: one.message for one in done if one.code in {"run_underway", "locked"}}
     failed = {one.slug: one.message for one in done if one.code and one.slug not in elsewhere}
-    ended = ended_of(instance, night, found, elsewhere=elsewhere, failed=failed)
+    ended = ended_of(night, found, was_refused=partial(was_refused, instance), elsewhere=elsewhere, failed=failed)
+    report_quiet_nights(instance, workplace.stores.postgres)
     morning = record_night(workplace.stores, name, started_at, ended)
-    instance.report_runless_asset_event(night.materialization(morning))
-    document = {
-        "name": name,
-        "manifests": len(found),
-        "unchanged": len(found) - len(decision.requests) - len([one for one in found if one.content is None]),
-        "in_progress": sum(one.in_progress for one in done),
-        "problems": decision.reports,
-        "datasets": [_without_code(asdict(one)) for one in sorted(done, key=lambda one: one.slug)],
-        "totals": night.totals,
-        "summary": night.headline(),
-    }
-    return document, morning
-
-
-def _quiet(settings: Settings, wanted: Sequence[str] | None) -> list[Found]:
-    """What lies there, once files that were written a moment ago are quiet; one that does not become quiet is told as it is."""
-    deadline = time.monotonic() + 2 * settings.manifest_settle_seconds
-    found = survey(settings, slugs=wanted)
-    while any(one.settling for one in found) and time.monotonic() < deadline:
-        time.sleep(QUIET_POLL_SECONDS)
-        found = survey(settings, slugs=wanted)
-    return found
+    instance.report_runless_asset_event(materialization(night, morning))
+    fields = fields_of(
+        night,
+        manifests=len(found),
+        unchanged=len(found) - len(decision.requests) - len([one for one in found if one.content is None]),
+        in_progress=sum(one.in_progress for one in done),
+        datasets=[_without_code(asdict(one)) for one in sorted(done, key=lambda one: one.slug)],
+    )
+    return fields, morning
 
 
 def _run_all(

@@ -20,8 +20,8 @@ from chronos_assets.orchestration.execute import IN_PROGRESS, run_partition
 from chronos_assets.orchestration.executors import PRELOAD
 from chronos_assets.orchestration.instance import open_instance, pinned_environment
 from chronos_assets.orchestration.parent_watch import end_with_parent
-from chronos_assets.orchestration.partitions import CONTENT_TAG, NIGHT_TAG, WHY_TAG
 from chronos_assets.orchestration.resources import Workplace
+from chronos_assets.orchestration.run_tags import CONTENT_TAG, NIGHT_TAG, WHY_TAG
 from chronos_assets.pipeline.upkeep.changes import Request
 from chronos_assets.settings import Settings, load_settings
 

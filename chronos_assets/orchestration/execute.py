@@ -26,9 +26,10 @@ from chronos_assets.orchestration.dagster_internals import (
 )
 from chronos_assets.orchestration.liveness import UNDERWAY, WORKER_TAG, fail_dead_runs, run_under_way, this_worker
 from chronos_assets.orchestration.nightly.nightly_summary import INTERRUPTS, failure_of
-from chronos_assets.orchestration.partitions import PARTITION_TAG, WHY_TAG, add_partitions
+from chronos_assets.orchestration.partitions import add_partitions
 from chronos_assets.orchestration.preview import accepted
 from chronos_assets.orchestration.resources import Workplace
+from chronos_assets.orchestration.run_tags import PARTITION_TAG, WHY_TAG
 
 CODE_LOCATION = "chronos_assets"
 IN_PROGRESS = "run_underway"  # the code of the error if a dataset is in progress elsewhere

@@ -35,8 +35,9 @@ from chronos_assets.orchestration.dagster_internals import (
     LocalComputeLogManager,
     WorkerStatus,
 )
+from chronos_assets.orchestration.dagster_yaml import config_dir
 from chronos_assets.orchestration.liveness import fail_dead_runs, worker_state
-from chronos_assets.settings import Settings, environment_of, find_project, load_settings
+from chronos_assets.settings import Settings, environment_of, load_settings
 from chronos_assets.storage.postgres_errors import said_by_postgres
 from chronos_assets.storage.privacy import write_privately
 
@@ -178,13 +179,6 @@ def files_dir(settings: Settings) -> Path:
     folder = settings.home / "dagster"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
-
-
-def config_dir() -> Path:
-    """The folder whose `dagster.yaml` applies: the project of the working directory, else the checkout of this package."""
-    project = find_project()
-    checkout = Path(__file__).resolve().parents[2]
-    return project if (project / "dagster.yaml").is_file() else checkout
 
 
 @contextmanager

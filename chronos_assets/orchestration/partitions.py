@@ -1,4 +1,4 @@
-"""One partition per dataset, named by its slug and kept until the user retires the dataset; and the tags that say why a run exists."""
+"""One partition per dataset, named by its slug and kept until the user retires the dataset."""
 
 from __future__ import annotations
 
@@ -7,12 +7,9 @@ from collections.abc import Mapping
 from dagster import AssetKey, DagsterEvent, DagsterInstance, DynamicPartitionsDefinition, OpExecutionContext, RunRequest
 
 from chronos_assets.orchestration.dagster_internals import BACKFILL_ID_TAG, AssetMaterializationPlannedData
+from chronos_assets.orchestration.run_tags import PARTITION_TAG
 
 DATASETS = DynamicPartitionsDefinition(name="dataset")
-PARTITION_TAG = "dagster/partition"
-NIGHT_TAG = "chronos/night"
-WHY_TAG = "chronos/why"
-CONTENT_TAG = "chronos/content"
 
 
 def known_slugs(instance: DagsterInstance) -> list[str]:

@@ -43,6 +43,13 @@ def newest_nights(postgres: Postgres, limit: int, before: datetime | None = None
         return [NightRecord(**row) for row in connection.execute(query("nights_newest"), {"limit": limit, "before": before}).fetchall()]
 
 
+def quiet_nights(postgres: Postgres, beginning: str, *, since: datetime, limit: int) -> list[NightRecord]:
+    """Nights completed after `since`, with names that begin like that, whose datasets are all unchanged; the newest first."""
+    binds = {"names": f"{beginning}%", "since": since, "limit": limit}
+    with postgres.connection() as connection:
+        return [NightRecord(**row) for row in connection.execute(query("nights_quiet"), binds).fetchall()]
+
+
 def datasets_before(postgres: Postgres, night: str, slugs: Sequence[str]) -> list[dict[str, Any]]:
     """Each of these datasets as the latest night but `night` that knew it left it, of the last `NIGHTS_LOOKED_AT`."""
     binds = {"night": night, "slugs": list(slugs), "nights": NIGHTS_LOOKED_AT}

@@ -22,8 +22,8 @@ from chronos_assets.orchestration import failures
 from chronos_assets.orchestration.backfill import run_backfill
 from chronos_assets.orchestration.build import JOB
 from chronos_assets.orchestration.liveness import WORKER_TAG
-from chronos_assets.orchestration.partitions import PARTITION_TAG
 from chronos_assets.orchestration.resources import Workplace
+from chronos_assets.orchestration.run_tags import PARTITION_TAG
 from chronos_assets.pipeline.upkeep.datasets import retire
 from chronos_assets.pipeline.upkeep.prune import keep_of, prune
 from chronos_assets.pipeline.validation.dataset import validate_dataset

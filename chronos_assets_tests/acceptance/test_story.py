@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from chronos_assets.orchestration.instance import open_instance
-from chronos_assets.orchestration.nightly.nightly_summary import SUMMED, Night
+from chronos_assets.orchestration.nightly.night import quiet_night
+from chronos_assets.orchestration.nightly.nightly_summary import materialization
 from chronos_assets.services import Connections
 from chronos_assets.settings import Settings
 from chronos_assets.storage.bars_table import corrupt_middle_cell
@@ -66,7 +67,7 @@ def night_before(servers: Connections, settings: Settings) -> None:
     """Earlier tests on the same servers get a night of their own: a summary shows ten runs, and the story's have to be among them."""
     assert servers  # they run
     with open_instance(settings, captured_output=False) as instance:
-        instance.report_runless_asset_event(Night("before the story", [], dict.fromkeys(SUMMED, 0), []).materialization())
+        instance.report_runless_asset_event(materialization(quiet_night("before the story")))
 
 
 @pytest.mark.usefixtures("night_before")

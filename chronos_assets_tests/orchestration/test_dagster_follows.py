@@ -27,11 +27,11 @@ from chronos_assets.errors import ServiceUnavailableError
 from chronos_assets.orchestration.build import JOB, build_defs
 from chronos_assets.orchestration.execute import run_partition
 from chronos_assets.orchestration.instance import open_instance
-from chronos_assets.orchestration.nightly.nightly_summary import failure_of, runs_of_night, summarize
+from chronos_assets.orchestration.nightly.nightly_summary import failure_of, materialization, runs_of_night, summarize
 from chronos_assets.orchestration.nightly.retry_policy import retry_is_pending, to_try_again
-from chronos_assets.orchestration.partitions import CONTENT_TAG, NIGHT_TAG, PARTITION_TAG, WHY_TAG
 from chronos_assets.orchestration.preview import accepted
 from chronos_assets.orchestration.resources import Workplace
+from chronos_assets.orchestration.run_tags import CONTENT_TAG, NIGHT_TAG, PARTITION_TAG, WHY_TAG
 from chronos_assets.pipeline.upkeep.changes import Known, survey
 from chronos_assets.pipeline.upkeep.datasets import retire
 from chronos_assets.services import Connections
@@ -260,8 +260,8 @@ def test_a_night_is_summed_up_with_its_failures_in_words(instance: DagsterInstan
     assert [failure["step"] for failure in night.failures] == ["normalized_bars"]
     assert "chronos manifest refresh" in night.failures[0]["reason"]
     assert night.headline() == "0 of 1 datasets done, 300 rows added, 6 folds trained, 0 reused, 1 failed, 1 not taken"
-    assert failures_in(night.materialization())[1:] == [("other_1d_v1", "its manifest cannot be read")]
-    assert f"[{unique_slug} failed](/runs/{run_ids[1]})" in str(night.materialization().metadata["summary"].value)
+    assert failures_in(materialization(night))[1:] == [("other_1d_v1", "its manifest cannot be read")]
+    assert f"[{unique_slug} failed](/runs/{run_ids[1]})" in str(materialization(night).metadata["summary"].value)
     healed = summarize(instance, "a night", runs[::-1])
     assert healed.headline() == "1 of 1 datasets done, 300 rows added, 6 folds trained, 0 reused, 0 failed"
 

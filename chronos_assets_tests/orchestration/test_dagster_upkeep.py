@@ -11,8 +11,9 @@ from dagster import DagsterInstance, DagsterRunStatus
 from dagster._core.test_utils import create_run_for_test
 
 from chronos_assets.domain.retention import Keep
-from chronos_assets.orchestration.nightly.upkeep import delete_dagster_runs, old_dagster_runs
-from chronos_assets.orchestration.partitions import PARTITION_TAG
+from chronos_assets.orchestration.nightly.dagster_runs import InstanceRuns
+from chronos_assets.orchestration.nightly.upkeep import old_dagster_runs
+from chronos_assets.orchestration.run_tags import PARTITION_TAG
 from chronos_assets.settings import Settings, load_settings
 
 
@@ -33,17 +34,18 @@ def instance() -> Iterator[DagsterInstance]:
         yield one
 
 
-def test_the_newest_runs_of_each_dataset_stay(instance: DagsterInstance, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_newest_runs_of_each_dataset_stay(instance: DagsterInstance, home_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of each dataset the newest by policy, and the last that succeeded; a run of this hour and one under way stay in any case."""
+    runs = InstanceRuns(instance, home_settings)
     policy = {"a_1d_v1": Keep(nights=2, months=0), "b_1d_v1": Keep(nights=5, months=0)}.__getitem__
-    assert old_dagster_runs(instance, policy) == []
+    assert old_dagster_runs(runs.ended(), policy) == []
     monkeypatch.setattr("chronos_assets.orchestration.nightly.upkeep.YOUNG", -timedelta(hours=1))
-    assert set(old_dagster_runs(instance, policy)) == {
+    assert set(old_dagster_runs(runs.ended(), policy)) == {
         *(_id("a_1d_v1", n) for n in (0, 1, 2, 3, 4, 5, 6, 7, 9)),
         *(_id("b_1d_v1", n) for n in range(7)),
     }
-    assert set(old_dagster_runs(instance, policy, "b_1d_v1")) == {_id("b_1d_v1", n) for n in range(7)}
-    assert set(old_dagster_runs(instance, lambda _: Keep(nights=1, months=1), "b_1d_v1")) == {
+    assert set(old_dagster_runs(runs.ended("b_1d_v1"), policy)) == {_id("b_1d_v1", n) for n in range(7)}
+    assert set(old_dagster_runs(runs.ended("b_1d_v1"), lambda _: Keep(nights=1, months=1))) == {
         _id("b_1d_v1", n) for n in (0, 1, 2, 3, 4, 5, 6, 7, 9, 10)
     }
 
@@ -53,7 +55,7 @@ def test_events_and_captured_output_go_with_their_run(instance: DagsterInstance,
     output = home_settings.home / "dagster" / "output" / _id("a_1d_v1", 0)
     output.mkdir(parents=True)
     (output / "step.out").write_text("hello")
-    assert delete_dagster_runs(instance, [_id("a_1d_v1", 0), _id("gone", 0)], home_settings) == 2
+    assert InstanceRuns(instance, home_settings).delete([_id("a_1d_v1", 0), _id("gone", 0)]) == 2
     assert instance.get_run_by_id(_id("a_1d_v1", 0)) is None
     assert instance.get_run_by_id(_id("a_1d_v1", 1)) is not None
     assert not output.exists()

@@ -19,9 +19,10 @@ from dagster import (
 from chronos_assets.orchestration.columns import lineage
 from chronos_assets.orchestration.failures import failure, user_facing_errors
 from chronos_assets.orchestration.metadata import column_schema, rounded, sparkline, table
-from chronos_assets.orchestration.partitions import CONTENT_TAG, DATASETS, WHY_TAG, known_slugs, launched_in_ui
+from chronos_assets.orchestration.partitions import DATASETS, known_slugs, launched_in_ui
 from chronos_assets.orchestration.preview import observed_source, versions_by_partition
 from chronos_assets.orchestration.resources import Workplace
+from chronos_assets.orchestration.run_tags import CONTENT_TAG, WHY_TAG
 
 if TYPE_CHECKING:
     from collections.abc import Callable

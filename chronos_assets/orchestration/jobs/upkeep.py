@@ -5,6 +5,7 @@ from pydantic import Field
 
 from chronos_assets.orchestration.failures import user_facing_errors
 from chronos_assets.orchestration.metadata import table
+from chronos_assets.orchestration.nightly.dagster_runs import InstanceRuns
 from chronos_assets.orchestration.nightly.upkeep import run_upkeep
 from chronos_assets.orchestration.resources import Workplace
 
@@ -21,7 +22,7 @@ class UpkeepConfig(Config):
 def let_go(context: OpExecutionContext, config: UpkeepConfig, workplace: ResourceParam[Workplace]) -> None:
     """Prune all datasets."""
     with user_facing_errors(context):
-        document = run_upkeep(workplace.stores, context.instance, dry_run=config.dry_run)
+        document = run_upkeep(workplace.stores, InstanceRuns(context.instance, workplace.settings), dry_run=config.dry_run)
     for words in document.skipped:
         context.log.warning("left: %s", words)
     context.add_output_metadata(

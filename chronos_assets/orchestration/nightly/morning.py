@@ -1,35 +1,34 @@
-"""How each dataset of a night ended, from Dagster's runs and the manifests as they lie there: what the morning's summary is made of."""
+"""How each dataset of a night ended, from its runs and the manifests as they lie there: what the morning's summary is made of."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from dagster import DagsterInstance
-
-from chronos_assets.orchestration.nightly.nightly_summary import ENDED, Night
-from chronos_assets.orchestration.nightly.retry_policy import NOT_AGAIN, was_refused
+from chronos_assets.orchestration.nightly.night import Night
 from chronos_assets.pipeline.upkeep.changes import Found
 
 if TYPE_CHECKING:
     from chronos_assets.views.nights import Ended
 
-ENDED_WORDS = {status.value.lower() for status in ENDED}
+ENDED_WORDS = {"success", "failure", "canceled"}  # Dagster's statuses of a run that has ended
+NOT_AGAIN = "not tried again: "
 SETTLING = "its file is still being written"
 
 
 def ended_of(
-    instance: DagsterInstance,
     night: Night,
     found: Iterable[Found],
     *,
+    was_refused: Callable[[str], bool],
     refused: Mapping[str, str] | None = None,
     elsewhere: Mapping[str, str] | None = None,
     failed: Mapping[str, str] | None = None,
 ) -> list[Ended]:
     """How each dataset that has a manifest or ran ended, each once.
 
-    By slug: `refused` says what still stands refused, `elsewhere` who works on a dataset, `failed` why one did not come to a run.
+    `was_refused`: whether a failed run, by id, refused its manifest or file. By slug: `refused` says what still stands refused, `elsewhere`
+    who works on a dataset, `failed` why one did not come to a run.
     """
     from chronos_assets.views.nights import Ended
 
@@ -46,7 +45,7 @@ def ended_of(
         if slug in elsewhere:
             ended.append(Ended(slug, "in progress elsewhere", elsewhere[slug]))
         elif slug in failures:
-            reason, refused_now = failures[slug]["reason"], was_refused(instance, failures[slug]["run"])
+            reason, refused_now = failures[slug]["reason"], was_refused(failures[slug]["run"])
             ended.append(Ended(slug, "refused" if refused_now else "failed", reason, trained.get(slug, 0)))
         elif slug in trained:
             ended.append(Ended(slug, "done", folds_trained=trained[slug]))

@@ -6,7 +6,6 @@ A night also counts the runs that ended since the night before: a file that came
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -27,17 +26,21 @@ from dagster import (
 from chronos_assets.orchestration.dagster_internals import SerializableErrorInfo
 from chronos_assets.orchestration.liveness import ACTIVE
 from chronos_assets.orchestration.metadata import plain, table
-from chronos_assets.orchestration.partitions import NIGHT_TAG, PARTITION_TAG, WHY_TAG, launched_in_ui
+from chronos_assets.orchestration.nightly.night import ADDED, BACKFILL, SUMMED, Night, quiet_night
+from chronos_assets.orchestration.partitions import launched_in_ui
+from chronos_assets.orchestration.run_tags import NIGHT_TAG, PARTITION_TAG, WHY_TAG
+from chronos_assets.storage.nights import quiet_nights
 
 if TYPE_CHECKING:
+    from chronos_assets.storage.postgres import Postgres
     from chronos_assets.views.documents import Morning
 
 ENDED = [DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED]
 MOST_RUNS = 2_000
+MOST_QUIET = 20  # nights without work that are handed on at a time
+HAND_ON_WITHIN = timedelta(days=7)
 SHOWN_INLINE = 990  # characters of Markdown; above a thousand the page shows a link instead
 INTERRUPTS = ("DagsterExecutionInterruptedError", "KeyboardInterrupt")  # classes of the error of a step that was stopped
-ADDED = ("rows_written", "folds_trained", "folds_reused")  # each run adds to them
-SUMMED = (*ADDED, "trades")
 FROM_OUTSIDE = {  # beginning of what Dagster says -> what it means
     "This run has been marked as failed from outside": "its process could not be started: Dagster's code server did not answer",
     "Run dequeue failed to reach the user code server": "its process could not be started: Dagster's code server did not answer",
@@ -53,70 +56,40 @@ night_summary = AssetSpec(
 )
 
 
-@dataclass(frozen=True)
-class Night:
-    """What one night or backfill did."""
+def materialization(night: Night, morning: Morning | None = None) -> AssetMaterialization:
+    """What the page of `night_summary` shows: the line and what failed first, then the runs, then the numbers that plot.
 
-    name: str
-    rows: list[dict[str, Any]]
-    totals: dict[str, int]
-    failures: list[dict[str, str]]
-    problems: Sequence[str] = ()
-    """Manifests and files that were not taken, each by name and reason."""
-    in_progress: int = 0
-    """Datasets that another run works on still; it is summed up with the next night."""
+    With `morning`, each dataset's state too, as `chronos night` and `/api/nights` show it.
+    """
+    untaken = [problem.partition(": ") for problem in night.problems]
+    told = [*night.failures, *({"dataset": slug, "step": "not taken", "reason": words, "run": ""} for slug, _, words in untaken)]
+    return AssetMaterialization(
+        "night_summary",
+        description=night.headline(),
+        metadata={
+            "night": night.name,
+            "summary": MetadataValue.md(_markdown(night)),
+            **({"failures": table([{**row, "run": row["run"][:8]} for row in told])} if told else {}),
+            **({"runs": table(night.rows)} if night.rows else {}),
+            **({} if morning is None else _morning(morning)),
+            "datasets": night.datasets,
+            "failed": len(night.failures),
+            "in_progress": night.in_progress,
+            **night.totals,
+            "not_taken": len(night.problems),
+        },
+    )
 
-    @property
-    def datasets(self) -> int:
-        """How many datasets ran, each counted once however often it ran."""
-        return len({row["dataset"] for row in self.rows})
 
-    def headline(self) -> str:
-        """All of it in one line."""
-        untaken = f"{len(self.problems)} not taken" if self.problems else ""
-        busy = f"{self.in_progress} in progress, " if self.in_progress else ""
-        if not self.rows:
-            return f"nothing to do, {untaken}" if untaken else "nothing to do"
-        return (
-            f"{self.datasets - len(self.failures) - self.in_progress} of {self.datasets} datasets done, {busy}"
-            f"{self.totals['rows_written']:,} rows added, "
-            f"{self.totals['folds_trained']:,} folds trained, {self.totals['folds_reused']:,} reused, "
-            f"{len(self.failures)} failed{', ' if untaken else ''}{untaken}"
-        )
-
-    def materialization(self, morning: Morning | None = None) -> AssetMaterialization:
-        """What the page of `night_summary` shows: the line and what failed first, then the runs, then the numbers that plot.
-
-        With `morning`, each dataset's state too, as `chronos night` and `/api/nights` show it.
-        """
-        untaken = [problem.partition(": ") for problem in self.problems]
-        told = [*self.failures, *({"dataset": slug, "step": "not taken", "reason": words, "run": ""} for slug, _, words in untaken)]
-        return AssetMaterialization(
-            "night_summary",
-            description=self.headline(),
-            metadata={
-                "night": self.name,
-                "summary": MetadataValue.md(self._markdown()),
-                **({"failures": table([{**row, "run": row["run"][:8]} for row in told])} if told else {}),
-                **({"runs": table(self.rows)} if self.rows else {}),
-                **({} if morning is None else _morning(morning)),
-                "datasets": self.datasets,
-                "failed": len(self.failures),
-                "in_progress": self.in_progress,
-                **self.totals,
-                "not_taken": len(self.problems),
-            },
-        )
-
-    def _markdown(self) -> str:
-        """The line, and links to the runs: those of the night, and each that failed as long as there is room."""
-        text = f"**{plain(self.headline())}**"
-        if any(row["run"] for row in self.rows):
-            text += f"\n\n[runs of the night](/runs?q%5B0%5D={quote(f'tag:{NIGHT_TAG}={self.name}', safe='')})"
-        for failure in self.failures:
-            link = f" · [{failure['dataset']} failed](/runs/{failure['run']})"
-            text += link if len(text) + len(link) <= SHOWN_INLINE else ""
-        return text
+def _markdown(night: Night) -> str:
+    """The line, and links to the runs: those of the night, and each that failed as long as there is room."""
+    text = f"**{plain(night.headline())}**"
+    if any(row["run"] for row in night.rows):
+        text += f"\n\n[runs of the night](/runs?q%5B0%5D={quote(f'tag:{NIGHT_TAG}={night.name}', safe='')})"
+    for failure in night.failures:
+        link = f" · [{failure['dataset']} failed](/runs/{failure['run']})"
+        text += link if len(text) + len(link) <= SHOWN_INLINE else ""
+    return text
 
 
 def _morning(morning: Morning) -> dict[str, MetadataValue]:
@@ -157,9 +130,24 @@ def _latest_summary(instance: DagsterInstance) -> datetime | None:
     """When the latest night (not a backfill of the command line) was summed up."""
     for record in instance.fetch_materializations(AssetKey("night_summary"), limit=100).records:
         materialization = record.asset_materialization
-        if materialization is not None and not str(materialization.metadata["night"].value).startswith("backfill"):
+        if materialization is not None and not str(materialization.metadata["night"].value).startswith(BACKFILL):
             return datetime.fromtimestamp(record.timestamp, UTC)
     return None
+
+
+def report_quiet_nights(instance: DagsterInstance, postgres: Postgres, *, within: timedelta = HAND_ON_WITHIN) -> list[str]:
+    """Show Dagster the nights that found nothing to do, and so were recorded without it; returns their names, the oldest first."""
+    quiet = quiet_nights(postgres, BACKFILL, since=datetime.now(UTC) - within, limit=MOST_QUIET)
+    if not quiet:
+        return []
+    records = instance.fetch_materializations(AssetKey("night_summary"), limit=100).records
+    told = {one.metadata["night"].value for one in (record.asset_materialization for record in records) if one is not None}
+    from chronos_assets.views.documents import Morning
+
+    new = [one for one in reversed(quiet) if one.night not in told]
+    for one in new:
+        instance.report_runless_asset_event(materialization(quiet_night(one.night), Morning.model_validate(one.document)))
+    return [one.night for one in new]
 
 
 def summarize(instance: DagsterInstance, name: str, runs: Sequence[DagsterRun], problems: Sequence[str] = ()) -> Night:

@@ -16,8 +16,9 @@ from datetime import UTC, datetime, timedelta
 from dagster import DagsterEventType, DagsterInstance, DagsterRun, DagsterRunStatus, RunRecord, RunsFilter
 
 from chronos_assets.orchestration.dagster_internals import WILL_RETRY_TAG, InstigatorStatus, InstigatorType
+from chronos_assets.orchestration.nightly.morning import NOT_AGAIN
 from chronos_assets.orchestration.nightly.nightly_summary import INTERRUPTS, failure_of
-from chronos_assets.orchestration.partitions import CONTENT_TAG, PARTITION_TAG
+from chronos_assets.orchestration.run_tags import CONTENT_TAG, PARTITION_TAG
 from chronos_assets.pipeline.upkeep.changes import Found, Known
 
 FIRST_WAIT_SECONDS = 60
@@ -27,7 +28,6 @@ MOST_RUNS = 200
 MOST_REFUSED = 2_000
 CUT_OFF = "its run was cut off"
 MANIFEST_SENSOR = "manifest_sensor"
-NOT_AGAIN = "not tried again: "
 
 
 def to_try_again(instance: DagsterInstance, known: Mapping[str, Known]) -> dict[str, str]:

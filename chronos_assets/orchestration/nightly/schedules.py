@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from functools import partial
 
 from dagster import (
     AssetKey,
@@ -24,10 +25,11 @@ from dagster import (
 from chronos_assets.orchestration.dagster_internals import UnresolvedAssetJobDefinition
 from chronos_assets.orchestration.liveness import ACTIVE
 from chronos_assets.orchestration.nightly.morning import ended_of
-from chronos_assets.orchestration.nightly.nightly_summary import runs_of_night, summarize
-from chronos_assets.orchestration.nightly.retry_policy import still_refused
-from chronos_assets.orchestration.partitions import CONTENT_TAG, NIGHT_TAG, PARTITION_TAG, WHY_TAG, add_partitions, partition_run
+from chronos_assets.orchestration.nightly.nightly_summary import materialization, runs_of_night, summarize
+from chronos_assets.orchestration.nightly.retry_policy import still_refused, was_refused
+from chronos_assets.orchestration.partitions import add_partitions, partition_run
 from chronos_assets.orchestration.resources import Workplace
+from chronos_assets.orchestration.run_tags import CONTENT_TAG, NIGHT_TAG, PARTITION_TAG, WHY_TAG
 from chronos_assets.pipeline.upkeep.changes import Known, Request, decide, skip_words, survey
 
 QUERY_SIZE = 500
@@ -66,9 +68,9 @@ def nightly(job: UnresolvedAssetJobDefinition, workplace: Workplace) -> Schedule
         if not decision.requests:
             if not by_hand:
                 summary = summarize(context.instance, night, runs_of_night(context.instance, night), reports)
-                ended = ended_of(context.instance, summary, found, refused=refused, elsewhere=busy)
+                ended = ended_of(summary, found, was_refused=partial(was_refused, context.instance), refused=refused, elsewhere=busy)
                 morning = record_night(workplace.stores, night, datetime.now(UTC), ended)
-                context.instance.report_runless_asset_event(summary.materialization(morning))
+                context.instance.report_runless_asset_event(materialization(summary, morning))
             yield SkipReason(skip_words(len(found), [*reports, *busy.values()]))
         ran = slugs_that_ran(context.instance) if decision.requests else set()
         for request in decision.requests:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from dagster import (
     AssetKey,
@@ -27,11 +28,19 @@ from chronos_assets.orchestration.alerts import Alert, send, sinks_of
 from chronos_assets.orchestration.dagster_internals import DATA_VERSION_TAG, UnresolvedAssetJobDefinition
 from chronos_assets.orchestration.liveness import ACTIVE
 from chronos_assets.orchestration.nightly.morning import ended_of
-from chronos_assets.orchestration.nightly.nightly_summary import failure_of, is_summarized, runs_of_night, summarize
-from chronos_assets.orchestration.nightly.retry_policy import MANIFEST_SENSOR, retry_is_pending, still_refused, to_try_again
+from chronos_assets.orchestration.nightly.nightly_summary import (
+    failure_of,
+    is_summarized,
+    materialization,
+    report_quiet_nights,
+    runs_of_night,
+    summarize,
+)
+from chronos_assets.orchestration.nightly.retry_policy import MANIFEST_SENSOR, retry_is_pending, still_refused, to_try_again, was_refused
 from chronos_assets.orchestration.nightly.schedules import covered, in_progress
-from chronos_assets.orchestration.partitions import CONTENT_TAG, DATASETS, NIGHT_TAG, PARTITION_TAG, WHY_TAG, partition_run
+from chronos_assets.orchestration.partitions import DATASETS, partition_run
 from chronos_assets.orchestration.resources import Workplace
+from chronos_assets.orchestration.run_tags import CONTENT_TAG, NIGHT_TAG, PARTITION_TAG, WHY_TAG
 from chronos_assets.pipeline.upkeep.changes import (
     Found,
     Known,
@@ -136,6 +145,7 @@ def night_watch(upkeep: JobDefinition, workplace: Workplace) -> SensorDefinition
         description="Writes one summary when all runs of a night have ended, then asks for the upkeep by the retention policy.",
     )
     def watch_nights(context: SensorEvaluationContext) -> SensorResult:
+        report_quiet_nights(context.instance, workplace.stores.postgres, within=timedelta(days=1))
         night = latest_night(context.instance)
         if night is None or night == context.cursor:
             return SensorResult(skip_reason=SkipReason("no night to sum up"), cursor=context.cursor)
@@ -148,10 +158,10 @@ def night_watch(upkeep: JobDefinition, workplace: Workplace) -> SensorDefinition
         refused = still_refused(context.instance, [one for one in found if one.slug not in ran])
         summary = summarize(context.instance, night, runs, [*decide(found, {}).reports, *refused.values()])
         started = min((one.create_timestamp for one in context.instance.get_run_records(RunsFilter(tags={NIGHT_TAG: night}))), default=None)
-        ended = ended_of(context.instance, summary, found, refused=refused)
+        ended = ended_of(summary, found, was_refused=partial(was_refused, context.instance), refused=refused)
         morning = record_night(workplace.stores, night, started or datetime.now(UTC), ended)
         asked = [RunRequest(run_key=f"{upkeep.name}:{night}")] if workplace.settings.nightly_prune else []
-        return SensorResult(asset_events=[summary.materialization(morning)], run_requests=asked, cursor=night)
+        return SensorResult(asset_events=[materialization(summary, morning)], run_requests=asked, cursor=night)
 
     return watch_nights
 

@@ -14,7 +14,7 @@ import json
 import signal
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from stat import S_ISREG
@@ -23,6 +23,8 @@ from chronos_assets.errors import ChronosError
 from chronos_assets.settings import Settings
 from chronos_assets.storage.file_digests import Digests
 from chronos_assets.storage.manifest_files import LoadedManifest, find_manifests, load_manifest
+
+QUIET_POLL_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -144,6 +146,16 @@ def survey(settings: Settings, digests: Digests | None = None, *, slugs: Iterabl
     paths = [path for path in sorted(find_manifests(settings.exports_dir)) if wanted is None or path.stem in wanted]
     found = [_look(path, settings, digests) for path in paths]
     digests.save()
+    return found
+
+
+def settled_survey(settings: Settings, wanted: Collection[str] | None = None) -> list[Found]:
+    """`survey`, once files that were written a moment ago are quiet; one that does not become quiet is told as it is."""
+    deadline = time.monotonic() + 2 * settings.manifest_settle_seconds
+    found = survey(settings, slugs=wanted)
+    while any(one.settling for one in found) and time.monotonic() < deadline:
+        time.sleep(QUIET_POLL_SECONDS)
+        found = survey(settings, slugs=wanted)
     return found
 
 

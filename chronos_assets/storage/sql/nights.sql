@@ -11,6 +11,13 @@ SELECT night, started_at, completed_at, document FROM nights
 WHERE %(before)s::timestamptz IS NULL OR completed_at < %(before)s
 ORDER BY completed_at DESC LIMIT %(limit)s
 
+-- Nights of the command line on which nothing ran, the newest first.
+-- name: nights_quiet
+SELECT night, started_at, completed_at, document FROM nights
+WHERE night LIKE %(names)s AND completed_at > %(since)s
+    AND NOT EXISTS (SELECT FROM jsonb_object_keys(document -> 'outcomes') outcome WHERE outcome <> 'unchanged')
+ORDER BY completed_at DESC LIMIT %(limit)s
+
 -- Each of these datasets as the latest of the last nights that knew it left it.
 -- name: night_datasets_before
 SELECT DISTINCT ON (one ->> 'dataset') one AS document
