@@ -32,7 +32,7 @@ def questdb_jar(settings: Settings, say: Callable[[str], None], *, fetch: Fetch 
     """The verified jar. `fetch` downloads into a folder and returns the file (default: from Maven Central, through jgo)."""
     if settings.questdb_jar is not None:
         return _given(settings.questdb_jar)
-    jar = settings.cache / f"questdb-{VERSION}.jar"
+    jar = place(settings)
     if jar.is_file():
         if digest(jar) == SHA256:
             return jar
@@ -40,6 +40,11 @@ def questdb_jar(settings: Settings, say: Callable[[str], None], *, fetch: Fetch 
     else:
         say(f"fetching QuestDB {VERSION} (30 MB, once)")
     return _download(jar, fetch or _from_maven)
+
+
+def place(settings: Settings) -> Path:
+    """Where the jar is, or will be."""
+    return settings.questdb_jar or settings.cache / f"questdb-{VERSION}.jar"
 
 
 def digest(path: Path) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 
 from chronos_assets.errors import ServiceStartError
-from chronos_assets.services import jar, ports, processes
+from chronos_assets.services import jar, ports, processes, start_cache
 from chronos_assets.services.connections import QUESTDB, QuestDBAddress
 from chronos_assets.services.embedded import Answer, Say
 from chronos_assets.services.locks import unsupported_platform
@@ -31,6 +31,8 @@ _JAVA_FLAGS = (
     "-XX:+UseParallelGC",
     # Keeps the JVM from leaving a shared memory file in /tmp when it is killed.
     "-XX:+PerfDisableSharedMem",
+    # Else it collects garbage twice while it starts, only to have room for classes.
+    "-XX:MetaspaceSize=64m",
     "--sun-misc-unsafe-memory-access=allow",
     "--enable-native-access=io.questdb",
     "--add-opens=java.base/java.lang=io.questdb",
@@ -68,6 +70,8 @@ class EmbeddedQuestDB:
     places: Places
     passwords: Passwords
     durable: bool = True
+    java_options: tuple[str, ...] | None = None
+    """What Java is told beside the usual; None for the cache of `start_cache`, if there is one."""
     name: str = QUESTDB
     title: str = "QuestDB"
     version: str = jar.VERSION
@@ -111,7 +115,8 @@ class EmbeddedQuestDB:
         if "ilp" in record.ports:
             say("QuestDB's ILP/TCP listener is open: it has no password, so every user of this machine can write through it")
         flags = _JAVA_FLAGS if self.durable else (*_JAVA_FLAGS, _COMPILE_QUICKLY)
-        command = [str(java), *flags, f"-Xmx{self.settings.questdb_memory}", f"-Djava.io.tmpdir={self.data_dir / 'tmp'}"]
+        special = start_cache.java_options(server_jar, self.settings.cache) if self.java_options is None else self.java_options
+        command = [str(java), *flags, *special, f"-Xmx{self.settings.questdb_memory}", f"-Djava.io.tmpdir={self.data_dir / 'tmp'}"]
         command += ["-p", str(server_jar), "-m", _MAIN_CLASS, "-d", str(self.data_dir)]
         log = self.places.log(self.name)
         environment = processes.clean_environment(self._environment(record.ports))

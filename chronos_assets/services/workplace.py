@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from chronos_assets.errors import ServiceStartError, ServiceUnavailableError
-from chronos_assets.services import embedded, locks, state
+from chronos_assets.services import embedded, jar, locks, start_cache, state
 from chronos_assets.services.connections import (
     POSTGRES,
     QUESTDB,
@@ -68,6 +68,8 @@ def start_servers(
         secrets = state.passwords(places.passwords)
         servers = _embedded(settings, places, secrets, durable=durable)
         records = _ensure_all(servers, say, meanwhile)
+    if durable and QUESTDB in records:
+        start_cache.make_in_background(jar.place(settings), settings.cache, settings.questdb_memory)
     return _connections(settings, records, secrets)
 
 
