@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from chronos_assets import services
-from chronos_assets.cli import completion
 from chronos_assets.cli.common import emit, json_option, say
+from chronos_assets.cli.slug_argument import slug_argument
 from chronos_assets.cli.workplace import open_for_reading
 from chronos_assets.domain.byte_size import byte_size
 from chronos_assets.settings import load_settings
@@ -34,7 +34,7 @@ def list_(as_json: bool) -> None:
 
 
 @datasets.command()
-@click.argument("slug", shell_complete=completion.slugs)
+@slug_argument()
 @json_option
 def show(slug: str, as_json: bool) -> None:
     """Show one dataset: columns, revisions and the space they take, audits, runs."""
@@ -44,7 +44,7 @@ def show(slug: str, as_json: bool) -> None:
 
 
 @datasets.command()
-@click.argument("slug", shell_complete=completion.slugs)
+@slug_argument()
 @click.option("--with-runs", is_flag=True, help="Also retire the walk-forward runs and simulations that depend on it.")
 @json_option
 def retire(slug: str, with_runs: bool, as_json: bool) -> None:

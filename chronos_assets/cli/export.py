@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 from pydantic import SecretStr
 
-from chronos_assets.cli import completion
 from chronos_assets.cli.common import emit, json_option, run_command, say
 from chronos_assets.cli.progress import Reporter
+from chronos_assets.cli.slug_argument import slug_argument
 from chronos_assets.errors import ChronosError, UsageError, ValidationFailedError
 from chronos_assets.settings import Settings, load_settings
 
@@ -46,7 +46,7 @@ class Request:
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("slug", required=False, shell_complete=completion.slugs)
+@slug_argument(required=False)
 @click.option("--all", "everything", is_flag=True, help="Export every manifest of the exports folder; a bad one does not stop the rest.")
 @click.option("--manifest", type=click.Path(path_type=Path, dir_okay=False), help="Manifest to use instead of exports/SLUG.yaml.")
 @click.option("--questdb", metavar="CONF", help="QuestDB client string; its scheme chooses the transport (http:: or tcp::).")

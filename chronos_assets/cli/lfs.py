@@ -10,14 +10,16 @@ import click
 from chronos_assets.cli.common import emit, json_option, say
 from chronos_assets.cli.page_line import page_line
 from chronos_assets.cli.selections_text import selection_text
+from chronos_assets.cli.slug_argument import slug_argument
 from chronos_assets.errors import UsageError
+from chronos_assets.settings import load_settings
 
 PAIRS_SHOWN = 5
 COLUMNS_SHOWN = 5
 
 
 @click.command()
-@click.argument("slug")
+@slug_argument()
 @click.option("--profile", "profile_name", default="default", show_default=True, help="`lfs` profile of the manifest.")
 @click.option("--manifest", "manifest_file", type=click.Path(path_type=Path), help="Manifest to use instead of the dataset's.")
 @click.option("--target", help="Target column.")
@@ -58,9 +60,10 @@ def lfs(
     changes = {name: value for name, value in options.items() if value is not None} | parse_rows(rows)
     if features:
         changes["features"] = [pattern for text in features for pattern in text.split(",") if pattern]
-    stores = open_stores_of()
-    loaded = find_manifest(stores.settings, slug, manifest_file)
-    request = lfs_setup(loaded, slug, changes, name=profile_name, horizon=horizon).plan(slug, stores)
+    settings = load_settings()
+    setup = lfs_setup(find_manifest(settings, slug, manifest_file), slug, changes, name=profile_name, horizon=horizon)
+    stores = open_stores_of(settings)  # what the manifest refuses is refused before anything is started
+    request = setup.plan(slug, stores)
     if dry_run:
         found = preview(request, stores).as_json()
         emit(LfsPreview(**found), as_json, lambda _: _preview_text(found))

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from chronos_assets.cli import completion
 from chronos_assets.cli.common import emit, json_option, say
 from chronos_assets.cli.inspect import parse_formats
+from chronos_assets.cli.slug_argument import slug_argument
 from chronos_assets.errors import BarsError, RefusedError, UsageError
 from chronos_assets.settings import Settings, load_settings
 from chronos_assets.storage.dashboard_address import dagster_url
@@ -98,7 +98,7 @@ def with_proposal(file: Path, spec: BarsSpec) -> BarsSpec:
 
 
 @manifest.command()
-@click.argument("slug", shell_complete=completion.slugs)
+@slug_argument()
 @_exports
 @click.option("--dry-run", is_flag=True, help="Show what changed and leave the manifest as it is.")
 @json_option

@@ -10,8 +10,10 @@ import click
 from chronos_assets.cli import completion
 from chronos_assets.cli.common import emit, json_option, say
 from chronos_assets.cli.models_text import list_text, model_text, named_text, outcome_text, verified_text
+from chronos_assets.cli.slug_argument import slug_argument
 from chronos_assets.cli.walkforward import profile_options
 from chronos_assets.cli.workplace import open_for_reading, open_stores_of
+from chronos_assets.settings import load_settings
 from chronos_assets.storage.ids import full_id
 
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ def model() -> None:
 
 
 @model.command()
-@click.argument("slug", shell_complete=completion.slugs)
+@slug_argument()
 @profile_options
 @json_option
 def train(slug: str, as_json: bool, **options: Any) -> None:
@@ -44,8 +46,9 @@ def train(slug: str, as_json: bool, **options: Any) -> None:
     from chronos_assets.views.documents import ModelOutcome
     from chronos_assets.views.models import named_document
 
-    stores = open_stores_of()
-    profile, horizon_of = read_profile(stores.settings, slug, options)
+    settings = load_settings()
+    profile, horizon_of = read_profile(settings, slug, options)  # refused before anything is started
+    stores = open_stores_of(settings)
     horizon, assumed = horizon_of(resolve_target(get_dataset(stores.postgres, slug), profile))
     with Reporter(slug) as progress:
         result = train_live_model(
@@ -71,7 +74,7 @@ def train(slug: str, as_json: bool, **options: Any) -> None:
 
 
 @model.command("list")
-@click.argument("slug", required=False, shell_complete=completion.slugs)
+@slug_argument(required=False)
 @json_option
 def list_command(slug: str | None, as_json: bool) -> None:
     """List models (of dataset SLUG), newest first, and the names that stand for them."""
@@ -106,7 +109,7 @@ def promote(model_id: str, name: str, reason: str | None, as_json: bool) -> None
 
 
 @model.command()
-@click.argument("slug", shell_complete=completion.slugs)
+@slug_argument()
 @name_option
 @reason_option
 @json_option

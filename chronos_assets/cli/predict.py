@@ -9,13 +9,14 @@ import click
 from chronos_assets.cli import completion
 from chronos_assets.cli.common import emit, json_option, say
 from chronos_assets.cli.models_text import file_text, predictions_text
+from chronos_assets.cli.slug_argument import slug_argument
 from chronos_assets.cli.workplace import open_stores_of
 from chronos_assets.errors import UsageError
 from chronos_assets.storage.ids import full_id
 
 
 @click.command()
-@click.argument("slug", required=False, shell_complete=completion.slugs)
+@slug_argument(required=False)
 @click.option("--as", "name", help="The name that stands for the model; default: live.")
 @click.option("--model", "model_id", shell_complete=completion.model_ids, help="Ask this model instead of the promoted one.")
 @click.option("--bundle", type=click.Path(path_type=Path, exists=True), help="Ask a bundle (folder or zip file); no server needed.")

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from chronos_assets.cli import completion
 from chronos_assets.cli.common import emit, json_option, say
+from chronos_assets.cli.slug_argument import slug_argument
 from chronos_assets.domain.byte_size import byte_size
-from chronos_assets.domain.slug import Slug
 from chronos_assets.errors import UsageError
 from chronos_assets.settings import load_settings
 
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("slug", required=False, shell_complete=completion.slugs)
+@slug_argument(required=False)
 @click.option(
     "--keep",
     "keeps",
@@ -39,10 +38,9 @@ def prune(slug: str | None, keeps: tuple[str, ...], dry_run: bool, as_json: bool
 
     settings = load_settings()
     override = parse_keep(keeps)
-    chosen = None if slug is None else str(Slug.parse(slug))
     stores = open_stores(services.connect(settings, progress=say), settings)
     with open_instance(settings, captured_output=False) as instance:
-        document = run_upkeep(stores, InstanceRuns(instance, settings), slug=chosen, override=override, dry_run=dry_run)
+        document = run_upkeep(stores, InstanceRuns(instance, settings), slug=slug, override=override, dry_run=dry_run)
     emit(document, as_json, _text)
 
 
@@ -67,6 +65,7 @@ def _text(document: Prune) -> str:
     lines = [f"{one.dataset_id}: run {one.run_id} ({', '.join(one.profiles)}), {one.simulations} simulations" for one in document.runs]
     kept = ", ".join(f"{count} {reason}" for reason, count in sorted(document.kept.items())) or "none"
     total = f"{len(document.runs)} runs with {sum(one.simulations for one in document.runs)} simulations, {document.files} files"
+    total += f", {document.models} models with their signals" if document.models else ""
     lines += [
         f"{total} and {document.dagster_runs} Dagster runs {would}: {byte_size(document.bytes)} of files",
         f"runs that stay: {kept}",

@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from chronos_assets.cli import completion
 from chronos_assets.cli.common import emit, json_option, say
 from chronos_assets.cli.compiling import Compiling
 from chronos_assets.cli.page_line import page_line
 from chronos_assets.cli.run_report import backfill_text, gate_text, run_text
-from chronos_assets.domain.slug import Slug
+from chronos_assets.cli.slug_argument import slug_argument
 from chronos_assets.errors import UsageError
 from chronos_assets.settings import Settings, load_settings
 
@@ -31,13 +30,13 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("slug", shell_complete=completion.slugs)
+@slug_argument()
 @click.option("--force", is_flag=True, help="Write and verify all rows again under a new tag, even if nothing changed.")
 @click.option("--follow", is_flag=True, help="If the dataset is in progress elsewhere, show how that run goes on, and how it ends.")
 @json_option
 def run(slug: str, force: bool, follow: bool, as_json: bool) -> int:
     """Take one manifest through the whole lineage."""
-    return run_slug(str(Slug.parse(slug)), load_settings(), force=force, follow=follow, as_json=as_json)
+    return run_slug(slug, load_settings(), force=force, follow=follow, as_json=as_json)
 
 
 @click.command()
@@ -158,7 +157,7 @@ def _opened(
 
 
 @click.command()
-@click.argument("slugs", nargs=-1, shell_complete=completion.slugs)
+@slug_argument(name="slugs", required=False, nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="Every manifest in exports/.")
 @click.option("--force", is_flag=True, help="Run datasets too that did not change since their last successful run.")
 @click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Datasets side by side, each in a process.")
@@ -171,7 +170,7 @@ def backfill(slugs: tuple[str, ...], everything: bool, force: bool, workers: int
     if everything == bool(slugs):
         raise UsageError("name datasets, or ask for --all of them", code="backfill_target")
     settings = load_settings()
-    wanted = None if everything else [str(Slug.parse(slug)) for slug in slugs]
+    wanted = None if everything else list(slugs)
     require_manifests(settings, wanted or [])
     connections = services.connect(settings, progress=say)
     recorded = None if force else _nothing_to_do(settings, connections, wanted, prune=everything and settings.nightly_prune)

@@ -10,6 +10,7 @@ import click
 from chronos_assets.cli import completion
 from chronos_assets.cli.common import emit, json_option
 from chronos_assets.cli.runs_text import list_text, show_text
+from chronos_assets.cli.slug_argument import slug_argument
 from chronos_assets.cli.workplace import open_for_reading, open_stores_of
 from chronos_assets.domain.byte_size import byte_size
 from chronos_assets.storage.ids import full_id
@@ -28,7 +29,7 @@ def runs() -> None:
 
 
 @runs.command("list")
-@click.argument("slug", required=False, shell_complete=completion.slugs)
+@slug_argument(required=False)
 @click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True, help="Runs to show.")
 @click.option("--before", metavar="RUN_ID", help="Only runs older than this one: the next page.")
 @click.option("--current", is_flag=True, help="Only the current run of each profile.")

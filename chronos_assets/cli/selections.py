@@ -11,6 +11,7 @@ import click
 
 from chronos_assets.cli import completion
 from chronos_assets.cli.common import emit, json_option, say
+from chronos_assets.cli.slug_argument import slug_argument
 from chronos_assets.cli.workplace import open_for_reading, open_stores_of
 from chronos_assets.storage.ids import full_id
 
@@ -27,7 +28,7 @@ def selections() -> None:
 
 
 @selections.command("list")
-@click.argument("slug", required=False, shell_complete=completion.slugs)
+@slug_argument(required=False)
 @click.option("--target", help="Only those of this target.")
 @json_option
 def list_command(slug: str | None, target: str | None, as_json: bool) -> None:

@@ -6,20 +6,21 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from chronos_assets.cli import completion
 from chronos_assets.cli.common import emit, json_option, say
 from chronos_assets.cli.page_line import page_line
+from chronos_assets.cli.slug_argument import slug_argument
 from chronos_assets.cli.walkforward import parse_change, profile_options, read_profile
 from chronos_assets.cli.workplace import open_stores_of
 from chronos_assets.domain.statistics.ranking import RANKINGS_TOLD
 from chronos_assets.errors import UsageError
+from chronos_assets.settings import load_settings
 
 if TYPE_CHECKING:
     from chronos_assets.pipeline.walkforward.sweep import SweepResult
 
 
 @click.command()
-@click.argument("slug", shell_complete=completion.slugs)
+@slug_argument()
 @click.option(
     "--grid", "axes", multiple=True, required=True, metavar="KEY=[V1, V2]", help="Values to try, for example model.eta=[0.01, 0.05]."
 )
@@ -33,8 +34,9 @@ def sweep(slug: str, axes: tuple[str, ...], rank_by: str, as_json: bool, **optio
     from chronos_assets.views.documents import Sweep
 
     grid = dict(parse_axis(text) for text in axes)
-    stores = open_stores_of()
-    profile, horizon_of = read_profile(stores.settings, slug, options)
+    settings = load_settings()
+    profile, horizon_of = read_profile(settings, slug, options)  # refused before anything is started
+    stores = open_stores_of(settings)
     with Reporter(slug) as progress:
         result = run_sweep(slug, profile, grid, stores, horizon_of=horizon_of, rank_by=rank_by, progress=progress)
     for warning in result.warnings:

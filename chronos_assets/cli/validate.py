@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from chronos_assets.cli import completion
 from chronos_assets.cli.common import emit, json_option, run_command, say
 from chronos_assets.cli.progress import Reporter
+from chronos_assets.cli.slug_argument import slug_argument
 from chronos_assets.errors import ChronosError, UsageError, ValidationFailedError
 from chronos_assets.settings import load_settings
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("slug", required=False, shell_complete=completion.slugs)
+@slug_argument(required=False)
 @click.option("--run", "run_id", help="Validate this walk-forward run instead of a dataset.")
 @click.option("--fold", "folds", type=click.IntRange(min=0), multiple=True, help="Only this fold of the run (repeatable).")
 @json_option

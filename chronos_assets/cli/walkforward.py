@@ -14,13 +14,14 @@ from chronos_assets.cli import completion
 from chronos_assets.cli.common import emit, json_option, say
 from chronos_assets.cli.metrics_table import metrics_table
 from chronos_assets.cli.page_line import page_line
+from chronos_assets.cli.slug_argument import slug_argument
 from chronos_assets.cli.workplace import find_manifest, open_stores_of
 from chronos_assets.domain.folds import Fold, plan_folds, resolve_layout
 from chronos_assets.domain.profiles.variants import change_profile
 from chronos_assets.domain.profiles.walkforward import WalkforwardProfile
 from chronos_assets.domain.strict_yaml import YamlProblem, load_yaml
 from chronos_assets.errors import ManifestError, NotPublishedError, ServiceUnavailableError, UsageError
-from chronos_assets.settings import Executor
+from chronos_assets.settings import Executor, load_settings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -66,7 +67,7 @@ def profile_options(command: Command) -> Command:
 
 
 @click.command()
-@click.argument("slug", required=False, shell_complete=completion.slugs)
+@slug_argument(required=False)
 @click.option("--rows", type=click.IntRange(min=0), help="Plan for this many bars, without a dataset.")
 @profile_options
 @json_option
@@ -90,7 +91,7 @@ def folds(slug: str | None, rows: int | None, as_json: bool, **options: Any) -> 
 
 
 @click.command()
-@click.argument("slug", shell_complete=completion.slugs)
+@slug_argument()
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="Device of this run.")
 @click.option("--executor", type=click.Choice(get_args(Executor)), help="Where folds run; default: the setting.")
 @click.option("--workers", type=click.IntRange(min=1), help="Folds trained at the same time; default: the setting.")
@@ -104,8 +105,10 @@ def walkforward(slug: str, device: str | None, executor: str | None, workers: in
     from chronos_assets.storage.datasets import get_dataset
     from chronos_assets.views.documents import WalkforwardOutcome
 
-    stores = open_stores_of(executor=executor, workers=workers)
-    profile, horizon_of = read_profile(stores.settings, slug, options)
+    given = {"executor": executor, "workers": workers}
+    settings = load_settings(**{name: value for name, value in given.items() if value is not None})
+    profile, horizon_of = read_profile(settings, slug, options)  # refused before anything is started
+    stores = open_stores_of(settings)
     if device is not None:
         profile = profile.model_copy(update={"device": device})
     record = get_dataset(stores.postgres, slug)
@@ -179,7 +182,6 @@ def _dataset_plan(slug: str, options: dict[str, Any]) -> tuple[WalkforwardProfil
     """
     from chronos_assets.domain.interval import seconds_to_next_bar
     from chronos_assets.domain.slug import Slug
-    from chronos_assets.settings import load_settings
 
     settings, parsed = load_settings(), Slug.parse(slug)
     profile, horizon_of = read_profile(settings, slug, options)

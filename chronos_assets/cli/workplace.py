@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from chronos_assets.cli.common import say
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from chronos_assets.storage.stores import Stores
 
 
-def open_stores_of(**overrides: Any) -> Stores:
-    """The stores that the settings name, embedded ones started if needed; `overrides` that are None count as not given."""
+def open_stores_of(settings: Settings | None = None) -> Stores:
+    """The stores that the settings (else those of the environment) name, embedded ones started if needed."""
     from chronos_assets import services
     from chronos_assets.settings import load_settings
     from chronos_assets.storage.stores import open_stores
 
-    settings = load_settings(**{name: value for name, value in overrides.items() if value is not None})
+    settings = settings or load_settings()
     return open_stores(services.connect(settings, progress=say), settings)
 
 

@@ -77,6 +77,16 @@ def _age_key(run: KeptRun, profile: str) -> tuple[datetime, str]:
     return run.profiles[profile], run.run_id
 
 
+def models_to_let_go(trained: Mapping[str, datetime], newest: datetime, keep: Keep) -> list[str]:
+    """Models that go with their signals, in order of their ids.
+
+    `trained`: when each model was trained, of those whose run is retired and for which no name ever stood; `newest`: when the newest of
+    the dataset's models was. They stay for `keep.months` calendar months (UTC), that of the newest model included.
+    """
+    first = _month(newest) - keep.months
+    return sorted(model_id for model_id, moment in trained.items() if _month(moment) <= first)
+
+
 def _of_profile(profile: str, runs: Sequence[KeptRun], keep: Keep) -> dict[str, str]:
     """Why runs of one profile stay."""
     newest_first = sorted(runs, key=lambda run: _age_key(run, profile), reverse=True)

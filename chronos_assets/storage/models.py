@@ -185,6 +185,28 @@ def models_of_run(postgres: Postgres, run_id: str) -> list[str]:
         return [row["model_id"] for row in connection.execute(query("models_of_run"), {"run_id": run_id}).fetchall()]
 
 
+@dataclass(frozen=True)
+class UnnamedModel:
+    """A model whose run is retired and for which no name ever stood; `newest`: when the newest model of its dataset was trained."""
+
+    model_id: str
+    dataset_id: str
+    created_at: datetime
+    newest: datetime
+
+
+def unnamed_models(postgres: Postgres, slug: str | None = None) -> list[UnnamedModel]:
+    """The models of a dataset, or of all, that a retention policy may let go."""
+    with postgres.connection() as connection:
+        return [UnnamedModel(**row) for row in connection.execute(query("models_unnamed"), {"dataset_id": slug}).fetchall()]
+
+
+def delete_models(postgres: Postgres, ids: Sequence[str]) -> int:
+    """Delete the rows of unnamed models; their signals are dead then, and go with a compaction. Returns how many."""
+    with postgres.connection() as connection:
+        return connection.execute(query("models_delete"), {"ids": list(ids)}).rowcount
+
+
 def _record(row: Row) -> ModelRecord:
     kept = {name: value for name, value in row.items() if name in ModelRecord.__dataclass_fields__}
     run_id = None if row["run_id"] is None else str(row["run_id"])

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chronos_assets.domain.retention import Keep, KeptRun, reasons_to_keep
+from chronos_assets.domain.retention import Keep, KeptRun, models_to_let_go, reasons_to_keep
 
 START = datetime(2026, 1, 1, 2, tzinfo=UTC)
 
@@ -86,3 +86,18 @@ def test_a_policy_that_cannot_be_meant_is_refused(values: dict[str, object]) -> 
     """The newest run always stays, and unknown keys are an error."""
     with pytest.raises(ValueError, match=next(iter(values))):
         Keep.model_validate(values)
+
+
+def test_models_stay_for_the_months_of_the_policy() -> None:
+    """Calendar months, that of the newest model included; with no months, every model goes with its run."""
+    newest = datetime(2026, 3, 5, tzinfo=UTC)
+    trained = {
+        "a": datetime(2026, 3, 1, tzinfo=UTC),
+        "b": datetime(2026, 2, 1, tzinfo=UTC),
+        "c": datetime(2026, 1, 31, 23, 59, tzinfo=UTC),
+        "d": datetime(2025, 3, 5, tzinfo=UTC),
+    }
+    assert models_to_let_go(trained, newest, Keep(months=2)) == ["c", "d"]
+    assert models_to_let_go(trained, newest, Keep(months=12)) == ["d"]
+    assert models_to_let_go(trained, newest, Keep(months=13)) == []
+    assert models_to_let_go(trained, newest, Keep(months=0)) == ["a", "b", "c", "d"]

@@ -11,6 +11,7 @@ import pytest
 import xgboost as xgb
 
 from chronos_assets.domain.profiles.live import LiveProfile
+from chronos_assets.domain.retention import Keep
 from chronos_assets.errors import ConflictError, FileError, NotPublishedError, RefusedError, UsageError
 from chronos_assets.learning.models import load_model
 from chronos_assets.pipeline.models.aliases import model_named, promote, rollback
@@ -20,12 +21,13 @@ from chronos_assets.pipeline.models.promotion import apply_policy
 from chronos_assets.pipeline.models.train import TrainedModel, train_live_model
 from chronos_assets.pipeline.upkeep.compaction import table_spaces
 from chronos_assets.pipeline.upkeep.datasets import retire
+from chronos_assets.pipeline.upkeep.prune import keep_of, plan_prune, prune
 from chronos_assets.pipeline.upkeep.retire import remove_orphans, retire_run
 from chronos_assets.pipeline.walkforward.run import plan_request, run_walkforward
 from chronos_assets.storage.alive import KEYS, alive_keys
 from chronos_assets.storage.live_signals import read_signals, write_signals
 from chronos_assets.storage.model_artifacts import ModelArtifacts
-from chronos_assets.storage.models import alias_history, find_model, get_model, list_models
+from chronos_assets.storage.models import alias_history, change_alias, find_model, get_model, list_models
 from chronos_assets.storage.retention import retention_runs
 from chronos_assets.storage.runs import get_folds, read_predictions
 from chronos_assets.storage.stores import Stores
@@ -258,6 +260,35 @@ def test_every_table_knows_which_of_its_rows_are_alive(stores: Stores, unique_sl
     retire_run(stores, model.run_id)
     assert alive_keys(stores.postgres, KEYS["live_signals"], {model.model_id, stray}) == {model.model_id}
     assert "live_signals" in {space.table for space in table_spaces(stores)}
+
+
+def test_old_models_without_a_name_go_with_their_signals(stores: Stores, unique_slug: str) -> None:
+    """Of retired runs, once the months of the policy are over; a signal whose model stays leads to its file's checksum all the same."""
+    models = []
+    for rows in (97, 98, 99):
+        published(stores, unique_slug, rows)
+        run_of(stores, unique_slug)
+        models.append(train(stores, unique_slug).model)
+    named, nameless, newest = models
+    change_alias(stores.postgres, named, "watched", action="promote", reason=None, changed_by="a test")
+    change_alias(stores.postgres, named, "watched", action="rollback", reason=None, changed_by="a test")
+    for model in (named, nameless):
+        retire_run(stores, str(model.run_id))
+    with stores.postgres.connection() as connection:
+        sql = "UPDATE models SET created_at = created_at - interval '70 days' WHERE run_id IS NULL AND dataset_id = %s"
+        connection.execute(sql, [unique_slug])
+    signals = read_signals(stores, model_id=nameless.model_id)
+    assert signals.height
+    year, month = (keep_of(stores.settings, Keep(nights=1, months=months)) for months in (12, 1))
+    assert prune(stores, year, unique_slug).models == 0
+    about = get_model(stores.postgres, signals["model_id"][0])
+    assert (about.run_id, about.description["checksum"]) == (None, nameless.description["checksum"])
+    assert plan_prune(stores, month, unique_slug).models == [nameless.model_id]
+    assert prune(stores, month, unique_slug).models == 1
+    ids = {one.model_id for one in models}
+    assert alive_keys(stores.postgres, KEYS["live_signals"], ids) == {named.model_id, newest.model_id}
+    assert find_model(stores.postgres, nameless.model_id) is None
+    assert get_model(stores.postgres, named.model_id).description["checksum"] == named.description["checksum"]
 
 
 def test_files_that_no_row_needs_go(stores: Stores, unique_slug: str) -> None:

@@ -29,6 +29,7 @@ def let_go(context: OpExecutionContext, config: UpkeepConfig, workplace: Resourc
         {
             "runs_retired": len(document.runs),
             "simulations_retired": sum(one.simulations for one in document.runs),
+            "models_deleted": document.models,
             "bytes_freed": document.bytes,
             "files_removed": document.files,
             "dagster_runs_deleted": document.dagster_runs,

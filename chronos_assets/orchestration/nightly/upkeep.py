@@ -74,8 +74,9 @@ def upkeep_words(document: Prune) -> list[str]:
     """What an upkeep did, for people; nothing if nothing went and nothing had to stay."""
     simulations = sum(one.simulations for one in document.runs)
     went = f"retired by policy: {len(document.runs)} runs with {simulations} simulations, {document.files} files,"
+    went += f" {document.models} models with their signals," if document.models else ""
     lines = [f"{went} {document.dagster_runs} Dagster runs; {byte_size(document.bytes)} of files freed"]
-    something = document.runs or document.files or document.dagster_runs or document.bytes
+    something = document.runs or document.files or document.models or document.dagster_runs or document.bytes
     compacted = [f"compacted {one.table}: {one.rows_dropped:,} dead rows, {byte_size(one.bytes_freed)} freed" for one in document.compacted]
     return [*(lines if something else []), *compacted, *(f"left: {words}" for words in document.skipped)]
 
@@ -93,6 +94,7 @@ def _document(plan: PrunePlan, pruned: Pruned | None, dagster_runs: int, compact
         bytes=sum(one.bytes for one in plan.runs) + sum(plan.files.values()) + sum(plan.prices.values())
         if pruned is None
         else pruned.bytes,
+        models=len(plan.models) if pruned is None else pruned.models,
         attempts=0 if pruned is None else pruned.attempts,
         compacted=[
             CompactedTable(table=one.before.table, rows_dropped=one.before.rows - one.after.rows, bytes_freed=one.bytes_freed)

@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-from chronos_assets.domain.retention import Keep, current_runs, reasons_to_keep
+from chronos_assets.domain.retention import Keep, current_runs, models_to_let_go, reasons_to_keep
 from chronos_assets.errors import ChronosError, ConflictError, NotPublishedError
 from chronos_assets.pipeline.export.normalize import report_of
 from chronos_assets.pipeline.progress import Progress, silent
@@ -25,6 +25,7 @@ from chronos_assets.pipeline.upkeep.retire import remove_orphans, retire_run, ru
 from chronos_assets.settings import Settings
 from chronos_assets.storage.datasets import DatasetRecord, list_datasets, lock_key
 from chronos_assets.storage.manifest_files import load_manifest, manifest_path
+from chronos_assets.storage.models import UnnamedModel, delete_models, unnamed_models
 from chronos_assets.storage.retention import StandingRun, price_files_in_use, prune_attempts, retention_runs
 from chronos_assets.storage.runs import count_predictions
 from chronos_assets.storage.stores import Stores
@@ -54,12 +55,14 @@ class PrunePlan:
     """What goes, and how many runs stay for which reason.
 
     `files`: files of this machine that go, in bytes by path; `prices`: kept prices that go, in bytes by artifact.
+    `models`: models that go with their signals, of runs that are retired already.
     """
 
     runs: list[GoingRun]
     kept: dict[str, int]
     files: dict[Path, int]
     prices: dict[str, int] = field(default_factory=dict)
+    models: list[str] = field(default_factory=list)
     waiting: list[str] = field(default_factory=list)
     """Why runs that could go do not yet."""
 
@@ -73,6 +76,7 @@ class Pruned:
     rows: int
     bytes: int
     attempts: int
+    models: int
     skipped: list[str]
 
 
@@ -121,7 +125,7 @@ def plan_prune(stores: Stores, policy: KeepOf, slug: str | None = None) -> Prune
         for space in (spaces[one.run.run_id],)
     ]
     prices = dict(_old_prices(stores)) if slug is None else {}
-    return PrunePlan(runs_going, kept, dict(_old_files(stores, policy, slug)), prices, waiting)
+    return PrunePlan(runs_going, kept, dict(_old_files(stores, policy, slug)), prices, _old_models(stores, policy, slug), waiting)
 
 
 def prune(stores: Stores, policy: KeepOf, slug: str | None = None, *, progress: Progress = silent) -> Pruned:
@@ -152,6 +156,7 @@ def prune(stores: Stores, policy: KeepOf, slug: str | None = None, *, progress: 
         rows=sum(space.prediction_rows for _, space in retired),
         bytes=freed,
         attempts=sum(prune_attempts(stores.postgres, name, newest=policy(name).nights) for name in datasets),
+        models=delete_models(stores.postgres, _old_models(stores, policy, slug)),  # those of the runs that went just now included
         skipped=skipped,
     )
 
@@ -185,6 +190,18 @@ def _old_files(stores: Stores, policy: KeepOf, slug: str | None) -> Iterator[tup
     for folder in _folders(stores.settings.artifacts_dir / "audits", slug):
         cells = sorted(folder.glob("*.parquet"), key=_age)
         yield from _sized(cells[policy(folder.name).nights :])
+
+
+def _old_models(stores: Stores, policy: KeepOf, slug: str | None) -> list[str]:
+    """Models whose run is retired that the policy does not keep, of a dataset or of all."""
+    by_dataset: dict[str, list[UnnamedModel]] = {}
+    for one in unnamed_models(stores.postgres, slug):
+        by_dataset.setdefault(one.dataset_id, []).append(one)
+    return [
+        model_id
+        for dataset, models in by_dataset.items()
+        for model_id in models_to_let_go({one.model_id: one.created_at for one in models}, models[0].newest, policy(dataset))
+    ]
 
 
 def _old_prices(stores: Stores) -> Iterator[tuple[str, int]]:

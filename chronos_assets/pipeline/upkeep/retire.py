@@ -9,7 +9,7 @@ the tables are compacted (`compaction`).
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -100,9 +100,8 @@ def retire_run(stores: Stores, run_id: str) -> RunSpace:
                 ModelArtifacts(stores.artifacts).remove(model_id)
             remove_folds(stores, [row.files for row in folds if row.own])
             FoldArtifacts(stores.artifacts).remove_abandoned()
-        for simulation_id in space.simulations:
-            for name in reports_of(stores.artifacts, simulation_id):
-                stores.artifacts.delete(name)
+        for name in reports_of(stores.artifacts, space.simulations):
+            stores.artifacts.delete(name)
     return space
 
 
@@ -123,9 +122,12 @@ def remove_folds(stores: Stores, folds: Sequence[FoldFiles]) -> None:
     remove_unneeded(stores, sorted({one.pack for one in folds if one.pack is not None}))
 
 
-def reports_of(artifacts: ArtifactStore, simulation_id: str) -> list[str]:
-    """The tear sheets of a simulation that are kept as artifacts."""
-    return [entry.name for entry in artifacts.list(REPORTS) if entry.name.endswith(f"-{simulation_id}.html")]
+def reports_of(artifacts: ArtifactStore, simulation_ids: Collection[str]) -> list[str]:
+    """The tear sheets of simulations that are kept as artifacts."""
+    if not simulation_ids:
+        return []
+    wanted = set(simulation_ids)
+    return [entry.name for entry in artifacts.list(REPORTS) if (found := _OF_SIMULATION.search(entry.name)) and found[1] in wanted]
 
 
 def remove_orphans(stores: Stores) -> int:

@@ -34,8 +34,8 @@ Table(
     info={
         "about": "One row per model of a live fold: the fold that follows the last complete one of a run. `model_id` is a hash of "
         "everything that determines the model. `description` is what its file says of itself, `backtest` what the run and its simulations "
-        "came to, `sha256` that of the file. The row stays when its run is retired: `run_id` is NULL then, and `retired_at` says when the "
-        "file went.",
+        "came to, `sha256` that of the file. When its run is retired the row stays, with `run_id` NULL, and `retired_at` says when the "
+        "file went: for good if a name ever stood for the model, else for the months of the retention policy.",
     },
 )
 

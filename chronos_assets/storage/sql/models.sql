@@ -44,6 +44,18 @@ SELECT model_id::text AS model_id FROM models WHERE run_id = %(run_id)s
 -- name: models_retire
 UPDATE models SET run_id = NULL, retired_at = now() WHERE run_id = %(run_id)s
 
+-- Models whose run is retired and for which no name ever stood, beside the newest model of their dataset.
+-- name: models_unnamed
+SELECT m.model_id::text AS model_id, m.dataset_id, m.created_at, n.newest
+FROM models m JOIN (SELECT dataset_id, max(created_at) AS newest FROM models GROUP BY dataset_id) n USING (dataset_id)
+WHERE m.retired_at IS NOT NULL AND NOT EXISTS (SELECT 1 FROM model_aliases a WHERE a.model_id = m.model_id)
+    AND (%(dataset_id)s::text IS NULL OR m.dataset_id = %(dataset_id)s)
+
+-- One that was made again or named meanwhile stays.
+-- name: models_delete
+DELETE FROM models m WHERE m.model_id = ANY(%(ids)s::uuid[]) AND m.retired_at IS NOT NULL
+    AND NOT EXISTS (SELECT 1 FROM model_aliases a WHERE a.model_id = m.model_id)
+
 -- Those of these ids whose files are in use.
 -- name: models_in_use
 SELECT model_id::text AS model_id FROM models WHERE model_id = ANY(%(ids)s::uuid[]) AND retired_at IS NULL

@@ -57,6 +57,7 @@ class Prune(Document):
     kept: dict[str, int] = Field(description="How many runs stay, by reason.")
     files: int = Field(description="Files of bars, audits and prices that go.")
     bytes: int = Field(description="Bytes of files that go.")
+    models: int = Field(0, description="Records of models that go with their signals: of retired runs, and never named.")
     attempts: int = Field(description="Records of export attempts that went; 0 in a dry run.")
     compacted: list[CompactedTable] = Field(description="QuestDB tables that were made again: over half of their rows were dead.")
     dagster_runs: int = Field(description="Dagster runs that go, with their events and captured output.")
