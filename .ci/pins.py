@@ -27,6 +27,7 @@ LEVELS = {
     "run": ["--no-default-groups", "--group", "build"],
     "s3": ["--no-default-groups", "--group", "build", "--extra", "s3"],
     "ray": ["--no-default-groups", "--group", "build", "--extra", "ray", "--extra", "s3"],
+    "deploy": ["--no-default-groups", "--group", "build", "--extra", "deploy"],
     "excel": ["--no-default-groups", "--group", "build", "--extra", "excel"],
     "dev": ["--group", "build", "--group", "dev", "--all-extras"],
     "bench": ["--group", "build", "--group", "dev", "--group", "bench", "--all-extras"],

@@ -26,7 +26,14 @@ OLDEST_UV = (0, 8)
 NEWEST_PYTHON = (3, 13)
 PRODUCT = ("chronos", "chronosflow_export", "validate_dataset")
 # What `sync` may be told -> the file of requirements. Each file holds those before it. `--extra gpu` may stand beside all of them.
-LEVELS = {"--no-dev": "run", "--no-dev --extra s3": "s3", "--no-dev --extra ray": "ray", "": "dev", "--group bench": "bench"}
+LEVELS = {
+    "--no-dev": "run",
+    "--no-dev --extra s3": "s3",
+    "--no-dev --extra ray": "ray",
+    "--no-dev --extra deploy": "deploy",
+    "": "dev",
+    "--group bench": "bench",
+}
 GPU = "--extra gpu"
 # What the driver of an NVIDIA GPU leaves to see: on Linux, in a container that was given one, in WSL.
 DRIVERS = ("/proc/driver/nvidia/version", "/dev/nvidiactl", "/usr/lib/wsl/lib/libcuda.so.1")

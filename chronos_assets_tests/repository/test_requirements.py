@@ -21,7 +21,7 @@ from packaging.utils import canonicalize_name
 PROJECT = Path(__file__).resolve().parents[2]
 FOLDER = PROJECT / "requirements"
 COMMAND = "run `python3 .ci/pins.py`"
-LEVELS = ("run", "s3", "ray", "dev", "bench")
+LEVELS = ("run", "s3", "ray", "deploy", "dev", "bench")
 DEVICES = ("cpu", "gpu")
 # A build backend in the project itself: its editable wheel holds nothing but metadata.
 BACKEND = """
