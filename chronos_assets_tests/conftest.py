@@ -133,6 +133,18 @@ def bucket(s3_server: tuple[str, int], monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 @pytest.fixture
+def bucket_proxy(s3_server: tuple[str, int], bucket: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A proxy before that server: what stores that are opened afterwards say to it passes through, and is not repeated."""
+    from chronos_assets.storage.artifacts import s3
+    from chronos_assets_tests.support.tcp_proxy import CuttingProxy
+
+    monkeypatch.setattr(s3, "RETRIES", 0)
+    with CuttingProxy(*s3_server) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{proxy.port}")
+        yield proxy
+
+
+@pytest.fixture
 def unique_slug() -> str:
     """A slug that no other test of any run has used."""
     return f"t{next(_numbers)}{secrets.token_hex(4)}_1d_v1"

@@ -37,13 +37,6 @@ def backup(folder: Path, without_questdb: bool, as_json: bool) -> None:
     from chronos_assets.storage.stores import open_stores
 
     settings, folder = load_settings(), folder.absolute()
-    if settings.artifacts is not None:
-        raise UsageError(
-            "the artifacts are kept outside the home, and a backup does not take them yet",
-            code="artifacts_elsewhere",
-            found=settings.artifacts,
-            hint="Copy them there, by bucket versioning or a sync, and dump Postgres and QuestDB beside that.",
-        )
     there = services.connect(settings, progress=say)
     if "questdb" not in there.embedded and not without_questdb:
         raise UsageError(

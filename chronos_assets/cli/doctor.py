@@ -77,11 +77,15 @@ def _postgres(settings: Settings) -> Iterator[Finding]:
 
 
 def _artifacts(settings: Settings) -> Iterator[Finding]:
-    from chronos_assets.storage.diagnosis import Finding, examine_artifacts
+    from chronos_assets.storage.artifacts.opening import open_artifacts
+    from chronos_assets.storage.diagnosis import Finding, examine_artifacts, examine_room
 
-    if not settings.artifacts_dir.is_dir():
-        return iter([Finding("artifacts", "ok", f"none yet; they will be in {settings.artifacts_dir}")])
-    return examine_artifacts(settings.artifacts_dir)
+    if settings.artifacts_dir.is_dir():
+        yield examine_room(settings.artifacts_dir)
+    elif settings.artifacts is None:
+        yield Finding("artifacts", "ok", f"none yet; they will be in {settings.artifacts_dir}")
+        return
+    yield from examine_artifacts(open_artifacts(settings))
 
 
 def _executor(settings: Settings) -> Iterator[Finding]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from chronos_assets.domain.byte_size import byte_size
-from chronos_assets.storage.atomic_write import write_file
+from chronos_assets.storage.artifacts.store import ArtifactStore
 from chronos_assets.storage.migrate import current_version, newest_version
 from chronos_assets.storage.pooling import HINT, shares_sessions
 from chronos_assets.storage.postgres import Postgres
@@ -26,6 +26,8 @@ SKEW_SECONDS = 2.0
 FREE_BYTES = 2 * 1024**3
 _CONNECTIONS_LEFT = 20
 _ARTIFACT_BYTES = 1 << 20
+DOCTOR = "doctor"
+"""Folder of the artifacts that are there for a moment."""
 
 
 @dataclass(frozen=True)
@@ -76,23 +78,34 @@ def examine_postgres(postgres: Postgres) -> Iterator[Finding]:
     yield Finding("postgres", "warning" if few else "ok", found, "Raise max_connections." if few else "")
 
 
-def examine_artifacts(folder: Path) -> Iterator[Finding]:
-    """Free space, and one file written, read again and removed."""
+def examine_room(folder: Path) -> Finding:
+    """Free space where artifacts of this machine are."""
     free = shutil.disk_usage(folder if folder.is_dir() else folder.parent).free
     little = free < FREE_BYTES
-    yield Finding("artifacts", "warning" if little else "ok", f"{byte_size(free)} free in {folder}", "Make room." if little else "")
-    file, content = folder / f".doctor-{secrets.token_hex(8)}", secrets.token_bytes(_ARTIFACT_BYTES)
+    return Finding("artifacts", "warning" if little else "ok", f"{byte_size(free)} free in {folder}", "Make room." if little else "")
+
+
+def examine_artifacts(store: ArtifactStore) -> Iterator[Finding]:
+    """One artifact put, read by range, listed and deleted: whatever a run asks of the store."""
+    name, content = f"{DOCTOR}/{secrets.token_hex(8)}", secrets.token_bytes(_ARTIFACT_BYTES)
+    middle = _ARTIFACT_BYTES // 2
     began = time.monotonic()
     try:
-        write_file(file, content)
-        same = file.read_bytes() == content
+        store.put({name: content})
+        parts = store.read_ranges(name, [(0, middle), (middle, _ARTIFACT_BYTES)])
+        listed = [entry.size for entry in store.list(DOCTOR) if entry.name == name]
     finally:
-        file.unlink(missing_ok=True)
+        freed = store.delete(name)
     milliseconds = 1000 * (time.monotonic() - began)
-    if same:
-        yield Finding("artifacts", "ok", f"{byte_size(_ARTIFACT_BYTES)} written, synced and read again in {milliseconds:.0f} ms")
+    place = store.address(DOCTOR).rpartition("/")[0]
+    if (parts and b"".join(parts), listed, freed, store.size(name)) == (content, [len(content)], len(content), None):
+        done = f"{byte_size(_ARTIFACT_BYTES)} put, read again by range, listed and deleted in {milliseconds:.0f} ms in {place}"
+        yield Finding("artifacts", "ok", done)
     else:
-        yield Finding("artifacts", "failed", "a file read again differs from what was written", "Check the disk.")
+        wrong = "an artifact read, listed or deleted again differs from what was put"
+        yield Finding(
+            "artifacts", "failed", f"{wrong} in {place}", "Check the disk, or the settings of the bucket and of what is before it."
+        )
 
 
 def _schema(found: str | None, *, may_create: bool) -> Finding:

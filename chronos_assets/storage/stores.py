@@ -8,6 +8,7 @@ from typing import Protocol
 from chronos_assets.settings import Settings, remember_home
 from chronos_assets.storage.artifacts.opening import open_artifacts
 from chronos_assets.storage.artifacts.store import ArtifactStore
+from chronos_assets.storage.artifacts_owner import require_own_place
 from chronos_assets.storage.compaction import finish_swap
 from chronos_assets.storage.migrate import migrate, newest_version
 from chronos_assets.storage.pooling import require_sessions
@@ -63,7 +64,8 @@ def open_questdb(connections: ConnectionsLike) -> QuestDB:
 def open_stores(connections: ConnectionsLike, settings: Settings) -> Stores:
     """Open both stores: migrates Postgres and creates the QuestDB tables. Idempotent, and safe in many processes at once.
 
-    Raises `UsageError` if a pooler before a remote Postgres would let no lock hold.
+    Raises `UsageError` if a pooler before a remote Postgres would let no lock hold, and `ConflictError` if `artifacts` names a place of
+    another registry.
     """
     postgres = Postgres(connections.postgres_dsn)
     with postgres.connection():  # the first one finds out about schema and pooler
@@ -76,7 +78,10 @@ def open_stores(connections: ConnectionsLike, settings: Settings) -> Stores:
     remember_home(settings)
     settings.artifacts_dir.mkdir(exist_ok=True)
     finish_swaps(connections, postgres)
-    return Stores(open_questdb(connections), postgres, open_artifacts(settings), settings)
+    artifacts = open_artifacts(settings)
+    if settings.artifacts is not None:
+        require_own_place(artifacts, postgres)
+    return Stores(open_questdb(connections), postgres, artifacts, settings)
 
 
 def finish_swaps(connections: ConnectionsLike, postgres: Postgres) -> None:

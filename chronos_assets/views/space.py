@@ -23,6 +23,8 @@ def read_space(stores: Stores) -> doc.Space:
     tables = [doc.TableSpace(**vars(one)) for one in table_spaces(stores)]
     questdb, postgres = sum(one.bytes for one in tables), database_bytes(stores.postgres)
     files = folder_bytes(stores.settings.artifacts_dir) + folder_bytes(stores.settings.home / "dagster")
+    if stores.settings.artifacts is not None:
+        files += sum(entry.size for entry in stores.artifacts.list())
     totals = [
         float(record.document["space"]["total_bytes"])
         for record in newest_nights(stores.postgres, NIGHTS_COMPARED)

@@ -12,7 +12,9 @@ from click.testing import CliRunner
 
 from chronos_assets.cli.doctor import PARTS, doctor
 from chronos_assets.errors import UsageError
-from chronos_assets.settings import environment_of
+from chronos_assets.settings import environment_of, load_settings
+from chronos_assets.storage.artifacts.opening import open_artifacts
+from chronos_assets.storage.diagnosis import DOCTOR, examine_artifacts
 from chronos_assets.storage.pooling import require_sessions, shares_sessions
 from chronos_assets.storage.postgres import Connection, Postgres
 from chronos_assets.storage.stores import Stores
@@ -39,9 +41,9 @@ def test_every_part_of_a_running_place_is_well(stores: Stores, monkeypatch: pyte
     told = {part: " | ".join(text for _, text in found) for part, found in parts.items()}
     assert "sessions hold locks" in told["postgres"]
     assert "QuestDB" in told["questdb"]
-    assert "read again" in told["artifacts"]
+    assert "read again by range" in told["artifacts"]
     assert "xgboost" in told["executor"]
-    assert not list(stores.settings.artifacts_dir.glob(".doctor-*"))
+    assert not list(stores.artifacts.list(DOCTOR))
 
 
 def test_what_is_down_is_named_and_the_rest_is_still_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,6 +54,18 @@ def test_what_is_down_is_named_and_the_rest_is_still_asked(tmp_path: Path, monke
     down = {part: ["unreachable"] for part in PARTS}
     assert (status, healths) == (4, down | {"artifacts": ["ok"]})
     assert not (tmp_path / "home" / "services").exists()
+
+
+def test_artifacts_in_a_bucket_make_the_round_trip(bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put, read by range, listed and deleted; a bucket that is not there is unreachable, with what to do."""
+    settings = load_settings(artifacts=bucket, home=tmp_path / "home", cache=tmp_path)
+    store = open_artifacts(settings)
+    (found,) = examine_artifacts(store)
+    assert (found.health, list(store.list())) == ("ok", [])
+    assert found.found.endswith(bucket)
+    _, parts = examined(monkeypatch, {"CHRONOS_HOME": str(tmp_path / "home"), "CHRONOS_ARTIFACTS": "s3://no-such-bucket/a"})
+    ((health, words),) = parts["artifacts"]
+    assert (health, "the bucket of the artifacts does not exist" in words) == ("unreachable", True)
 
 
 class OneSession(Postgres):

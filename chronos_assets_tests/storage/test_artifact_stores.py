@@ -27,15 +27,6 @@ def opened(artifacts: str | None, folder: Path) -> ArtifactStore:
     return open_artifacts(load_settings(artifacts=artifacts, home=folder / "home", cache=folder / "cache"))
 
 
-@pytest.fixture
-def proxy(s3_server: tuple[str, int], bucket: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[CuttingProxy]:
-    """Everything that the stores opened afterwards say to the server passes through it."""
-    monkeypatch.setattr(s3, "RETRIES", 0)
-    with CuttingProxy(*s3_server) as proxy:
-        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{proxy.port}")
-        yield proxy
-
-
 @pytest.mark.parametrize("kind", ["home", "folder", "bucket"])
 def test_every_kind_of_store_gives_the_same_answers(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     """Put, read, ranges (also past the end), sizes, lists and deletions, each also of what is not there."""
@@ -67,16 +58,16 @@ def test_every_kind_of_store_gives_the_same_answers(kind: str, tmp_path: Path, r
         store.read("../home/secret")
 
 
-def test_what_was_read_once_is_not_sent_again(proxy: CuttingProxy, bucket: str, tmp_path: Path) -> None:
+def test_what_was_read_once_is_not_sent_again(bucket_proxy: CuttingProxy, bucket: str, tmp_path: Path) -> None:
     """A second process of this machine gets ranges and whole artifacts from the cache, after it has asked whether they are as they were."""
     content = LARGE[:400_000]
     opened(bucket, tmp_path).put({PACK: content, "lfs/a.parquet": content})
     for _ in range(2):
-        before = proxy.bytes_down
+        before = bucket_proxy.bytes_down
         store = opened(bucket, tmp_path)
         assert store.read_ranges(PACK, [(7, 300_000)]) == [content[7:300_007]]
         assert store.read("lfs/a.parquet") == content
-        sent = proxy.bytes_down - before
+        sent = bucket_proxy.bytes_down - before
     assert sent < 4_000
     other = opened(bucket, tmp_path / "another-machine")
     other.delete(PACK)
@@ -171,48 +162,50 @@ def test_wrong_credentials_are_told_and_not_shown(call: str, strict: None, bucke
 
 @pytest.mark.parametrize("moment", ["before", "during", "amid", "after"])
 @pytest.mark.parametrize("call", ["put", "put in parts"])
-def test_a_put_that_is_cut_leaves_the_whole_or_nothing(call: str, moment: Moment, proxy: CuttingProxy, bucket: str, tmp_path: Path) -> None:
+def test_a_put_that_is_cut_leaves_the_whole_or_nothing(
+    call: str, moment: Moment, bucket_proxy: CuttingProxy, bucket: str, tmp_path: Path
+) -> None:
     """The caller hears of it, readers find all or nothing, and the same call again is whole."""
     store = opened(bucket, tmp_path)
-    proxy.arm(b"PUT", moment, times=100)
+    bucket_proxy.arm(b"PUT", moment, times=100)
     assert refused(call, store).code == "artifacts_unreachable"
-    proxy.disarm()
+    bucket_proxy.disarm()
     assert store.size(PACK) in ({None, 100_000} if call == "put" else {None})
     CALLS[call](store)
     assert store.size(PACK) == (100_000 if call == "put" else len(LARGE))
 
 
 @pytest.mark.parametrize("call", ["read", "range"])
-def test_a_read_that_is_cut_gives_no_part(call: str, proxy: CuttingProxy, bucket: str, tmp_path: Path) -> None:
+def test_a_read_that_is_cut_gives_no_part(call: str, bucket_proxy: CuttingProxy, bucket: str, tmp_path: Path) -> None:
     """Not even to the cache; the same call again gives the whole."""
     store = opened(bucket, tmp_path)
     store.put({PACK: LARGE})
-    proxy.arm(b"GET", "amid", times=100)
+    bucket_proxy.arm(b"GET", "amid", times=100)
     assert refused(call, store).code == "artifacts_unreachable"
-    proxy.disarm()
+    bucket_proxy.disarm()
     assert CALLS[call](store) in (LARGE, [LARGE[:10]])
 
 
-def test_a_cut_that_passes_is_not_noticed(proxy: CuttingProxy, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cut_that_passes_is_not_noticed(bucket_proxy: CuttingProxy, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Requests are repeated a few times before anybody hears of it."""
     monkeypatch.setattr(s3, "RETRIES", 3)
     store = opened(bucket, tmp_path)
-    proxy.arm(b"PUT", "during", times=2)
+    bucket_proxy.arm(b"PUT", "during", times=2)
     store.put({PACK: b"abc"})
-    assert (proxy.cuts, store.read(PACK)) == (2, b"abc")
+    assert (bucket_proxy.cuts, store.read(PACK)) == (2, b"abc")
 
 
-def test_a_pack_is_read_by_range(proxy: CuttingProxy, bucket: str, tmp_path: Path) -> None:
+def test_a_pack_is_read_by_range(bucket_proxy: CuttingProxy, bucket: str, tmp_path: Path) -> None:
     """One member of a pack of megabytes costs its index and its own bytes."""
     store = opened(bucket, tmp_path)
     name, parts = packs.encode({f"{number:02}": LARGE[:150_000] for number in range(20)})
     place = f"walkforward/packs/{name}.pack"
     store.put({place: b"".join(parts)})
-    before = proxy.bytes_down
+    before = bucket_proxy.bytes_down
     index = packs.read_index(store, place, name)
     assert index is not None
     assert packs.read_members(store, place, [index["07"]]) == [LARGE[:150_000]]
-    assert proxy.bytes_down - before < 250_000
+    assert bucket_proxy.bytes_down - before < 250_000
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from chronos_assets.storage.tables import INDICATOR_BARS
 
 START = int(datetime(2015, 1, 1, tzinfo=UTC).timestamp())
 DAY = 86_400
+PRICES = {"Open", "High", "Low", "Close"}
 SMALL: dict[str, Any] = {
     "target": "target_a",
     "train_size": 60,
@@ -88,4 +89,4 @@ def small_profile(**changes: Any) -> WalkforwardProfile:
 
 
 def _role(name: str) -> str:
-    return "target" if name.startswith("target") else "price" if name == "Close" else "feature"
+    return "target" if name.startswith(("target", "TGT")) else "price" if name in PRICES else "feature"

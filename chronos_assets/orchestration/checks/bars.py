@@ -75,7 +75,7 @@ def _diff(report: "AuditReport", slug: str) -> Verdict:
         "audit_seconds": round(report.seconds, 3),
     }
     if report.artifact:
-        metadata["failure_cases"] = MetadataValue.path(report.artifact)
+        metadata["failure_cases"] = (MetadataValue.url if "://" in report.artifact else MetadataValue.path)(report.artifact)
     return Verdict(
         passed=report.passed,
         message=report.summary if report.passed else f"QuestDB differs from the file of {slug}: {report.summary}{report.first_failure}",

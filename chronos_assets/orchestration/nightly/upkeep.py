@@ -90,10 +90,8 @@ def _document(plan: PrunePlan, pruned: Pruned | None, dagster_runs: int, compact
         dry_run=pruned is None,
         runs=[PrunedRun(**vars(one)) for one in runs],
         kept=plan.kept,
-        files=len(plan.files) + len(plan.prices),
-        bytes=sum(one.bytes for one in plan.runs) + sum(plan.files.values()) + sum(plan.prices.values())
-        if pruned is None
-        else pruned.bytes,
+        files=plan.files,
+        bytes=plan.bytes if pruned is None else pruned.bytes,
         models=len(plan.models) if pruned is None else pruned.models,
         attempts=0 if pruned is None else pruned.attempts,
         compacted=[

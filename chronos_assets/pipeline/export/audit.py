@@ -10,9 +10,9 @@ from __future__ import annotations
 import itertools
 import time
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import polars as pl
 
@@ -20,7 +20,6 @@ from chronos_assets.domain.audit import Audit, Tolerance, fixed
 from chronos_assets.domain.audit_report import AuditReport, judge
 from chronos_assets.pipeline.export.source import Source
 from chronos_assets.pipeline.progress import Progress
-from chronos_assets.storage.atomic_write import replacing
 from chronos_assets.storage.bars_file import BarsFile
 from chronos_assets.storage.bars_table import ForeignValues, Span, count_rows, foreign_values, read_rows
 from chronos_assets.storage.datasets import KEY_COLUMNS
@@ -54,10 +53,10 @@ def audit_tag(
     progress: Progress,
     *,
     tolerance: Tolerance | None = None,
-    artifact: Path | None = None,
+    keep: Callable[[pl.DataFrame], str] | None = None,
     within: bool = False,
 ) -> AuditReport:
-    """Compare every row and every numeric column of `tag` with the file. Failing cells go to `artifact` (Parquet).
+    """Compare every row and every numeric column of `tag` with the file. Failing rows and cells go to `keep`, which gives where they are.
 
     With `within`, rows before the file's first bar and after its last are left out.
     """
@@ -76,7 +75,7 @@ def audit_tag(
         for foreign in elsewhere.result():
             audit.add_foreign(foreign.column, foreign.values, foreign.stamps)
     report = judge(audit, seconds=time.monotonic() - started)
-    return report if report.passed or artifact is None else replace(report, artifact=str(_keep(audit.cells(), artifact)))
+    return report if report.passed or keep is None else replace(report, artifact=keep(audit.cells()))
 
 
 def sample_tag(source: Source, questdb: QuestDB, tag: str, *, tolerance: Tolerance | None = None) -> AuditReport:
@@ -117,11 +116,3 @@ def _read(questdb: QuestDB, tag: str, source: Source, piece: _Piece, surplus: in
 def _elsewhere(questdb: QuestDB, tag: str, source: Source) -> list[ForeignValues]:
     """Values of `tag` in columns that belong to other datasets: a careless UPDATE leaves them, no file of ours does."""
     return list(foreign_values(questdb, tag, (c.questdb_column for c in source.columns), sample=SAMPLE_ROWS))
-
-
-def _keep(cells: pl.DataFrame, path: Path) -> Path:
-    """Write the failing rows and cells beside each other, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as file:
-        cells.write_parquet(file)
-    return path

@@ -10,7 +10,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
-from pathlib import Path
+
+import polars as pl
 
 from chronos_assets.domain.audit import Tolerance
 from chronos_assets.domain.audit_report import AuditReport
@@ -25,6 +26,7 @@ from chronos_assets.pipeline.export.types import ExportAttempt, ExportOptions, E
 from chronos_assets.pipeline.export.write import check_transport, write
 from chronos_assets.pipeline.progress import Progress, silent
 from chronos_assets.settings import Settings
+from chronos_assets.storage.audit_cells import keep_cells
 from chronos_assets.storage.audits import AuditRecord, close_attempt
 from chronos_assets.storage.datasets import DatasetRecord, find_dataset, lock_key
 from chronos_assets.storage.manifest_files import LoadedManifest
@@ -181,7 +183,7 @@ def audit_published(
         progress,
         tolerance=options.tolerance,
         within=growth is not None,
-        artifact=audit_artifact(stores.settings.artifacts_dir, source.slug, f"published_{record.revision}"),
+        keep=_cells_keeper(stores, source.slug, f"published_{record.revision}"),
     )
     if not report.passed:
         require_sound(source)
@@ -196,17 +198,17 @@ def audit_attempt(
     if attempt.mode == "sample":
         report = sample_tag(source, stores.questdb, attempt.questdb_tag, tolerance=tolerance)
     else:
-        artifact = audit_artifact(stores.settings.artifacts_dir, source.slug, str(attempt.audit_id))
-        report = audit_tag(source, stores.questdb, attempt.questdb_tag, progress, tolerance=tolerance, artifact=artifact)
+        keep = _cells_keeper(stores, source.slug, str(attempt.audit_id))
+        report = audit_tag(source, stores.questdb, attempt.questdb_tag, progress, tolerance=tolerance, keep=keep)
     if not report.passed:
         require_sound(source)
     kept = {"audit": report.as_dict(), "tolerance": asdict(tolerance)}
     return report, close_attempt(stores.postgres, attempt.audit_id, passed=report.passed, report=kept)
 
 
-def audit_artifact(artifacts: Path, slug: str, name: str) -> Path:
-    """Where the failing rows and cells of an audit are kept: that of an attempt by its id, that of published bars by their revision."""
-    return artifacts / "audits" / slug / f"{name}.parquet"
+def _cells_keeper(stores: Stores, slug: str, name: str) -> Callable[[pl.DataFrame], str]:
+    """Keeps the failing rows and cells of an audit: `name` is the id of an attempt, or tells the revision of published bars."""
+    return lambda cells: keep_cells(stores.artifacts, slug, name, cells)
 
 
 def must_pass(report: AuditReport, slug: str, tag: str) -> None:

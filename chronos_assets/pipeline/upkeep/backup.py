@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from chronos_assets.pipeline.progress import Progress, silent
+from chronos_assets.storage.artifacts_copies import copy_out
 from chronos_assets.storage.backup_files import BackupNote, copy_tree, digests_of, new_backup, write_note
 from chronos_assets.storage.migrate import newest_version
 from chronos_assets.storage.postgres import lock_number
@@ -67,7 +68,7 @@ def back_up(stores: Stores, folder: Path, sources: Sources, *, progress: Progres
         if sources.dagster is not None:
             sources.dagster.dump(part / DAGSTER)
         step("copy files")
-        copy_tree(stores.settings.artifacts_dir, part / ARTIFACTS, vanishing=True)
+        copy_out(stores.settings, part / ARTIFACTS)
         (part / MANIFESTS).mkdir()
         for manifest in sorted(stores.settings.exports_dir.glob("*.yaml")):
             copy_tree(manifest, part / MANIFESTS / manifest.name)

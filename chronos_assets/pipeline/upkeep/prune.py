@@ -23,6 +23,7 @@ from chronos_assets.pipeline.simulation.price_artifacts import FOLDER as PRICES
 from chronos_assets.pipeline.upkeep.packs import rewrite_packs
 from chronos_assets.pipeline.upkeep.retire import remove_orphans, retire_run, run_spaces
 from chronos_assets.settings import Settings
+from chronos_assets.storage.audit_cells import kept_cells
 from chronos_assets.storage.datasets import DatasetRecord, list_datasets, lock_key
 from chronos_assets.storage.manifest_files import load_manifest, manifest_path
 from chronos_assets.storage.models import UnnamedModel, delete_models, unnamed_models
@@ -54,17 +55,29 @@ class GoingRun:
 class PrunePlan:
     """What goes, and how many runs stay for which reason.
 
-    `files`: files of this machine that go, in bytes by path; `prices`: kept prices that go, in bytes by artifact.
-    `models`: models that go with their signals, of runs that are retired already.
+    `bars`: files of bars on this machine, in bytes by path; `cells`: failing cells of old audits, in bytes by artifact and dataset;
+    `prices`: kept prices, in bytes by artifact; `models`: models that go with their signals, of runs that are retired already.
     """
 
     runs: list[GoingRun]
     kept: dict[str, int]
-    files: dict[Path, int]
+    bars: dict[Path, int]
+    cells: dict[str, dict[str, int]] = field(default_factory=dict)
     prices: dict[str, int] = field(default_factory=dict)
     models: list[str] = field(default_factory=list)
     waiting: list[str] = field(default_factory=list)
     """Why runs that could go do not yet."""
+
+    @property
+    def files(self) -> int:
+        """Files and artifacts that go, besides those of runs."""
+        return len(self.bars) + sum(map(len, self.cells.values())) + len(self.prices)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of all that goes."""
+        cells = sum(sum(sizes.values()) for sizes in self.cells.values())
+        return sum(one.bytes for one in self.runs) + sum(self.bars.values()) + cells + sum(self.prices.values())
 
 
 @dataclass(frozen=True)
@@ -124,8 +137,13 @@ def plan_prune(stores: Stores, policy: KeepOf, slug: str | None = None) -> Prune
         for one in going
         for space in (spaces[one.run.run_id],)
     ]
+    cells = {
+        dataset: {entry.name: entry.size for entry in entries[policy(dataset).nights :]}
+        for dataset, entries in kept_cells(stores.artifacts, slug).items()
+    }
     prices = dict(_old_prices(stores)) if slug is None else {}
-    return PrunePlan(runs_going, kept, dict(_old_files(stores, policy, slug)), prices, _old_models(stores, policy, slug), waiting)
+    bars, models = dict(_old_bars_files(stores, slug)), _old_models(stores, policy, slug)
+    return PrunePlan(runs_going, kept, bars, cells, prices, models, waiting)
 
 
 def prune(stores: Stores, policy: KeepOf, slug: str | None = None, *, progress: Progress = silent) -> Pruned:
@@ -141,8 +159,9 @@ def prune(stores: Stores, policy: KeepOf, slug: str | None = None, *, progress: 
         except NotPublishedError:
             continue  # another prune was faster
     freed = sum(space.own_artifact_bytes for _, space in retired)
-    for dataset, files in _by_dataset(plan.files).items():
-        freed += _remove(stores, dataset, files, skipped)
+    bars = _by_dataset(plan.bars)
+    for dataset in sorted(bars.keys() | {dataset for dataset, cells in plan.cells.items() if cells}):
+        freed += _remove(stores, dataset, bars.get(dataset, {}), plan.cells.get(dataset, {}), skipped)
     freed += sum(stores.artifacts.delete(name) for name in plan.prices)
     try:
         freed += remove_orphans(stores)
@@ -182,14 +201,11 @@ def why_unready(runs: Sequence[StandingRun], gone: Sequence[StandingRun], count:
     return found
 
 
-def _old_files(stores: Stores, policy: KeepOf, slug: str | None) -> Iterator[tuple[Path, int]]:
-    """Files of bars but the registered ones and those before, and failing cells of old audits."""
+def _old_bars_files(stores: Stores, slug: str | None) -> Iterator[tuple[Path, int]]:
+    """Files of bars but the registered ones and those before."""
     records = {record.dataset_id: record for record in list_datasets(stores.postgres)}
     for folder in _folders(stores.settings.artifacts_dir / "bars", slug):
         yield from _sized(_old_bars(folder, records.get(folder.name)))
-    for folder in _folders(stores.settings.artifacts_dir / "audits", slug):
-        cells = sorted(folder.glob("*.parquet"), key=_age)
-        yield from _sized(cells[policy(folder.name).nights :])
 
 
 def _old_models(stores: Stores, policy: KeepOf, slug: str | None) -> list[str]:
@@ -226,16 +242,18 @@ def _checksum_of(path: Path) -> str:
     return "" if report is None else report.checksum
 
 
-def _remove(stores: Stores, dataset: str, files: Mapping[Path, int], skipped: list[str]) -> int:
-    """Remove files of a dataset under its lock; returns the bytes."""
+def _remove(stores: Stores, dataset: str, bars: Mapping[Path, int], cells: Mapping[str, int], skipped: list[str]) -> int:
+    """Remove files of bars and failing cells of a dataset under its lock; returns the bytes."""
     try:
         with stores.postgres.session_lock(lock_key(dataset), what=f"dataset {dataset}"):
-            for path in files:
+            for path in bars:
                 path.unlink(missing_ok=True)
+            for name in cells:
+                stores.artifacts.delete(name)
     except ConflictError as error:
-        skipped.append(f"{dataset}: {len(files)} files stay: {error.message}")
+        skipped.append(f"{dataset}: {len(bars) + len(cells)} files stay: {error.message}")
         return 0
-    return sum(files.values())
+    return sum(bars.values()) + sum(cells.values())
 
 
 def _by_dataset(files: Mapping[Path, int]) -> dict[str, dict[Path, int]]:

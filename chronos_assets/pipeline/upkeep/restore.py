@@ -11,6 +11,10 @@ from pathlib import Path
 from chronos_assets.errors import RefusedError, UsageError
 from chronos_assets.pipeline.upkeep.backup import ARTIFACTS, DAGSTER, MANIFESTS, QUESTDB, REGISTRY
 from chronos_assets.settings import Settings
+from chronos_assets.storage.artifacts.opening import open_artifacts
+from chronos_assets.storage.artifacts_copies import copy_in
+from chronos_assets.storage.artifacts_owner import NAME as OWNER
+from chronos_assets.storage.artifacts_owner import owner
 from chronos_assets.storage.atomic_write import write_file
 from chronos_assets.storage.backup_files import BackupNote, check_files, copy_tree, read_note
 from chronos_assets.storage.migrate import current_version, newest_version
@@ -47,7 +51,8 @@ def check_backup(folder: Path, *, questdb: str | None) -> BackupNote:
 
 
 def check_home(settings: Settings, folder: Path, elsewhere: Iterable[Path]) -> bool:
-    """Raise `UsageError` unless the home is empty and no manifest would be written over; True if a killed restore left the home.
+    """Raise `UsageError` unless home and place of artifacts are free and no manifest would be written over; True if a killed restore
+    left the home.
 
     `elsewhere`: folders outside the home that hold data of its servers.
     """
@@ -63,6 +68,8 @@ def check_home(settings: Settings, folder: Path, elsewhere: Iterable[Path]) -> b
             hint="Set CHRONOS_HOME to a new folder, or move that one away (`chronos services stop` first).",
             home=home,
         )
+    if settings.artifacts is not None and not left:
+        _require_free(settings)
     for manifest in sorted((folder / MANIFESTS).glob("*.yaml")):
         other = settings.exports_dir / manifest.name
         if other.exists() and other.read_bytes() != manifest.read_bytes():
@@ -82,7 +89,7 @@ def put_files(folder: Path, note: BackupNote, settings: Settings) -> None:
     if note.questdb is not None:
         put_root(folder / QUESTDB, settings.home / "questdb")
     if (folder / ARTIFACTS).is_dir():
-        copy_tree(folder / ARTIFACTS, settings.artifacts_dir)
+        copy_in(folder / ARTIFACTS, settings)
     settings.exports_dir.mkdir(parents=True, exist_ok=True)
     for manifest in sorted((folder / MANIFESTS).glob("*.yaml")):
         if not (settings.exports_dir / manifest.name).exists():
@@ -113,6 +120,18 @@ def put_registry(folder: Path, note: BackupNote, dumper_of: Callable[[str], Dump
 def restored(settings: Settings) -> None:
     """Take the mark away: the home is whole."""
     (settings.home / MARK).unlink()
+
+
+def _require_free(settings: Settings) -> None:
+    """Raise `UsageError` if the place of the artifacts belongs to a registry."""
+    artifacts = open_artifacts(settings)
+    if owner(artifacts) is not None:
+        raise UsageError(
+            "the place to restore artifacts into belongs to another registry",
+            code="artifacts_of_another_registry",
+            hint="Give CHRONOS_ARTIFACTS a new prefix. If that registry is gone, delete this object, and restore into the same place.",
+            place=artifacts.address(OWNER),
+        )
 
 
 def _not_newer(what: str, found: str, known: str, folder: Path, hint: str, *, numbers: bool = False) -> None:

@@ -25,7 +25,7 @@ from chronos_assets.pipeline.walkforward.checks import Finding, same
 from chronos_assets.pipeline.walkforward.data import feature_matrix
 from chronos_assets.pipeline.walkforward.request import IDENTITY_RULES, layout_of, learner_of, name_run, profile_of
 from chronos_assets.pipeline.walkforward.store import THRESHOLD_CASES
-from chronos_assets.storage.fold_artifacts import FoldArtifacts, ValidationCases
+from chronos_assets.storage.fold_artifacts import FOLDER, FoldArtifacts, ValidationCases, label
 from chronos_assets.storage.runs import FoldRecord, RunRecord, find_run
 from chronos_assets.storage.stores import Stores
 
@@ -36,6 +36,7 @@ EDGES = ("train_start", "train_end", "test_start", "test_end")
 # A model that was trained on a GPU predicts there and here with other roundings.
 CUDA_TOLERANCE = 1e-4
 SCORE_TOLERANCE = 1e-6
+FOLDS_NAMED = 10
 
 
 def identity_findings(run: RunRecord) -> list[Finding] | str:
@@ -137,14 +138,29 @@ def fitted_findings(run: RunRecord, record: FoldRecord, targets: np.ndarray) -> 
     return [] if due == record.samples_train else [Finding(record.fold_number, "samples_train", due, record.samples_train)]
 
 
-def file_findings(stores: Stores, folds: Sequence[FoldRecord]) -> list[Finding] | str:
-    """The files of folds against the SHA-256 and size that their rows keep."""
+def file_findings(stores: Stores, folds: Sequence[FoldRecord]) -> dict[str, list[Finding] | str]:
+    """The files of folds against the SHA-256 and size that their rows keep, and whether they are where this host looks for them.
+
+    Files that are not there are no difference: they can be on the host that trained the folds. A row that names no file at all is one.
+    """
     states = FoldArtifacts(stores.artifacts).states(fold.files for fold in folds)
     due = "model and validation cases as they were stored"
-    wrong = [(fold, state) for fold, state in zip(folds, states, strict=True) if state in {"missing", "damaged"}]
-    if not wrong and "unrecorded" in states:
-        return f"{states.count('unrecorded')} folds were stored by an older program, which kept no hash of their files"
-    return [Finding(fold.fold_number, "files", due, state) for fold, state in wrong]
+    named = [(fold, "no name of a file" if label(fold.files) is None else state) for fold, state in zip(folds, states, strict=True)]
+    wrong = [Finding(fold.fold_number, "files", due, state) for fold, state in named if state not in {"whole", "missing", "unrecorded"}]
+    gone = [fold.fold_number for fold, state in named if state == "missing"]
+    unrecorded = f"{states.count('unrecorded')} folds were stored by an older program, which kept no hash of their files"
+    return {
+        "files of every fold are here": _not_here(gone, len(folds), stores.artifacts.address(FOLDER)) if gone else [],
+        "files of every fold are what was stored": wrong if wrong or "unrecorded" not in states else unrecorded,
+    }
+
+
+def _not_here(gone: Sequence[int], of: int, place: str) -> str:
+    numbers = ", ".join(map(str, gone[:FOLDS_NAMED])) + (", ..." if len(gone) > FOLDS_NAMED else "")
+    return (
+        f"{len(gone)} of {of} folds have no files in {place}: {numbers}. They are on the host that trained them, or lost: "
+        "CHRONOS_ARTIFACTS can name a place that all hosts see, and the same walk-forward trains these folds again"
+    )
 
 
 def threshold_findings(stores: Stores, run: RunRecord, record: FoldRecord, *, binary: bool) -> list[Finding] | None:

@@ -65,7 +65,7 @@ def validate_run(run_id: str, stores: Stores, folds: Sequence[int] | None = None
             "the status is that of how it ended": end_findings(run),
             **({"the baseline is that of its own run": baseline_findings(stores, run)} if has_baseline(run) else {}),
             "checksum and tag are those of a publication of these bars": _origin_findings(stores, run),
-            "files of every fold are what was stored": file_findings(stores, chosen),
+            **file_findings(stores, chosen),
             **_threshold_group(stores, run, chosen, progress),
             **_bar_groups(stores, run, chosen, folds, progress),
         }

@@ -37,10 +37,10 @@ _TOUCH = "UPDATE parts SET used = ? WHERE name = ? AND start = ? AND size = ?"
 class RangeCache:
     """Parts of objects (first byte and bytes, or `WHOLE`) by name and version. Thread-safe; processes share the file.
 
-    Keeps at most about `limit_bytes`; what was not used for longest goes first. Raises nothing.
+    Keeps at most about `limit_bytes`; what was not used for longest goes first. Without `path` it keeps nothing. Raises nothing.
     """
 
-    def __init__(self, path: Path, limit_bytes: int = LIMIT_BYTES) -> None:
+    def __init__(self, path: Path | None, limit_bytes: int = LIMIT_BYTES) -> None:
         self.path, self.limit_bytes = path, limit_bytes
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
@@ -100,9 +100,11 @@ class RangeCache:
 
     def _use(self, work: Callable[[sqlite3.Connection], T], without: T) -> T:
         """What `work` does in one transaction; `without` if the file cannot be used. A damaged file is removed."""
+        if self.path is None:
+            return without
         with self._lock:
             try:
-                self._connection = self._connection or self._open()
+                self._connection = self._connection or self._open(self.path)
                 with self._connection as file:
                     return work(file)
             except sqlite3.OperationalError:
@@ -114,10 +116,10 @@ class RangeCache:
                         self.path.with_name(f"{self.path.name}{suffix}").unlink(missing_ok=True)
         return without
 
-    def _open(self) -> sqlite3.Connection:
-        self.path.parent.mkdir(mode=OWNER_FOLDER, parents=True, exist_ok=True)
-        self.path.touch(mode=OWNER_FILE)
-        connection = sqlite3.connect(self.path, timeout=_WAIT_SECONDS, check_same_thread=False)
+    def _open(self, path: Path) -> sqlite3.Connection:
+        path.parent.mkdir(mode=OWNER_FOLDER, parents=True, exist_ok=True)
+        path.touch(mode=OWNER_FILE)
+        connection = sqlite3.connect(path, timeout=_WAIT_SECONDS, check_same_thread=False)
         connection.executescript(f"PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; {_SCHEMA}")
         return connection
 
