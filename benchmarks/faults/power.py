@@ -36,6 +36,7 @@ from chronos_assets_tests.support.walkforward_data import make_bars, publish
 OPTIONS = "loop,noauto_da_alloc,commit=600"
 IMAGE_MB = 128
 FILES = "files of every fold are what was stored"
+HERE = "files of every fold are here"
 UNSYNCED = "import os; os.fsync = os.fdatasync = lambda handle: None; "
 MAIN = "from chronos_assets.cli.main import main; main()"
 
@@ -99,8 +100,9 @@ def trial(stores: Stores, slug: str, folder: Path, chance: random.Random, *, uns
             folds = get_folds(stores.postgres, run_id)
             states = FoldArtifacts(stores.artifacts).states(fold.files for fold in folds)
             lost += sum(state != "whole" for state in states)
-            named = next(check.found for check in validate_run(run_id, stores).checks if check.name == FILES)
-            assert named == lost, (named, lost)
+            checks = {check.name: check for check in validate_run(run_id, stores).checks}
+            named = (checks[FILES].found, checks[HERE].passed is None)
+            assert named == (states.count("damaged"), "missing" in states), (named, states)
         counts["folds whose files the cut took"] += lost
         with start(stores, slug, unsynced=False) as process:
             document = json.loads(process.communicate()[0])
