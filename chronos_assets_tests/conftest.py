@@ -6,6 +6,7 @@ first test, except where the QuestDB jar is, which a test run may share.
 
 from __future__ import annotations
 
+import gc
 import itertools
 import os
 import secrets
@@ -27,6 +28,8 @@ LONG_FIRST = ("acceptance", "faults", "web", "orchestration", "pipeline", "learn
 _FOREIGN_PREFIXES = (PREFIX, "DAGSTER_")
 _CONFIG = f"{PREFIX}CONFIG"  # the null device: no settings file
 _numbers = itertools.count(1)
+# A quarter of the time that imports and collection take goes into looking for cycles among what lives to the end anyway.
+gc.set_threshold(50_000, 20, 50)
 _shared: dict[str, Any] = {"start_timeout_seconds": 600.0}  # for machines that do much else at the same time
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,9 +14,12 @@ from chronos_assets.settings import Settings
 from chronos_assets.storage.datasets import get_dataset
 from chronos_assets.storage.runs import get_folds, list_runs
 from chronos_assets.storage.stores import Stores
+from chronos_assets_tests.support.commands import command_line, run_program
 from chronos_assets_tests.support.dagster_data import PROFILE, write_dataset
+from chronos_assets_tests.support.walkforward_data import wait_for_folds
 
-SLOW = PROFILE | {"train_size": 100, "test_size": 2, "model": {"rounds": 400, "early_stopping": 0, "max_depth": 6, "eta": 0.01}}
+PLANNED = 80
+SLOW = PROFILE | {"train_size": 100, "test_size": 5, "model": {"rounds": 400, "early_stopping": 0, "max_depth": 6, "eta": 0.01}}
 
 
 @pytest.mark.parametrize(
@@ -37,25 +39,22 @@ def test_a_run_that_is_stopped_keeps_what_it_has_and_the_next_one_goes_on(
 ) -> None:
     """Stopped while folds are trained, the run is on record as ended, finished folds stay, and the next run trains only the others."""
     write_dataset(tmp_path, unique_slug, rows=500, change=lambda m: m.update(walkforward={"default": SLOW}))
-    command = [sys.executable, "-c", "from chronos_assets.cli.main import main; main()", "run", unique_slug]
+    command = command_line("run", unique_slug)
     environment = cli_environment | {"CHRONOS_EXPORTS_DIR": str(tmp_path)}
-    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
-        assert process.stderr is not None
-        for line in process.stderr:
-            if "walk-forward: folds" in line and "folds 0 of" not in line:
-                break
+    with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
+        wait_for_folds(stores, unique_slug, 1, process)
         process.send_signal(number)
-        process.stderr.read()
     assert process.returncode == exit_code
     [run] = list_runs(stores.postgres, unique_slug)
     kept = len(get_folds(stores.postgres, run.run_id))
+    assert 1 <= kept < PLANNED
     assert get_dataset(stores.postgres, unique_slug).row_count == 500
 
-    again = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
+    again = run_program("run", unique_slug, env=environment)
     assert again.returncode == 0, again.stderr
     [run] = list_runs(stores.postgres, unique_slug)
     assert run.status == "completed"
-    assert f"{200 - kept:,} trained, {kept:,} reused" in again.stdout
+    assert f"{PLANNED - kept:,} trained, {kept:,} reused" in again.stdout
     with open_instance(settings, captured_output=False) as instance:
         runs = instance.get_runs(RunsFilter(tags={"dagster/partition": unique_slug}))
     assert [one.status for one in runs] == [DagsterRunStatus.SUCCESS, status]

@@ -6,7 +6,6 @@ import json
 import random
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,9 +16,9 @@ import pytest
 
 from chronos_assets.storage.runs import declare_dead_runs, get_folds, list_runs, read_predictions
 from chronos_assets.storage.stores import Stores
-from chronos_assets_tests.support.walkforward_data import make_bars, publish
+from chronos_assets_tests.support.commands import command_line, run_program
+from chronos_assets_tests.support.walkforward_data import make_bars, publish, wait_for_folds
 
-CHRONOS = [sys.executable, "-c", "from chronos_assets.cli.main import main; main()"]
 OPTIONS = ["--train-size", "200", "--test-size", "5", "--gap", "2", "--set", "model.eta=0.02", "--set", "model.early_stopping=0"]
 OPTIONS += ["--set", "model.rounds=150", "--target", "target_a", "--horizon", "3", "--workers", "1", "--json"]
 PLANNED = 79
@@ -27,7 +26,7 @@ PLANNED = 79
 
 @contextmanager
 def started(slug: str, environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    command = [*CHRONOS, "walkforward", slug, *OPTIONS]
+    command = command_line("walkforward", slug, *OPTIONS)
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         try:
             yield process
@@ -36,20 +35,10 @@ def started(slug: str, environment: dict[str, str]) -> Iterator[subprocess.Popen
 
 
 def finish(slug: str, environment: dict[str, str]) -> dict[str, Any]:
-    done = subprocess.run([*CHRONOS, "walkforward", slug, *OPTIONS], env=environment, capture_output=True, check=False, timeout=300)
-    assert done.returncode == 0, done.stderr.decode()
+    done = run_program("walkforward", slug, *OPTIONS, env=environment)
+    assert done.returncode == 0, done.stderr
     result: dict[str, Any] = json.loads(done.stdout)
     return result
-
-
-def wait_for_folds(stores: Stores, slug: str, count: int, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 600
-    while time.monotonic() < deadline and process.poll() is None:
-        runs = list_runs(stores.postgres, slug)
-        if runs and (runs[0].folds_present or 0) >= count:
-            return
-        time.sleep(0.05)
-    assert process.poll() is None, process.stderr.read().decode() if process.stderr else ""
 
 
 def content(stores: Stores, run_id: str) -> tuple[pl.DataFrame, list[tuple[Any, ...]]]:

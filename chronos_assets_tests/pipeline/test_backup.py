@@ -27,6 +27,7 @@ from chronos_assets.storage.backup_files import NAME, read_note, write_note
 from chronos_assets.storage.stores import Stores, open_stores
 from chronos_assets.testing import dispose, process_environment, settings_for, temporary_servers
 from chronos_assets_tests.support import kept_store
+from chronos_assets_tests.support.commands import run_program
 from chronos_assets_tests.support.dagster_data import write_dataset
 
 # A whole `chronos backup FOLDER`, killed when it copies the files of QuestDB.
@@ -84,8 +85,7 @@ def taken(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 def chronos(settings: Settings, *arguments: str, status: int = 0) -> str:
     """Run a `chronos` process on `settings`; returns what it says."""
-    command = [sys.executable, "-c", "from chronos_assets.cli.main import main; main()", *arguments]
-    run = subprocess.run(command, env=process_environment(settings), capture_output=True, text=True, check=False, timeout=600)
+    run = run_program(*arguments, env=process_environment(settings))
     assert run.returncode == status, run.stderr
     return run.stdout + run.stderr
 

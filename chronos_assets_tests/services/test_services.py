@@ -7,8 +7,6 @@ import os
 import shutil
 import socket
 import stat
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,6 +23,7 @@ from chronos_assets.services.places import Places
 from chronos_assets.services.postgres_user import shared_base
 from chronos_assets.settings import Settings, load_settings
 from chronos_assets_tests.conftest import settings_for
+from chronos_assets_tests.support.commands import run_program
 
 MakeSettings = Callable[..., Settings]
 ELSEWHERE = "http::addr=127.0.0.1:9;"  # with it only Postgres is embedded, which starts in a second
@@ -101,9 +100,8 @@ def test_what_is_secret_is_kept_from_others(servers: Connections, settings: Sett
 
 def test_status_shows_what_the_servers_cost(servers: Connections, settings: Settings, cli_environment: dict[str, str]) -> None:
     """The command prints process, memory, data and version of both, as text and as JSON, and no password."""
-    command = [sys.executable, "-c", "from chronos_assets.cli.main import main; main()", "services", "status"]
-    text = subprocess.run(command, env=cli_environment, capture_output=True, text=True, check=True).stdout
-    output = subprocess.run([*command, "--json"], env=cli_environment, capture_output=True, text=True, check=True).stdout
+    text = run_program("services", "status", env=cli_environment, check=True).stdout
+    output = run_program("services", "status", "--json", env=cli_environment, check=True).stdout
     for entry in json.loads(output)["services"]:
         assert (entry["running"], entry["answers"], entry["mode"]) == (True, True, "embedded")
         assert entry["rss_bytes"] > 10 * 2**20
@@ -334,8 +332,7 @@ def test_the_command_says_what_is_wrong_in_one_sentence(make_settings: MakeSetti
     """`chronos services start` that cannot start exits with 4, an error on stderr, its JSON on stdout, and no traceback."""
     (tmp_path / "other.jar").write_bytes(b"something else")
     own = {"CHRONOS_HOME": str(make_settings().home), "CHRONOS_QUESTDB_JAR": str(tmp_path / "other.jar")}
-    command = [sys.executable, "-c", "from chronos_assets.cli.main import main; main()", "services", "start", "--json"]
-    outcome = subprocess.run(command, env={**os.environ, **own}, capture_output=True, text=True, check=False)
+    outcome = run_program("services", "start", "--json", env={**os.environ, **own})
     assert outcome.returncode == 4
     assert json.loads(outcome.stdout)["error"]["code"] == "questdb_jar_mismatch"
     assert "error: the file that CHRONOS_QUESTDB_JAR names is not the jar" in outcome.stderr
@@ -361,13 +358,12 @@ def test_servers_of_other_homes_are_shown_and_stopped(
 ) -> None:
     """The status names every home of this user whose servers run, with its project; `stop --all` stops each of them."""
     other = make_settings()
-    services.start(other)
-    command = [sys.executable, "-c", "from chronos_assets.cli.main import main; main()", "services", "status"]
-    shown = json.loads(subprocess.run([*command, "--json"], env=cli_environment, capture_output=True, text=True, check=True).stdout)
+    services.start(other, durable=False)
+    shown = json.loads(run_program("services", "status", "--json", env=cli_environment, check=True).stdout)
     found = {entry["home"]: entry for entry in shown["other_homes"]}
     assert set(found[str(other.home.resolve())]["servers"]) == {"questdb", "postgres"}
     assert str(settings.home.resolve()) not in found
-    text = subprocess.run(command, env=cli_environment, capture_output=True, text=True, check=True).stdout
+    text = run_program("services", "status", env=cli_environment, check=True).stdout
     assert f"{other.home.resolve()}: questdb (process " in text
     assert {one.home for one in services.running_homes(other)} >= {settings.home.resolve(), other.home.resolve()}
     # Everything that runs on this machine is not this test's to stop.

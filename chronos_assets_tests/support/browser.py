@@ -18,6 +18,7 @@ NAMES = ("chromium", "google-chrome", "google-chrome-stable", "chromium-browser"
 MAC = Path("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome")
 AXE = (Path(__file__).parents[1] / "vendor" / "axe.min.js").read_text(encoding="utf-8")
 INSTALL_SECONDS = 400
+RULES_OF_COLOURS = ("color-contrast", "link-in-text-block")  # all that axe asks of colours: what another theme may change
 PATIENCE_MS = 120_000  # for machines that do much else at the same time
 # What the page's policy refuses is noted before any script of the page runs.
 NOTE_VIOLATIONS = """
@@ -92,9 +93,10 @@ class Watched:
         refused = self.page.evaluate("window.__refused")
         assert (self.errors, self.foreign, refused) == ([], [], []), self.page.url
 
-    def violations(self) -> list[str]:
-        """What axe finds: rule and place. For a page that is watched with `axe`."""
-        found: dict[str, Any] = self.page.evaluate("axe.run(document)")
+    def violations(self, *rules: str) -> list[str]:
+        """What axe finds by `rules` (default: by all that it has on): rule and place. For a page that is watched with `axe`."""
+        only = {"runOnly": {"type": "rule", "values": rules}} if rules else {}
+        found: dict[str, Any] = self.page.evaluate("options => axe.run(document, options)", {"resultTypes": ["violations"], **only})
         return [f"{one['id']}: {node['target']} {node['failureSummary'][:200]}" for one in found["violations"] for node in one["nodes"][:3]]
 
 

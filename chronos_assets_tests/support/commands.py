@@ -122,7 +122,7 @@ def _server() -> socket.socket:
         ours, theirs = socket.socketpair()
         with theirs:
             serve = command_server.serve
-            code = f"from {serve.__module__} import {serve.__name__}; exec({serve.__name__}())"
+            code = f"from {serve.__module__} import {serve.__name__}; {serve.__name__}()"
             process = subprocess.Popen(
                 [sys.executable, "-c", code, str(theirs.fileno())],
                 cwd=ROOT,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +14,7 @@ from psycopg.types.json import Jsonb
 from chronos_assets.domain.content import content_hash
 from chronos_assets.domain.profiles.walkforward import WalkforwardProfile
 from chronos_assets.domain.slug import Slug
+from chronos_assets.storage.runs import list_runs
 from chronos_assets.storage.stores import Stores
 from chronos_assets.storage.tables import INDICATOR_BARS
 
@@ -86,6 +89,17 @@ def publish(stores: Stores, slug: str, bars: pl.DataFrame, *, tag: str | None = 
 def small_profile(**changes: Any) -> WalkforwardProfile:
     """A profile whose folds train in a few milliseconds."""
     return WalkforwardProfile.model_validate(SMALL | changes)
+
+
+def wait_for_folds(stores: Stores, slug: str, count: int, process: subprocess.Popen[bytes]) -> None:
+    """Until the dataset's newest run has `count` stored folds; `process` trains them and must not end before."""
+    deadline = time.monotonic() + 600
+    while time.monotonic() < deadline and process.poll() is None:
+        runs = list_runs(stores.postgres, slug)
+        if runs and (runs[0].folds_present or 0) >= count:
+            return
+        time.sleep(0.05)
+    assert process.poll() is None, process.stderr.read().decode() if process.stderr else process.returncode
 
 
 def _role(name: str) -> str:
