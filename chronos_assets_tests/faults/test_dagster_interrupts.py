@@ -19,7 +19,7 @@ from chronos_assets_tests.support.dagster_data import PROFILE, write_dataset
 from chronos_assets_tests.support.walkforward_data import wait_for_folds
 
 PLANNED = 80
-SLOW = PROFILE | {"train_size": 100, "test_size": 5, "model": {"rounds": 400, "early_stopping": 0, "max_depth": 6, "eta": 0.01}}
+SLOW = PROFILE | {"train_size": 100, "test_size": 5, "model": {"rounds": 200, "early_stopping": 0, "max_depth": 6, "eta": 0.01}}
 
 
 @pytest.mark.parametrize(

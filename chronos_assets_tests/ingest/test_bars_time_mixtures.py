@@ -162,8 +162,8 @@ def campaign() -> ModuleType:
 def test_no_generated_mixture_is_taken_and_no_honest_column_refused(tmp_path: Path) -> None:
     """A small seeded sample of the campaign in benchmarks/ingest."""
     mixtures = campaign()
-    cases = [mixtures.make(31_000_000 + i) for i in range(60)]
+    cases = [mixtures.make(31_000_000 + i) for i in range(30)]
     answers = [mixtures.answer(case, tmp_path) for case in cases]
     assert [(case.kind, found) for case, found in zip(cases, answers, strict=True) if mixtures.is_wrong(case, found)] == []
-    assert answers[::2].count("as meant") > 25
-    assert answers[1::2].count("time_mixed") > 15
+    assert answers[::2].count("as meant") > 12
+    assert answers[1::2].count("time_mixed") > 7

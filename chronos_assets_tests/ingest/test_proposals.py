@@ -196,5 +196,5 @@ def judge(case: Shuffled, folder: Path) -> str:
 
 def test_a_proposal_is_right_or_absent(tmp_path: Path) -> None:
     """Files of all layouts with shuffled dialects, zones, units and forms of dates; the long campaign is benchmarks/ingest/proposals.py."""
-    outcomes = [judge(shuffled(seed), tmp_path) for seed in range(60)]
-    assert outcomes.count("right") >= 25
+    outcomes = [judge(shuffled(seed), tmp_path) for seed in range(30)]
+    assert outcomes.count("right") >= 13

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import pytest
-from dagster_graphql.schema import create_schema
-from graphql import parse, validate
+from graphql import GraphQLSchema, parse, validate
 
 from chronos_assets.errors import ServiceUnavailableError
 from chronos_assets.orchestration.execute import CODE_LOCATION
 from chronos_assets.pipeline.selection import launch
 
 
+@pytest.fixture(scope="module")
+def schema() -> GraphQLSchema:
+    """Of the installed Dagster."""
+    from dagster_graphql.schema import create_schema  # half a second, which only the process of this file has to pay
+
+    return create_schema().graphql_schema
+
+
 @pytest.mark.parametrize("question", [launch.LAUNCH, launch.STATUS, launch.TERMINATE])
-def test_every_question_is_valid_in_dagsters_schema(question: str) -> None:
+def test_every_question_is_valid_in_dagsters_schema(schema: GraphQLSchema, question: str) -> None:
     """Fields, arguments and their types are those of the installed Dagster; the code location is ours."""
-    assert validate(create_schema().graphql_schema, parse(question)) == []
+    assert validate(schema, parse(question)) == []
     assert launch.LOCATION == CODE_LOCATION
 
 

@@ -74,7 +74,9 @@ def _execute(code: str) -> NoReturn:
     except SystemExit as end:
         status = end.code or 0
     except Exception as error:
-        sys.excepthook(type(error), error, error.__traceback__ and error.__traceback__.tb_next)
+        ours = error.__traceback__
+        error.with_traceback(ours and ours.tb_next)  # without the frame of this function
+        sys.excepthook(type(error), error, error.__traceback__)
         status = 1
     if not isinstance(status, int):
         print(status, file=sys.stderr)
