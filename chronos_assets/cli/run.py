@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from chronos_assets.orchestration.resources import Workplace
     from chronos_assets.services import Connections
     from chronos_assets.views.documents import Morning
+
+# What a run imports stays, and it ends soon: looking for garbage among it as often as usual is a tenth of the time of its imports.
+OBJECTS_PER_COLLECTION = 500_000
 
 
 @click.command()
@@ -148,6 +152,7 @@ def _opened(
     """The servers (started if they do not run; `meanwhile` is called while they boot), and Dagster's records."""
     from chronos_assets import services
 
+    gc.set_threshold(OBJECTS_PER_COLLECTION, *gc.get_threshold()[1:])
     connections = connections or services.connect(settings, progress=say, meanwhile=meanwhile)
     from chronos_assets.orchestration.instance import open_instance  # Dagster is loaded once the servers boot, not before
     from chronos_assets.orchestration.resources import Workplace
