@@ -41,11 +41,13 @@ from chronos_assets.domain.profiles.walkforward import WalkforwardProfile
 from chronos_assets.learning.executors.threads import ThreadExecutor
 from chronos_assets.pipeline.walkforward.data import feature_matrix
 from chronos_assets.pipeline.walkforward.run import run_walkforward
+from chronos_assets.storage.fold_artifacts import FoldArtifacts
 from chronos_assets.storage.stores import Stores
 from chronos_assets.testing import temporary_stores
 from chronos_assets_tests.support.walkforward_data import publish
 
 MODEL = {"eta": 0.01, "max_depth": 4, "rounds": 2000, "early_stopping": 50, "min_child_weight": 10.0, "seed": 7}
+MOST_PACKS = 16
 CASES: dict[str, dict[str, Any]] = {
     "small": {"train_size": 650, "test_size": 15, "gap": 4, "features": SMALL, "folds": 500},
     "large": {"train_size": 10_000, "test_size": 50, "gap": 4, "features": "all", "folds": 50},
@@ -153,16 +155,19 @@ def measure(stores: Stores, given: argparse.Namespace) -> dict[str, Any]:
     grown = pl.concat([bars, more]).with_columns((946_684_800 + 86_400 * pl.int_range(pl.len())).alias("timestamp_unix"))
     clock, executor = Clock(), ThreadExecutor(workers)
     stored: dict[str, list[dict[str, float]]] = {"ours": [], "growth": []}
+    packs: list[int] = []
     for _ in range(given.repeats):
         slug = f"b{secrets.token_hex(4)}_1d_v1"
         publish(stores, slug, bars)
         clock.time("bare", bare_threads, x, y, folds, workers)
+        before = len(FoldArtifacts(stores.artifacts).packs())
         for name, frame in (("ours", None), ("growth", grown)):
             if frame is not None:
                 publish(stores, slug, frame)
             with store_clock() as in_stores:
                 result = clock.time(name, run_walkforward, slug, profile, stores, executor=executor)
             stored[name].append(in_stores.seconds)
+            packs += [len(FoldArtifacts(stores.artifacts).packs()) - before] if name == "ours" else []
             note(f"{name}: {result.folds_trained} trained, {result.folds_copied} copied, stores {in_stores.total:.2f} s")
         if given.plain:
             clock.time("plain", plain_loop, x, y, folds)
@@ -182,6 +187,7 @@ def measure(stores: Stores, given: argparse.Namespace) -> dict[str, Any]:
             "growth_less_stores_over_ours": (wall["growth"] - store["growth"]) / wall["ours"],
         },
         "cpu": {"ours_over_bare": cpu["ours"] / cpu["bare"], "growth_over_ours": cpu["growth"] / cpu["ours"]},
+        "packs": packs,
         "peak_rss_mb": peak_memory_mb(),
         "load_average": os.getloadavg(),
     }
@@ -195,6 +201,7 @@ def figures(stores: Stores, given: argparse.Namespace) -> Iterator[Figure]:
     run = f"{shape['folds']} folds of {CASES[given.case]['train_size']} x {shape['features']} with stores / bare thread-parallel xgb.train"
     yield at_most(f"{run}, wall", wall["ours_over_bare"], 1.05, "")
     yield at_most(f"{run}, CPU", cpu["ours_over_bare"], 1.08, "")
+    yield at_most(f"artifacts that {shape['folds']} folds make", statistics.median(result["packs"]), MOST_PACKS, "objects")
     yield at_most("growth by 1 % / full run, with stores", 100 * wall["growth_over_ours"], 3.0, "%")
     yield at_most("growth by 1 % / full run, beside the stores", 100 * wall["growth_less_stores_over_ours"], 1.5, "%")
 

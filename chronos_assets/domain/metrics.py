@@ -65,7 +65,16 @@ def signal_metrics(returns: ArrayLike) -> SignalMetrics:
     mean = total / n
     std = math.sqrt(math.fsum((array - mean) ** 2) / (n - 1)) if n > 1 else None
     factor, no_losses = profit_factor(array)
-    return SignalMetrics(n, int(np.count_nonzero(array > 0)) / n, total, mean, float(np.median(array)), std, factor, no_losses)
+    return SignalMetrics(n, int(np.count_nonzero(array > 0)) / n, total, mean, _median(array), std, factor, no_losses)
+
+
+def _median(values: Floats) -> float:
+    """The bits of `np.median` of shape (n,), n > 0, no NaN, at a tenth of its cost: a fold has some ten values, and asks three times."""
+    middle = len(values) // 2
+    if len(values) % 2:
+        return float(np.partition(values, [middle, -1])[middle]) + 0.0  # never -0.0
+    part = np.partition(values, [middle - 1, middle, -1])
+    return float(part[middle - 1] + part[middle] + 0.0) / 2.0
 
 
 @dataclass(frozen=True)

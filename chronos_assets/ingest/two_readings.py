@@ -58,17 +58,18 @@ class TwoReadings:
         self.count(bars)
         self._days += int(np.count_nonzero(np.diff(bars.days))) + (self._last_day != int(bars.days[0]))
         self._last_day = int(bars.days[-1])
-        for i in range(min(len(bars.values), _FEW + 1 - len(self._head[0]))):
-            self._head[0].append(int(bars.moments[i]))
-            self._head[1].append(self._moved(bars, i))
+        if (more := _FEW + 1 - len(self._head[0])) > 0:
+            self._head[0].extend(bars.moments[:more].tolist())
+            self._head[1].extend((bars.moments[:more] + self._shift(bars.values[:more])).tolist())
         if self.last is not None:
-            self._remember([replace(self.last, after=self._both(bars, 0))], steps)
+            first, moved = int(bars.moments[0]), int(bars.moments[0] + self._shift(bars.values[:1])[0])
+            self._remember([replace(self.last, after=(first, moved))], steps)
         doubtful = np.flatnonzero(self._is_doubtful(bars.values))
         if len(doubtful):
             if self.first is None:
                 self.first = int(bars.values[doubtful[0]]), bars.row_of(int(doubtful[0]))
-            self._remember([self._cell(bars, i) for i in self._telling(bars, doubtful, steps)], steps)
-        self.last = self._cell(bars, len(bars.values) - 1)
+            self._remember(self._cells(bars, self._telling(bars, doubtful, steps)), steps)
+        self.last = self._cells(bars, [len(bars.values) - 1])[0]
 
     def count(self, bars: ReadBars) -> None:
         """Take in how often each Time comes, and nothing else."""
@@ -114,18 +115,19 @@ class TwoReadings:
             self._odd = [cell for cell in self._odd if not (steps.regular and cell.is_next_to_a_bar(steps.usual))]
             self._too_many = len(self._odd) > _MAX_REMEMBERED // 2
 
-    def _cell(self, bars: ReadBars, i: int) -> Doubtful:
-        at, other = self._both(bars, i)
-        before = self._both(bars, i - 1) if i else () if self.last is None else (self.last.at, self.last.other)
-        after = self._both(bars, i + 1) if i + 1 < len(bars.values) else ()
-        return Doubtful(int(bars.values[i]), bars.row_of(i), at, other, before, after)
-
-    def _both(self, bars: ReadBars, i: int) -> tuple[int, int]:
-        return int(bars.moments[i]), self._moved(bars, i)
-
-    def _moved(self, bars: ReadBars, i: int) -> int:
-        """Where bar `i` would be if a doubtful cell were in the other format."""
-        return int(bars.moments[i] + self._shift(bars.values[i : i + 1])[0])
+    def _cells(self, bars: ReadBars, places: list[int]) -> list[Doubtful]:
+        """The bars at `places`, each with its neighbours, as they are read and as if a doubtful cell were in the other format."""
+        last = len(bars.values) - 1
+        around = np.clip(np.add.outer([-1, 0, 1], np.array(places, dtype=np.intp)), 0, last)
+        read = bars.moments[around]
+        before, at, after = np.stack([read, read + self._shift(bars.values[around])], axis=-1).tolist()
+        start = () if self.last is None else (self.last.at, self.last.other)
+        found = []
+        for k, i in enumerate(places):
+            here, other = at[k]
+            nearby = tuple(before[k]) if i else start, tuple(after[k]) if i < last else ()
+            found.append(Doubtful(int(bars.values[i]), bars.row_of(i), here, other, *nearby))
+        return found
 
     def _shift(self, values: Int64s) -> Int64s:
         """Seconds by which the other format moves each bar; 0 for clear cells."""

@@ -1,7 +1,8 @@
 """Folds on their way into the stores: rows and predictions built here, several finished folds stored together.
 
-Storing costs a round trip to both servers and a wait until QuestDB shows the rows, whatever the number of folds. So finished folds are
-collected for a moment, longer if a trip took longer: at most about a tenth of the time goes into waiting for the stores.
+Storing costs a round trip to both servers and a wait until QuestDB shows the rows, whatever the number of folds, and makes a pack. So
+finished folds are collected, longer if a trip took longer or the run does: at most about a tenth of the time goes into waiting for the
+stores, and a process that is killed loses at most a tenth of its work, or the last two seconds of it.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ THRESHOLD_CASES = "threshold_cases"
 # What a fold's metrics hold besides metrics: remarks, the features that its selector chose, and the cases of its thresholds.
 NOTES = ("notes", "features", THRESHOLD_CASES)
 EDGES = ("train_start", "train_end", "test_start", "test_end")
-LEAST_PAUSE_SECONDS, MOST_PAUSE_SECONDS, PAUSE_PER_COST = 0.5, 5.0, 10.0
+LEAST_PAUSE_SECONDS, MOST_PAUSE_SECONDS, PAUSE_PER_COST, PAUSE_PER_SECOND = 2.0, 30.0, 10.0, 0.1
 MOST_BUFFERED_ROWS, MOST_BUFFERED_BYTES = 50_000, 64_000_000
 
 
@@ -64,6 +65,7 @@ class FoldWriter:
     _bytes: int = 0
     _pause: float = LEAST_PAUSE_SECONDS
     _last: float = field(default_factory=time.monotonic)
+    _began: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
         self.artifacts = FoldArtifacts(self.stores.artifacts)
@@ -121,7 +123,8 @@ class FoldWriter:
             self.stored |= store_folds(self.stores, self.lock, records, frame, keep_files=keep_files)
             cost = time.monotonic() - started
             self._ready, self._rows, self._bytes = [], 0, 0
-            self._pause = min(max(LEAST_PAUSE_SECONDS, PAUSE_PER_COST * cost), MOST_PAUSE_SECONDS)
+            worked = time.monotonic() - self._began
+            self._pause = min(max(LEAST_PAUSE_SECONDS, PAUSE_PER_COST * cost, PAUSE_PER_SECOND * worked), MOST_PAUSE_SECONDS)
         self._last = time.monotonic()
 
     def _keep_files(self, folds: Sequence[ReadyFold]) -> list[FoldRecord]:
