@@ -66,6 +66,7 @@ def restore(folder: Path, as_json: bool) -> None:
     from chronos_assets.services.connections import embeds_questdb
     from chronos_assets.services.places import Places
     from chronos_assets.services.postgres_user import shared_base
+    from chronos_assets.storage.restoring import MARK
     from chronos_assets.storage.stores import open_stores
 
     settings, folder = load_settings(), folder.absolute()
@@ -75,11 +76,11 @@ def restore(folder: Path, as_json: bool) -> None:
         say("a restore was killed here: clearing the home and beginning anew")
         services.stop(settings, say)
         shutil.rmtree(base, ignore_errors=True)
-        _clear(settings.home, steps.MARK)
+        _clear(settings.home, MARK)
     steps.put_files(folder, note, settings)
-    there = services.start(settings, say)
+    there = services.start(settings, say, restoring=True)
     steps.put_registry(folder, note, _dumper, there.postgres_dsn, _dagster_dsn(there, settings))
-    open_stores(there, settings)
+    open_stores(there, settings, say)
     steps.restored(settings)
     emit(_document(folder, note), as_json, lambda one: _text("restored", one))
 

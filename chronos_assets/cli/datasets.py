@@ -88,7 +88,7 @@ def _stores() -> Stores:
     from chronos_assets.storage.stores import open_stores
 
     settings = load_settings()
-    return open_stores(services.connect(settings, progress=say), settings)
+    return open_stores(services.connect(settings, progress=say), settings, say)
 
 
 def _list_text(document: DatasetList) -> str:

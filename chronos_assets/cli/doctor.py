@@ -99,8 +99,7 @@ def _executor(settings: Settings) -> Iterator[Finding]:
     profile = WalkforwardProfile()
     executor = open_executor(settings)
     with executor.session():
-        require_versions(executor, profile.model, profile.features)
-        places = len(executor.versions(profile.model, profile.features))
+        places = len(require_versions(executor, profile.model, profile.features))
     here = name_versions(profile.model, profile.features, versions_here(profile.model, profile.features))
     where = f"{places} node{'s' * (places != 1)} of the cluster" if settings.executor == "ray" else f"{settings.workers} threads"
     yield Finding("executor", "ok", f"{settings.executor}, {where}: {here}")

@@ -140,7 +140,7 @@ def _exporter(settings: Settings, request: Request, options: ExportOptions) -> E
 
     connections = services.connect(settings, progress=say)
     if request.registry:
-        stores = open_stores(connections, settings)
+        stores = open_stores(connections, settings, say)
         check_transport(options, stores.questdb.transport)
         return lambda loaded, progress: run_export(loaded, stores, settings, options=options, progress=progress).as_dict()
     questdb = open_questdb(connections)

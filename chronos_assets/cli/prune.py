@@ -38,7 +38,7 @@ def prune(slug: str | None, keeps: tuple[str, ...], dry_run: bool, as_json: bool
 
     settings = load_settings()
     override = parse_keep(keeps)
-    stores = open_stores(services.connect(settings, progress=say), settings)
+    stores = open_stores(services.connect(settings, progress=say), settings, say)
     with open_instance(settings, captured_output=False) as instance:
         document = run_upkeep(stores, InstanceRuns(instance, settings), slug=slug, override=override, dry_run=dry_run)
     emit(document, as_json, _text)

@@ -29,7 +29,7 @@ def start(as_json: bool) -> None:
     from chronos_assets.storage.stores import open_stores
 
     settings = load_settings()
-    open_stores(servers.start(settings, say), settings)
+    open_stores(servers.start(settings, say), settings, say)
     _show(_documents(servers.status(settings)), as_json)
 
 

@@ -36,7 +36,7 @@ def validate(slug: str | None, run_id: str | None, folds: tuple[int, ...], as_js
     if folds and run_id is None:
         raise UsageError("--fold goes with --run", code="usage_fold")
     settings = load_settings()
-    stores = open_stores(services.connect(settings, progress=say), settings)
+    stores = open_stores(services.connect(settings, progress=say), settings, say)
     if run_id is not None:
         name = full_id(stores.postgres, "run", run_id)
         with Reporter(f"run {name[:8]}") as progress:

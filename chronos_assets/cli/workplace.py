@@ -21,7 +21,7 @@ def open_stores_of(settings: Settings | None = None) -> Stores:
     from chronos_assets.storage.stores import open_stores
 
     settings = settings or load_settings()
-    return open_stores(services.connect(settings, progress=say), settings)
+    return open_stores(services.connect(settings, progress=say), settings, say)
 
 
 def find_manifest(settings: Settings, slug: str, given: Path | None) -> LoadedManifest | None:

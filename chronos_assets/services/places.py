@@ -87,7 +87,7 @@ class Places:
 
 
 def check_marker(folder: Path, kind: str, version: str) -> None:
-    """Refuse a data folder that somebody else made, or a newer us; put our mark into an empty one."""
+    """Refuse a data folder that somebody else made, or a newer us; note our version in the others."""
     mark = folder / MARKER
     known = _read_marker(mark)
     if known is None and any(not _is_half_written(mark, entry) for entry in folder.iterdir()):
@@ -101,8 +101,21 @@ def check_marker(folder: Path, kind: str, version: str) -> None:
             hint=_FOREIGN_HINT,
             folder=folder,
         )
-    if known is None:
+    if known is not None and _numbers(str(known.get("version"))) > _numbers(version):
+        raise ServiceStartError(
+            f"the folder for {kind} was written by a newer program",
+            code="home_newer",
+            expected=f"{kind} {version} at most",
+            found=f"{kind} {known.get('version')}",
+            hint="Update chronos_assets, which brings its servers, or restore a backup of the older version into a new CHRONOS_HOME.",
+            folder=folder,
+        )
+    if known is None or str(known.get("version")) != version:
         write_json(mark, {"product": "chronos_assets", "kind": kind, "version": version})
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".") if part.isdigit())
 
 
 def _is_half_written(path: Path, entry: Path) -> bool:

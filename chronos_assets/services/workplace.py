@@ -27,6 +27,7 @@ from chronos_assets.services.postgres import EmbeddedPostgres, embedded_dsn
 from chronos_assets.services.questdb import EmbeddedQuestDB, embedded_questdb
 from chronos_assets.services.state import Passwords, ServerRecord
 from chronos_assets.settings import Settings, remember_home
+from chronos_assets.storage.restoring import require_whole
 
 
 def connect(
@@ -34,8 +35,10 @@ def connect(
 ) -> Connections:
     """Addresses of both stores; embedded ones are started if they do not run, and `meanwhile` is called while they boot.
 
-    With `start=False` nothing is started: `ServiceUnavailableError` if an embedded store does not run.
+    With `start=False` nothing is started: `ServiceUnavailableError` if an embedded store does not run. Raises `RefusedError` for a home
+    that is half restored.
     """
+    require_whole(settings.home)
     _check_remote(settings)
     found = _running_records(settings)
     if found is not None:
@@ -48,14 +51,21 @@ def connect(
 
 
 def start_servers(
-    settings: Settings, progress: Say | None = None, *, durable: bool = True, meanwhile: Callable[[], object] | None = None
+    settings: Settings,
+    progress: Say | None = None,
+    *,
+    durable: bool = True,
+    restoring: bool = False,
+    meanwhile: Callable[[], object] | None = None,
 ) -> Connections:
     """Start the embedded servers that do not run yet, call `meanwhile` while they boot, and wait until they answer.
 
     Raises `ServiceStartError`, or what `meanwhile` raises, with nothing of this attempt left running. `durable=False` is for tests: no
-    fsync, quick to start.
+    fsync, quick to start. `restoring`: the caller is the restore that a home is not whole without.
     """
     say = progress or _silent
+    if not restoring:
+        require_whole(settings.home)
     _check_remote(settings)
     found = _running_records(settings, ask=True)
     if found is not None:

@@ -52,6 +52,12 @@ def examine_questdb(questdb: QuestDB, pid: int | None) -> Iterator[Finding]:
     if stopped:
         tables = ", ".join(map(str, stopped))
         yield Finding("questdb", "failed", f"suspended: {tables}", "Make room on its disk; the next export resumes the table.")
+    [checkpoint] = questdb.rows("SELECT in_progress FROM checkpoint_status()")
+    if checkpoint["in_progress"]:
+        held = "a checkpoint is held: a backup is under way, or was killed"
+        yield Finding(
+            "questdb", "warning", held, "If none is under way: `CHECKPOINT RELEASE` in QuestDB, or the next `chronos backup`, ends it."
+        )
     columns = len(questdb.columns(INDICATOR_BARS.name)) if questdb.has_table(INDICATOR_BARS.name) else 0
     for use in process_use(pid):
         full = use.used > MOST_USED * use.limit

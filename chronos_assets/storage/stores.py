@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -61,19 +62,22 @@ def open_questdb(connections: ConnectionsLike) -> QuestDB:
     return questdb
 
 
-def open_stores(connections: ConnectionsLike, settings: Settings) -> Stores:
+def open_stores(connections: ConnectionsLike, settings: Settings, say: Callable[[str], object] | None = None) -> Stores:
     """Open both stores: migrates Postgres and creates the QuestDB tables. Idempotent, and safe in many processes at once.
 
-    Raises `UsageError` if a pooler before a remote Postgres would let no lock hold, and `ConflictError` if `artifacts` names a place of
-    another registry.
+    `say` is told that the registry of an older version was brought forward. Raises `UsageError` if a pooler before a remote Postgres would
+    let no lock hold, and `ConflictError` if `artifacts` names a place of another registry.
     """
     postgres = Postgres(connections.postgres_dsn)
     with postgres.connection():  # the first one finds out about schema and pooler
         pass
     if settings.postgres_dsn is not None:
         require_sessions(postgres)
-    if postgres.schema_version != newest_version():
+    before, newest = postgres.schema_version, newest_version()
+    if before != newest:
         migrate(postgres)
+        if before is not None and say is not None:
+            say(f"the registry of an older version was brought forward, from schema {before} to {newest}")
     private_home(settings.home)
     remember_home(settings)
     settings.artifacts_dir.mkdir(exist_ok=True)

@@ -24,6 +24,7 @@ from chronos_assets.services import jar
 from chronos_assets.settings import Settings
 from chronos_assets.storage import backup_files
 from chronos_assets.storage.backup_files import NAME, read_note, write_note
+from chronos_assets.storage.diagnosis import examine_questdb
 from chronos_assets.storage.stores import Stores, open_stores
 from chronos_assets.testing import dispose, process_environment, settings_for, temporary_servers
 from chronos_assets_tests.support import kept_store
@@ -42,6 +43,22 @@ def killed(root, target):
 backup.copy_root = killed
 from chronos_assets.cli.main import main
 sys.argv = ["chronos", "backup", sys.argv[1]]
+main()
+"""
+
+
+# A whole `chronos restore FOLDER`, killed when it copies the manifests.
+_RESTORE_KILLED = """
+import os, signal, sys
+from chronos_assets.pipeline.upkeep import restore
+copy = restore.copy_tree
+def killed(source, target, **options):
+    if source.suffix == ".yaml":
+        os.kill(os.getpid(), signal.SIGKILL)
+    copy(source, target, **options)
+restore.copy_tree = killed
+from chronos_assets.cli.main import main
+sys.argv = ["chronos", "restore", sys.argv[1]]
 main()
 """
 
@@ -122,6 +139,7 @@ def test_a_killed_backup_is_not_there_and_hinders_none(taken: Taken, tmp_path: P
     assert killed.returncode == -9, killed.stderr
     assert not folder.exists()
     assert taken.stores.questdb.rows("SELECT in_progress FROM checkpoint_status()") == [{"in_progress": True}]
+    assert any("checkpoint is held" in one.found for one in examine_questdb(taken.stores.questdb, None))
     with pytest.raises(RefusedError) as refused:
         read_note(tmp_path / ".killed.part")
     assert refused.value.code == "backup_incomplete"
@@ -129,6 +147,21 @@ def test_a_killed_backup_is_not_there_and_hinders_none(taken: Taken, tmp_path: P
     assert check_backup(folder, questdb=jar.VERSION).datasets == 1
     assert [path.name for path in tmp_path.iterdir()] == ["killed"]
     assert "is not empty" in chronos(taken.settings, "backup", str(folder), status=2)
+
+
+def test_a_home_that_is_half_restored_is_refused(taken: Taken) -> None:
+    """By commands that read, that write and that start servers: they say what to call, and start nothing."""
+    home = taken.settings.home.parent / "half"
+    half = settings_for(
+        home=home / "home", exports_dir=home / "exports", cache=taken.settings.cache, questdb_jar=taken.settings.questdb_jar
+    )
+    command = [sys.executable, "-c", _RESTORE_KILLED, str(taken.folder)]
+    killed = subprocess.run(command, env=process_environment(half), capture_output=True, text=True, check=False, timeout=600)
+    assert killed.returncode == -9, killed.stderr
+    for words in (("datasets", "list"), ("prune",), ("services", "start")):
+        assert "call `chronos restore FOLDER` again" in chronos(half, *words, status=3)
+    assert check_home(half, taken.folder, [])
+    assert not (half.home / "services").exists()
 
 
 @pytest.mark.parametrize("part", ["postgres/*.dump", "questdb/db/*/*/*.d", "artifacts/**/*.*", f"{MANIFESTS}/*.yaml", NAME])

@@ -122,6 +122,15 @@ def test_an_empty_folder_is_marked_and_stays_ours(tmp_path: Path) -> None:
     places.check_marker(tmp_path, "questdb", "9.4.0")
 
 
+def test_a_folder_of_a_newer_server_is_refused_with_both_versions(tmp_path: Path) -> None:
+    """A server that has run once names itself as the last one; an older one leaves the data alone and says what to do."""
+    places.check_marker(tmp_path, "questdb", "9.3.4")
+    places.check_marker(tmp_path, "questdb", "9.4.0")
+    with pytest.raises(ServiceStartError, match=r"newer program.*9\.3\.4 at most.*9\.4\.0.*Update chronos_assets") as caught:
+        places.check_marker(tmp_path, "questdb", "9.3.4")
+    assert caught.value.code == "home_newer"
+
+
 @pytest.mark.parametrize(("kind", "version"), [("postgres", "9.3.4"), ("questdb", "10.0.0")])
 def test_a_folder_of_another_server_is_refused(tmp_path: Path, kind: str, version: str) -> None:
     """Another server, or another major version, does not touch the data."""

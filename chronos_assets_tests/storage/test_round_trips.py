@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -12,6 +13,7 @@ from chronos_assets.services import Connections
 from chronos_assets.settings import Settings
 from chronos_assets.storage.audits import list_attempts
 from chronos_assets.storage.datasets import get_dataset, list_datasets
+from chronos_assets.storage.migrate import migrate, newest_version
 from chronos_assets.storage.postgres import Postgres
 from chronos_assets.storage.reading import ReadingPostgres, open_reading
 from chronos_assets.storage.stores import Stores, open_stores
@@ -100,3 +102,19 @@ def test_a_connection_that_is_lost_is_replaced(servers: Connections, stores: Sto
             assert connection is not held
             assert connection.execute("SELECT 1 AS one").fetchone() == {"one": 1}
     postgres.close()
+
+
+def test_an_older_registry_that_is_brought_forward_is_told(servers: Connections, settings: Settings, stores: Stores) -> None:
+    """Both schemas are named, once."""
+    told: list[str] = []
+    with stores.postgres.connection() as connection:
+        connection.execute("CREATE DATABASE brought_forward")
+    older = urlsplit(servers.postgres_dsn)._replace(path="/brought_forward").geturl()
+    try:
+        migrate(Postgres(older), "0001")
+        for _ in range(2):
+            open_stores(replace(servers, postgres_dsn=older), settings, told.append).postgres.close()
+    finally:
+        with stores.postgres.connection() as connection:
+            connection.execute("DROP DATABASE brought_forward WITH (FORCE)")
+    assert told == [f"the registry of an older version was brought forward, from schema 0001 to {newest_version()}"]

@@ -38,10 +38,13 @@ class FoldExecutor(Protocol):
         """Results of `specs` as they finish, in no order; `data` is given to the workers once."""
 
 
-def require_versions(executor: FoldExecutor, learner: Learner, selector: Selector) -> None:
-    """Raise `VersionsDifferError` if a worker would train with other versions than this process, which names runs and folds by its own."""
-    due = versions_here(learner, selector)
-    for place, found in executor.versions(learner, selector).items():
+def require_versions(executor: FoldExecutor, learner: Learner, selector: Selector) -> dict[str, Versions]:
+    """The versions that each place would train with.
+
+    Raises `VersionsDifferError` if one differs from this process, which names runs and folds by its own.
+    """
+    due, places = versions_here(learner, selector), executor.versions(learner, selector)
+    for place, found in places.items():
         differences = differing(due, found)
         if differences:
             expected, seen = told(differences)
@@ -52,6 +55,7 @@ def require_versions(executor: FoldExecutor, learner: Learner, selector: Selecto
                 found=seen,
                 hint="Install the same chronos-assets and the same libraries there, or set CHRONOS_EXECUTOR=threads.",
             )
+    return places
 
 
 def checked(result: FoldResult | FoldFailure, due: Versions) -> FoldResult | FoldFailure:

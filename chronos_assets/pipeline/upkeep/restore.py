@@ -22,8 +22,8 @@ from chronos_assets.storage.postgres import Postgres
 from chronos_assets.storage.postgres_dump import Dumper
 from chronos_assets.storage.privacy import OWNER_FILE, private_home
 from chronos_assets.storage.questdb_checkpoint import put_root
+from chronos_assets.storage.restoring import MARK
 
-MARK = "restoring"
 # What a home may hold that nothing was kept in yet.
 _EMPTY = {"logs", ".private", "project.json", "digests.json"}
 
