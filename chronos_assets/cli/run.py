@@ -61,7 +61,10 @@ def demo(force: bool, gate: bool, as_json: bool) -> int:
 
 
 def _show_gate(manifest: Path, settings: Settings, *, as_json: bool) -> int:
-    """Corrupt one stored cell between the write and the audit of a copy of the demonstration's dataset."""
+    """Corrupt one stored cell between the write and the audit of a copy of the demonstration's dataset.
+
+    Dagster keeps its records of that in memory: else its pages would show a failed run, of a dataset that is gone.
+    """
     from chronos_assets.cli.run_progress import RunProgress
     from chronos_assets.orchestration.gate_demo import GATE_SLUG, copy_as_gate, run_through_gate
     from chronos_assets.orchestration.partitions import drop_partition
@@ -72,7 +75,7 @@ def _show_gate(manifest: Path, settings: Settings, *, as_json: bool) -> int:
 
     with (
         tempfile.TemporaryDirectory() as folder,  # not exports/, where the manifest sensor would take it for a dataset of yours
-        _opened(copy_as_gate(manifest, Path(folder), settings)) as (workplace, instance),
+        _opened(copy_as_gate(manifest, Path(folder), settings), keep_records=False) as (workplace, instance),
         RunProgress(sys.stderr) as progress,
     ):
         workplace.report_to(progress.reporter)
@@ -147,17 +150,21 @@ def _load_steps() -> None:
 
 @contextmanager
 def _opened(
-    settings: Settings, connections: Connections | None = None, *, meanwhile: Callable[[], object] | None = None
+    settings: Settings,
+    connections: Connections | None = None,
+    *,
+    meanwhile: Callable[[], object] | None = None,
+    keep_records: bool = True,
 ) -> Iterator[tuple[Workplace, DagsterInstance]]:
-    """The servers (started if they do not run; `meanwhile` is called while they boot), and Dagster's records."""
+    """The servers (started if they do not run; `meanwhile` is called while they boot), and Dagster's records (or such as end with us)."""
     from chronos_assets import services
 
     gc.set_threshold(OBJECTS_PER_COLLECTION, *gc.get_threshold()[1:])
     connections = connections or services.connect(settings, progress=say, meanwhile=meanwhile)
-    from chronos_assets.orchestration.instance import open_instance  # Dagster is loaded once the servers boot, not before
+    from chronos_assets.orchestration.instance import open_instance, passing_instance  # Dagster is loaded once the servers boot
     from chronos_assets.orchestration.resources import Workplace
 
-    with open_instance(settings, captured_output=False) as instance:
+    with open_instance(settings, captured_output=False) if keep_records else passing_instance() as instance:
         yield Workplace(settings, connections=connections), instance
 
 

@@ -198,6 +198,13 @@ def open_instance(settings: Settings, *, captured_output: bool = True) -> Iterat
 
 
 @contextmanager
+def passing_instance() -> Iterator[DagsterInstance]:
+    """An instance whose records are in memory and end with it: for runs that no page is to show."""
+    with DagsterInstance.ephemeral() as instance:
+        yield instance
+
+
+@contextmanager
 def _kept_connections(instance: DagsterInstance) -> Iterator[None]:
     """Keep a connection per store of records while the instance is open.
 

@@ -43,9 +43,11 @@ def sparkline(
 ) -> MarkdownMetadataValue:
     """`values` as one line of at most 60 points, drawn inline below `caption` and its two dates (the text alone if there is no line).
 
+    The dates have a line of their own: an asset's page shows some fifty letters of one, and does not wrap it.
+
     `beside`: another line on the same scale, in grey and of the same length (a benchmark).
     """
-    caption = f"{caption}, {dates[0][:10]} to {dates[1][:10]}" if all(dates) else caption
+    caption = f"{caption}\n\n{dates[0][:10]} to {dates[1][:10]}" if all(dates) else caption
     line, other = _known(values), _known(beside or ())
     if len(line) < 2:
         return MetadataValue.md(caption)
@@ -94,8 +96,8 @@ def fold_strip(sums: Sequence[float], caption: str) -> MarkdownMetadataValue:
     )
     size = f"width='{6 * count}' height='12' viewBox='0 0 {count} 2'"
     svg = f"<svg xmlns='http://www.w3.org/2000/svg' {size} style='background:#bbb'>{paths}</svg>"
-    many = "" if count == len(sums) else f", {count} cells"
-    text = f"{len(sums)} {caption}{many}: green gained, red lost, grey neither"
+    many = "" if count == len(sums) else f"{count} cells: "
+    text = f"{len(sums)} {caption}\n\n{many}green gained, red lost, grey neither"
     return MetadataValue.md(f"{text}\n\n![](data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()})")
 
 

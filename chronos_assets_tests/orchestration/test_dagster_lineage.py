@@ -37,6 +37,7 @@ from chronos_assets.orchestration.preview import accepted
 from chronos_assets.orchestration.resources import Workplace
 from chronos_assets.orchestration.summary import summary_of
 from chronos_assets.pipeline.export import normalize
+from chronos_assets.pipeline.models.predict import predict_live
 from chronos_assets.pipeline.walkforward import run as walkforward_run
 from chronos_assets.pipeline.walkforward.request import WalkforwardRequest, resolve_request
 from chronos_assets.services import Connections
@@ -44,6 +45,7 @@ from chronos_assets.settings import Settings
 from chronos_assets.storage import file_digests
 from chronos_assets.storage.audits import list_attempts
 from chronos_assets.storage.datasets import DatasetRecord, find_dataset, get_dataset
+from chronos_assets.storage.models import get_model
 from chronos_assets.storage.runs import get_folds, list_runs
 from chronos_assets.storage.simulations import list_simulations
 from chronos_assets_tests.support.dagster_data import PROFILE, bars, checksum, rewrite, write_dataset
@@ -161,6 +163,25 @@ def test_one_run_takes_a_file_to_trades(workplace: Workplace, published: RunOutc
     )
     assert document["walkforward"][0]["folds_trained"] == 6
     assert document["simulations"][0]["trades"] > 0
+
+
+def test_the_page_of_the_live_model_shows_whose_signal_it_is(workplace: Workplace, published: RunOutcome) -> None:
+    """Signal, prediction and thresholds are those of the newest bar, the model's own thresholds beside them, rounded, each key once."""
+    facts = published.facts["live_models"]
+    model = get_model(workplace.stores.postgres, facts["model_id"])
+    newest = predict_live(published.slug, workplace.stores, model_id=model.model_id).newest
+    assert newest is not None
+    assert facts["signal"] == newest["signal"]
+    assert facts["signal_by"].startswith("the model" if newest["fold"] is None else f"fold {newest['fold']} of its run")
+    shown = {name: newest[name] for name in ("prediction", "long_threshold", "short_threshold")}
+    shown |= {f"model_{side}_threshold": model.thresholds[side] for side in ("long", "short")}
+    for name, value in shown.items():
+        assert facts.get(name) == (None if value is None else pytest.approx(value, rel=1e-5)), name
+        assert name not in facts or float(f"{facts[name]:.6g}") == facts[name]
+    assert facts["run_id"] == model.description["run_id"]
+    assert facts["promoted"] is True
+    assert facts["reason"]
+    assert facts["dashboard"].endswith(f"/models/{model.model_id})")
 
 
 def test_a_run_resolves_its_walkforward_request_once(published: RunOutcome, resolved: list[str | None]) -> None:

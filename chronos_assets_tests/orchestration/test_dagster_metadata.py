@@ -43,7 +43,7 @@ def test_a_sparkline_draws_its_values() -> None:
     """The line goes through first and last value, highest at the top, at most 60 points; the benchmark lies on the same scale."""
     text = sparkline([float(i) for i in range(500)], "rising", dates=DATES).value or ""
     [points] = lines_of(text)
-    assert text.startswith("rising, 1999-12-31 to 2018-12-31\n")
+    assert text.startswith("rising\n\n1999-12-31 to 2018-12-31\n\n")
     assert len(points) == 60
     assert (points[0], points[-1]) == ((0, 39), (236, 1))
     assert [y for _, y in points] == sorted((y for _, y in points), reverse=True)

@@ -205,12 +205,12 @@ def _metadata(stores: "Stores", runs: list[ProfileRun]) -> Metadata:
     trained = sum(run.result.folds_trained for run in runs)
     planned = sum(run.result.folds_planned for run in runs)
     sums = cumulative_sums(folds)
-    caption = f"folds of profile {first.profile}, {' to '.join(_dates(folds))}"
+    caption = f"folds of profile {first.profile}\n\n{' to '.join(_dates(folds))}"
     standings = run_standings(stores.postgres, [run.result.run_id for run in runs])
     return {
         **of_predictions(first.request),
         "folds": fold_strip([(fold.metrics.get("both") or {}).get("signal_sum") or 0.0 for fold in folds], caption),
-        "signal_sum": sparkline(sums, f"cumulative signal sum over {len(folds)} folds of profile {first.profile}", dates=_dates(folds)),
+        "signal_sum": sparkline(sums, f"signal sum over {len(folds)} folds of profile {first.profile}", dates=_dates(folds)),
         "folds_planned": planned,
         "folds_trained": trained,
         "folds_reused": planned - trained,
