@@ -45,7 +45,7 @@ from chronos_assets.settings import Settings
 from chronos_assets.storage import file_digests
 from chronos_assets.storage.audits import list_attempts
 from chronos_assets.storage.datasets import DatasetRecord, find_dataset, get_dataset
-from chronos_assets.storage.models import get_model
+from chronos_assets.storage.models import get_model, names_of
 from chronos_assets.storage.runs import get_folds, list_runs
 from chronos_assets.storage.simulations import list_simulations
 from chronos_assets_tests.support.dagster_data import PROFILE, bars, checksum, rewrite, write_dataset
@@ -179,7 +179,7 @@ def test_the_page_of_the_live_model_shows_whose_signal_it_is(workplace: Workplac
         assert facts.get(name) == (None if value is None else pytest.approx(value, rel=1e-5)), name
         assert name not in facts or float(f"{facts[name]:.6g}") == facts[name]
     assert facts["run_id"] == model.description["run_id"]
-    assert facts["promoted"] is True
+    assert facts["promoted"] is ("live" in names_of(workplace.stores.postgres, published.slug).get(model.model_id, []))
     assert facts["reason"]
     assert facts["dashboard"].endswith(f"/models/{model.model_id})")
 
