@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from chronos_assets.cli.common import COMPLETION, say_at_start
 from chronos_assets.cli.dev import dev
 from chronos_assets.cli.services import services
 from chronos_assets.errors import ServiceStartError
@@ -80,6 +81,21 @@ def test_a_home_that_was_removed_or_named_is_not_looked_for(project: Path, tmp_p
     assert moved_checkout() is None
     shutil.rmtree(tmp_path / "data")
     assert not load_settings().home.exists()
+
+
+def test_a_move_is_told_once_and_never_to_a_shell_that_completes(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """TAB shows what may follow and nothing else; the first command after it says that the project was moved, the second is silent."""
+    monkeypatch.chdir(project.rename(tmp_path / "second"))
+    told = []
+    for completing in (True, False, False):
+        with monkeypatch.context() as patch:
+            if completing:
+                patch.setenv(COMPLETION, "bash_complete")
+            say_at_start()
+        told.append("was moved from" in capsys.readouterr().err)
+    assert told == [False, True, False]
 
 
 def test_a_platform_without_servers_is_told_in_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

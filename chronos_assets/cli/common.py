@@ -17,7 +17,7 @@ import click
 from chronos_assets.cli import interrupts
 from chronos_assets.cli.interrupts import INTERRUPTED
 from chronos_assets.errors import ChronosError, UsageError
-from chronos_assets.settings import load_settings, moved_checkout, settings_file_warning, unknown_variables
+from chronos_assets.settings import load_settings, moved_checkout, remember_home, settings_file_warning, unknown_variables
 from chronos_assets.storage.privacy import write_privately
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 # A full or read-only disk, or a folder that is not ours: the user's to mend, so one sentence and no traceback.
 _PLACE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM}
 
+COMPLETION = "_CHRONOS_COMPLETE"  # click: the shell asks what may follow
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout and nothing else there.")
 
 
@@ -36,19 +37,27 @@ def run_command(command: click.Command) -> NoReturn:
     interrupts.listen()
     write_privately()
     logging.basicConfig(level=_log_level(), stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
-    with contextlib.suppress(UsageError):  # the command that needs the settings says it
-        if (warning := settings_file_warning()) is not None:
-            say(f"warning: {warning}")
-        if (moved := moved_checkout()) is not None:
-            say(f"this project was moved from {moved.project}; its home is still {moved.home}")
-    for name, close in unknown_variables().items():
-        say(f"warning: unknown setting {name}" + (f"; did you mean {close}?" if close else ""))
+    say_at_start()
     try:
         outcome = command.main(standalone_mode=False)
         code = outcome if isinstance(outcome, int) else 0
     except (Exception, KeyboardInterrupt) as error:
         code = _code_of(error)
     sys.exit(code)
+
+
+def say_at_start() -> None:
+    """What every command tells before it begins; that a project was moved, once. Nothing beside a line that is being typed."""
+    if COMPLETION in os.environ:
+        return
+    with contextlib.suppress(UsageError):  # the command that needs the settings says it
+        if (warning := settings_file_warning()) is not None:
+            say(f"warning: {warning}")
+        if (moved := moved_checkout()) is not None:
+            say(f"this project was moved from {moved.project}; its home is still {moved.home}")
+            remember_home(load_settings())
+    for name, close in unknown_variables().items():
+        say(f"warning: unknown setting {name}" + (f"; did you mean {close}?" if close else ""))
 
 
 def _unspeakable_folder() -> UsageError | None:
