@@ -34,6 +34,7 @@ DECORATORS = [
 
 # What something outside our Python calls by its name. Each with who calls it; an entry that is no longer needed is an error.
 CALLED_FROM_OUTSIDE = {
+    "convert": "click, of a type of arguments",
     "format_commands": "click, to lay out `chronos --help`",
     "settings_customise_sources": "pydantic-settings",
     "after_iteration": "XGBoost, after each boosting round",

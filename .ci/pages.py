@@ -7,8 +7,8 @@
 | tables of learners and selectors in docs/WALKFORWARD.md | `domain/learners.py`, `domain/selectors.py` and the classes they name |
 | docs/INDICATORS.md | `domain/indicators.py` |
 | docs/PRESETS.md | `domain/presets.py`, `FormatSpec` in `domain/bars_spec.py` |
-| docs/storage/QUESTDB_INGESTION.md | `storage/tables.py` |
-| docs/storage/postgres_schema.sql, docs/storage/POSTGRES.md | `storage/schema/` |
+| docs/storage/QUESTDB_INGESTION.md | `storage/questdb_tables.py` |
+| docs/storage/postgres_schema.sql, docs/storage/POSTGRES.md | `storage/postgres_schema/` |
 
 Words about a setting, command, table or index are beside its code; `written_pages/` only lays them out. `--check` writes nothing and exits
 1 if a page differs.

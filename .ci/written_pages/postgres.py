@@ -1,4 +1,4 @@
-"""docs/storage/postgres_schema.sql and POSTGRES.md, from `storage/schema/`."""
+"""docs/storage/postgres_schema.sql and POSTGRES.md, from `storage/postgres_schema/`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sqlalchemy import Index, Table
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from chronos_assets.storage.schema import METADATA
+from chronos_assets.storage.postgres_schema import METADATA
 from written_pages.common import COMMAND, NOTE, wrapped
 
 
@@ -59,7 +59,7 @@ def about(item: Table | Index) -> str:
     """The words beside the definition."""
     words = item.info.get("about")
     if not words:
-        raise LookupError(f"{item.name} in storage/schema/ has no info={{'about': ...}}: say in one sentence what it is for")
+        raise LookupError(f"{item.name} in storage/postgres_schema/ has no info={{'about': ...}}: say in one sentence what it is for")
     return str(words)
 
 

@@ -1,8 +1,8 @@
-"""docs/storage/QUESTDB_INGESTION.md, from `storage/tables.py`."""
+"""docs/storage/QUESTDB_INGESTION.md, from `storage/questdb_tables.py`."""
 
 from __future__ import annotations
 
-from chronos_assets.storage.tables import TABLES, TIMESTAMP, TableSpec
+from chronos_assets.storage.questdb_tables import TABLES, TIMESTAMP, TableSpec
 from written_pages.common import NOTE, wrapped
 
 

@@ -43,7 +43,7 @@ from chronos_assets.settings import load_settings
 from chronos_assets.storage.bars_file import BarsFile
 from chronos_assets.storage.datasets import DatasetColumn
 from chronos_assets.storage.questdb import QuestDB
-from chronos_assets.storage.tables import INDICATOR_BARS
+from chronos_assets.storage.questdb_tables import INDICATOR_BARS
 
 SPACING = 600
 TAG = "bench_10m_v1"

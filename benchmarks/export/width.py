@@ -22,8 +22,8 @@ from chronos_assets.pipeline.export.dataset import export_dataset
 from chronos_assets.services.status import disk_usage
 from chronos_assets.storage.manifest_files import LoadedManifest, load_manifest
 from chronos_assets.storage.questdb_room import process_use
+from chronos_assets.storage.questdb_tables import INDICATOR_BARS
 from chronos_assets.storage.stores import Stores
-from chronos_assets.storage.tables import INDICATOR_BARS
 from chronos_assets.testing import temporary_stores
 
 FIRST_DAY = date(2014, 1, 1)

@@ -13,9 +13,9 @@ from psycopg.types.json import Jsonb
 from chronos_assets.domain.statistics.returns import return_metrics
 from chronos_assets.storage.lfs import LfsFeature, begin_lfs, end_lfs, lfs_lock, write_features
 from chronos_assets.storage.lfs_artifacts import LfsArtifacts
+from chronos_assets.storage.questdb_tables import INDICATOR_BARS, WALKFORWARD_PREDICTIONS
 from chronos_assets.storage.simulations import begin_simulation, complete_simulation, write_trades_and_equity
 from chronos_assets.storage.stores import Stores
-from chronos_assets.storage.tables import INDICATOR_BARS, WALKFORWARD_PREDICTIONS
 
 SLUG, MINUTE = "large_1m_v1", 60
 START = int(datetime(2019, 1, 1, tzinfo=UTC).timestamp())

@@ -13,8 +13,8 @@ from chronos_assets.errors import BarsError
 from chronos_assets.ingest.cells import Int64s, whole_numbers
 from chronos_assets.ingest.dates import calendar_numbers, days_since_epoch
 from chronos_assets.ingest.day_runs import DayRuns
+from chronos_assets.ingest.declared_moments import DeclaredMoments, Moments
 from chronos_assets.ingest.doubtful import ReadBars
-from chronos_assets.ingest.moments_text import DeclaredMoments, Moments
 from chronos_assets.ingest.names import Column
 from chronos_assets.ingest.order import Surroundings, order_refused
 from chronos_assets.ingest.spacing import Disorder, Spacing

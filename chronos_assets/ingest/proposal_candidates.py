@@ -13,7 +13,7 @@ from typing import Any
 
 from chronos_assets.domain.moment_patterns import expression
 from chronos_assets.domain.presets import PRESETS
-from chronos_assets.ingest.moments_text import UNIX_UNITS
+from chronos_assets.ingest.declared_moments import UNIX_UNITS
 from chronos_assets.ingest.names import clean, fold
 from chronos_assets.ingest.proposal_head import Layout
 

@@ -10,8 +10,8 @@ import numpy.typing as npt
 import polars as pl
 
 from chronos_assets.errors import BarsError
+from chronos_assets.ingest.declared_moments import Moments
 from chronos_assets.ingest.dialect import Dialect, not_utf8
-from chronos_assets.ingest.moments_text import Moments
 
 _QUOTE, _LF, _BLANK, _TAB = 0x22, 0x0A, 0x20, 0x09
 

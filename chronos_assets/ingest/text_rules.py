@@ -9,7 +9,7 @@ import polars as pl
 
 from chronos_assets.domain.bars_spec import BarsSpec
 from chronos_assets.errors import BarsError
-from chronos_assets.ingest.moments_text import DeclaredMoments, Moments
+from chronos_assets.ingest.declared_moments import DeclaredMoments, Moments
 from chronos_assets.ingest.names import Column
 from chronos_assets.ingest.number_text import NumberText
 

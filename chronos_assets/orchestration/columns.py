@@ -12,7 +12,7 @@ from chronos_assets.orchestration.metadata import column_schema
 if TYPE_CHECKING:
     from chronos_assets.pipeline.walkforward.request import WalkforwardRequest
     from chronos_assets.storage.datasets import DatasetRecord
-    from chronos_assets.storage.tables import TableSpec
+    from chronos_assets.storage.questdb_tables import TableSpec
 
 MOST_NAMED = 4
 MOST_INPUTS = 150  # metadata is kept several times over: a wide dataset names its first features only
@@ -51,7 +51,7 @@ def of_registry(record: DatasetRecord) -> dict[str, Any]:
 
 def of_predictions(request: WalkforwardRequest) -> dict[str, Any]:
     """Predictions come from the features; what they are compared with, and the thresholds, from the target too."""
-    from chronos_assets.storage.tables import WALKFORWARD_PREDICTIONS
+    from chronos_assets.storage.questdb_tables import WALKFORWARD_PREDICTIONS
 
     target = [("indicator_datasets", request.target)]
     inputs = [("indicator_datasets", name) for name in request.features[:MOST_INPUTS]] + target
@@ -61,7 +61,7 @@ def of_predictions(request: WalkforwardRequest) -> dict[str, Any]:
 
 def of_trades(prices: Sequence[str]) -> dict[str, Any]:
     """Trades come from predictions and thresholds, and from the dataset's columns `prices` (none if a price file is traded on)."""
-    from chronos_assets.storage.tables import TRADING_SIM_TRACES
+    from chronos_assets.storage.questdb_tables import TRADING_SIM_TRACES
 
     source = "walkforward_predictions"
     signal = [(source, "prediction")]
@@ -83,7 +83,7 @@ def of_trades(prices: Sequence[str]) -> dict[str, Any]:
 
 def of_signals(request: WalkforwardRequest) -> dict[str, Any]:
     """Live signals come from the features, and from the target that the model and its thresholds were fitted on."""
-    from chronos_assets.storage.tables import LIVE_SIGNALS
+    from chronos_assets.storage.questdb_tables import LIVE_SIGNALS
 
     target = [("indicator_datasets", request.target)]
     inputs = [("indicator_datasets", name) for name in request.features[:MOST_INPUTS]] + target

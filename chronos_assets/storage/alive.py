@@ -6,7 +6,13 @@ from datetime import timedelta
 
 from chronos_assets.storage.postgres import Postgres
 from chronos_assets.storage.queries import query
-from chronos_assets.storage.tables import INDICATOR_BARS, LIVE_SIGNALS, TRADING_SIM_EQUITY, TRADING_SIM_TRACES, WALKFORWARD_PREDICTIONS
+from chronos_assets.storage.questdb_tables import (
+    INDICATOR_BARS,
+    LIVE_SIGNALS,
+    TRADING_SIM_EQUITY,
+    TRADING_SIM_TRACES,
+    WALKFORWARD_PREDICTIONS,
+)
 
 # Readers that began before a revision was replaced may still read its tag.
 YOUNG = timedelta(hours=1)

@@ -10,7 +10,7 @@ import polars as pl
 from chronos_assets.errors import StoreError
 from chronos_assets.storage.identifiers import is_identifier, quote_identifier, quote_literal
 from chronos_assets.storage.questdb import QuestDB
-from chronos_assets.storage.tables import INDICATOR_BARS, TIMESTAMP
+from chronos_assets.storage.questdb_tables import INDICATOR_BARS, TIMESTAMP
 
 # Columns that one query counts.
 COLUMNS_PER_COUNT = 200

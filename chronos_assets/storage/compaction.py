@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from chronos_assets.errors import StoreError
 from chronos_assets.storage.identifiers import quote_identifier, quote_literal
 from chronos_assets.storage.questdb import COLUMNS_PER_QUERY, QuestDB
-from chronos_assets.storage.tables import COPY, OLD, READY, TIMESTAMP, TableSpec
+from chronos_assets.storage.questdb_tables import COPY, OLD, READY, TIMESTAMP, TableSpec
 
 KEYS_PER_COPY = 40
 RENAME_TRIES = 5

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chronos_assets.storage.identifiers import quote_literal
-from chronos_assets.storage.tables import INDICATOR_BARS, TRADING_SIM_TRACES, WALKFORWARD_PREDICTIONS
+from chronos_assets.storage.questdb_tables import INDICATOR_BARS, TRADING_SIM_TRACES, WALKFORWARD_PREDICTIONS
 
 
 def last_bars(tag: str, rows: int = 100) -> str:

@@ -19,8 +19,8 @@ from chronos_assets.storage.identifiers import quote_literal
 from chronos_assets.storage.postgres import Connection, Postgres
 from chronos_assets.storage.queries import query
 from chronos_assets.storage.questdb import QuestDB
+from chronos_assets.storage.questdb_tables import INDICATOR_BARS
 from chronos_assets.storage.stores import Stores
-from chronos_assets.storage.tables import INDICATOR_BARS
 
 Role = Literal["feature", "target", "price"]
 KEY_COLUMNS = ("date_i", "time_i", "timestamp_unix")

@@ -11,8 +11,8 @@ from typing import Any
 from chronos_assets.errors import ServiceUnavailableError
 from chronos_assets.storage.identifiers import quote_literal
 from chronos_assets.storage.questdb import QuestDB, poll_pause
+from chronos_assets.storage.questdb_tables import INDICATOR_BARS
 from chronos_assets.storage.questdb_write import WriteResult
-from chronos_assets.storage.tables import INDICATOR_BARS
 
 _NS = 1_000_000_000
 Waiting = Callable[[str, int, int | None], None]

@@ -19,7 +19,7 @@ from chronos_assets.storage.postgres import Postgres
 from chronos_assets.storage.queries import query
 from chronos_assets.storage.questdb import QuestDB
 from chronos_assets.storage.questdb_room import MOST_USED, process_use
-from chronos_assets.storage.tables import INDICATOR_BARS
+from chronos_assets.storage.questdb_tables import INDICATOR_BARS
 
 Health = Literal["ok", "warning", "failed", "unreachable"]
 SKEW_SECONDS = 2.0

@@ -17,10 +17,10 @@ from chronos_assets.storage.fold_artifacts import FoldArtifacts, FoldFiles
 from chronos_assets.storage.identifiers import quote_identifier, quote_literal
 from chronos_assets.storage.postgres import Connection, Postgres, lock_number
 from chronos_assets.storage.queries import query
+from chronos_assets.storage.questdb_tables import WALKFORWARD_PREDICTIONS
 from chronos_assets.storage.runs import FILES, FoldRecord, fold_from, read_predictions
 from chronos_assets.storage.stores import Stores
 from chronos_assets.storage.table_locks import writing_to
-from chronos_assets.storage.tables import WALKFORWARD_PREDICTIONS
 
 
 @dataclass(frozen=True)

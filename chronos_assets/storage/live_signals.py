@@ -7,9 +7,9 @@ from datetime import datetime
 import polars as pl
 
 from chronos_assets.storage.identifiers import quote_literal
+from chronos_assets.storage.questdb_tables import LIVE_SIGNALS, TIMESTAMP
 from chronos_assets.storage.stores import Stores
 from chronos_assets.storage.table_locks import writing
-from chronos_assets.storage.tables import LIVE_SIGNALS, TIMESTAMP
 
 # Seconds that a timestamp in nanoseconds can hold, about the years 1685 to 2254.
 _MOST_SECONDS = 9_000_000_000

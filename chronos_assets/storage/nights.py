@@ -13,8 +13,8 @@ from psycopg.types.json import Jsonb
 from chronos_assets.storage.identifiers import quote_literal
 from chronos_assets.storage.postgres import Postgres
 from chronos_assets.storage.queries import query
+from chronos_assets.storage.questdb_tables import TIMESTAMP, WALKFORWARD_PREDICTIONS
 from chronos_assets.storage.stores import Stores
-from chronos_assets.storage.tables import TIMESTAMP, WALKFORWARD_PREDICTIONS
 
 MOST_NIGHTS = 1_000
 NIGHTS_LOOKED_AT = 100

@@ -16,8 +16,8 @@ from chronos_assets.storage.client_string import ClientString, parse_client_stri
 from chronos_assets.storage.frames import prepare
 from chronos_assets.storage.identifiers import quote_identifier, quote_literal
 from chronos_assets.storage.questdb_http import HttpReader, Patience, as_rows
+from chronos_assets.storage.questdb_tables import TABLES, TIMESTAMP, TableSpec
 from chronos_assets.storage.questdb_write import RowsWritten, WriteResult, check_conf, send
-from chronos_assets.storage.tables import TABLES, TIMESTAMP, TableSpec
 
 _FIXED = {spec.name: spec.types for spec in TABLES}
 _DDL_TRIES = 6

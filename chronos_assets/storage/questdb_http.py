@@ -20,7 +20,7 @@ import polars as pl
 import requests
 
 from chronos_assets.errors import ServiceUnavailableError, StoreError
-from chronos_assets.storage.tables import OLD, READY
+from chronos_assets.storage.questdb_tables import OLD, READY
 
 RESTART_POLL_SECONDS = 0.3
 BUSY_POLL_SECONDS = 0.05

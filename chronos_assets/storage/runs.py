@@ -23,9 +23,9 @@ from chronos_assets.storage.fold_artifacts import FoldFiles
 from chronos_assets.storage.identifiers import quote_literal
 from chronos_assets.storage.postgres import Connection, Postgres, Row, lock_number
 from chronos_assets.storage.queries import query
+from chronos_assets.storage.questdb_tables import TIMESTAMP, WALKFORWARD_PREDICTIONS
 from chronos_assets.storage.stores import Stores
 from chronos_assets.storage.table_locks import writing_to
-from chronos_assets.storage.tables import TIMESTAMP, WALKFORWARD_PREDICTIONS
 
 PREDICTION_COLUMNS = (*WALKFORWARD_PREDICTIONS.longs, *WALKFORWARD_PREDICTIONS.doubles)
 # More names would not fit into the request line that QuestDB takes.

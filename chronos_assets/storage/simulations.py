@@ -22,10 +22,10 @@ from chronos_assets.errors import NotPublishedError
 from chronos_assets.storage.identifiers import quote_literal
 from chronos_assets.storage.postgres import Connection, Postgres, Row
 from chronos_assets.storage.queries import query
+from chronos_assets.storage.questdb_tables import TIMESTAMP, TRADING_SIM_EQUITY, TRADING_SIM_TRACES, TableSpec
 from chronos_assets.storage.runs import hint_prefix
 from chronos_assets.storage.stores import Stores
 from chronos_assets.storage.table_locks import writing
-from chronos_assets.storage.tables import TIMESTAMP, TRADING_SIM_EQUITY, TRADING_SIM_TRACES, TableSpec
 
 TRADE_VALUES = TRADING_SIM_TRACES.doubles
 ROWS_PER_READ = 500_000

@@ -17,8 +17,8 @@ from chronos_assets.storage.postgres import Postgres
 from chronos_assets.storage.privacy import private_home
 from chronos_assets.storage.questdb import QuestDB
 from chronos_assets.storage.questdb_http import SWAP_SECONDS
+from chronos_assets.storage.questdb_tables import OLD, READY, TABLES
 from chronos_assets.storage.table_locks import alone_with
-from chronos_assets.storage.tables import OLD, READY, TABLES
 
 
 class ConnectionsLike(Protocol):

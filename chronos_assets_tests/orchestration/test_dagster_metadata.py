@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from chronos_assets.orchestration.metadata import console_link, fold_strip, markdown_table, numbers, sparkline, table
 from chronos_assets.orchestration.verdicts import Verdict
-from chronos_assets.storage.tables import TRADING_SIM_TRACES, WALKFORWARD_PREDICTIONS
+from chronos_assets.storage.questdb_tables import TRADING_SIM_TRACES, WALKFORWARD_PREDICTIONS
 
 CAPTION = "default_long: +1,234.5 %; grey: buy and hold, -1,234.5 %"
 DATES = ("1999-12-31T00:00:00+00:00", "2018-12-31T00:00:00+00:00")

@@ -15,8 +15,8 @@ from chronos_assets.pipeline.export.dry_run import dry_run
 from chronos_assets.pipeline.export.unregistered import export_unregistered
 from chronos_assets.pipeline.validation.dataset import validate_dataset
 from chronos_assets.storage.datasets import find_dataset, get_dataset, read_bars
+from chronos_assets.storage.questdb_tables import INDICATOR_BARS
 from chronos_assets.storage.stores import Stores
-from chronos_assets.storage.tables import INDICATOR_BARS
 from chronos_assets_tests.support.export_case import FEATURES, ExportCase, make_case
 
 

@@ -28,10 +28,10 @@ from chronos_assets.storage.alive import KEYS, alive_keys
 from chronos_assets.storage.live_signals import read_signals, write_signals
 from chronos_assets.storage.model_artifacts import ModelArtifacts
 from chronos_assets.storage.models import alias_history, change_alias, find_model, get_model, list_models
+from chronos_assets.storage.questdb_tables import TABLES
 from chronos_assets.storage.retention import retention_runs
 from chronos_assets.storage.runs import get_folds, read_predictions
 from chronos_assets.storage.stores import Stores
-from chronos_assets.storage.tables import TABLES
 from chronos_assets_tests.support.walkforward_data import make_bars, publish, small_profile
 
 BARS = make_bars(160, trailing_nulls=0)

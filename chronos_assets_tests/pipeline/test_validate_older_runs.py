@@ -6,8 +6,8 @@ import polars as pl
 
 from chronos_assets.pipeline.validation.run import validate_run
 from chronos_assets.pipeline.walkforward.run import run_walkforward
+from chronos_assets.storage.questdb_tables import INDICATOR_BARS
 from chronos_assets.storage.stores import Stores
-from chronos_assets.storage.tables import INDICATOR_BARS
 from chronos_assets_tests.support.walkforward_data import make_bars, publish, small_profile
 
 MODELS = "predictions follow from the stored models"

@@ -27,10 +27,10 @@ from chronos_assets.pipeline.walkforward.sweep import run_sweep
 from chronos_assets.storage.fold_artifacts import FoldArtifacts
 from chronos_assets.storage.postgres import lock_number
 from chronos_assets.storage.queries import query
+from chronos_assets.storage.questdb_tables import WALKFORWARD_PREDICTIONS
 from chronos_assets.storage.runs import FILES, get_folds, get_run, list_runs, pin_run, read_predictions
 from chronos_assets.storage.simulations import list_simulations, simulation_lock
 from chronos_assets.storage.stores import Stores
-from chronos_assets.storage.tables import WALKFORWARD_PREDICTIONS
 from chronos_assets.storage.trials import list_sweeps
 from chronos_assets_tests.support.walkforward_data import make_bars, publish, small_profile
 

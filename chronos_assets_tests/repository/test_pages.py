@@ -14,8 +14,8 @@ from chronos_assets.cli.main import COMMANDS
 from chronos_assets.domain.bars_spec import FormatSpec
 from chronos_assets.domain.presets import PRESETS
 from chronos_assets.settings import PREFIX, Settings
-from chronos_assets.storage.schema import METADATA
-from chronos_assets.storage.tables import TABLES
+from chronos_assets.storage.postgres_schema import METADATA
+from chronos_assets.storage.questdb_tables import TABLES
 
 PROJECT = Path(__file__).resolve().parents[2]
 

@@ -10,8 +10,8 @@ from chronos_assets.errors import StoreError, UsageError
 from chronos_assets.storage.client_string import parse_client_string
 from chronos_assets.storage.identifiers import quote_identifier, quote_literal
 from chronos_assets.storage.questdb_http import HttpReader
+from chronos_assets.storage.questdb_tables import TABLES
 from chronos_assets.storage.questdb_write import check_conf
-from chronos_assets.storage.tables import TABLES
 
 
 def test_the_scheme_chooses_the_transport_and_the_port() -> None:

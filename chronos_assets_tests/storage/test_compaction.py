@@ -15,9 +15,9 @@ from polars.testing import assert_frame_equal
 from chronos_assets.errors import ConflictError, StoreError
 from chronos_assets.storage.compaction import compact, finish_swap, rows_by_key, table_space
 from chronos_assets.storage.questdb import QuestDB
+from chronos_assets.storage.questdb_tables import COPY, OLD, READY, WALKFORWARD_PREDICTIONS, TableSpec
 from chronos_assets.storage.stores import Stores
 from chronos_assets.storage.table_locks import alone_with, writing
-from chronos_assets.storage.tables import COPY, OLD, READY, WALKFORWARD_PREDICTIONS, TableSpec
 
 RUNS, BARS = 6, 300
 ALIVE = ["run-1", "run-4"]

@@ -20,8 +20,8 @@ from chronos_assets.services import Connections
 from chronos_assets.storage.datasets import get_dataset
 from chronos_assets.storage.migrate import FOLDER, VERSION_TABLE, current_version, migrate, newest_version
 from chronos_assets.storage.postgres import Postgres, lock_number
+from chronos_assets.storage.postgres_schema import METADATA, is_ours
 from chronos_assets.storage.queries import query
-from chronos_assets.storage.schema import METADATA, is_ours
 
 CATALOG = {
     "columns": """

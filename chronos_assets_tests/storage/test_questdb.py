@@ -19,8 +19,8 @@ from chronos_assets.services import Connections
 from chronos_assets.services.questdb import _SMALL_MEMORY
 from chronos_assets.settings import Settings
 from chronos_assets.storage.questdb import QuestDB
+from chronos_assets.storage.questdb_tables import TableSpec
 from chronos_assets.storage.stores import Stores
-from chronos_assets.storage.tables import TableSpec
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 from chronos_assets.errors import ServiceUnavailableError, StoreError
 from chronos_assets.storage.questdb import QuestDB
 from chronos_assets.storage.questdb_http import HttpReader, Patience
-from chronos_assets.storage.tables import INDICATOR_BARS
+from chronos_assets.storage.questdb_tables import INDICATOR_BARS
 
 
 def other_program(status: int, body: bytes) -> ThreadingHTTPServer:

@@ -14,8 +14,8 @@ from psycopg.sql import SQL, Identifier
 from chronos_assets.services import Connections
 from chronos_assets.storage.migrate import VERSION_TABLE, migrate
 from chronos_assets.storage.postgres import Postgres
+from chronos_assets.storage.questdb_tables import TABLES
 from chronos_assets.storage.stores import Stores
-from chronos_assets.storage.tables import TABLES
 
 STORAGE = Path(__file__).resolve().parents[2] / "docs" / "storage"
 CATALOG = """

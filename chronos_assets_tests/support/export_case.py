@@ -17,8 +17,8 @@ from chronos_assets.pipeline.export.source import Source
 from chronos_assets.pipeline.export.types import ExportResult
 from chronos_assets.storage.bars_file import BarsFile
 from chronos_assets.storage.manifest_files import LoadedManifest, load_manifest
+from chronos_assets.storage.questdb_tables import INDICATOR_BARS
 from chronos_assets.storage.stores import Stores
-from chronos_assets.storage.tables import INDICATOR_BARS
 
 FEATURES = ("MACD", "RSI", "ATR")
 

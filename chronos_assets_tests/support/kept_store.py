@@ -29,9 +29,9 @@ from chronos_assets.storage.manifest_files import LoadedManifest, load_manifest
 from chronos_assets.storage.migrate import newest_version
 from chronos_assets.storage.postgres import Postgres
 from chronos_assets.storage.questdb import QuestDB
+from chronos_assets.storage.questdb_tables import TABLES, TIMESTAMP
 from chronos_assets.storage.simulations import read_trades
 from chronos_assets.storage.stores import Stores, open_stores
-from chronos_assets.storage.tables import TABLES, TIMESTAMP
 from chronos_assets.testing import temporary_servers
 from chronos_assets_tests.support.dagster_data import write_dataset
 

@@ -14,9 +14,9 @@ from psycopg.types.json import Jsonb
 from chronos_assets.domain.content import content_hash
 from chronos_assets.domain.profiles.walkforward import WalkforwardProfile
 from chronos_assets.domain.slug import Slug
+from chronos_assets.storage.questdb_tables import INDICATOR_BARS
 from chronos_assets.storage.runs import list_runs
 from chronos_assets.storage.stores import Stores
-from chronos_assets.storage.tables import INDICATOR_BARS
 
 START = int(datetime(2015, 1, 1, tzinfo=UTC).timestamp())
 DAY = 86_400

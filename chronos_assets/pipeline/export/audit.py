@@ -25,7 +25,7 @@ from chronos_assets.storage.bars_table import ForeignValues, Span, count_rows, f
 from chronos_assets.storage.datasets import KEY_COLUMNS
 from chronos_assets.storage.delivery import bars_of
 from chronos_assets.storage.questdb import QuestDB
-from chronos_assets.storage.tables import TIMESTAMP
+from chronos_assets.storage.questdb_tables import TIMESTAMP
 
 SAMPLE_ROWS = 100
 # The server filters and packs a range on one core.

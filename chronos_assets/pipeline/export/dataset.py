@@ -31,8 +31,8 @@ from chronos_assets.storage.audits import AuditRecord, close_attempt
 from chronos_assets.storage.datasets import DatasetRecord, find_dataset, lock_key
 from chronos_assets.storage.manifest_files import LoadedManifest
 from chronos_assets.storage.postgres import Connection
+from chronos_assets.storage.questdb_tables import INDICATOR_BARS
 from chronos_assets.storage.stores import Stores
-from chronos_assets.storage.tables import INDICATOR_BARS
 
 __all__ = ["ExportAttempt", "ExportOptions", "ExportResult", "audit_bars", "export_dataset", "publish_dataset", "run_export", "write_bars"]
 

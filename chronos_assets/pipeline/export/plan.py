@@ -24,7 +24,7 @@ from chronos_assets.storage.datasets import DatasetRecord
 from chronos_assets.storage.delivery import bars_of
 from chronos_assets.storage.postgres import Postgres
 from chronos_assets.storage.questdb import QuestDB
-from chronos_assets.storage.tables import INDICATOR_BARS
+from chronos_assets.storage.questdb_tables import INDICATOR_BARS
 
 # unknown: no server could be asked.
 PlanKind = Kind | Literal["unchanged", "unregistered", "unknown"]

@@ -13,7 +13,7 @@ from chronos_assets.pipeline.export.normalize import NormalizedBars
 from chronos_assets.storage.audits import AuditRecord, Publication
 from chronos_assets.storage.datasets import KEY_COLUMNS, DatasetColumn, DatasetRecord
 from chronos_assets.storage.manifest_files import LoadedManifest
-from chronos_assets.storage.tables import TIMESTAMP
+from chronos_assets.storage.questdb_tables import TIMESTAMP
 
 # Cells in one piece of a file: some 16 MB, whatever the number of columns.
 CELLS_PER_PIECE = 2_000_000

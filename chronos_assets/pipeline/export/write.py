@@ -27,10 +27,10 @@ from chronos_assets.storage.delivery import bars_of, wait_delivered
 from chronos_assets.storage.postgres import Connection
 from chronos_assets.storage.questdb import QuestDB
 from chronos_assets.storage.questdb_room import check_room, process_use
+from chronos_assets.storage.questdb_tables import INDICATOR_BARS
 from chronos_assets.storage.questdb_write import slice_rows
 from chronos_assets.storage.stores import Stores
 from chronos_assets.storage.table_locks import writing
-from chronos_assets.storage.tables import INDICATOR_BARS
 
 # One makes requests while the other waits for its acknowledgement; over TCP they make them side by side.
 SENDERS = 2

@@ -37,10 +37,10 @@ from chronos_assets.storage.live_signals import write_signals
 from chronos_assets.storage.model_artifacts import ModelArtifacts
 from chronos_assets.storage.models import ModelRecord, find_model_of_fold, get_model, renew_backtest, store_model
 from chronos_assets.storage.postgres import Connection
+from chronos_assets.storage.questdb_tables import LIVE_SIGNALS
 from chronos_assets.storage.runs import find_run, run_lock
 from chronos_assets.storage.stores import Stores
 from chronos_assets.storage.table_locks import writing_to
-from chronos_assets.storage.tables import LIVE_SIGNALS
 
 NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "chronos_assets/model")
 

@@ -25,10 +25,10 @@ from chronos_assets.storage.postgres import lock_number
 from chronos_assets.storage.postgres_dump import Dumper
 from chronos_assets.storage.queries import query
 from chronos_assets.storage.questdb_checkpoint import checkpoint, copy_root, version_of
+from chronos_assets.storage.questdb_tables import TABLES
 from chronos_assets.storage.runs import FILES
 from chronos_assets.storage.stores import Stores
 from chronos_assets.storage.table_locks import writing_to
-from chronos_assets.storage.tables import TABLES
 
 LOCK = "backup"
 REGISTRY, DAGSTER = Path("postgres/registry.dump"), Path("postgres/dagster.dump")

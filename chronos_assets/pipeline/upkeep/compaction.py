@@ -8,9 +8,9 @@ from chronos_assets.errors import ConflictError
 from chronos_assets.pipeline.progress import Progress, silent
 from chronos_assets.storage.alive import KEYS, alive_keys, registered_columns
 from chronos_assets.storage.compaction import TableSpace, compact, rows_by_key, table_space
+from chronos_assets.storage.questdb_tables import INDICATOR_BARS, TABLES, TableSpec
 from chronos_assets.storage.stores import Stores
 from chronos_assets.storage.table_locks import alone_with
-from chronos_assets.storage.tables import INDICATOR_BARS, TABLES, TableSpec
 
 
 @dataclass(frozen=True)

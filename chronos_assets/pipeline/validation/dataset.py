@@ -26,8 +26,8 @@ from chronos_assets.storage.audits import AuditRecord, list_attempts
 from chronos_assets.storage.datasets import KEY_COLUMNS, DatasetRecord, get_dataset, iter_bars
 from chronos_assets.storage.delivery import summarize_tag
 from chronos_assets.storage.manifest_files import LoadedManifest
+from chronos_assets.storage.questdb_tables import INDICATOR_BARS
 from chronos_assets.storage.stores import Stores
-from chronos_assets.storage.tables import INDICATOR_BARS
 
 __all__ = ["ValidationReport", "validate_dataset", "validate_run"]
 

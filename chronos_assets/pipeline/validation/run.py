@@ -34,9 +34,9 @@ from chronos_assets.pipeline.validation.report import Check, ValidationReport
 from chronos_assets.pipeline.walkforward.checks import Finding, completeness, recompute_run_metrics, thresholds_agree
 from chronos_assets.storage.audits import list_attempts
 from chronos_assets.storage.datasets import DatasetRecord, find_dataset, read_bars
+from chronos_assets.storage.questdb_tables import WALKFORWARD_PREDICTIONS
 from chronos_assets.storage.runs import FoldRecord, RunRecord, get_folds, get_run, prediction_labels, read_predictions
 from chronos_assets.storage.stores import Stores
-from chronos_assets.storage.tables import WALKFORWARD_PREDICTIONS
 
 SHOWN = 20
 _OTHER_BARS = "the dataset holds other bars than the run saw"

@@ -3,7 +3,7 @@
 from alembic import context
 
 from chronos_assets.storage.migrate import VERSION_TABLE
-from chronos_assets.storage.schema import METADATA, is_ours
+from chronos_assets.storage.postgres_schema import METADATA, is_ours
 
 context.configure(
     connection=context.config.attributes["connection"],

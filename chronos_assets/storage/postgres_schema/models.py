@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, Identity, Index, Table, Text, Uuid, text
 
-from chronos_assets.storage.schema.columns import METADATA, NOW, STATUS, count_column, json_column, text_column, utc
+from chronos_assets.storage.postgres_schema.columns import METADATA, NOW, STATUS, count_column, json_column, text_column, utc
 
 Table(
     "models",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from chronos_assets.storage.schema import datasets, models, nights, selections, simulations, trials, walkforward
-from chronos_assets.storage.schema.columns import METADATA
+from chronos_assets.storage.postgres_schema import datasets, models, nights, selections, simulations, trials, walkforward
+from chronos_assets.storage.postgres_schema.columns import METADATA
 
 __all__ = ["METADATA", "is_ours"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Column, Index, Table, Text, text
 
-from chronos_assets.storage.schema.columns import METADATA, NOW, json_column, utc
+from chronos_assets.storage.postgres_schema.columns import METADATA, NOW, json_column, utc
 
 Table(
     "nights",
