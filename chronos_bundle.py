@@ -112,9 +112,11 @@ class Bundle:
         """Predict the sample rows again and compare every bit; gives their number. Needs pyarrow. Raises `BundleError`."""
         import io
 
-        import pyarrow.parquet
+        from pyarrow.parquet import ParquetFile
 
-        sample = {name: column.to_numpy() for name, column in _columns(pyarrow.parquet.read_table(io.BytesIO(self._sample))).items()}
+        # `read_table` starts threads that read Python's buffer; one of them still there at the end of a short process aborts it.
+        table = ParquetFile(io.BytesIO(self._sample), pre_buffer=False).read(use_threads=False)
+        sample = {name: column.to_numpy() for name, column in _columns(table).items()}
         expected, signals = sample.pop("prediction"), sample.pop("signal")
         found = self.predict(sample, allow_expired=True, allow_training_bars=True)
         differing = [row for row, one in enumerate(found) if one.prediction != expected[row] or one.signal != signals[row]]
