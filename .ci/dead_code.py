@@ -45,6 +45,8 @@ CALLED_FROM_OUTSIDE = {
     "writable": "zipfile, of the stream that it writes to",
     "pytest_configure": "pytest",
     "pytest_collection_modifyitems": "pytest",
+    "pytest_sessionfinish": "pytest",
+    "pytest_sessionstart": "pytest",
     "handle_starttag": "html.parser",
     "do_GET": "http.server",
     "do_POST": "http.server",

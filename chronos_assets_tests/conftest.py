@@ -30,6 +30,7 @@ _CONFIG = f"{PREFIX}CONFIG"  # the null device: no settings file
 _numbers = itertools.count(1)
 # A quarter of the time that imports and collection take goes into looking for cycles among what lives to the end anyway.
 gc.set_threshold(50_000, 20, 50)
+_compiling: list[Any] = []
 _shared: dict[str, Any] = {"start_timeout_seconds": 600.0}  # for machines that do much else at the same time
 
 
@@ -48,6 +49,22 @@ def pytest_configure(config: pytest.Config) -> None:
     _shared.update({"cache": own.cache, "questdb_jar": own.questdb_jar})
     for name in shared:
         os.environ.pop(name, None)
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """In a fresh checkout, compile the simulation once while the processes of the tests collect, and not in each that needs it."""
+    if getattr(session.config.option, "numprocesses", None):  # of the process that starts those of the tests, and only of that one
+        from chronos_assets.cli.compiling import Compiling
+
+        _compiling.append(Compiling().__enter__())
+
+
+def pytest_sessionfinish(exitstatus: int) -> None:
+    """Note that it is compiled, for the next run."""
+    for one in _compiling:
+        if exitstatus != pytest.ExitCode.INTERRUPTED:
+            one.wait(lambda *_: None)
+        one.__exit__(None, None, None)
 
 
 @pytest.hookimpl(tryfirst=True)
