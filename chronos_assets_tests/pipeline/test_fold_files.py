@@ -7,6 +7,7 @@ import re
 import secrets
 import stat
 import subprocess
+from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -205,7 +206,10 @@ def test_packs_are_rewritten_when_little_of_them_is_needed(stores: Stores, uniqu
     assert rewrite_packs(stores, unique_slug, rested=at_once) == 0
     before = get_folds(stores.postgres, run_id)
     content = artifacts.contents([fold.files for fold in before])
-    sql(stores, "DELETE FROM walkforward_folds WHERE run_id = %s AND fold_number > 1", run_id)
+    largest, folds = Counter(fold.pack for fold in before).most_common(1)[0]  # how many packs there are depends on how fast this machine is
+    assert folds >= 3
+    kept = next(fold.fold_number for fold in before if fold.pack == largest)
+    sql(stores, "DELETE FROM walkforward_folds WHERE run_id = %s AND fold_number <> %s", run_id, kept)
     assert rewrite_packs(stores, unique_slug) == 0  # it is young: its run may be going on
     assert rewrite_packs(stores, unique_slug, rested=at_once) > 0
     after = get_folds(stores.postgres, run_id)
