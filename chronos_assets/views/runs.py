@@ -23,7 +23,8 @@ from chronos_assets.storage.listing import RUNS, RUNS_WITH_IMPORTANCE, After, fo
 from chronos_assets.storage.postgres import Postgres, Row
 from chronos_assets.storage.queries import query
 from chronos_assets.storage.reading import NOTHING_STORED
-from chronos_assets.storage.runs import FoldRecord, RunStanding, beside_runs, get_folds, get_run
+from chronos_assets.storage.run_standings import RunStanding, beside_runs
+from chronos_assets.storage.runs import FoldRecord, get_folds, get_run
 from chronos_assets.storage.stores import Stores
 from chronos_assets.views import documents as doc
 from chronos_assets.views.liveness import dead_runs, with_dead_runs

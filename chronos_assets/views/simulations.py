@@ -9,7 +9,8 @@ from chronos_assets.errors import ConflictError, NotPublishedError
 from chronos_assets.storage.listing import SIMULATIONS, list_page
 from chronos_assets.storage.postgres import Postgres, Row
 from chronos_assets.storage.reading import NOTHING_STORED
-from chronos_assets.storage.runs import RunStanding, run_bars, run_standings
+from chronos_assets.storage.run_standings import RunStanding, run_standings
+from chronos_assets.storage.runs import run_bars
 from chronos_assets.storage.simulations import SimulationRecord, get_buckets, get_simulation
 from chronos_assets.views import documents as doc
 from chronos_assets.views.liveness import dead_simulations, with_dead_simulations

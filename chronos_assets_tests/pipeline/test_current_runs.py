@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from chronos_assets.pipeline.walkforward.run import run_walkforward
-from chronos_assets.storage.runs import find_run, run_standings
+from chronos_assets.storage.run_standings import run_standings
+from chronos_assets.storage.runs import find_run
 from chronos_assets.storage.stores import Stores
 from chronos_assets.views.runs import list_runs, list_runs_with_space, read_run_detail
 from chronos_assets.views.simulations import list_simulations

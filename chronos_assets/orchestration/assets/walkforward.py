@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from chronos_assets.domain.profiles.walkforward import WalkforwardProfile
     from chronos_assets.pipeline.walkforward.request import WalkforwardRequest
     from chronos_assets.pipeline.walkforward.run import WalkforwardResult
-    from chronos_assets.storage.runs import FoldRecord, RunStanding
+    from chronos_assets.storage.run_standings import RunStanding
+    from chronos_assets.storage.runs import FoldRecord
     from chronos_assets.storage.stores import Stores
 
 LAUNCH = "launch"
@@ -198,7 +199,8 @@ def fold_words(result: "WalkforwardResult") -> str:
 
 def _metadata(stores: "Stores", runs: list[ProfileRun]) -> Metadata:
     from chronos_assets.storage.console import predictions_of
-    from chronos_assets.storage.runs import RunStanding, get_folds, run_standings
+    from chronos_assets.storage.run_standings import RunStanding, run_standings
+    from chronos_assets.storage.runs import get_folds
 
     first = runs[0]
     folds = get_folds(stores.postgres, first.result.run_id)
